@@ -1,0 +1,75 @@
+"""i2i: image-to-image translation with adversarial networks.
+
+`translate(picture, "map2sat")` translates; `i2i --help` shows the command line. Names are imported when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from i2i.errors import ImageError, UsageError
+    from i2i.losses import AdversarialLoss
+    from i2i.networks import (
+        Backbones,
+        Discriminator,
+        Generator,
+        build_discriminator,
+        build_generator,
+        discriminators,
+        generators,
+    )
+    from i2i.objectives import Objective, objectives
+    from i2i.registry import Registry, Spec
+    from i2i.translator import Translator, translate
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AdversarialLoss": "losses",
+    "Backbones": "networks",
+    "Discriminator": "networks",
+    "Generator": "networks",
+    "ImageError": "errors",
+    "Objective": "objectives",
+    "Registry": "registry",
+    "Spec": "registry",
+    "Translator": "translator",
+    "UsageError": "errors",
+    "build_discriminator": "networks",
+    "build_generator": "networks",
+    "discriminators": "networks",
+    "generators": "networks",
+    "objectives": "objectives",
+    "translate": "translator",
+}
+
+__all__ = [
+    "AdversarialLoss",
+    "Backbones",
+    "Discriminator",
+    "Generator",
+    "ImageError",
+    "Objective",
+    "Registry",
+    "Spec",
+    "Translator",
+    "UsageError",
+    "build_discriminator",
+    "build_generator",
+    "discriminators",
+    "generators",
+    "objectives",
+    "translate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'i2i' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"i2i.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

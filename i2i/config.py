@@ -1,0 +1,131 @@
+"""A run's settings: frozen dataclasses, each field documented where it is declared, and config.json."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from typing import Any, Literal, TypeVar
+
+from i2i.errors import UsageError, unknown
+
+T = TypeVar("T")
+Augmentation = Literal["flip", "vertical_flip", "rotate90", "affine", "colour"]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which pictures, and how they are prepared."""
+
+    image_size: int = 256
+    """Height and width of a training picture, in pixels."""
+    load_size: int | None = None
+    """Pictures are resized to this, then cropped; as in pix2pix 286 for 256 unless given."""
+    augment: tuple[Augmentation, ...] = ("flip",)
+    """Changes made at random to both pictures of a pair alike (colour: to the input alone), after the crop."""
+    swap: bool = False
+    """Translate from B (right, second) to A (left, first)."""
+    domains: tuple[str, str] | None = None
+    """Names of what you have and what you want, such as: map sat. Folders of these names set the direction."""
+    channels: tuple[int, int] = (3, 3)
+    """Channels of what you have and what you want: 3 for colour, 1 for grey."""
+    workers: int | None = None
+    """Processes that prepare pictures; chosen by the number of cores unless given."""
+    cache_gb: float = 2.0
+    """Decoded pictures are kept in memory up to this many gigabytes, all workers together."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long and how to train."""
+
+    steps: int | None = None
+    """Training steps; --epochs counts them unless given."""
+    epochs: int = 200
+    """Passes over the data."""
+    batch_size: int = 1
+    """Pictures in a step."""
+    lr: float = 2e-4
+    """Learning rate of Adam."""
+    betas: tuple[float, float] = (0.5, 0.999)
+    """Adam's decay rates."""
+    decay: float = 0.5
+    """The last share of the steps, over which the learning rate falls linearly to zero."""
+    generator: str | None = None
+    """Backbone of the generators, such as resnet:blocks=6,width=32; the method's own unless given."""
+    discriminator: str | None = None
+    """Backbone of the discriminators, such as patchgan:layers=1; the method's own unless given."""
+    seed: int = 0
+    """The same seed gives the same run on the same machine."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+    precision: Literal["float32", "bf16"] = "float32"
+    """bf16 computes in bfloat16 where it is safe: faster on recent GPUs and CPUs."""
+    channels_last: bool = False
+    """Keep pictures in memory pixel by pixel, which some GPUs prefer."""
+    log_every: int = 50
+    """Steps between lines of metrics.jsonl."""
+    sample_every: int = 500
+    """Steps between sample grids."""
+    samples: int = 4
+    """Pictures in a sample grid."""
+    save_every: int = 2000
+    """Steps between saved states."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All that config.json holds: enough to go on with a run."""
+
+    method: str
+    paths: tuple[str, ...]
+    options: Any
+    data: DataConfig
+    train: TrainConfig
+    plugins: tuple[str, ...] = ()
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A dataclass as plain values that JSON holds."""
+    return asdict(config)
+
+
+def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str, **built: Any) -> T:
+    """Make a dataclass of plain values; fields it leaves out keep their defaults, `built` ones are taken as they are.
+
+    Raises:
+        UsageError: a field that there isn't, or of the wrong kind; the message gives its whole path from `where`.
+    """
+    hints = typing.get_type_hints(kind)
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    for name in values:
+        if name not in names:
+            raise unknown(f"setting in {where}", name, names)
+    read = {n: _read(hints[n], v, f"{where}: {n}") for n, v in values.items() if n not in built}
+    try:
+        return kind(**read, **built)
+    except TypeError as error:
+        raise UsageError(f"{where}: {error}") from None
+
+
+def _read(hint: Any, value: Any, where: str) -> Any:
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if is_dataclass(hint) and isinstance(value, Mapping):
+        return from_dict(typing.cast(type, hint), value, where=where)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in inner:
+            return None
+        return _read(next(one for one in inner if one is not type(None)), value, where)
+    if origin is tuple and isinstance(value, list | tuple):
+        kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
+        if len(kinds) != len(value):
+            raise UsageError(f"{where} should hold {len(kinds)} values, not {len(value)}")
+        return tuple(_read(kind, one, f"{where}[{i}]") for i, (kind, one) in enumerate(zip(kinds, value, strict=True)))
+    if origin is Literal and value in inner:
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is Any or (isinstance(hint, type) and isinstance(value, hint) and (hint is bool) == isinstance(value, bool)):
+        return value
+    raise UsageError(f"{where} is {value!r}; it should be {getattr(hint, '__name__', hint)}")

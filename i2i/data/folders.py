@@ -1,0 +1,204 @@
+"""Which pictures a folder holds: its layout, its pairs, its two domains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+
+from i2i.errors import UsageError
+from i2i.image import SUFFIXES
+
+_LAYOUTS = (
+    "side-by-side pairs (DATA/train/*.jpg, or DATA/*.jpg), two folders of pictures with the same names (DATA/A and "
+    "DATA/B, or two paths), or DATA/trainA and DATA/trainB"
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a picture is: a file, or the left or right half of one."""
+
+    path: Path
+    half: Literal["whole", "left", "right"] = "whole"
+
+
+@dataclass(frozen=True)
+class Split:
+    """The pictures of domains a and b; of the same length and order where they are pairs."""
+
+    a: tuple[Source, ...]
+    b: tuple[Source, ...]
+
+    def turned(self) -> Split:
+        """With the domains exchanged."""
+        return Split(self.b, self.a)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What was found in a data folder.
+
+    Attributes:
+        description: the layout in words, for people.
+        domains: names of a, what you have, and b, what you want.
+        train: the pictures to learn from.
+        validation: pictures held out (val, test, valA, testA), or None.
+    """
+
+    description: str
+    domains: tuple[str, str]
+    train: Split
+    validation: Split | None
+
+
+def find_layout(
+    paths: Sequence[str | Path],
+    *,
+    data: Literal["paired", "unpaired"],
+    domains: tuple[str, str] | None = None,
+    swap: bool = False,
+) -> Layout:
+    """Detect how the pictures of one folder, or of two, are laid out.
+
+    Pairs are the halves of one file, or files of the same name up to the suffix, in sub-folders too; never files of
+    the same place in a listing. `domains` names a and b; where the folders have those very names it decides which is
+    which, and else `swap` exchanges them.
+
+    Raises:
+        UsageError: a folder is missing or empty, a picture has no partner, or no layout is recognised; the message
+            names it and says what is expected.
+    """
+    folders = [Path(path) for path in paths]
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: there is no such folder" if not folder.exists() else f"{folder}: not a folder")
+    layout = _two_folders(*folders, data=data) if len(folders) == 2 else _one_folder(folders[0], data=data)
+    named = domains is not None and set(domains) == set(layout.domains)
+    if (named and domains != layout.domains) or (swap and not named):
+        held_out = layout.validation.turned() if layout.validation else None
+        layout = replace(layout, domains=layout.domains[::-1], train=layout.train.turned(), validation=held_out)
+    if domains is not None:
+        if domains[0] == domains[1]:
+            raise UsageError(f"--domains {domains[0]} {domains[1]}: the two need different names")
+        layout = replace(layout, domains=domains)
+    return layout
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The image files of a folder and its sub-folders, in order of name; hidden ones are left out."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    )
+
+
+def _one_folder(root: Path, *, data: str) -> Layout:
+    folders = {path.name.lower(): path for path in sorted(root.iterdir()) if path.is_dir() and path.name[0] != "."}
+    held_out = next((name for name in ("val", "test") if {name, f"{name}a", f"{name}b"} & set(folders)), "val")
+    if "traina" in folders or "trainb" in folders:
+        train = _both(folders, "train", root, data)
+        val = _both(folders, held_out, root, data) if f"{held_out}a" in folders else None
+        return Layout(_words("trainA and trainB", data), ("A", "B"), train, val)
+    if {"a", "b"} & set(folders):
+        return _two_folders(_folder(folders, "a", root), _folder(folders, "b", root), data=data)
+    if "train" in folders:
+        inner = {path.name.lower(): path for path in sorted(folders["train"].iterdir()) if path.is_dir()}
+        if len(inner) == 2:
+            one, two = inner.values()
+            train = _match(one, two, data)
+            held = folders.get(held_out)
+            val = _match(held / one.name, held / two.name, data) if held and (held / one.name).is_dir() else None
+            return Layout(_words(f"train/{one.name} and train/{two.name}", data), (one.name, two.name), train, val)
+        val = _halves(folders[held_out]) if held_out in folders and images_in(folders[held_out]) else None
+        return Layout(f"side-by-side pictures in {folders['train']}", ("A", "B"), _halves(folders["train"]), val)
+    if any(path.suffix.lower() in SUFFIXES for path in root.iterdir()):
+        return Layout(f"side-by-side pictures in {root}", ("A", "B"), _halves(root), None)
+    full = [path for path in folders.values() if images_in(path)]
+    if len(full) == 2:
+        return _two_folders(*full, data=data)
+    if not full:
+        raise UsageError(f"{root}: no images in this folder; expected {_LAYOUTS}")
+    names = ", ".join(path.name for path in full)
+    raise UsageError(f"{root}: images in {names}, which is no layout that is known; expected {_LAYOUTS}")
+
+
+def _two_folders(one: Path, two: Path, *, data: str) -> Layout:
+    held_out = next((name for name in ("val", "test") if (one / name).is_dir() and (two / name).is_dir()), None)
+    val = _match(one / held_out, two / held_out, data) if held_out else None
+    split = (one / "train").is_dir() and (two / "train").is_dir()
+    train = _match(one / "train", two / "train", data) if split else _match(one, two, data)
+    domains = (one.name, two.name) if one.name != two.name else ("A", "B")
+    return Layout(_words(f"{one} and {two}", data), domains, train, val)
+
+
+def _both(folders: dict[str, Path], split: str, root: Path, data: str) -> Split:
+    return _match(_folder(folders, f"{split}a", root), _folder(folders, f"{split}b", root), data)
+
+
+def _folder(folders: dict[str, Path], name: str, root: Path) -> Path:
+    if name in folders:
+        return folders[name]
+    missing = name[:-1] + name[-1].upper()
+    other = folders[name[:-1] + {"a": "b", "b": "a"}[name[-1]]]
+    raise UsageError(f"{root}: there is {other.name} but no {missing}; both domains need a folder")
+
+
+def _match(one: Path, two: Path, data: str) -> Split:
+    """Pair two folders by name, or take each as it is."""
+    a, b = _filled(one), _filled(two)
+    if data == "unpaired":
+        return Split(tuple(map(Source, a)), tuple(map(Source, b)))
+    by_name_a, by_name_b = _by_name(one, a, "_A"), _by_name(two, b, "_B")
+    alone = {one: by_name_a.keys() - by_name_b.keys(), two: by_name_b.keys() - by_name_a.keys()}
+    for folder, names in alone.items():
+        if names:
+            other = two if folder == one else one
+            raise UsageError(
+                f"{folder}: {len(names)} of {len(a if folder == one else b)} pictures have no partner of the same name "
+                f"in {other}: {_few(sorted(names))}; rename or remove them"
+            )
+    names = sorted(by_name_a)
+    return Split(tuple(Source(by_name_a[n]) for n in names), tuple(Source(by_name_b[n]) for n in names))
+
+
+def _by_name(folder: Path, paths: list[Path], ending: str) -> dict[str, Path]:
+    named: dict[str, Path] = {}
+    for path in paths:
+        name = path.relative_to(folder).with_suffix("").as_posix().removesuffix(ending)
+        if name in named:
+            raise UsageError(f"{folder}: {named[name].name} and {path.name} would be one name; pairs match by name")
+        named[name] = path
+    return named
+
+
+def _halves(folder: Path) -> Split:
+    paths = _filled(folder)
+    with Image.open(paths[0]) as first:
+        width, height = first.size
+    if width <= height or width % 2:
+        raise UsageError(
+            f"{paths[0]} is {width} x {height} pixels: not two pictures side by side; expected {_LAYOUTS}"
+        )
+    return Split(tuple(Source(path, "left") for path in paths), tuple(Source(path, "right") for path in paths))
+
+
+def _filled(folder: Path) -> list[Path]:
+    paths = images_in(folder)
+    if not paths:
+        raise UsageError(f"{folder}: no images in this folder; images end in {' '.join(sorted(SUFFIXES))}")
+    return paths
+
+
+def _words(what: str, data: str) -> str:
+    return f"{what}, {'paired by name' if data == 'paired' else 'unpaired'}"
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -1,0 +1,136 @@
+"""Batches in an order that depends on the seed and the position alone."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from i2i.data.folders import Source, Split
+from i2i.data.transforms import JointTransform, resized
+from i2i.image import Levels, Picture, read, to_tensor
+
+Sample = dict[str, Tensor]
+
+
+class Pictures(Dataset[Sample]):
+    """The endless stream of a split's pictures; the sample at a position is the same in every process and run.
+
+    Each pass goes over all pictures (the longer domain's, where they aren't pairs) in an order of its own. A sample
+    is {"a": (C, S, S), "b": (C, S, S)}, float in [-1, 1].
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        *,
+        paired: bool,
+        image_size: int,
+        load_size: int,
+        channels: tuple[int, int] = (3, 3),
+        augment: tuple[str, ...] = (),
+        seed: int = 0,
+        cache_bytes: int = 0,
+    ) -> None:
+        self.split, self.paired, self.load_size, self.channels, self.seed = split, paired, load_size, channels, seed
+        self.image_size = image_size
+        self._transform = JointTransform(image_size=image_size, augment=augment)
+        self._cache: dict[Source, Levels] = {}
+        self._room = cache_bytes
+
+    def __len__(self) -> int:
+        """Pictures in a pass."""
+        return max(len(self.split.a), len(self.split.b))
+
+    def __getitem__(self, position: int) -> Sample:
+        """The training sample at a position of the stream, 0 or more."""
+        turn, place = divmod(position, len(self))
+        seed_a, seed_b = np.random.SeedSequence((self.seed, position)).generate_state(2)
+        a = self._read(self._pick(self.split.a, turn, place, domain=0))
+        b = self._read(self._pick(self.split.b, turn, place, domain=0 if self.paired else 1))
+        if self.paired:
+            a, b = self._transform.pair(a, b, seed=int(seed_a))
+        else:
+            a = self._transform.one(a, seed=int(seed_a), is_input=True)
+            b = self._transform.one(b, seed=int(seed_b), is_input=False)
+        return self._tensors(a, b)
+
+    def fixed(self, count: int) -> Sample:
+        """A batch of the first pictures, whole and unchanged, spread over the split: to look at and to score."""
+        samples = []
+        for place in range(count):
+            sources = [domain[place * len(domain) // count] for domain in (self.split.a, self.split.b)]
+            a, b = (resized(_half(source), self.image_size) for source in sources)
+            samples.append(self._tensors(a, b))
+        batch: Sample = default_collate(samples)
+        return batch
+
+    def _pick(self, sources: tuple[Source, ...], turn: int, place: int, *, domain: int) -> Source:
+        order = _order(self.seed, turn, domain, len(self))
+        return sources[order[place] % len(sources)]
+
+    def _read(self, source: Source) -> Levels:
+        if source not in self._cache:
+            levels = np.ascontiguousarray(resized(_half(source), self.load_size))
+            if levels.nbytes > self._room:
+                return levels
+            self._room -= levels.nbytes
+            self._cache[source] = levels
+        return self._cache[source]
+
+    def _tensors(self, a: Levels, b: Levels) -> Sample:
+        return {"a": to_tensor(a, self.channels[0]), "b": to_tensor(b, self.channels[1])}
+
+
+def load(
+    pictures: Pictures, *, batch_size: int, start: int, steps: int, workers: int, pin: bool = False
+) -> Iterator[Sample]:
+    """The batches of steps `start` (counted from 0) up to `steps`."""
+    loader = DataLoader(
+        pictures,
+        batch_size=batch_size,
+        sampler=range(start * batch_size, steps * batch_size),
+        num_workers=workers,
+        pin_memory=pin,
+        worker_init_fn=_begin_worker if workers else None,
+        prefetch_factor=4 if workers else None,
+    )
+    return iter(loader)
+
+
+def default_workers(device: torch.device) -> int:
+    """As many processes as keep a GPU fed; none where the CPU itself trains."""
+    return 0 if device.type == "cpu" else min(8, os.cpu_count() or 1)
+
+
+@functools.lru_cache(maxsize=4)
+def _order(seed: int, turn: int, domain: int, count: int) -> list[int]:
+    order: list[int] = np.random.default_rng((seed, turn, domain)).permutation(count).tolist()
+    return order
+
+
+def _half(source: Source) -> Levels:
+    levels = _decoded(source.path).levels
+    if source.half == "whole":
+        return levels
+    middle = levels.shape[1] // 2
+    return levels[:, :middle] if source.half == "left" else levels[:, middle : 2 * middle]
+
+
+# Both halves of a file are asked for one after the other.
+@functools.lru_cache(maxsize=2)
+def _decoded(path: Path) -> Picture:
+    return read(path)
+
+
+def _begin_worker(_: int) -> None:
+    # Ctrl-C reaches the whole process group; the trainer alone answers it, at the end of a step.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)

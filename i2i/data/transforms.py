@@ -1,0 +1,70 @@
+"""Joint changes of pictures for training; the only importer of albumentations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+import albumentations
+
+from i2i.image import Levels
+
+_CHANGES: dict[str, Any] = {
+    "flip": lambda: albumentations.HorizontalFlip(p=0.5),
+    "vertical_flip": lambda: albumentations.VerticalFlip(p=0.5),
+    "rotate90": lambda: albumentations.RandomRotate90(p=0.75),
+    "affine": lambda: albumentations.Affine(
+        scale=(0.9, 1.1), rotate=(-10, 10), border_mode=cv2.BORDER_REFLECT_101, p=0.75
+    ),
+}
+
+
+class JointTransform:
+    """Crop and change pictures, those of a pair alike, as a seed says.
+
+    Args:
+        image_size: the result's height and width, in pixels; the pictures given are at least as large.
+        augment: names of changes; `colour` changes brightness and contrast of the input alone.
+    """
+
+    def __init__(self, *, image_size: int, augment: Sequence[str] = ()) -> None:
+        steps = [albumentations.RandomCrop(image_size, image_size)]
+        steps += [_CHANGES[name]() for name in augment if name != "colour"]
+        self._joint = albumentations.Compose(steps, additional_targets={"b": "image"})
+        colour = albumentations.RandomBrightnessContrast(p=0.5)
+        self._input = albumentations.Compose([colour]) if "colour" in augment else None
+
+    def pair(self, a: Levels, b: Levels, *, seed: int) -> tuple[Levels, Levels]:
+        """Change two pictures of one size alike: levels (H, W, C) to levels (image_size, image_size, C)."""
+        self._joint.set_random_seed(seed)
+        changed = self._joint(image=a, b=b)
+        return self._coloured(changed["image"], seed), _three_axes(changed["b"])
+
+    def one(self, picture: Levels, *, seed: int, is_input: bool) -> Levels:
+        """Change a picture alone."""
+        self._joint.set_random_seed(seed)
+        changed = self._joint(image=picture)["image"]
+        return self._coloured(changed, seed) if is_input else _three_axes(changed)
+
+    def _coloured(self, picture: Levels, seed: int) -> Levels:
+        if self._input is not None:
+            self._input.set_random_seed(seed)
+            picture = self._input(image=picture)["image"]
+        return _three_axes(picture)
+
+
+def resized(picture: Levels, size: int) -> Levels:
+    """A picture at (size, size, C), averaged where it shrinks so that fine lines don't alias."""
+    height, width = picture.shape[:2]
+    if (height, width) == (size, size):
+        return picture
+    kernel = cv2.INTER_AREA if min(height, width) > size else cv2.INTER_LINEAR
+    return _three_axes(cv2.resize(picture, (size, size), interpolation=kernel))
+
+
+def _three_axes(picture: Levels) -> Levels:
+    return picture[..., None] if picture.ndim == 2 else picture

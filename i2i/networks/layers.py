@@ -1,0 +1,94 @@
+"""The layers that several backbones share, and the way their weights begin."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+Norm: TypeAlias = Literal["batch", "instance", "none"]
+NormAtInference: TypeAlias = Literal["sample", "running"]
+Up: TypeAlias = Literal["transposed", "resize"]
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation that says what it does at inference.
+
+    `sample`: each picture is normalised by its own statistics, as pix2pix does at batch size 1 (Isola et al. 2017,
+    sec. 3.4: "batch size 1 is instance normalisation"); a picture's result depends on no other picture.
+    `running`: by the averages kept during training, as is usual for larger batches.
+    """
+
+    def __init__(self, channels: int, *, at_inference: NormAtInference) -> None:
+        super().__init__(channels)
+        self.at_inference = at_inference
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (N, C, H, W)."""
+        if self.training or self.at_inference == "running":
+            return super().forward(x)
+        return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
+
+
+class Dropout(nn.Module):
+    """Dropout that says what it does at inference: nothing, or go on, which is pix2pix's only noise (sec. 2.1 there).
+
+    At inference the mask is drawn anew from `seed` for each call and is the same for every picture, so a picture's
+    translation is the same alone, in a batch, and on every device.
+    """
+
+    def __init__(self, p: float, *, at_inference: bool, seed: int) -> None:
+        super().__init__()
+        self.p, self.at_inference, self.seed = p, at_inference, seed
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop entries of (N, C, H, W)."""
+        if self.training:
+            return F.dropout(x, self.p)
+        if not self.at_inference:
+            return x
+        draw = torch.rand(x.shape[1:], generator=torch.Generator().manual_seed(self.seed)).to(x.device)
+        return x * ((draw >= self.p).to(x.dtype) / (1 - self.p))
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, at_inference={self.at_inference}"
+
+
+def normalize(norm: Norm, channels: int, *, at_inference: NormAtInference = "sample") -> nn.Module:
+    """The normalisation of a backbone; `instance` has no affine parameters, as in the papers' code."""
+    if norm == "batch":
+        return BatchNorm(channels, at_inference=at_inference)
+    return nn.InstanceNorm2d(channels) if norm == "instance" else nn.Identity()
+
+
+def upsample(up: Up, in_channels: int, out_channels: int, *, kernel: Literal[3, 4], bias: bool) -> nn.Module:
+    """Double height and width: by a transposed convolution, or by resize-convolution (no checkerboards).
+
+    Source: Odena et al. 2016, "Deconvolution and checkerboard artifacts", for `resize`.
+    """
+    if up == "resize":
+        convolution = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
+        return nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), convolution)
+    return nn.ConvTranspose2d(
+        in_channels, out_channels, kernel, stride=2, padding=1, output_padding=4 - kernel, bias=bias
+    )
+
+
+def initialize(network: nn.Module, *, spectral: bool) -> None:
+    """Weights from N(0, 0.02), gains from N(1, 0.02), biases 0 (Isola et al. 2017, sec. 6.2); then spectral norm.
+
+    Spectral normalisation (Miyato et al. 2018) is put on every convolution where `spectral` asks for it.
+    """
+    for module in list(network.modules()):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+            if spectral:
+                spectral_norm(module)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,79 @@
+"""The ResNet generator of CycleGAN: two halvings, residual blocks, two doublings."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from i2i.errors import UsageError
+from i2i.networks.base import Generator, generators
+from i2i.networks.layers import Dropout, Norm, NormAtInference, Up, initialize, normalize, upsample
+
+
+@generators.register("resnet")
+class ResNet(Generator):
+    """Zhu et al. 2017, sec. 7.2: c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-3; reflection padding.
+
+    9 blocks for 256 px (11.378 M parameters at width 64), 6 for 128 px. The order of the weights is that of the
+    reference code.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        blocks: int = 9,
+        width: int = 64,
+        norm: Norm = "instance",
+        dropout: float = 0.0,
+        up: Up = "transposed",
+        spectral: bool = False,
+        norm_at_inference: NormAtInference = "sample",
+        dropout_at_inference: bool = False,
+    ) -> None:
+        super().__init__()
+        if blocks < 1 or width < 1 or not 0 <= dropout < 1:
+            raise UsageError("resnet needs blocks >= 1, width >= 1 and 0 <= dropout < 1")
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.multiple, self.smallest = 4, 8
+        bias = norm != "batch"
+
+        def normed(channels: int) -> nn.Module:
+            return normalize(norm, channels, at_inference=norm_at_inference)
+
+        def block(seed: int) -> nn.Module:
+            wide = 4 * width
+            drop = [Dropout(dropout, at_inference=dropout_at_inference, seed=seed)] if dropout else []
+            first = [nn.ReflectionPad2d(1), nn.Conv2d(wide, wide, 3, bias=bias), normed(wide), nn.ReLU()]
+            second = [nn.ReflectionPad2d(1), nn.Conv2d(wide, wide, 3, bias=bias), normed(wide)]
+            return Residual(nn.Sequential(*first, *drop, *second))
+
+        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(in_channels, width, 7, bias=bias)]
+        layers += [normed(width), nn.ReLU()]
+        for channels in (width, 2 * width):
+            layers += [nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1, bias=bias)]
+            layers += [normed(2 * channels), nn.ReLU()]
+        layers += [block(seed) for seed in range(blocks)]
+        for channels in (4 * width, 2 * width):
+            layers += [upsample(up, channels, channels // 2, kernel=3, bias=bias), normed(channels // 2), nn.ReLU()]
+        layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels, 7), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+        initialize(self, spectral=spectral)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Translate (N, in_channels, H, W) in [-1, 1] to (N, out_channels, H, W) in [-1, 1]."""
+        result: Tensor = self.layers(x)
+        return result
+
+
+class Residual(nn.Module):
+    """x + branch(x)."""
+
+    def __init__(self, branch: nn.Module) -> None:
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape, (N, C, H, W)."""
+        result: Tensor = x + self.branch(x)
+        return result

@@ -1,0 +1,81 @@
+"""The U-Net of pix2pix: an encoder, a mirrored decoder, and a skip from each level to its mirror."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from i2i.errors import UsageError
+from i2i.networks.base import Generator, generators
+from i2i.networks.layers import Dropout, Norm, NormAtInference, Up, initialize, normalize, upsample
+from i2i.registry import Scalar
+
+
+@generators.register("unet")
+class UNet(Generator):
+    """Isola et al. 2017, sec. 6.1.1: C64-C128-C256-C512 x5 down, mirrored up, 4x4 kernels of stride 2.
+
+    `depth` halvings: 8 is the paper's network for 256 px (54.414 M parameters at width 64), 7 the one for 128 px.
+    The first three decoder layers have dropout. The order of the weights is that of the reference code.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        depth: int = 8,
+        width: int = 64,
+        norm: Norm = "batch",
+        dropout: float = 0.5,
+        up: Up = "transposed",
+        spectral: bool = False,
+        norm_at_inference: NormAtInference = "sample",
+        dropout_at_inference: bool = True,
+    ) -> None:
+        super().__init__()
+        if depth < 2 or width < 1 or not 0 <= dropout < 1:
+            raise UsageError("unet needs depth >= 2, width >= 1 and 0 <= dropout < 1")
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.multiple = self.smallest = 2**depth
+        widths = [width * min(2**level, 8) for level in range(depth)]
+        bias = norm != "batch"
+
+        self.down = nn.ModuleList()
+        for level in range(depth):
+            layers: list[nn.Module] = [] if level == 0 else [nn.LeakyReLU(0.2)]
+            # The first convolution has no norm, and neither has the innermost, which may see a single pixel.
+            inner = 0 < level < depth - 1
+            taken = widths[level - 1] if level else in_channels
+            layers.append(nn.Conv2d(taken, widths[level], 4, stride=2, padding=1, bias=bias))
+            if inner:
+                layers.append(normalize(norm, widths[level], at_inference=norm_at_inference))
+            self.down.append(nn.Sequential(*layers))
+
+        self.up = nn.ModuleList()
+        for place, level in enumerate(range(depth - 1, 0, -1)):
+            taken = widths[level] * (1 if place == 0 else 2)
+            layers = [nn.ReLU(), upsample(up, taken, widths[level - 1], kernel=4, bias=bias)]
+            layers.append(normalize(norm, widths[level - 1], at_inference=norm_at_inference))
+            if place < 3 and dropout > 0:
+                layers.append(Dropout(dropout, at_inference=dropout_at_inference, seed=place))
+            self.up.append(nn.Sequential(*layers))
+        self.up.append(nn.Sequential(nn.ReLU(), upsample(up, 2 * width, out_channels, kernel=4, bias=True), nn.Tanh()))
+        initialize(self, spectral=spectral)
+
+    @classmethod
+    def sized_for(cls, image_size: int) -> dict[str, Scalar]:
+        """The deepest network, up to 8 levels, that takes this size; below 4 levels the size is refused."""
+        fitting = [depth for depth in range(4, 9) if image_size % 2**depth == 0]
+        return {"depth": max(fitting)} if fitting else {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Translate (N, in_channels, H, W) in [-1, 1] to (N, out_channels, H, W) in [-1, 1]."""
+        skips = []
+        for down in self.down:
+            x = down(x)
+            skips.append(x)
+        x = self.up[0](skips.pop())
+        for up in list(self.up)[1:]:
+            x = up(torch.cat([skips.pop(), x], dim=1))
+        return x

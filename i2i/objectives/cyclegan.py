@@ -1,0 +1,121 @@
+"""CycleGAN: two translators learned without pairs, each undoing the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from i2i.errors import UsageError
+from i2i.losses import Kind, gradient_penalty, l1
+from i2i.networks import Backbones, Discriminator, Generator
+from i2i.objectives.base import Batch, LossFn, Losses, Objective, objectives
+from i2i.objectives.history import ImageHistory
+
+
+@objectives.register("cyclegan")
+class CycleGAN(Objective):
+    """Zhu et al. 2017, eq. 3: least-squares adversarial losses both ways and cycle-consistency.
+
+    Both generators move together, then both discriminators, which see a history of generated images and whose losses
+    are halved (sec. 4).
+    """
+
+    data = "unpaired"
+    generator_spec = "resnet"
+    discriminator_spec = "patchgan:norm=instance"
+
+    @dataclass(frozen=True)
+    class Config(Objective.Config):
+        """Options of CycleGAN."""
+
+        adversarial: Kind = "lsgan"
+        """The adversarial loss."""
+        cycle_weight: float = 10.0
+        """Weight of the cycle-consistency terms."""
+        identity_weight: float = 0.0
+        """Weight of the identity terms, which keep colours: 5 for paintings and photographs (sec. 5.2)."""
+        history: int = 50
+        """Generated pictures kept to be shown to each discriminator again; 0 for none."""
+
+    class Images(NamedTuple):
+        """Each (N, C, H, W) in [-1, 1]."""
+
+        real_a: Tensor
+        fake_b: Tensor
+        cycled_a: Tensor
+        real_b: Tensor
+        fake_a: Tensor
+        cycled_b: Tensor
+
+    config: Config
+
+    def __init__(self, config: Config, backbones: Backbones) -> None:
+        super().__init__(config)
+        a, b = backbones.channels
+        if config.identity_weight and a != b:
+            raise UsageError(f"identity_weight needs as many channels in both domains, not {a} and {b}; set it to 0")
+        self.a2b = backbones.generator(a, b)
+        self.b2a = backbones.generator(b, a)
+        self.discriminator_a = backbones.discriminator(a)
+        self.discriminator_b = backbones.discriminator(b)
+        self.history_a = ImageHistory(config.history)
+        self.history_b = ImageHistory(config.history)
+
+    def forward(self, batch: Batch) -> Images:
+        """Translate both ways and back."""
+        a, b = batch["a"], batch["b"]
+        fake_b, fake_a = self.a2b(a), self.b2a(b)
+        return self.Images(a, fake_b, self.b2a(fake_b), b, fake_a, self.a2b(fake_a))
+
+    def turns(self, step: int) -> Iterator[tuple[str, LossFn]]:
+        """The generators, where it is their turn, before the discriminators."""
+        if self.generator_moves(step):
+            yield "generator", self.generator_loss
+        yield "discriminator", self.discriminator_loss
+
+    def generator_loss(self, images: Images) -> Losses:
+        """To pass for real in the other domain, to come back, and to leave alone what is there already."""
+        weight = self.config.cycle_weight
+        losses = {
+            "adversarial_a": self.adversarial.generator(self.discriminator_a(images.fake_a)),
+            "adversarial_b": self.adversarial.generator(self.discriminator_b(images.fake_b)),
+            "cycle_a": weight * l1(images.cycled_a, images.real_a),
+            "cycle_b": weight * l1(images.cycled_b, images.real_b),
+        }
+        if self.config.identity_weight:
+            losses["identity_a"] = self.config.identity_weight * l1(self.b2a(images.real_a), images.real_a)
+            losses["identity_b"] = self.config.identity_weight * l1(self.a2b(images.real_b), images.real_b)
+        return losses
+
+    def discriminator_loss(self, images: Images) -> Losses:
+        """Half the adversarial loss in each domain, and the gradient penalties where asked for."""
+        judged = {
+            "a": (self.discriminator_a, images.real_a, self.history_a(images.fake_a)),
+            "b": (self.discriminator_b, images.real_b, self.history_b(images.fake_b)),
+        }
+        losses: Losses = {}
+        for domain, (discriminator, real, fake) in judged.items():
+            losses |= self._judge(domain, discriminator, real, fake)
+        return losses
+
+    def players(self) -> dict[str, nn.Module]:
+        """Both generators move as one player, and so do both discriminators."""
+        return {
+            "generator": nn.ModuleList([self.a2b, self.b2a]),
+            "discriminator": nn.ModuleList([self.discriminator_a, self.discriminator_b]),
+        }
+
+    def maps(self) -> dict[str, Generator]:
+        """Both directions."""
+        return {"a2b": self.a2b, "b2a": self.b2a}
+
+    def _judge(self, domain: str, discriminator: Discriminator, real: Tensor, fake: Tensor) -> Losses:
+        loss = self.adversarial.discriminator(discriminator(real), discriminator(fake))
+        losses = {f"adversarial_{domain}": 0.5 * loss}
+        if self.config.gradient_penalty:
+            penalty = gradient_penalty(discriminator, real, fake)
+            losses[f"gradient_penalty_{domain}"] = self.config.gradient_penalty * penalty
+        return losses

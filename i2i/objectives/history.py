@@ -1,0 +1,45 @@
+"""The history of generated images that a discriminator is shown beside fresh ones."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ImageHistory(nn.Module):
+    """Half the time return an older generated image and keep the new one in its place.
+
+    Source: Shrivastava et al. 2017, sec. 2.3; Zhu et al. 2017, sec. 4, with size 50. Its content is part of the
+    state of a run. In evaluation mode it returns what it is given.
+    """
+
+    images: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.register_buffer("images", torch.empty(0), persistent=False)
+
+    @torch.no_grad()
+    def forward(self, fresh: Tensor) -> Tensor:
+        """Take images (N, C, H, W) and return as many, old or new, detached."""
+        fresh = fresh.detach()
+        if self.size == 0 or not self.training:
+            return fresh
+        shown = fresh.clone()
+        for place, image in enumerate(fresh):
+            if len(self.images) < self.size:
+                self.images = torch.cat([self.images.to(image).view(-1, *image.shape), image[None]])
+            elif torch.rand(()) < 0.5:
+                old = int(torch.randint(self.size, ()))
+                shown[place] = self.images[old]
+                self.images[old] = image
+        return shown
+
+    def get_extra_state(self) -> Tensor:
+        """The images kept."""
+        return self.images
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Put the images back."""
+        self.images = state.to(self.images.device)

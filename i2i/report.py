@@ -1,0 +1,85 @@
+"""What a run writes for people: metrics.jsonl and sample grids."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from i2i.files import write_whole
+from i2i.image import Levels, Picture, encode, to_levels, to_pil
+
+_GAP, _CAPTION = 4, 22
+
+
+class Metrics:
+    """A run's metrics.jsonl: one line of JSON for each time it is told, dropped past `step` when a run goes on."""
+
+    def __init__(self, path: Path, *, step: int) -> None:
+        self.path = path
+        kept = [line for line in self.read() if line["step"] <= step]
+        write_whole(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+
+    def read(self) -> list[dict[str, Any]]:
+        """All lines so far; one that was torn off is left out."""
+        if not self.path.exists():
+            return []
+        lines = []
+        for text in self.path.read_text().splitlines():
+            try:
+                lines.append(json.loads(text))
+            except ValueError:
+                continue
+        return lines
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        """Add a line."""
+        with self.path.open("a") as file:
+            file.write(json.dumps(dict(line)) + "\n")
+
+
+def save_sample_grid(path: Path, images: Any, *, domains: tuple[str, str]) -> None:
+    """Write an objective's images as a picture: a row for each sample, a captioned column for each field.
+
+    Args:
+        path: a .png file.
+        images: a NamedTuple of (N, C, H, W) in [-1, 1].
+        domains: the people's names of a and b, for the captions.
+    """
+    names = dict(zip("ab", domains, strict=True))
+    captions = [f"{kind} {names.get(letter, letter)}" for kind, _, letter in (f.rpartition("_") for f in images._fields)]
+    columns: list[Tensor] = list(images)
+    rows = [[to_levels(column[i].float()) for column in columns] for i in range(len(columns[0]))]
+    write_whole(path, encode(Picture(contact_sheet(rows, captions)), ".png"))
+
+
+def contact_sheet(rows: Sequence[Sequence[Levels]], captions: Sequence[str], *, height: int | None = None) -> Levels:
+    """Pictures side by side under captions, each at `height` pixels (its own unless given): (H, W, 3) uint8."""
+    pictures = [[_thumbnail(levels, height) for levels in row] for row in rows]
+    widths = [max(row[i].width for row in pictures) for i in range(len(captions))]
+    heights = [max(picture.height for picture in row) for row in pictures]
+    size = (sum(widths) + _GAP * (len(widths) + 1), _CAPTION + sum(heights) + _GAP * (len(heights) + 1))
+    sheet = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
+    for place, caption in enumerate(captions):
+        draw.text((_GAP + sum(widths[:place]) + _GAP * place, 3), caption, fill="black", font=font)
+    top = _CAPTION + _GAP
+    for row, high in zip(pictures, heights, strict=True):
+        left = _GAP
+        for picture, wide in zip(row, widths, strict=True):
+            sheet.paste(picture, (left, top))
+            left += wide + _GAP
+        top += high + _GAP
+    return np.asarray(sheet)
+
+
+def _thumbnail(levels: Levels, height: int | None) -> Image.Image:
+    image = to_pil(Picture(levels)).convert("RGB")
+    if height is None or image.height == height:
+        return image
+    return image.resize((max(1, round(image.width * height / image.height)), height), Image.Resampling.LANCZOS)

@@ -1,0 +1,327 @@
+"""The one loop that trains every objective; it knows nothing of any of them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import signal
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+import i2i
+from i2i.checkpoint import Model, load_state, random_state, save_model, save_state, set_random_state
+from i2i.config import RunConfig, to_dict
+from i2i.data import Layout, Pictures, load
+from i2i.data.loading import default_workers
+from i2i.errors import UsageError
+from i2i.files import write_whole
+from i2i.networks import Backbones
+from i2i.objectives import LossFn, Losses, Objective, objectives
+from i2i.registry import Spec
+from i2i.report import Metrics, save_sample_grid
+
+
+class Stopped(Exception):  # noqa: N818
+    """The run was asked to stop and did, its state saved; `signum` is the signal that asked."""
+
+    def __init__(self, step: int, signum: int) -> None:
+        super().__init__(f"stopped at step {step}")
+        self.step, self.signum = step, signum
+
+
+class Diverged(RuntimeError):
+    """A loss became infinite or not a number; the last saved state is as it was."""
+
+
+class Turn(nn.Module):
+    """One player's move: its parameters, and any loss that moves them."""
+
+    def __init__(self, player: nn.Module) -> None:
+        super().__init__()
+        self.player = player
+
+    def forward(self, loss: LossFn, images: Any) -> Losses:
+        """The player's loss terms on a step's images."""
+        return loss(images)
+
+
+@contextlib.contextmanager
+def only(player: nn.Module, *, of: nn.Module) -> Iterator[None]:
+    """Let gradients reach this player alone of all the parameters of an objective."""
+    mine = {id(parameter) for parameter in player.parameters()}
+    others = [p for p in of.parameters() if id(p) not in mine and p.requires_grad]
+    for parameter in others:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in others:
+            parameter.requires_grad_(True)
+
+
+class Trainer:
+    """Trains the objective of a run on its pictures and writes the run's folder.
+
+    Args:
+        config: the run's settings.
+        layout: the pictures; see `find_layout`.
+        folder: where `config.json`, `metrics.jsonl`, `samples/`, `state.pt` and `model.safetensors` go.
+        resume: go on from the folder's state.
+
+    Raises:
+        UsageError: the settings don't fit each other or this machine, or there is no state to go on from.
+    """
+
+    def __init__(self, config: RunConfig, layout: Layout, folder: Path, *, resume: bool = False) -> None:
+        self.config, self.layout, self.folder = config, layout, folder
+        train, data = config.train, config.data
+        self.device = pick_device(train.device)
+        method = objectives[config.method]
+        torch.manual_seed(train.seed)
+        self.objective: Objective = method(config.options, backbones(config))
+        self.objective.to(self.device)
+        if train.channels_last:
+            self.objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.players = self.objective.players()
+        self.turns = {name: Turn(player) for name, player in self.players.items()}
+        self.optimizers = {name: self._adam(player) for name, player in self.players.items()}
+
+        workers = default_workers(self.device) if data.workers is None else data.workers
+        load_size = data.load_size or round(data.image_size * 286 / 256)
+        if load_size < data.image_size:
+            raise UsageError(f"load size {load_size} is below image size {data.image_size}; raise --load-size")
+        pictures: dict[str, Any] = {
+            "paired": self.objective.data == "paired",
+            "image_size": data.image_size,
+            "load_size": load_size,
+            "channels": data.channels,
+            "seed": train.seed,
+        }
+        cache = int(data.cache_gb * 1e9) // max(1, workers)
+        self.pictures = Pictures(layout.train, augment=data.augment, cache_bytes=cache, **pictures)
+        self.shown = Pictures(layout.validation or layout.train, **pictures).fixed(train.samples)
+        self.workers = workers
+        self.steps = train.steps or math.ceil(train.epochs * len(self.pictures) / train.batch_size)
+        self.step = 0
+        if resume:
+            self._restore()
+
+    def fit(self) -> Path:
+        """Train until the last step and return the model file.
+
+        Raises:
+            Stopped: Ctrl-C or SIGTERM came; the step was finished and the state saved.
+            Diverged: a loss is no longer finite.
+        """
+        train = self.config.train
+        self.folder.mkdir(parents=True, exist_ok=True)
+        described = {**to_dict(self.config), "made_by": f"i2i-toolkit {i2i.__version__}"}
+        write_whole(self.folder / "config.json", json.dumps(described, indent=2).encode())
+        self.metrics = Metrics(self.folder / "metrics.jsonl", step=self.step)
+        batches = load(
+            self.pictures,
+            batch_size=train.batch_size,
+            start=self.step,
+            steps=self.steps,
+            workers=self.workers,
+            pin=self.device.type == "cuda",
+        )
+        window = _Window(self.step)
+        bar = tqdm(total=self.steps, initial=self.step, unit="step", dynamic_ncols=True, disable=None)
+        with bar, _stop_signals() as stop:
+            for batch in batches:
+                window.add(self.train_step(self._to_device(batch)))
+                bar.update()
+                last = self.step == self.steps
+                if self.step % train.log_every == 0 or last:
+                    self._log(window, bar)
+                    window = _Window(self.step)
+                if self.step % train.sample_every == 0 or last:
+                    self.sample()
+                if self.step % train.save_every == 0 or last or stop:
+                    self.save()
+                if stop and not last:
+                    raise Stopped(self.step, stop[0])
+        return self.folder / "model.safetensors"
+
+    def train_step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Make the images once, let each player whose turn it is move once, and return the losses that moved them."""
+        self.step += 1
+        rate = learning_rate(self.step - 1, steps=self.steps, base=self.config.train.lr, decay=self.config.train.decay)
+        report: dict[str, Tensor] = {}
+        self.objective.train()
+        with self._autocast():
+            images = self.objective(batch)
+        for name, loss in self.objective.turns(self.step):
+            optimizer = self.optimizers[name]
+            with only(self.players[name], of=self.objective):
+                with self._autocast():
+                    losses = self.turns[name](loss, images)
+                optimizer.zero_grad(set_to_none=True)
+                torch.stack(list(losses.values())).sum().backward()
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+            report |= {f"{name}/{term}": value.detach() for term, value in losses.items()}
+        return report
+
+    @torch.no_grad()
+    def sample(self) -> Path:
+        """Write a grid of fixed pictures, validation ones where there are any, as `translate()` would give them."""
+        self.objective.eval()
+        images = self.objective(self._to_device(self.shown))
+        path = self.folder / "samples" / f"{self.step:06d}.png"
+        save_sample_grid(path, images, domains=self.layout.domains)
+        return path
+
+    def save(self) -> None:
+        """Write the state to go on from and the model file."""
+        state = {
+            "step": self.step,
+            "objective": self.objective.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "random": random_state(),
+        }
+        save_state(self.folder / "state.pt", state)
+        preprocess = {"image_size": self.config.data.image_size}
+        model = Model(self.objective.maps(), self.layout.domains, preprocess, to_dict(self.config), self.step)
+        save_model(self.folder / "model.safetensors", model)
+
+    def _restore(self) -> None:
+        state = load_state(self.folder / "state.pt")
+        try:
+            self.objective.load_state_dict(state["objective"])
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state_dict(state["optimizers"][name])
+        except (RuntimeError, KeyError, ValueError) as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise UsageError(f"{self.folder}/state.pt was saved with other networks: {reason}") from None
+        self.step = state["step"]
+        set_random_state(state["random"])
+        if self.step >= self.steps:
+            raise UsageError(f"{self.folder} has done its {self.step} steps; give a larger --steps to train on")
+
+    def _log(self, window: _Window, bar: Any) -> None:
+        losses, speed = window.means(), window.speed(self.step) * self.config.train.batch_size
+        bad = [term for term, value in losses.items() if not math.isfinite(value)]
+        if bad:
+            raise Diverged(
+                f"step {self.step}: {', '.join(bad)} is no longer a number; the state of the last save is untouched: "
+                "go on from it with --resume and a lower --lr, or with --precision float32"
+            )
+        rate = learning_rate(self.step - 1, steps=self.steps, base=self.config.train.lr, decay=self.config.train.decay)
+        self.metrics.write({"step": self.step, "lr": rate, "images_per_second": round(speed, 2), **losses})
+        bar.set_postfix_str(", ".join(f"{_short(t)} {v:.3g}" for t, v in losses.items()) + f", {speed:.1f} img/s")
+
+    def _adam(self, player: nn.Module) -> torch.optim.Adam:
+        train = self.config.train
+        fused = self.device.type in ("cpu", "cuda", "mps")
+        return torch.optim.Adam(player.parameters(), lr=train.lr, betas=train.betas, fused=fused)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.train.precision == "bf16")
+
+    def _to_device(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        layout = torch.channels_last if self.config.train.channels_last else torch.contiguous_format
+        return {
+            name: tensor.to(self.device, non_blocking=True).contiguous(memory_format=layout)
+            for name, tensor in batch.items()
+        }
+
+
+def learning_rate(step: int, *, steps: int, base: float, decay: float) -> float:
+    """The rate of a step counted from 0: constant, then linear to zero over the last `decay` share of the steps."""
+    falling = steps * decay
+    return base * min(1.0, (steps - step) / falling) if falling else base
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of a name; `auto` is the GPU where there is one.
+
+    Raises:
+        UsageError: there is no such device here.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"device {name!r} can't be used here: {str(error).splitlines()[0]}; try auto or cpu") from None
+    return device
+
+
+def backbones(config: RunConfig) -> Backbones:
+    """The networks that a run asks for; options it leaves out are those of the method's own backbone of that name."""
+    method: Any = objectives[config.method]
+
+    def spec(asked: str | None, default: str) -> Spec:
+        own = Spec.parse(default)
+        wanted = Spec.parse(asked) if asked else own
+        return Spec(own.name, {**own.options, **wanted.options}) if wanted.name == own.name else wanted
+
+    train, data = config.train, config.data
+    generator = spec(train.generator, method.generator_spec)
+    discriminator = spec(train.discriminator, method.discriminator_spec)
+    return Backbones(generator, discriminator, image_size=data.image_size, channels=data.channels)
+
+
+class _Window:
+    """The losses since the last line of metrics, summed where they are so that the device need not wait."""
+
+    def __init__(self, step: int) -> None:
+        self.start, self.begun = step, time.perf_counter()
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = defaultdict(int)
+
+    def add(self, losses: dict[str, Tensor]) -> None:
+        for term, value in losses.items():
+            self.sums[term] = self.sums[term] + value if term in self.sums else value
+            self.counts[term] += 1
+
+    def means(self) -> dict[str, float]:
+        return {term: float(total) / self.counts[term] for term, total in self.sums.items()}
+
+    def speed(self, step: int) -> float:
+        return (step - self.start) / (time.perf_counter() - self.begun)
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """A list that Ctrl-C and SIGTERM fill; a second one stops at once."""
+    stop: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def note(signum: int, _: FrameType | None) -> None:
+        if stop:
+            signal.signal(signum, signal.SIG_DFL)
+            signal.raise_signal(signum)
+        stop.append(signum)
+        print("\nstopping after this step; once more stops at once", file=sys.stderr)
+
+    before = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def _short(term: str) -> str:
+    player, _, name = term.partition("/")
+    return f"{player[0].upper()}.{name}"
