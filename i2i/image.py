@@ -1,4 +1,4 @@
-"""Pictures at the door: reading, writing, and the only place where ranges and layouts change.
+"""The image contract: the only place where ranges and layouts change.
 
 Inside, a picture is float (N, C, H, W) in [-1, 1]. At the door it is levels, uint8 or uint16 (H, W, C), rounded to
 nearest, so that a network that changes nothing gives back the same picture.
@@ -6,130 +6,122 @@ nearest, so that a network that changes nothing gives back the same picture.
 
 from __future__ import annotations
 
-import io
-import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
-from i2i.errors import ImageError, UsageError
-from i2i.files import write_whole
+from i2i.errors import ImageError
+from i2i.picture import Levels, Picture, from_pil, read, to_pil
 
-Levels: TypeAlias = NDArray[Any]
-ImageLike: TypeAlias = "Image.Image | NDArray[Any] | Tensor | str | Path | bytes"
-
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
-JPEG_QUALITY = 95
+ImageLike: TypeAlias = Image.Image | NDArray[Any] | Tensor | str | Path | bytes | Picture
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A picture as files hold it.
+class Entered(NamedTuple):
+    """A picture inside: pixels (N, in_channels, H, W), and the way out for (N, out_channels, H, W)."""
 
-    Attributes:
-        levels: grey or colour, uint8 or uint16, (H, W, C); C is 1 or 3 (RGB) for files.
-        alpha: its transparency, (H, W), of the same depth, or None.
-        icc: its colour profile, or None.
-    """
-
-    levels: Levels
-    alpha: Levels | None = None
-    icc: bytes | None = None
+    pixels: Tensor
+    leave: Callable[[Tensor], Any]
 
 
-def read(source: str | Path | bytes) -> Picture:
-    """Read an image file, or its bytes: EXIF orientation applied, palettes and CMYK turned into RGB.
+def enter(image: ImageLike, channels: int) -> Entered:
+    """Bring a picture of any kind inside, with a function that gives a result of the kind that came in.
+
+    A PIL image gives a PIL image, and so do a path and the bytes of a file. Integer arrays (H, W) or (H, W, C) and
+    integer tensors (C, H, W) or (N, C, H, W) hold levels (uint8 or uint16); float ones hold [-1, 1]. An array gives
+    an array, a tensor a tensor, of its type, shape and device. Alpha and colour profile are carried through, and a
+    grey picture whose result has no colour stays grey.
 
     Raises:
-        ImageError: there is no such file, or it isn't a picture that can be read; the message names it and says why.
+        ImageError: it can't be read, or has a type, shape or range that isn't any of these.
     """
-    name = "these bytes" if isinstance(source, bytes) else str(source)
-    try:
-        data = source if isinstance(source, bytes) else Path(source).read_bytes()
-    except OSError as error:
-        raise ImageError(f"{name}: {error.strerror or error}") from None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data))
-            deep = _deep_colour(data, image)
-            return deep or from_pil(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, cv2.error) as error:
-        reason = "not an image that can be read" if isinstance(error, Image.UnidentifiedImageError) else str(error)
-        raise ImageError(f"{name}: {reason}") from None
+    if isinstance(image, Picture):
+        return _enter_picture(image, channels)
+    if isinstance(image, Image.Image):
+        return _through(from_pil(image), to_pil, channels)
+    if isinstance(image, str | Path | bytes):
+        return _through(read(image), to_pil, channels)
+    if isinstance(image, np.ndarray):
+        return _enter_array(image, channels)
+    if isinstance(image, Tensor):
+        return _enter_tensor(image, channels)
+    raise ImageError(f"a {type(image).__name__} is no picture; give a PIL image, an array, a tensor, a path or bytes")
 
 
-def from_pil(image: Image.Image) -> Picture:
-    """The levels, alpha and profile of a PIL image."""
-    image = ImageOps.exif_transpose(image)
-    icc = image.info.get("icc_profile")
-    if image.mode in ("I;16", "I;16B", "I;16L", "I"):
-        return Picture(np.clip(np.asarray(image), 0, 65535).astype(np.uint16)[..., None], icc=icc)
-    if image.mode in ("F", "LAB", "HSV"):
-        raise ImageError(f"a picture of mode {image.mode!r}; convert it to 8 or 16 bit grey or RGB")
-    grey = image.mode in ("1", "L", "LA", "La")
-    if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
-        levels = np.asarray(image.convert("LA" if grey else "RGBA"))
-        return Picture(levels[..., :-1], levels[..., -1], icc)
-    levels = np.asarray(image.convert("L" if grey else "RGB"))
-    return Picture(levels[..., None] if grey else levels, icc=None if image.mode == "CMYK" else icc)
+def _through(picture: Picture, out: Callable[[Picture], Any], channels: int) -> Entered:
+    pixels, leave = _enter_picture(picture, channels)
+    return Entered(pixels, lambda result: out(leave(result)))
 
 
-def to_pil(picture: Picture) -> Image.Image:
-    """A PIL image; 16-bit grey stays 16 bit, 16-bit colour, which PIL doesn't have, becomes 8 bit."""
-    levels, alpha = picture.levels, picture.alpha
-    if levels.dtype == np.uint16 and levels.shape[-1] == 1 and alpha is None:
-        image = Image.fromarray(np.ascontiguousarray(levels[..., 0]))
-    else:
-        parts = [levels] if alpha is None else [levels, alpha[..., None]]
-        eight = _as_eight_bit(np.concatenate(parts, axis=-1))
-        image = Image.fromarray(eight[..., 0] if eight.shape[-1] == 1 else eight)
-    if picture.icc:
-        image.info["icc_profile"] = picture.icc
-    return image
+def _enter_picture(picture: Picture, channels: int) -> Entered:
+    def leave(result: Tensor) -> Picture:
+        levels = to_levels(result[0], picture.levels.dtype)
+        given = picture.levels.shape[-1]
+        if given == 1 and (levels == levels[..., :1]).all():
+            levels = np.ascontiguousarray(levels[..., :1])
+        # A grey profile does not describe colours, nor the other way round.
+        return Picture(levels, picture.alpha, picture.icc if levels.shape[-1] == given else None)
+
+    return Entered(to_tensor(picture.levels, channels)[None], leave)
 
 
-def write(picture: Picture, path: Path) -> None:
-    """Write a picture as its suffix says, whole or not at all. JPEG: quality 95, full colour resolution, no alpha.
+def _enter_array(array: NDArray[Any], channels: int) -> Entered:
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise ImageError(f"an array of shape {array.shape}; a picture is (H, W) or (H, W, C)")
+    levels = array[..., None] if array.ndim == 2 else array
+    if np.issubdtype(array.dtype, np.floating):
+        tensor = torch.from_numpy(np.ascontiguousarray(levels.transpose(2, 0, 1)))
+        pixels, leave = _enter_tensor(tensor, channels)
 
-    Raises:
-        UsageError: the suffix is none of an image.
-        OSError: it can't be written there.
-    """
-    write_whole(path, encode(picture, path.suffix))
+        def leave_float(result: Tensor) -> NDArray[Any]:
+            values: NDArray[Any] = leave(result).numpy().transpose(1, 2, 0)
+            return values[..., 0] if array.ndim == 2 and values.shape[-1] == 1 else values
+
+        return Entered(pixels, leave_float)
+    if array.dtype not in (np.uint8, np.uint16):
+        raise ImageError(f"an array of {array.dtype}; give uint8 or uint16 levels, or floats in [-1, 1]")
+    has_alpha = levels.shape[-1] in (2, 4) and levels.shape[-1] != channels
+    picture = Picture(levels[..., :-1], levels[..., -1]) if has_alpha else Picture(levels)
+
+    def out(result: Picture) -> NDArray[Any]:
+        if result.alpha is not None:
+            return np.concatenate([result.levels, result.alpha[..., None]], axis=-1)
+        return result.levels[..., 0] if array.ndim == 2 and result.levels.shape[-1] == 1 else result.levels
+
+    return _through(picture, out, channels)
 
 
-def encode(picture: Picture, suffix: str) -> bytes:
-    """The bytes of a picture in the format that a suffix such as `.png` names.
+def _enter_tensor(tensor: Tensor, channels: int) -> Entered:
+    if tensor.dim() not in (3, 4) or 0 in tensor.shape:
+        raise ImageError(f"a tensor of shape {tuple(tensor.shape)}; a picture is (C, H, W), several are (N, C, H, W)")
+    if tensor.dim() == 4:
+        each = [_enter_tensor(one, channels) for one in tensor]
+        return Entered(
+            torch.cat([one.pixels for one in each]),
+            lambda result: torch.stack([one.leave(y[None]) for one, y in zip(each, result, strict=True)]),
+        )
+    if not tensor.is_floating_point():
+        pixels, leave_array = _enter_array(tensor.cpu().numpy().transpose(1, 2, 0), channels)
 
-    Raises:
-        UsageError: the suffix is none of an image.
-    """
-    suffix = suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UsageError(f"can't write images as {suffix or 'a file without a suffix'!r}; use one of {_suffixes()}")
-    deep = picture.levels.dtype == np.uint16 and (picture.levels.shape[-1] > 1 or picture.alpha is not None)
-    if deep and suffix in (".png", ".tif", ".tiff"):
-        return _encode_deep_colour(picture, suffix)
-    if suffix not in (".png", ".tif", ".tiff"):
-        picture = replace(picture, levels=_as_eight_bit(picture.levels))
-    if suffix in (".jpg", ".jpeg", ".bmp"):
-        picture = replace(picture, alpha=None)
-    buffer = io.BytesIO()
-    options: dict[str, Any] = {"icc_profile": picture.icc} if picture.icc and suffix != ".bmp" else {}
-    if suffix in (".jpg", ".jpeg"):
-        options |= {"quality": JPEG_QUALITY, "subsampling": 0}
-    elif suffix == ".webp":
-        options |= {"lossless": True}
-    to_pil(picture).save(buffer, Image.registered_extensions()[suffix], **options)
-    return buffer.getvalue()
+        def leave_levels(result: Tensor) -> Tensor:
+            levels = np.ascontiguousarray(leave_array(result).transpose(2, 0, 1))
+            return torch.from_numpy(levels).to(tensor.device)
+
+        return Entered(pixels, leave_levels)
+    low, high = float(tensor.min()), float(tensor.max())
+    if not -1.001 <= low <= high <= 1.001:
+        raise ImageError(f"floats from {low:.4g} to {high:.4g}; a float picture lies in [-1, 1], levels are uint8")
+    pixels = tensor.detach().float()
+    if len(pixels) == 1 and channels > 1:
+        pixels = pixels.expand(channels, -1, -1)
+    if len(pixels) != channels:
+        raise ImageError(f"a picture of {len(pixels)} channels where {channels} are needed")
+    return Entered(pixels[None], lambda result: result[0].to(tensor))
 
 
 def to_tensor(levels: Levels, channels: int) -> Tensor:
@@ -186,38 +178,3 @@ def _mirrored(size: int, multiple: int, smallest: int) -> tuple[Tensor, int]:
     period = max(2 * (size - 1), 1)
     place = (torch.arange(needed) - before) % period
     return torch.where(place < size, place, period - place), before
-
-
-def _deep_colour(data: bytes, image: Image.Image) -> Picture | None:
-    """16-bit colour, which Pillow would cut to 8 bit, read by OpenCV."""
-    if image.format == "PNG":
-        deep = data[24] == 16 and data[25] in (2, 6)
-    elif image.format == "TIFF":
-        bits = image.tag_v2.get(258, (8,))  # type: ignore[attr-defined]
-        deep = max(bits) == 16 and len(bits) > 1
-    else:
-        return None
-    if not deep:
-        return None
-    levels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if levels is None or levels.dtype != np.uint16 or levels.ndim != 3:
-        return None
-    icc = image.info.get("icc_profile")
-    alpha = levels[..., 3] if levels.shape[-1] == 4 else None
-    return Picture(np.ascontiguousarray(levels[..., 2::-1]), alpha, icc)
-
-
-def _encode_deep_colour(picture: Picture, suffix: str) -> bytes:
-    colour = np.repeat(picture.levels, 3, axis=-1) if picture.levels.shape[-1] == 1 else picture.levels
-    parts = [colour[..., ::-1]] if picture.alpha is None else [colour[..., ::-1], picture.alpha[..., None]]
-    done, data = cv2.imencode(suffix, np.ascontiguousarray(np.concatenate(parts, axis=-1)))
-    assert done
-    return data.tobytes()
-
-
-def _as_eight_bit(levels: Levels) -> Levels:
-    return levels if levels.dtype == np.uint8 else np.round(levels / 257.0).astype(np.uint8)
-
-
-def _suffixes() -> str:
-    return " ".join(sorted(SUFFIXES))

@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from i2i.files import write_whole
-from i2i.image import Levels, Picture, encode, to_levels, to_pil
+from i2i.image import to_levels
+from i2i.picture import Levels, Picture, encode, to_pil
 
 _GAP, _CAPTION = 4, 22
 
@@ -59,9 +60,12 @@ def save_sample_grid(path: Path, images: Any, *, domains: tuple[str, str]) -> No
 
 
 def contact_sheet(rows: Sequence[Sequence[Levels]], captions: Sequence[str], *, height: int | None = None) -> Levels:
-    """Pictures side by side under captions, each at `height` pixels (its own unless given): (H, W, 3) uint8."""
+    """Pictures side by side under captions, each at `height` pixels (its own unless given): (H, W, 3) uint8.
+
+    The first row has as many pictures as there are captions; later ones may have fewer.
+    """
     pictures = [[_thumbnail(levels, height) for levels in row] for row in rows]
-    widths = [max(row[i].width for row in pictures) for i in range(len(captions))]
+    widths = [max(row[i].width for row in pictures if i < len(row)) for i in range(len(captions))]
     heights = [max(picture.height for picture in row) for row in pictures]
     size = (sum(widths) + _GAP * (len(widths) + 1), _CAPTION + sum(heights) + _GAP * (len(heights) + 1))
     sheet = Image.new("RGB", size, "white")
@@ -71,7 +75,7 @@ def contact_sheet(rows: Sequence[Sequence[Levels]], captions: Sequence[str], *, 
     top = _CAPTION + _GAP
     for row, high in zip(pictures, heights, strict=True):
         left = _GAP
-        for picture, wide in zip(row, widths, strict=True):
+        for picture, wide in zip(row, widths, strict=False):
             sheet.paste(picture, (left, top))
             left += wide + _GAP
         top += high + _GAP

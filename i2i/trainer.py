@@ -24,6 +24,7 @@ from i2i.checkpoint import Model, load_state, random_state, save_model, save_sta
 from i2i.config import RunConfig, to_dict
 from i2i.data import Layout, Pictures, load
 from i2i.data.loading import default_workers
+from i2i.device import pick_device
 from i2i.errors import UsageError
 from i2i.files import write_whole
 from i2i.networks import Backbones
@@ -244,24 +245,6 @@ def learning_rate(step: int, *, steps: int, base: float, decay: float) -> float:
     """The rate of a step counted from 0: constant, then linear to zero over the last `decay` share of the steps."""
     falling = steps * decay
     return base * min(1.0, (steps - step) / falling) if falling else base
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of a name; `auto` is the GPU where there is one.
-
-    Raises:
-        UsageError: there is no such device here.
-    """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"device {name!r} can't be used here: {str(error).splitlines()[0]}; try auto or cpu") from None
-    return device
 
 
 def backbones(config: RunConfig) -> Backbones:

@@ -10,7 +10,7 @@ from typing import Literal
 from PIL import Image
 
 from i2i.errors import UsageError
-from i2i.image import SUFFIXES
+from i2i.picture import SUFFIXES, images_in
 
 _LAYOUTS = (
     "side-by-side pairs (DATA/train/*.jpg, or DATA/*.jpg), two folders of pictures with the same names (DATA/A and "
@@ -86,17 +86,6 @@ def find_layout(
             raise UsageError(f"--domains {domains[0]} {domains[1]}: the two need different names")
         layout = replace(layout, domains=domains)
     return layout
-
-
-def images_in(folder: Path) -> list[Path]:
-    """The image files of a folder and its sub-folders, in order of name; hidden ones are left out."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
 
 
 def _one_folder(root: Path, *, data: str) -> Layout:

@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from i2i.data.folders import Source, Split
 from i2i.data.transforms import JointTransform, resized
-from i2i.image import Levels, Picture, read, to_tensor
+from i2i.image import to_tensor
+from i2i.picture import Levels, Picture, read
 
 Sample = dict[str, Tensor]
 
@@ -67,7 +68,7 @@ class Pictures(Dataset[Sample]):
         samples = []
         for place in range(count):
             sources = [domain[place * len(domain) // count] for domain in (self.split.a, self.split.b)]
-            a, b = (resized(_half(source), self.image_size) for source in sources)
+            a, b = (resized(read_source(source), self.image_size) for source in sources)
             samples.append(self._tensors(a, b))
         batch: Sample = default_collate(samples)
         return batch
@@ -78,7 +79,7 @@ class Pictures(Dataset[Sample]):
 
     def _read(self, source: Source) -> Levels:
         if source not in self._cache:
-            levels = np.ascontiguousarray(resized(_half(source), self.load_size))
+            levels = np.ascontiguousarray(resized(read_source(source), self.load_size))
             if levels.nbytes > self._room:
                 return levels
             self._room -= levels.nbytes
@@ -116,7 +117,8 @@ def _order(seed: int, turn: int, domain: int, count: int) -> list[int]:
     return order
 
 
-def _half(source: Source) -> Levels:
+def read_source(source: Source) -> Levels:
+    """The levels of a file, or of the half of it that a source names."""
     levels = _decoded(source.path).levels
     if source.half == "whole":
         return levels

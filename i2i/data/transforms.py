@@ -11,7 +11,7 @@ import cv2
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import albumentations
 
-from i2i.image import Levels
+from i2i.picture import Levels
 
 _CHANGES: dict[str, Any] = {
     "flip": lambda: albumentations.HorizontalFlip(p=0.5),

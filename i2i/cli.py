@@ -1,0 +1,395 @@
+"""The command line. Each command imports what it needs when it runs, so that help is quick."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import io
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import tyro
+
+from i2i import __version__
+from i2i.errors import ImageError, UsageError, unknown
+
+if TYPE_CHECKING:
+    from i2i.config import RunConfig
+    from i2i.data import Layout
+
+T = TypeVar("T")
+_STYLE = (tyro.conf.FlagCreatePairsOff,)
+
+HELP = f"""\
+i2i {__version__}: image-to-image translation with adversarial networks
+
+  i2i translate INPUT OUTPUT --model NAME   translate an image, a folder or a glob
+  i2i train METHOD DATA                     learn a translation from your pictures
+  i2i evaluate MODEL DATA                   score a model on held-out pairs
+  i2i info MODEL                            what a model file is
+  i2i models                                the models that come with i2i
+
+  i2i COMMAND --help                        the flags of a command
+
+Try:
+  i2i translate datasets/examples translated --model map2sat --contact-sheet translated.png
+  i2i train pix2pix my_pairs                where my_pairs/train holds pictures side by side
+  i2i train cyclegan my_pictures            where my_pictures has trainA and trainB
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0 all done, 1 some of it failed, 2 wrong usage."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    if not args or args[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    if args[0] == "--version":
+        print(f"i2i {__version__}")
+        return 0
+    try:
+        if args[0] not in COMMANDS:
+            raise unknown("command", args[0], COMMANDS)
+        return COMMANDS[args[0]](args[1:])
+    except (UsageError, ImageError) as error:
+        return _complain(str(error), 2)
+    except OSError as error:
+        return _complain(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), 1)
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
+
+
+def train(args: list[str]) -> int:
+    """`i2i train METHOD DATA ...`: the flags are the run's settings and the method's own."""
+    from i2i.registry import load_plugins
+
+    load_plugins(_words_after("--import", args))
+    from i2i.objectives import objectives
+
+    names = ", ".join(objectives)
+    if not args or args[0] in ("-h", "--help"):
+        print(f"usage: i2i train METHOD DATA [DATA_B] [flags]\n\nMETHOD is one of: {names}")
+        print("DATA is a folder of pictures; its layout is detected (see datasets/README.md).\n")
+        print(f"i2i train {next(iter(objectives))} --help shows the flags.")
+        return 0
+    method, rest = args[0], args[1:]
+    if method.startswith("-"):
+        raise UsageError(f"the method comes first: i2i train METHOD DATA ..., where METHOD is one of {names}")
+    config, run, resume = _read_run(method, objectives[method], rest)
+
+    from i2i.data import find_layout
+    from i2i.trainer import Diverged, Stopped, Trainer
+
+    kind: Any = objectives[method]
+    layout = find_layout(config.paths, data=kind.data, domains=config.data.domains, swap=config.data.swap)
+    trainer = Trainer(config, layout, run, resume=resume)
+    _introduce(config, layout, trainer, run)
+    go_on = f"i2i train {method} {' '.join(config.paths)} --run {run} --resume"
+    if config.plugins:
+        go_on += f" --import {' '.join(config.plugins)}"
+    try:
+        model = trainer.fit()
+    except Stopped as stopped:
+        return _complain(f"stopped at step {stopped.step}, all of it saved; go on with: {go_on}", 128 + stopped.signum)
+    except Diverged as error:
+        return _complain(f"{error}\n{go_on}", 1)
+    print(f"model: {model}\nuse it: i2i translate INPUT OUTPUT --model {run}")
+    return 0
+
+
+def translate(args: list[str]) -> int:
+    """`i2i translate INPUT OUTPUT --model ...`."""
+    @dataclasses.dataclass(frozen=True)
+    class Translate:
+        input: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="INPUT")]
+        """An image, a folder (with its sub-folders), or a glob in quotes such as 'photos/**/*.jpg'."""
+        output: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUTPUT")]
+        """A folder, or for a single image an image file."""
+        model: str
+        """A pretrained model's name (see: i2i models), a model file, or a run's folder."""
+        to: str | None = None
+        """The domain to translate to, by its name, where the model knows both ways."""
+        batch_size: int = 8
+        """Pictures of one size that go through the network together."""
+        overwrite: bool = False
+        """Translate anew what is in OUTPUT already; it is skipped otherwise."""
+        contact_sheet: Path | None = None
+        """Also write inputs beside their outputs as one picture, to look at."""
+        device: str = "auto"
+        """auto, cpu, cuda, cuda:1, mps."""
+        imports: Annotated[tuple[str, ...], tyro.conf.arg(name="import")] = ()
+        """Modules or .py files that hold the model's backbone."""
+
+    flags = _parse(Translate, "translate", args, "Translate images with a trained model.")
+
+    from i2i.convert import convert, plan, write_contact_sheet
+    from i2i.picture import SUFFIXES
+    from i2i.registry import load_plugins
+    from i2i.translator import Translator
+
+    if flags.contact_sheet and flags.contact_sheet.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"--contact-sheet {flags.contact_sheet}: give an image file, such as sheet.png")
+    jobs = plan(flags.input, flags.output)
+    load_plugins(flags.imports)
+    translator = Translator.load(flags.model, to=flags.to, device=flags.device)
+    result = convert(jobs, translator, batch_size=flags.batch_size, overwrite=flags.overwrite)
+    shown = result.written + result.skipped
+    if flags.contact_sheet and shown:
+        write_contact_sheet(flags.contact_sheet, sorted(shown), domains=translator.domains)
+    for path, reason in result.failed.items():
+        print(f"i2i: {path}: {reason}", file=sys.stderr)
+    speed = f"{len(result.written) / result.seconds:.1f} a second" if result.written else "none"
+    parts = [f"{len(result.written)} translated to {translator.domains[1]} ({speed})"]
+    if result.skipped:
+        parts.append(f"{len(result.skipped)} there already (--overwrite translates them anew)")
+    if result.failed:
+        parts.append(f"{len(result.failed)} failed")
+    print(f"{flags.output}: {', '.join(parts)}")
+    if flags.contact_sheet and shown:
+        print(f"to look at: {flags.contact_sheet}")
+    return 1 if result.failed else 0
+
+
+def evaluate(args: list[str]) -> int:
+    """`i2i evaluate MODEL DATA`."""
+    @dataclasses.dataclass(frozen=True)
+    class Evaluate:
+        model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
+        """A pretrained model's name, a model file, or a run's folder."""
+        data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")]
+        """A folder of pairs, or two; its val or test pictures are used."""
+        to: str | None = None
+        """The domain to translate to, where the model knows both ways."""
+        swap: bool = False
+        """The data's B (right, second) is what the model takes."""
+        batch_size: int = 8
+        """Pictures that go through the network together."""
+        json: Path | None = None
+        """Also write the scores to this file."""
+        device: str = "auto"
+        """auto, cpu, cuda, cuda:1, mps."""
+        imports: Annotated[tuple[str, ...], tyro.conf.arg(name="import")] = ()
+        """Modules or .py files that hold the model's backbone."""
+
+    flags = _parse(Evaluate, "evaluate", args, "Score a model on the held-out pairs of a data folder.")
+    _one_or_two(flags.data)
+
+    from i2i.data import find_layout
+    from i2i.evaluate import evaluate as score
+    from i2i.files import write_whole
+    from i2i.registry import load_plugins
+    from i2i.translator import Translator
+
+    load_plugins(flags.imports)
+    translator = Translator.load(flags.model, to=flags.to, device=flags.device)
+    layout = find_layout(flags.data, data="paired", domains=None, swap=flags.swap)
+    scores = score(translator, layout, batch_size=flags.batch_size)
+    for name, value in scores.items():
+        print(f"{name:>6}  {value:.4f}" if isinstance(value, float) else f"{name:>6}  {value}")
+    if flags.json:
+        write_whole(flags.json, json.dumps(scores, indent=2).encode())
+    return 0
+
+
+def info(args: list[str]) -> int:
+    """`i2i info MODEL`."""
+    @dataclasses.dataclass(frozen=True)
+    class Info:
+        model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
+        """A pretrained model's name, a model file, or a run's folder."""
+        json: bool = False
+        """Print the whole header as JSON."""
+
+    flags = _parse(Info, "info", args, "Say what a model file is.")
+
+    from i2i.checkpoint import read_header
+    from i2i.pretrained import model_file
+
+    file = model_file(flags.model)
+    header: dict[str, Any] = dict(read_header(file))
+    for key in ("maps", "modules", "domains", "preprocess", "config"):
+        header[key] = json.loads(header[key])
+    if flags.json:
+        print(json.dumps(header, indent=2))
+        return 0
+    a, b = header["domains"]
+    print(f"{file}  {file.stat().st_size / 1e6:.1f} MB, {header['format']}, made by {header['made_by']}")
+    for direction, spec in header["maps"].items():
+        print(f"  {a} -> {b}: {spec}" if direction == "a2b" else f"  {b} -> {a}: {spec}")
+    config = header["config"]
+    print(f"  trained with {config.get('method')} on {' '.join(config.get('paths', []))}, {header['step']} steps, ", end="")
+    print(f"pictures of {header['preprocess']['image_size']} px; any size can be translated")
+    print(f"use it: i2i translate INPUT OUTPUT --model {flags.model}" + (f" --to {b}" if len(header["maps"]) > 1 else ""))
+    return 0
+
+
+def models(args: list[str]) -> int:
+    """`i2i models`."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Models:
+        pass
+
+    _parse(Models, "models", args, "List the models that come with i2i.")
+
+    from i2i.pretrained import pretrained
+
+    for name, entry in pretrained().items():
+        print(f"{name:12}  {entry.file.stat().st_size / 1e6:5.1f} MB  {entry.description}")
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": train,
+    "translate": translate,
+    "evaluate": evaluate,
+    "info": info,
+    "models": models,
+}
+
+
+def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path, bool]:
+    """The settings of a run: the flags, over those saved where it is resumed, and its folder."""
+    from i2i.config import DataConfig, RunConfig, TrainConfig, from_dict
+
+    omit = tyro.conf.OmitArgPrefixes
+    flags_of: Any = dataclasses.make_dataclass(
+        "Train",
+        [
+            ("data", Annotated[tuple[str, ...], tyro.conf.Positional, _help("A folder of pictures, or two.", metavar="DATA [DATA_B]")], ()),
+            ("run", Annotated[Path | None, _help("The run's folder; runs/METHOD-DATA unless given.")], None),
+            ("resume", Annotated[bool, _help("Go on with a run, with its settings; flags given change them.")], False),
+            ("imports", Annotated[tuple[str, ...], _help("Modules or .py files with methods or backbones.", "import")], ()),
+            ("method", omit[kind.Config], kind.Config()),
+            ("pictures", omit[DataConfig], DataConfig()),
+            ("training", omit[TrainConfig], TrainConfig()),
+        ],
+        frozen=True,
+    )
+    about = f"Train {method}: {(kind.__doc__ or '').strip().splitlines()[0]}"
+    flags = _parse(flags_of, f"train {method}", args, about)
+    run = flags.run or _default_run(method, flags.data, resume=flags.resume)
+    saved = run / "config.json"
+    if flags.resume:
+        if not saved.is_file():
+            raise UsageError(f"{run}: there is no run to go on with; leave out --resume to begin one")
+        try:
+            was = json.loads(saved.read_text())
+        except ValueError as error:
+            raise UsageError(f"{saved} can't be read: {error}") from None
+        was.pop("made_by", None)
+        if was.get("method") != method:
+            raise UsageError(f"{run} is a run of {was.get('method')}; go on with: i2i train {was.get('method')} ... --resume")
+        options = from_dict(kind.Config, was["options"], where=f"{saved}: options")
+        before = from_dict(RunConfig, was, where=str(saved), options=options)
+        default = flags_of(before.paths, run, True, before.plugins, options, before.data, before.train)
+        flags = _parse(flags_of, f"train {method}", args, about, default=default)
+    elif saved.exists():
+        raise UsageError(f"{run} holds a run already; add --resume to go on with it, or choose another --run")
+    _one_or_two(flags.data)
+    config = RunConfig(method, flags.data, flags.method, flags.pictures, flags.training, flags.imports)
+    return config, run, flags.resume
+
+
+def _default_run(method: str, data: Sequence[str], *, resume: bool) -> Path:
+    """`runs/METHOD-DATA`, numbered where there is one already; the newest of them to resume."""
+    if not data:
+        raise UsageError(f"which pictures? i2i train {method} DATA, a folder" + (", or --run DIR --resume" if resume else ""))
+    name = Path("runs") / f"{method}-{Path(data[0]).resolve().name}"
+    numbered = [name, *(name.with_name(f"{name.name}-{number}") for number in range(2, 1000))]
+    free = next(place for place, path in enumerate(numbered) if not (path / "config.json").exists())
+    return numbered[max(free - 1, 0)] if resume else numbered[free]
+
+
+def _one_or_two(data: Sequence[str]) -> None:
+    if len(data) not in (1, 2):
+        raise UsageError(f"{len(data)} data folders given; give one, or two to match by name")
+
+
+def _introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> None:
+    a, b = layout.domains
+    held_out = f"{len(layout.validation.a)} held out" if layout.validation else "none held out (no val or test folder)"
+    print(f"{config.method}: {a} -> {b}; {layout.description}: {len(trainer.pictures)} to learn from, {held_out}")
+    for direction, generator in trainer.objective.maps().items():
+        count = sum(p.numel() for p in generator.parameters()) / 1e6
+        print(f"{direction}: {generator.spec} ({count:.3f} M parameters)")
+    print(f"{trainer.steps} steps on {trainer.device}, from step {trainer.step}; run folder: {run}")
+
+
+def _help(text: str, name: str | None = None, metavar: str | None = None) -> Any:
+    return tyro.conf.arg(name=name, help=text, metavar=metavar)
+
+
+def _parse(kind: type[T], command: str, args: list[str], about: str, *, default: T | None = None) -> T:
+    """Read flags into a dataclass; what is wrong becomes one line that says what to type."""
+    said, columns = io.StringIO(), os.environ.get("COLUMNS")
+    os.environ.setdefault("COLUMNS", "110")
+    try:
+        with contextlib.redirect_stderr(said):
+            parsed, rest = tyro.cli(
+                kind,
+                prog=f"i2i {command}",
+                description=about,
+                args=args,
+                **({} if default is None else {"default": default}),
+                return_unknown_args=True,
+                config=_STYLE,
+            )
+    except SystemExit as stopped:
+        if not stopped.code:
+            raise
+        raise UsageError(f"{_first_sentence(said.getvalue())}; see: i2i {command} --help") from None
+    finally:
+        if columns is None:
+            os.environ.pop("COLUMNS", None)
+    if rest:
+        if not rest[0].startswith("-"):
+            raise UsageError(f"{rest[0]!r} is one argument too many; see: i2i {command} --help")
+        flag = rest[0].partition("=")[0]
+        near = difflib.get_close_matches(flag, _flags(kind, default), n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"unknown flag {flag!r}; {hint}see: i2i {command} --help")
+    return parsed
+
+
+def _flags(kind: Any, default: Any) -> list[str]:
+    """The flags that the help of a command shows."""
+    shown = io.StringIO()
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(shown):
+        tyro.cli(kind, args=["--help"], config=_STYLE, **({} if default is None else {"default": default}))
+    return sorted(set(re.findall(r"--[a-z][a-z0-9-]*", shown.getvalue())))
+
+
+def _first_sentence(box: str) -> str:
+    """What tyro says in a box, without the box, the help of each flag, and the advice below its rule."""
+    lines = [line.strip("│").rstrip()[1:] for line in box.splitlines() if line.startswith("│")]
+    rule = next((place for place, line in enumerate(lines) if line.startswith("──")), len(lines))
+    missing = [line.strip() for line in lines[:rule] if re.match(r" {4}\S", line)]
+    if lines and lines[0].startswith("Missing"):
+        return f"missing: {', '.join(missing)}"
+    said = " ".join(lines[: lines.index("")] if "" in lines[:rule] else lines[:rule])
+    wrong = re.match(r"Error parsing (\S+): no type matching (.+) could be instantiated from \[(.*)\]", said)
+    if wrong:
+        flag, expected, given = wrong.groups()
+        return f"{flag} {given.replace(', ', ' ')}: expected {re.sub(r'[{}]', '', expected.removeprefix('{None}|'))}"
+    return said.rstrip(".") or "these flags can't be read"
+
+
+def _words_after(flag: str, args: Sequence[str]) -> list[str]:
+    """The values of a flag that must be known before the others can be read."""
+    if flag not in args:
+        return []
+    after = args[args.index(flag) + 1 :]
+    end = next((place for place, word in enumerate(after) if word.startswith("-")), len(after))
+    return list(after[:end])
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"i2i: {message}", file=sys.stderr)
+    return code

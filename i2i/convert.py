@@ -1,0 +1,149 @@
+"""An image, a folder or a glob of images translated into files."""
+
+from __future__ import annotations
+
+import glob
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from i2i.errors import ImageError, UsageError
+from i2i.picture import SUFFIXES, Levels, Picture, images_in, read, write
+from i2i.report import contact_sheet
+from i2i.translator import Translator
+
+_PAIRS_IN_A_ROW = 3
+
+
+class Job(NamedTuple):
+    """A picture to translate and the file to write."""
+
+    source: Path
+    target: Path
+
+
+@dataclass
+class Conversion:
+    """What became of the jobs of a conversion.
+
+    Attributes:
+        written: jobs done.
+        skipped: jobs whose target was there already.
+        failed: why a picture couldn't be read or written, by its path.
+        seconds: how long it took.
+    """
+
+    written: list[Job] = field(default_factory=list)
+    skipped: list[Job] = field(default_factory=list)
+    failed: dict[Path, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def plan(source: str, output: Path) -> list[Job]:
+    """The jobs for an image, a folder (its sub-folders and names are kept), or a glob such as `photos/**/*.jpg`.
+
+    Raises:
+        UsageError: there is nothing to translate, or a picture would be written over itself.
+    """
+    root = Path(source)
+    if root.is_dir():
+        paths = [path for path in images_in(root) if output.resolve() not in path.resolve().parents or output == root]
+    elif root.is_file():
+        if root.suffix.lower() not in SUFFIXES:
+            raise UsageError(f"{root}: not an image; images end in {' '.join(sorted(SUFFIXES))}")
+        paths, root = [root], root.parent
+    elif glob.has_magic(source):
+        paths = [path for path in map(Path, sorted(glob.glob(source, recursive=True))) if _is_image(path)]
+        root = _fixed_part(source)
+    else:
+        raise UsageError(f"{source}: there is no such image or folder")
+    if not paths:
+        raise UsageError(f"{source}: no images there; images end in {' '.join(sorted(SUFFIXES))}")
+    if output.suffix.lower() in SUFFIXES and not output.is_dir():
+        if len(paths) > 1:
+            raise UsageError(f"{output} is one file, but {source} holds {len(paths)} images; give a folder")
+        jobs = [Job(paths[0], output)]
+    else:
+        if output.is_file():
+            raise UsageError(f"{output} is a file; give a folder, or an image file for a single image")
+        jobs = [Job(path, output / path.relative_to(root)) for path in paths]
+    for job in jobs:
+        if job.source.resolve() == job.target.resolve():
+            raise UsageError(f"{job.source} would be written over itself; give another OUTPUT")
+    return jobs
+
+
+def convert(
+    jobs: list[Job], translator: Translator, *, batch_size: int = 8, overwrite: bool = False, progress: bool = True
+) -> Conversion:
+    """Translate each job's picture into its file; one that can't be read or written is noted, the others are done.
+
+    Args:
+        jobs: see `plan`.
+        translator: the model.
+        batch_size: pictures of one size that go through the network together.
+        overwrite: translate anew what is there already; else it is skipped, so that a conversion can go on.
+        progress: show a bar.
+    """
+    result, begun = Conversion(), time.perf_counter()
+    todo = []
+    for job in jobs:
+        done = job.target.exists() and not overwrite
+        (result.skipped if done else todo).append(job)
+    with tqdm(total=len(todo), unit="img", dynamic_ncols=True, disable=None if progress else True) as bar:
+        for batch in _batches(todo, batch_size, result.failed):
+            pictures = [picture for _, picture in batch]
+            translated = translator.batch(pictures, batch_size=batch_size)
+            for (job, _), picture in zip(batch, translated, strict=True):
+                try:
+                    write(picture, job.target)
+                    result.written.append(job)
+                except OSError as error:
+                    result.failed[job.source] = f"can't write {job.target}: {error.strerror or error}"
+            bar.update(len(result.written) + len(result.failed) - bar.n)
+    result.seconds = time.perf_counter() - begun
+    return result
+
+
+def write_contact_sheet(path: Path, jobs: list[Job], *, domains: tuple[str, str], most: int = 24) -> None:
+    """Write up to `most` pairs of input and output, evenly chosen, as one picture to look at."""
+    chosen = [jobs[place * len(jobs) // min(most, len(jobs))] for place in range(min(most, len(jobs)))]
+    pairs = [[read(job.source).levels, read(job.target).levels] for job in chosen]
+    rows = [_row(pairs[start : start + _PAIRS_IN_A_ROW]) for start in range(0, len(pairs), _PAIRS_IN_A_ROW)]
+    write(Picture(contact_sheet(rows, list(domains) * (len(rows[0]) // 2), height=256)), path)
+
+
+def _row(pairs: list[list[Levels]]) -> list[Levels]:
+    return [levels for pair in pairs for levels in pair]
+
+
+def _batches(
+    jobs: list[Job], batch_size: int, failed: dict[Path, str]
+) -> Iterator[list[tuple[Job, Picture]]]:
+    batch: list[tuple[Job, Picture]] = []
+    for job in jobs:
+        try:
+            picture = read(job.source)
+        except ImageError as error:
+            failed[job.source] = str(error).removeprefix(f"{job.source}: ")
+            continue
+        if batch and (len(batch) == batch_size or picture.levels.shape != batch[0][1].levels.shape):
+            yield batch
+            batch = []
+        batch.append((job, picture))
+    if batch:
+        yield batch
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def _fixed_part(pattern: str) -> Path:
+    parts = Path(pattern).parts
+    magic = next(place for place, part in enumerate(parts) if glob.has_magic(part))
+    return Path(*parts[:magic])

@@ -1,0 +1,123 @@
+"""What apps import: a trained map, ready for pictures."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from i2i.checkpoint import Model, load_model
+from i2i.device import pick_device
+from i2i.errors import UsageError, unknown
+from i2i.image import Entered, ImageLike, enter, pad
+from i2i.networks import Generator
+from i2i.pretrained import model_file
+from i2i.registry import load_plugins
+
+
+class Translator:
+    """A trained map from one domain to the other; several threads may use it at once.
+
+    Args:
+        model: a loaded model file; see `Translator.load`.
+        to: the domain to translate to, by its name; what training called the second one unless given.
+        device: `auto`, `cpu`, `cuda`, ...
+
+    Raises:
+        UsageError: the model doesn't translate to that domain, or there is no such device.
+    """
+
+    def __init__(self, model: Model, *, to: str | None = None, device: str = "auto") -> None:
+        directions = {"a2b": model.domains[1], "b2a": model.domains[0]}
+        reachable = {directions[direction]: direction for direction in model.maps}
+        wanted = to or next(iter(reachable))
+        if wanted not in reachable:
+            raise unknown("domain to translate to", wanted, reachable)
+        self.device = pick_device(device)
+        self.direction = reachable[wanted]
+        self.domains = model.domains if self.direction == "a2b" else model.domains[::-1]
+        self.generator: Generator = model.maps[self.direction].to(self.device).eval()
+
+    @classmethod
+    def load(cls, model: str | Path, *, to: str | None = None, device: str = "auto") -> Translator:
+        """Load a model: a pretrained one's name, a model file, or a run's folder.
+
+        Backbones of installed plug-ins (entry points of group `i2i`) are found; those of other modules must have been
+        imported before.
+
+        Raises:
+            UsageError: there is no such model, it can't be read, or it doesn't translate to that domain.
+        """
+        load_plugins()
+        return cls(load_model(model_file(model)), to=to, device=device)
+
+    def __call__(self, image: ImageLike) -> Any:
+        """Translate a picture of any height and width; the result has the type of the input.
+
+        Args:
+            image: a PIL image, an array, a tensor, a path, or the bytes of an image file; see `i2i.image.enter`.
+
+        Raises:
+            ImageError: it isn't a picture that can be read.
+        """
+        return next(self.batch([image], batch_size=1))
+
+    def batch(self, images: Iterable[ImageLike], *, batch_size: int = 8) -> Iterator[Any]:
+        """Translate many pictures in their order; neighbours of one size go through the network together.
+
+        A picture's result is the same as alone, to rounding.
+
+        Raises:
+            ImageError: a picture can't be read.
+            UsageError: the batch size is below 1.
+        """
+        if batch_size < 1:
+            raise UsageError(f"batch size {batch_size}: it is 1 or more")
+        waiting: list[Entered] = []
+        for image in images:
+            entered = enter(image, self.generator.in_channels)
+            if waiting and (len(waiting) == batch_size or entered.pixels.shape != waiting[0].pixels.shape):
+                yield from self._translate(waiting)
+                waiting = []
+            waiting.append(entered)
+        yield from self._translate(waiting)
+
+    @torch.no_grad()
+    def _translate(self, entered: list[Entered]) -> list[Any]:
+        if not entered:
+            return []
+        pixels = torch.cat([one.pixels for one in entered]).to(self.device)
+        padded, frame = pad(pixels, multiple=self.generator.multiple, smallest=self.generator.smallest)
+        results = frame.crop(self.generator(padded)).float().split([len(one.pixels) for one in entered])
+        return [one.leave(result) for one, result in zip(entered, results, strict=True)]
+
+
+def translate(
+    image: ImageLike, model: str | Path | Translator, *, to: str | None = None, device: str = "auto"
+) -> Any:
+    """Translate a picture with a model; the result has the type of the input.
+
+    A model is loaded once and kept: `translate(photo, "map2sat")` in a loop is as fast as a Translator.
+
+    Args:
+        image: a PIL image, an array, a tensor, a path, or the bytes of an image file; see `i2i.image.enter`.
+        model: a pretrained model's name, a model file, a run's folder, or a Translator.
+        to: the domain to translate to, by its name, where the model knows both ways.
+        device: `auto`, `cpu`, `cuda`, ...; a Translator has its own.
+
+    Raises:
+        UsageError: there is no such model, or it doesn't translate to that domain.
+        ImageError: it isn't a picture that can be read.
+    """
+    if isinstance(model, Translator):
+        return model(image)
+    file = model_file(model)
+    return _loaded(file, file.stat().st_mtime_ns, to, device)(image)
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(file: Path, changed: int, to: str | None, device: str) -> Translator:  # noqa: ARG001
+    return Translator.load(file, to=to, device=device)

@@ -1,0 +1,72 @@
+import pytest
+import torch
+
+from i2i.losses import gradient_penalty, l1
+
+
+def linear(weight):
+    return lambda x: (x.flatten(1) @ weight.flatten())[:, None]
+
+
+@pytest.mark.parametrize("length", [0.25, 1.0, 3.0])
+def test_a_linear_discriminator_has_the_slope_of_its_weight(length):
+    weight = torch.randn(2, 4, 4)
+    weight *= length / weight.norm()
+    real, fake = torch.randn(3, 2, 4, 4), torch.randn(3, 2, 4, 4)
+    assert gradient_penalty(linear(weight), real, fake).item() == pytest.approx((length - 1) ** 2, abs=1e-5)
+
+
+def test_patches_are_averaged_and_scales_added():
+    # The mean of 16 patches slopes by 1/16 in each of 16 pixels: a length of 1/4; two scales add up to 1/4 + 2/4.
+    real, fake = torch.randn(3, 1, 4, 4), torch.randn(3, 1, 4, 4)
+    assert gradient_penalty(lambda x: x, real, fake).item() == pytest.approx((1 / 4 - 1) ** 2)
+    assert gradient_penalty(lambda x: [x, 2 * x], real, fake).item() == pytest.approx((3 / 4 - 1) ** 2)
+
+
+def test_logits_may_have_any_shape():
+    weight = torch.full((1, 2, 2), 1.0)
+    real, fake = torch.randn(3, 1, 2, 2), torch.randn(3, 1, 2, 2)
+    assert gradient_penalty(lambda x: x.flatten(1) @ weight.flatten(), real, fake).item() == pytest.approx(1.0)
+
+
+def test_points_lie_evenly_between_real_and_generated():
+    # The slope of |x|^2 / 2 is x. Between 0 and r it is t r for an even t: E (t r - 1)^2 = r^2/3 - r + 1.
+    torch.manual_seed(0)
+    real = torch.full((4096, 1, 1, 1), 3.0)
+    penalty = gradient_penalty(lambda x: x.square().flatten(1).sum(1, keepdim=True) / 2, real, torch.zeros_like(real))
+    assert penalty.item() == pytest.approx(1.0, abs=0.1)
+    penalty = gradient_penalty(lambda x: x.square().flatten(1).sum(1, keepdim=True) / 2, real, real)
+    assert penalty.item() == pytest.approx(4.0)
+
+
+def test_no_gradient_reaches_the_images():
+    weight = torch.randn(2, 4, 4, requires_grad=True)
+    real, fake = (torch.randn(3, 2, 4, 4, requires_grad=True) for _ in range(2))
+    gradient_penalty(linear(weight), real, fake).backward()
+    assert weight.grad is not None
+    assert real.grad is None
+    assert fake.grad is None
+
+
+def test_the_penalty_moves_the_discriminator():
+    weight = torch.randn(2, 4, 4, requires_grad=True)
+    real, fake = torch.randn(3, 2, 4, 4), torch.randn(3, 2, 4, 4)
+    gradient_penalty(linear(weight), real, fake).backward()
+    length = weight.detach().norm()
+    torch.testing.assert_close(weight.grad, 2 * (length - 1) * weight.detach() / length)
+
+
+def test_a_flat_discriminator_has_a_penalty_of_1_and_a_finite_gradient():
+    weight = torch.zeros(2, 4, 4, requires_grad=True)
+    penalty = gradient_penalty(linear(weight), torch.randn(3, 2, 4, 4), torch.randn(3, 2, 4, 4))
+    penalty.backward()
+    assert penalty.item() == 1
+    assert weight.grad.isfinite().all()
+
+
+def test_l1_is_the_mean_distance_in_float32():
+    white, black = torch.ones(2, 3, 4, 4), -torch.ones(2, 3, 4, 4)
+    assert l1(white, black).item() == 2
+    half = torch.cat([white[:1], black[:1]])
+    assert l1(half.bfloat16(), white.bfloat16()).item() == 1
+    assert l1(half.bfloat16(), white.bfloat16()).dtype == torch.float32

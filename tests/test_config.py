@@ -1,0 +1,82 @@
+import json
+
+import pytest
+
+from i2i.config import DataConfig, RunConfig, TrainConfig, from_dict, to_dict
+from i2i.errors import UsageError
+from i2i.objectives import objectives
+
+DATA = DataConfig(image_size=64, load_size=72, augment=("flip", "rotate90"), swap=True, domains=("map", "sat"))
+TRAIN = TrainConfig(steps=10, lr=1e-3, betas=(0.0, 0.9), generator="resnet:blocks=1", precision="bf16")
+
+
+def through_json(config):
+    return json.loads(json.dumps(to_dict(config)))
+
+
+@pytest.mark.parametrize("config", [DataConfig(), DATA, TrainConfig(), TRAIN])
+def test_settings_come_back_from_json(config):
+    assert from_dict(type(config), through_json(config), where="config.json") == config
+
+
+@pytest.mark.parametrize("method", objectives)
+def test_a_run_comes_back_from_json(method):
+    options = objectives[method].Config(real_label=0.9)
+    run = RunConfig(method, ("maps/a", "maps/b"), options, DATA, TRAIN, plugins=("my_plugin",))
+    values = through_json(run)
+    read = from_dict(objectives[method].Config, values["options"], where="config.json: options")
+    assert read == options
+    assert from_dict(RunConfig, values, where="config.json", options=read) == run
+
+
+def test_what_is_left_out_keeps_its_default():
+    assert from_dict(TrainConfig, {"lr": 1e-3}, where="config.json") == TrainConfig(lr=1e-3)
+
+
+def test_a_whole_number_becomes_a_float_where_one_is_wanted():
+    read = from_dict(TrainConfig, {"lr": 1, "betas": [0, 1]}, where="config.json")
+    assert (read.lr, read.betas) == (1.0, (0.0, 1.0))
+    assert [type(value) for value in (read.lr, *read.betas)] == [float] * 3
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"lr": "fast"}, "config.json: train: lr is 'fast'; it should be float"),
+        ({"lr": True}, "config.json: train: lr is True; it should be float"),
+        ({"batch_size": True}, "config.json: train: batch_size is True; it should be int"),
+        ({"batch_size": 1.5}, "config.json: train: batch_size is 1.5; it should be int"),
+        ({"channels_last": 1}, "config.json: train: channels_last is 1; it should be bool"),
+        ({"steps": "all"}, "config.json: train: steps is 'all'; it should be int"),
+        ({"betas": [0.5]}, "config.json: train: betas should hold 2 values, not 1"),
+        ({"betas": [0.5, "x"]}, "config.json: train: betas[1] is 'x'; it should be float"),
+    ],
+)
+def test_a_wrong_value_is_named_by_its_whole_path(values, message):
+    run = {"method": "pix2pix", "paths": [], "data": {}, "train": values}
+    with pytest.raises(UsageError) as caught:
+        from_dict(RunConfig, run, where="config.json", options=None)
+    assert str(caught.value) == message
+
+
+def test_an_unknown_setting_is_named_with_the_nearest():
+    run = {"method": "pix2pix", "paths": [], "data": {"imagesize": 64}, "train": {}}
+    with pytest.raises(UsageError) as caught:
+        from_dict(RunConfig, run, where="config.json", options=None)
+    message = str(caught.value)
+    assert message.startswith("unknown setting in config.json: data 'imagesize'; did you mean 'image_size'? there are: ")
+
+
+def test_a_setting_without_a_default_is_missed():
+    with pytest.raises(UsageError, match=r"^config\.json: .*'paths'"):
+        from_dict(RunConfig, {"method": "pix2pix", "data": {}, "train": {}}, where="config.json", options=None)
+
+
+def test_an_augmentation_that_there_is_not_is_named_by_its_place():
+    with pytest.raises(UsageError, match=r"^config\.json: augment\[1\] is 'sideways'"):
+        from_dict(DataConfig, {"augment": ["flip", "sideways"]}, where="config.json")
+
+
+def test_a_choice_that_there_is_not_lists_the_choices():
+    with pytest.raises(UsageError, match=r"^config\.json: precision is 'fp16'.*float32.*bf16"):
+        from_dict(TrainConfig, {"precision": "fp16"}, where="config.json")
