@@ -24,6 +24,7 @@ from street_map import (
     fill,
     green,
     highway,
+    moved,
     overpass,
     railway,
     ring,
@@ -45,9 +46,9 @@ def riverside(sheet: Sheet) -> None:
     bank = curve(sheet.at((-0.1, 0.68), (0.3, 0.66), (0.7, 0.58), (1.1, 0.44)))
     far = curve(sheet.at((1.1, 0.72), (0.7, 0.84), (0.3, 0.90), (-0.1, 0.92)))
     water(sheet, np.concatenate([bank, far]))
-    green(sheet, np.concatenate([bank - (0, 12), bank[::-1] - (0, 2)]))
-    road(sheet, bank - (0, 14), 5.5)
-    road(sheet, far + (0, 6), 4)
+    green(sheet, np.concatenate([moved(bank, 0, -12), moved(bank[::-1], 0, -2)]))
+    road(sheet, moved(bank, 0, -14), 5.5)
+    road(sheet, moved(far, 0, 6), 4)
     road(sheet, sheet.at((0.60, -0.1), (0.66, 0.55), (0.72, 1.1)), 7)
     town(sheet, angle=6, block=(42, 90), homes="houses")
 
@@ -71,13 +72,14 @@ def big_park(sheet: Sheet) -> None:
 def highway_interchange(sheet: Sheet) -> None:
     """Two highways that join, with ramps."""
     trunk = curve(sheet.at((-0.1, 0.86), (0.25, 0.80), (0.5, 0.55), (0.68, 0.25), (0.88, -0.1)))
-    branch = curve(sheet.at((0.60, 0.38), (0.54, 0.62), (0.60, 0.85), (0.72, 1.1)))
+    branch = curve(np.concatenate([trunk[30:31], sheet.at((0.54, 0.62), (0.60, 0.85), (0.72, 1.1))]))
     green(sheet, np.concatenate([trunk[len(trunk) // 4 : len(trunk) // 2], sheet.at((0.50, 0.70), (0.40, 0.86))]))
-    ramp = curve(sheet.at((0.14, 0.84), (0.36, 0.80), (0.46, 0.88), (0.50, 1.1)))
+    ramps = [curve(np.concatenate([trunk[12:13], sheet.at((0.36, 0.81), (0.46, 0.88), (0.50, 1.1))]))]
+    ramps.append(curve(np.concatenate([trunk[38:39], sheet.at((0.76, 0.30), (0.90, 0.40), (1.1, 0.43))])))
     for line, width in ((trunk, 22), (branch, 18)):
         verge(sheet, line, width)
     town(sheet, angle=38, block=(44, 78), homes="lots")
-    for line in (ramp, curve(sheet.at((0.72, 0.12), (0.76, 0.30), (0.90, 0.40), (1.1, 0.43)))):
+    for line in ramps:
         highway(sheet, line, 3.5, RAMP, RAMP_EDGE)
     highway(sheet, branch, 8)
     highway(sheet, trunk, 10)
@@ -90,8 +92,8 @@ def coast(sheet: Sheet) -> None:
     for y in (0.34, 0.66):
         pier = sheet.at((0.55, y), (0.92, y + 0.10), (0.91, y + 0.14), (0.55, y + 0.04))
         fill(sheet.picture, pier, LAND)
-    green(sheet, np.concatenate([shore - (13, 0), shore[::-1] - (1.5, 0)]))
-    road(sheet, shore - (16, 0), 6.5)
+    green(sheet, np.concatenate([moved(shore, -13, 0), moved(shore[::-1], -1.5, 0)]))
+    road(sheet, moved(shore, -16, 0), 6.5)
     town(sheet, angle=-8, block=(39, 86), homes="houses")
 
 
@@ -102,7 +104,7 @@ def industrial(sheet: Sheet) -> None:
     road(sheet, sheet.at((0.30, -0.1), (0.36, 0.5), (0.38, 1.1)), 7)
     town(sheet, angle=9, block=(62, 96), homes="halls")
     railway(sheet, rail)
-    railway(sheet, rail + (0, 4))
+    railway(sheet, moved(rail, 0, 4))
 
 
 def diagonal_avenue(sheet: Sheet) -> None:
@@ -117,8 +119,8 @@ def railway_cut(sheet: Sheet) -> None:
     """A railway between detached houses."""
     rail = curve(sheet.at((-0.1, 0.72), (0.35, 0.60), (0.7, 0.40), (1.1, 0.30)))
     verge(sheet, rail, 20)
-    road(sheet, rail - (3, 14), 5)
-    road(sheet, rail + (3, 14), 5)
+    road(sheet, moved(rail, -3, -14), 5)
+    road(sheet, moved(rail, 3, 14), 5)
     road(sheet, sheet.at((0.42, -0.1), (0.50, 0.5), (0.55, 1.1)), 6)
     town(sheet, angle=-80, block=(42, 108), homes="houses")
     railway(sheet, rail)
@@ -143,13 +145,16 @@ def expressway(sheet: Sheet) -> None:
     """A highway of two carriageways, with service roads and an overpass."""
     line = curve(sheet.at((-0.05, 1.1), (0.35, 0.62), (0.62, 0.38), (1.05, -0.12)))
     verge(sheet, line, 30)
-    road(sheet, line - (14, 14), 4.5)
-    road(sheet, line + (14, 14), 4.5)
+    road(sheet, moved(line, -14, -14), 4.5)
+    road(sheet, moved(line, 14, 14), 4.5)
+    crossing = sheet.at((0.16, 0.34), (0.58, 0.80))
+    road(sheet, crossing, 5)
     town(sheet, angle=-44, block=(40, 84), homes="rows")
-    highway(sheet, line - (3, 3), 5.5)
-    highway(sheet, line + (3, 3), 5.5)
-    highway(sheet, curve(sheet.at((0.1, 1.1), (0.36, 0.74), (0.52, 0.56), (0.62, 0.42))), 3, RAMP, RAMP_EDGE)
-    overpass(sheet, sheet.at((0.16, 0.34), (0.58, 0.80)), 5)
+    ramp = np.concatenate([sheet.at((0.1, 1.1), (0.36, 0.74), (0.50, 0.58)), line[22:23]])
+    highway(sheet, curve(ramp), 3, RAMP, RAMP_EDGE)
+    highway(sheet, moved(line, -3, -3), 5.5)
+    highway(sheet, moved(line, 3, 3), 5.5)
+    overpass(sheet, crossing, 5)
 
 
 def harbour(sheet: Sheet) -> None:

@@ -6,14 +6,16 @@ Lengths are in pixels of the finished picture, angles in degrees; the colours an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 Colour = tuple[int, int, int]
-Points = np.ndarray  # (N, 2), x and y
-Mask = np.ndarray  # (H, W) or (H, W, 3), SCALE times too large
+Points = NDArray[np.float64]  # (N, 2) x and y; one such pair too
+Mask = NDArray[np.uint8]  # (H, W) or (H, W, 3), SCALE times too large
 
 SCALE = 4  # drawn this much larger, then averaged down: that is the anti-aliasing
 LAND, DOCKLAND = (232, 229, 222), (223, 218, 212)
@@ -72,15 +74,16 @@ def town(sheet: Sheet, *, angle: float, block: tuple[float, float], homes: str, 
 
     def place(points: list[tuple[float, float]]) -> Points:
         bent = np.array(points) + 2.5 * np.sin(np.array(points)[:, ::-1] / 45 + phase)
-        return bent @ axes + middle
+        turned: Points = bent @ axes + middle
+        return turned
 
     streets = [(u, random.choice((3.2, 3.6, 4.0))) for u in _ticks(random, reach, block[0])]
     avenues = [(v, random.choice((3.6, 4.4, 5.8))) for v in _ticks(random, reach, block[1])]
     lines = [(place([(u, v) for v in np.arange(-reach, reach, 12)]), width) for u, width in streets]
     closed, arrows = sheet.no_homes | outside, []
-    for (u0, left), (u1, right) in zip(streets, streets[1:], strict=False):
+    for (u0, left), (u1, right) in pairwise(streets):
         kept = [avenue for avenue in avenues if avenue[1] == 5.8 or random.random() < 0.9]
-        for (v0, top), (v1, bottom) in zip(kept, kept[1:], strict=False):
+        for (v0, top), (v1, bottom) in pairwise(kept):
             lines.append((place([(u, v0) for u in np.linspace(u0, u1, 5)]), top))
             if random.random() < 0.6:
                 arrows.append(place([(u0, (v0 + v1) / 2 - 2), (u0, (v0 + v1) / 2 + 2)]))
@@ -95,10 +98,10 @@ def town(sheet: Sheet, *, angle: float, block: tuple[float, float], homes: str, 
 
 
 def fill_block(sheet: Sheet, corners: Points, homes: str, closed: Mask) -> None:
-    """Build on one block: rows of homes along its edges, halls, slabs, or now and then a park, a school or nothing."""
+    """Build on one block: rows of homes along its edges, halls, slabs, or now and then a park or a school."""
     random = sheet.random
     a, b, c, d = corners
-    across, along = np.linalg.norm(b - a), np.linalg.norm(d - a)
+    across, along = float(np.linalg.norm(b - a)), float(np.linalg.norm(d - a))
     x, y = (b - a) / across, (d - a) / along
     special = random.random()
     if special < 0.03 and _free(closed, corners):
@@ -109,8 +112,8 @@ def fill_block(sheet: Sheet, corners: Points, homes: str, closed: Mask) -> None:
         homes = "halls"
     elif special < 0.08:
         homes = "halls"
-    if homes in ("halls", "slabs"):
-        large(sheet, np.array([a, b, c, d]), homes, closed)
+    if homes not in HOMES:
+        {"halls": halls, "slabs": slabs}[homes](sheet, np.array([a, b, c, d]), closed)
         return
     deep = min(random.uniform(*HOMES[homes][2]), across * 0.44)
     top, bottom = (deep * (random.random() < 0.5) for _ in range(2))
@@ -121,27 +124,31 @@ def fill_block(sheet: Sheet, corners: Points, homes: str, closed: Mask) -> None:
             row(sheet, start, end, inward, homes, deep * 0.9, closed)
 
 
-def large(sheet: Sheet, corners: Points, homes: str, closed: Mask) -> None:
-    """Halls side by side, some with a bite out of them, or slabs of flats on open ground."""
+def halls(sheet: Sheet, corners: Points, closed: Mask) -> None:
+    """Large buildings side by side, some with a lower one behind."""
     random, (a, b, _, d) = sheet.random, corners
     across, along = float(np.linalg.norm(b - a)), float(np.linalg.norm(d - a))
     x, y, done = (b - a) / across, (d - a) / along, 1.5
     while done + 8 < along:
-        if homes == "slabs":
-            for side in np.arange(7, across - 16, 25):
-                turn = random.choice((0.0, 0.0, 0.6))
-                one, two = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
-                corner = a + y * (done + random.uniform(2, 5)) + x * side
-                build(sheet, (corner, one * random.uniform(12, 18), two * 4.5), closed)
-                if random.random() < 0.5:
-                    build(sheet, (corner + one * random.choice((0, 5)), one * 4.5, two * random.uniform(9, 14)), closed)
-            done += random.uniform(22, 26)
-            continue
         deep, width = min(random.uniform(12, 34), along - done - 1), across * random.uniform(0.62, 0.94)
         build(sheet, (a + x * 1.5 + y * done, x * width, y * deep), closed)
         if random.random() < 0.5:
             build(sheet, (a + x * (width + 2) + y * done, x * (across - width - 3), y * deep * 0.6), closed)
         done += deep + random.uniform(0.6, 5)
+
+
+def slabs(sheet: Sheet, corners: Points, closed: Mask) -> None:
+    """Blocks of flats on open ground, straight or with a wing."""
+    random, (a, b, _, d) = sheet.random, corners
+    across, along = float(np.linalg.norm(b - a)), float(np.linalg.norm(d - a))
+    x, y, turn = (b - a) / across, (d - a) / along, random.choice((0.0, 0.7))
+    one, two = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
+    for down in np.arange(4, along - 18, 24):
+        for side in np.arange(9, across - 16, 25):
+            corner = a + y * (down + random.uniform(-2, 2)) + x * (side + random.uniform(-2, 2))
+            build(sheet, (corner, one * random.uniform(12, 18), two * 4.5), closed)
+            if random.random() < 0.5:
+                build(sheet, (corner + one * random.choice((0, 5)), one * 4.5, two * random.uniform(9, 14)), closed)
 
 
 def row(sheet: Sheet, start: Points, end: Points, inward: Points, homes: str, deep: float, closed: Mask) -> None:
@@ -229,10 +236,16 @@ def curve(points: Points, *, closed: bool = False) -> Points:
     return np.concatenate([*pieces, p[-2:-1]])
 
 
+def moved(line: Points, x: float, y: float) -> Points:
+    """The same line elsewhere."""
+    there: Points = line + np.array((x, y))
+    return there
+
+
 def ring(sheet: Sheet, centre: tuple[float, float], radius: float) -> Points:
     """A closed, soft, uneven outline."""
-    turns = np.linspace(0, 2 * np.pi, 9)[:-1]
-    radii = radius * sheet.random.uniform(0.65, 1.3, 8)
+    turns = np.linspace(0, 2 * np.pi, 8)[:-1] + sheet.random.uniform(0, 1)
+    radii = radius * sheet.random.uniform(0.65, 1.3, 7)
     around = np.stack([1.25 * np.cos(turns), np.sin(turns)], axis=1) * radii[:, None]
     return curve(around + np.array(centre) * (sheet.width, sheet.height), closed=True)
 
@@ -247,7 +260,7 @@ def stroke(image: Mask, line: Points, width: float, colour: Colour | int) -> Non
     cv2.polylines(image, [_fixed(line)], False, colour, max(1, round(width * SCALE)), shift=4)
 
 
-def _fixed(points: Points) -> Mask:
+def _fixed(points: Points) -> NDArray[np.int32]:
     """Points as cv2 takes them: whole sixteenths of a pixel of the large picture."""
     return np.rint(np.asarray(points) * SCALE * 16).astype(np.int32)
 

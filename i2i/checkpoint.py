@@ -108,11 +108,14 @@ def load_model(path: Path) -> Model:
                 )
             generator = build_generator(spec)
             prefix = f"{direction}."
-            weights = {name.removeprefix(prefix): file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+            weights = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
             try:
                 generator.load_state_dict(weights)
             except RuntimeError as error:
-                raise UsageError(f"{path}: its weights don't fit '{text}': {str(error).splitlines()[-1].strip()}") from None
+                raise UsageError(
+                    f"{path}: its weights don't fit '{text}': {str(error).splitlines()[-1].strip()}"
+                ) from None
             maps[direction] = generator.eval().requires_grad_(False)
     one, two = json.loads(header["domains"])
     return Model(maps, (one, two), json.loads(header["preprocess"]), json.loads(header["config"]), int(header["step"]))

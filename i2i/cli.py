@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import difflib
-import io
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +14,7 @@ import tyro
 
 from i2i import __version__
 from i2i.errors import ImageError, UsageError, unknown
+from i2i.flags import flag, parse, words_after
 
 if TYPE_CHECKING:
     from i2i.config import RunConfig
@@ -59,6 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return COMMANDS[args[0]](args[1:])
     except (UsageError, ImageError) as error:
         return _complain(str(error), 2)
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         return _complain(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), 1)
     except KeyboardInterrupt:
@@ -69,7 +69,7 @@ def train(args: list[str]) -> int:
     """`i2i train METHOD DATA ...`: the flags are the run's settings and the method's own."""
     from i2i.registry import load_plugins
 
-    load_plugins(_words_after("--import", args))
+    load_plugins(words_after("--import", args))
     from i2i.objectives import objectives
 
     names = ", ".join(objectives)
@@ -105,6 +105,7 @@ def train(args: list[str]) -> int:
 
 def translate(args: list[str]) -> int:
     """`i2i translate INPUT OUTPUT --model ...`."""
+
     @dataclasses.dataclass(frozen=True)
     class Translate:
         input: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="INPUT")]
@@ -126,7 +127,7 @@ def translate(args: list[str]) -> int:
         imports: Annotated[tuple[str, ...], tyro.conf.arg(name="import")] = ()
         """Modules or .py files that hold the model's backbone."""
 
-    flags = _parse(Translate, "translate", args, "Translate images with a trained model.")
+    flags = parse(Translate, "translate", args, "Translate images with a trained model.")
 
     from i2i.convert import convert, plan, write_contact_sheet
     from i2i.picture import SUFFIXES
@@ -158,6 +159,7 @@ def translate(args: list[str]) -> int:
 
 def evaluate(args: list[str]) -> int:
     """`i2i evaluate MODEL DATA`."""
+
     @dataclasses.dataclass(frozen=True)
     class Evaluate:
         model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
@@ -177,7 +179,7 @@ def evaluate(args: list[str]) -> int:
         imports: Annotated[tuple[str, ...], tyro.conf.arg(name="import")] = ()
         """Modules or .py files that hold the model's backbone."""
 
-    flags = _parse(Evaluate, "evaluate", args, "Score a model on the held-out pairs of a data folder.")
+    flags = parse(Evaluate, "evaluate", args, "Score a model on the held-out pairs of a data folder.")
     _one_or_two(flags.data)
 
     from i2i.data import find_layout
@@ -199,6 +201,7 @@ def evaluate(args: list[str]) -> int:
 
 def info(args: list[str]) -> int:
     """`i2i info MODEL`."""
+
     @dataclasses.dataclass(frozen=True)
     class Info:
         model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
@@ -206,7 +209,7 @@ def info(args: list[str]) -> int:
         json: bool = False
         """Print the whole header as JSON."""
 
-    flags = _parse(Info, "info", args, "Say what a model file is.")
+    flags = parse(Info, "info", args, "Say what a model file is.")
 
     from i2i.checkpoint import read_header
     from i2i.pretrained import model_file
@@ -223,9 +226,14 @@ def info(args: list[str]) -> int:
     for direction, spec in header["maps"].items():
         print(f"  {a} -> {b}: {spec}" if direction == "a2b" else f"  {b} -> {a}: {spec}")
     config = header["config"]
-    print(f"  trained with {config.get('method')} on {' '.join(config.get('paths', []))}, {header['step']} steps, ", end="")
+    print(
+        f"  trained with {config.get('method')} on {' '.join(config.get('paths', []))}, {header['step']} steps, ",
+        end="",
+    )
     print(f"pictures of {header['preprocess']['image_size']} px; any size can be translated")
-    print(f"use it: i2i translate INPUT OUTPUT --model {flags.model}" + (f" --to {b}" if len(header["maps"]) > 1 else ""))
+    print(
+        f"use it: i2i translate INPUT OUTPUT --model {flags.model}" + (f" --to {b}" if len(header["maps"]) > 1 else "")
+    )
     return 0
 
 
@@ -236,7 +244,7 @@ def models(args: list[str]) -> int:
     class Models:
         pass
 
-    _parse(Models, "models", args, "List the models that come with i2i.")
+    parse(Models, "models", args, "List the models that come with i2i.")
 
     from i2i.pretrained import pretrained
 
@@ -262,10 +270,22 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
     flags_of: Any = dataclasses.make_dataclass(
         "Train",
         [
-            ("data", Annotated[tuple[str, ...], tyro.conf.Positional, _help("A folder of pictures, or two.", metavar="DATA [DATA_B]")], ()),
-            ("run", Annotated[Path | None, _help("The run's folder; runs/METHOD-DATA unless given.")], None),
-            ("resume", Annotated[bool, _help("Go on with a run, with its settings; flags given change them.")], False),
-            ("imports", Annotated[tuple[str, ...], _help("Modules or .py files with methods or backbones.", "import")], ()),
+            (
+                "data",
+                Annotated[
+                    tuple[str, ...],
+                    tyro.conf.Positional,
+                    flag("A folder of pictures, or two.", metavar="DATA [DATA_B]"),
+                ],
+                (),
+            ),
+            ("run", Annotated[Path | None, flag("The run's folder; runs/METHOD-DATA unless given.")], None),
+            ("resume", Annotated[bool, flag("Go on with a run, with its settings; flags given change them.")], False),
+            (
+                "imports",
+                Annotated[tuple[str, ...], flag("Modules or .py files with methods or backbones.", name="import")],
+                (),
+            ),
             ("method", omit[kind.Config], kind.Config()),
             ("pictures", omit[DataConfig], DataConfig()),
             ("training", omit[TrainConfig], TrainConfig()),
@@ -273,7 +293,7 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
         frozen=True,
     )
     about = f"Train {method}: {(kind.__doc__ or '').strip().splitlines()[0]}"
-    flags = _parse(flags_of, f"train {method}", args, about)
+    flags = parse(flags_of, f"train {method}", args, about)
     run = flags.run or _default_run(method, flags.data, resume=flags.resume)
     saved = run / "config.json"
     if flags.resume:
@@ -285,11 +305,13 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
             raise UsageError(f"{saved} can't be read: {error}") from None
         was.pop("made_by", None)
         if was.get("method") != method:
-            raise UsageError(f"{run} is a run of {was.get('method')}; go on with: i2i train {was.get('method')} ... --resume")
+            raise UsageError(
+                f"{run} is a run of {was.get('method')}; go on with: i2i train {was.get('method')} ... --resume"
+            )
         options = from_dict(kind.Config, was["options"], where=f"{saved}: options")
         before = from_dict(RunConfig, was, where=str(saved), options=options)
         default = flags_of(before.paths, run, True, before.plugins, options, before.data, before.train)
-        flags = _parse(flags_of, f"train {method}", args, about, default=default)
+        flags = parse(flags_of, f"train {method}", args, about, default=default)
     elif saved.exists():
         raise UsageError(f"{run} holds a run already; add --resume to go on with it, or choose another --run")
     _one_or_two(flags.data)
@@ -300,7 +322,9 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
 def _default_run(method: str, data: Sequence[str], *, resume: bool) -> Path:
     """`runs/METHOD-DATA`, numbered where there is one already; the newest of them to resume."""
     if not data:
-        raise UsageError(f"which pictures? i2i train {method} DATA, a folder" + (", or --run DIR --resume" if resume else ""))
+        raise UsageError(
+            f"which pictures? i2i train {method} DATA, a folder" + (", or --run DIR --resume" if resume else "")
+        )
     name = Path("runs") / f"{method}-{Path(data[0]).resolve().name}"
     numbered = [name, *(name.with_name(f"{name.name}-{number}") for number in range(2, 1000))]
     free = next(place for place, path in enumerate(numbered) if not (path / "config.json").exists())
@@ -320,74 +344,6 @@ def _introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> No
         count = sum(p.numel() for p in generator.parameters()) / 1e6
         print(f"{direction}: {generator.spec} ({count:.3f} M parameters)")
     print(f"{trainer.steps} steps on {trainer.device}, from step {trainer.step}; run folder: {run}")
-
-
-def _help(text: str, name: str | None = None, metavar: str | None = None) -> Any:
-    return tyro.conf.arg(name=name, help=text, metavar=metavar)
-
-
-def _parse(kind: type[T], command: str, args: list[str], about: str, *, default: T | None = None) -> T:
-    """Read flags into a dataclass; what is wrong becomes one line that says what to type."""
-    said, columns = io.StringIO(), os.environ.get("COLUMNS")
-    os.environ.setdefault("COLUMNS", "110")
-    try:
-        with contextlib.redirect_stderr(said):
-            parsed, rest = tyro.cli(
-                kind,
-                prog=f"i2i {command}",
-                description=about,
-                args=args,
-                **({} if default is None else {"default": default}),
-                return_unknown_args=True,
-                config=_STYLE,
-            )
-    except SystemExit as stopped:
-        if not stopped.code:
-            raise
-        raise UsageError(f"{_first_sentence(said.getvalue())}; see: i2i {command} --help") from None
-    finally:
-        if columns is None:
-            os.environ.pop("COLUMNS", None)
-    if rest:
-        if not rest[0].startswith("-"):
-            raise UsageError(f"{rest[0]!r} is one argument too many; see: i2i {command} --help")
-        flag = rest[0].partition("=")[0]
-        near = difflib.get_close_matches(flag, _flags(kind, default), n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UsageError(f"unknown flag {flag!r}; {hint}see: i2i {command} --help")
-    return parsed
-
-
-def _flags(kind: Any, default: Any) -> list[str]:
-    """The flags that the help of a command shows."""
-    shown = io.StringIO()
-    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(shown):
-        tyro.cli(kind, args=["--help"], config=_STYLE, **({} if default is None else {"default": default}))
-    return sorted(set(re.findall(r"--[a-z][a-z0-9-]*", shown.getvalue())))
-
-
-def _first_sentence(box: str) -> str:
-    """What tyro says in a box, without the box, the help of each flag, and the advice below its rule."""
-    lines = [line.strip("│").rstrip()[1:] for line in box.splitlines() if line.startswith("│")]
-    rule = next((place for place, line in enumerate(lines) if line.startswith("──")), len(lines))
-    missing = [line.strip() for line in lines[:rule] if re.match(r" {4}\S", line)]
-    if lines and lines[0].startswith("Missing"):
-        return f"missing: {', '.join(missing)}"
-    said = " ".join(lines[: lines.index("")] if "" in lines[:rule] else lines[:rule])
-    wrong = re.match(r"Error parsing (\S+): no type matching (.+) could be instantiated from \[(.*)\]", said)
-    if wrong:
-        flag, expected, given = wrong.groups()
-        return f"{flag} {given.replace(', ', ' ')}: expected {re.sub(r'[{}]', '', expected.removeprefix('{None}|'))}"
-    return said.rstrip(".") or "these flags can't be read"
-
-
-def _words_after(flag: str, args: Sequence[str]) -> list[str]:
-    """The values of a flag that must be known before the others can be read."""
-    if flag not in args:
-        return []
-    after = args[args.index(flag) + 1 :]
-    end = next((place for place, word in enumerate(after) if word.startswith("-")), len(after))
-    return list(after[:end])
 
 
 def _complain(message: str, code: int) -> int:

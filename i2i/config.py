@@ -126,6 +126,8 @@ def _read(hint: Any, value: Any, where: str) -> Any:
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if hint is Any or (isinstance(hint, type) and isinstance(value, hint) and (hint is bool) == isinstance(value, bool)):
+    if hint is Any or (
+        isinstance(hint, type) and isinstance(value, hint) and (hint is bool) == isinstance(value, bool)
+    ):
         return value
     raise UsageError(f"{where} is {value!r}; it should be {getattr(hint, '__name__', hint)}")

@@ -57,8 +57,8 @@ def plan(source: str, output: Path) -> list[Job]:
             raise UsageError(f"{root}: not an image; images end in {' '.join(sorted(SUFFIXES))}")
         paths, root = [root], root.parent
     elif glob.has_magic(source):
-        paths = [path for path in map(Path, sorted(glob.glob(source, recursive=True))) if _is_image(path)]
-        root = _fixed_part(source)
+        root, pattern = _split_glob(source)
+        paths = sorted(path for path in root.glob(pattern) if path.suffix.lower() in SUFFIXES and path.is_file())
     else:
         raise UsageError(f"{source}: there is no such image or folder")
     if not paths:
@@ -90,7 +90,7 @@ def convert(
         progress: show a bar.
     """
     result, begun = Conversion(), time.perf_counter()
-    todo = []
+    todo: list[Job] = []
     for job in jobs:
         done = job.target.exists() and not overwrite
         (result.skipped if done else todo).append(job)
@@ -121,9 +121,7 @@ def _row(pairs: list[list[Levels]]) -> list[Levels]:
     return [levels for pair in pairs for levels in pair]
 
 
-def _batches(
-    jobs: list[Job], batch_size: int, failed: dict[Path, str]
-) -> Iterator[list[tuple[Job, Picture]]]:
+def _batches(jobs: list[Job], batch_size: int, failed: dict[Path, str]) -> Iterator[list[tuple[Job, Picture]]]:
     batch: list[tuple[Job, Picture]] = []
     for job in jobs:
         try:
@@ -139,11 +137,8 @@ def _batches(
         yield batch
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()
-
-
-def _fixed_part(pattern: str) -> Path:
-    parts = Path(pattern).parts
+def _split_glob(source: str) -> tuple[Path, str]:
+    """The folder that a glob begins in, and the rest of it."""
+    parts = Path(source).parts
     magic = next(place for place, part in enumerate(parts) if glob.has_magic(part))
-    return Path(*parts[:magic])
+    return Path(*parts[:magic]), str(Path(*parts[magic:]))

@@ -44,7 +44,9 @@ def evaluate(translator: Translator, layout: Layout, *, batch_size: int = 8) -> 
 
 def _compare(result: Levels, target: Levels, source: Source) -> tuple[float, float, float]:
     if result.shape[:2] != target.shape[:2]:
-        raise UsageError(f"{source.path}: {target.shape[:2]} pixels, but its partner is {result.shape[:2]}; pairs need one size")
+        raise UsageError(
+            f"{source.path}: {target.shape[:2]} pixels, but its partner is {result.shape[:2]}; pairs need one size"
+        )
     one, two = np.broadcast_arrays(_eight_bit(result), _eight_bit(target))
     return (
         float(np.abs(one - two).mean()),

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from i2i.errors import ImageError, UsageError
 from i2i.files import write_whole
@@ -55,7 +55,7 @@ def read(source: str | Path | bytes) -> Picture:
             deep = _deep_colour(data, image)
             return deep or from_pil(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, cv2.error) as error:
-        reason = "not an image that can be read" if isinstance(error, Image.UnidentifiedImageError) else str(error)
+        reason = "not an image that can be read" if isinstance(error, UnidentifiedImageError) else str(error)
         raise ImageError(f"{name}: {reason}") from None
 
 

@@ -43,7 +43,9 @@ def model_file(model: str | Path) -> Path:
     path = Path(model)
     if path.is_dir():
         if not (path / "model.safetensors").is_file():
-            raise UsageError(f"{path}: there is no model.safetensors in this folder; give a run's folder or a model file")
+            raise UsageError(
+                f"{path}: there is no model.safetensors in this folder; give a run's folder or a model file"
+            )
         return path / "model.safetensors"
     if path.is_file():
         return path

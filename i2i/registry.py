@@ -151,7 +151,9 @@ def load_plugins(modules: Iterable[str] = ()) -> None:
         except ModuleNotFoundError as error:
             if error.name is None or not f"{module}.".startswith(f"{error.name}."):
                 raise
-            raise UsageError(f"--import {module}: no module of that name; give its file, such as ./{module}.py") from None
+            raise UsageError(
+                f"--import {module}: no module of that name; give its file, such as ./{module}.py"
+            ) from None
 
 
 def _import_file(path: Path) -> None:

@@ -53,7 +53,9 @@ def save_sample_grid(path: Path, images: Any, *, domains: tuple[str, str]) -> No
         domains: the people's names of a and b, for the captions.
     """
     names = dict(zip("ab", domains, strict=True))
-    captions = [f"{kind} {names.get(letter, letter)}" for kind, _, letter in (f.rpartition("_") for f in images._fields)]
+    captions = [
+        f"{kind} {names.get(letter, letter)}" for kind, _, letter in (f.rpartition("_") for f in images._fields)
+    ]
     columns: list[Tensor] = list(images)
     rows = [[to_levels(column[i].float()) for column in columns] for i in range(len(columns[0]))]
     write_whole(path, encode(Picture(contact_sheet(rows, captions)), ".png"))

@@ -27,13 +27,11 @@ from i2i.data.loading import default_workers
 from i2i.device import pick_device
 from i2i.errors import UsageError
 from i2i.files import write_whole
-from i2i.networks import Backbones
-from i2i.objectives import LossFn, Losses, Objective, objectives
-from i2i.registry import Spec
+from i2i.objectives import Losses, LossFn, Objective, objectives
 from i2i.report import Metrics, save_sample_grid
 
 
-class Stopped(Exception):  # noqa: N818
+class Stopped(Exception):
     """The run was asked to stop and did, its state saved; `signum` is the signal that asked."""
 
     def __init__(self, step: int, signum: int) -> None:
@@ -88,12 +86,15 @@ class Trainer:
         self.config, self.layout, self.folder = config, layout, folder
         train, data = config.train, config.data
         self.device = pick_device(train.device)
-        method = objectives[config.method]
+        method: Any = objectives[config.method]
+        networks = method.backbones(
+            train.generator, train.discriminator, image_size=data.image_size, channels=data.channels
+        )
         torch.manual_seed(train.seed)
-        self.objective: Objective = method(config.options, backbones(config))
+        self.objective: Objective = method(config.options, networks)
         self.objective.to(self.device)
         if train.channels_last:
-            self.objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.objective.to(memory_format=torch.channels_last)
         self.players = self.objective.players()
         self.turns = {name: Turn(player) for name, player in self.players.items()}
         self.optimizers = {name: self._adam(player) for name, player in self.players.items()}
@@ -170,7 +171,7 @@ class Trainer:
                 with self._autocast():
                     losses = self.turns[name](loss, images)
                 optimizer.zero_grad(set_to_none=True)
-                torch.stack(list(losses.values())).sum().backward()
+                torch.autograd.backward(torch.stack(list(losses.values())).sum())
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.step()
@@ -245,21 +246,6 @@ def learning_rate(step: int, *, steps: int, base: float, decay: float) -> float:
     """The rate of a step counted from 0: constant, then linear to zero over the last `decay` share of the steps."""
     falling = steps * decay
     return base * min(1.0, (steps - step) / falling) if falling else base
-
-
-def backbones(config: RunConfig) -> Backbones:
-    """The networks that a run asks for; options it leaves out are those of the method's own backbone of that name."""
-    method: Any = objectives[config.method]
-
-    def spec(asked: str | None, default: str) -> Spec:
-        own = Spec.parse(default)
-        wanted = Spec.parse(asked) if asked else own
-        return Spec(own.name, {**own.options, **wanted.options}) if wanted.name == own.name else wanted
-
-    train, data = config.train, config.data
-    generator = spec(train.generator, method.generator_spec)
-    discriminator = spec(train.discriminator, method.discriminator_spec)
-    return Backbones(generator, discriminator, image_size=data.image_size, channels=data.channels)
 
 
 class _Window:

@@ -91,13 +91,11 @@ class Translator:
             return []
         pixels = torch.cat([one.pixels for one in entered]).to(self.device)
         padded, frame = pad(pixels, multiple=self.generator.multiple, smallest=self.generator.smallest)
-        results = frame.crop(self.generator(padded)).float().split([len(one.pixels) for one in entered])
+        results = torch.split(frame.crop(self.generator(padded)).float(), [len(one.pixels) for one in entered])
         return [one.leave(result) for one, result in zip(entered, results, strict=True)]
 
 
-def translate(
-    image: ImageLike, model: str | Path | Translator, *, to: str | None = None, device: str = "auto"
-) -> Any:
+def translate(image: ImageLike, model: str | Path | Translator, *, to: str | None = None, device: str = "auto") -> Any:
     """Translate a picture with a model; the result has the type of the input.
 
     A model is loaded once and kept: `translate(photo, "map2sat")` in a loop is as fast as a Translator.

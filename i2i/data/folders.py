@@ -105,10 +105,13 @@ def _one_folder(root: Path, *, data: str) -> Layout:
             held = folders.get(held_out)
             val = _match(held / one.name, held / two.name, data) if held and (held / one.name).is_dir() else None
             return Layout(_words(f"train/{one.name} and train/{two.name}", data), (one.name, two.name), train, val)
-        val = _halves(folders[held_out]) if held_out in folders and images_in(folders[held_out]) else None
-        return Layout(f"side-by-side pictures in {folders['train']}", ("A", "B"), _halves(folders["train"]), val)
+        val = _halves(images_in(folders[held_out])) if held_out in folders and images_in(folders[held_out]) else None
+        train = _halves(_filled(folders["train"]))
+        return Layout(f"side-by-side pictures in {folders['train']}", ("A", "B"), train, val)
     if any(path.suffix.lower() in SUFFIXES for path in root.iterdir()):
-        return Layout(f"side-by-side pictures in {root}", ("A", "B"), _halves(root), None)
+        outside = [path for path in images_in(root) if path.relative_to(root).parts[0].lower() not in ("val", "test")]
+        val = _halves(images_in(folders[held_out])) if held_out in folders and images_in(folders[held_out]) else None
+        return Layout(f"side-by-side pictures in {root}", ("A", "B"), _halves(outside), val)
     full = [path for path in folders.values() if images_in(path)]
     if len(full) == 2:
         return _two_folders(*full, data=data)
@@ -119,7 +122,11 @@ def _one_folder(root: Path, *, data: str) -> Layout:
 
 
 def _two_folders(one: Path, two: Path, *, data: str) -> Layout:
-    held_out = next((name for name in ("val", "test") if (one / name).is_dir() and (two / name).is_dir()), None)
+    for name in ("train", "val", "test"):
+        if (one / name).is_dir() != (two / name).is_dir():
+            has, lacks = (one, two) if (one / name).is_dir() else (two, one)
+            raise UsageError(f"{has} has a folder {name} but {lacks} has none; both domains need the same folders")
+    held_out = next((name for name in ("val", "test") if (one / name).is_dir()), None)
     val = _match(one / held_out, two / held_out, data) if held_out else None
     split = (one / "train").is_dir() and (two / "train").is_dir()
     train = _match(one / "train", two / "train", data) if split else _match(one, two, data)
@@ -153,8 +160,8 @@ def _match(one: Path, two: Path, data: str) -> Split:
                 f"{folder}: {len(names)} of {len(a if folder == one else b)} pictures have no partner of the same name "
                 f"in {other}: {_few(sorted(names))}; rename or remove them"
             )
-    names = sorted(by_name_a)
-    return Split(tuple(Source(by_name_a[n]) for n in names), tuple(Source(by_name_b[n]) for n in names))
+    shared = sorted(by_name_a)
+    return Split(tuple(Source(by_name_a[n]) for n in shared), tuple(Source(by_name_b[n]) for n in shared))
 
 
 def _by_name(folder: Path, paths: list[Path], ending: str) -> dict[str, Path]:
@@ -167,14 +174,11 @@ def _by_name(folder: Path, paths: list[Path], ending: str) -> dict[str, Path]:
     return named
 
 
-def _halves(folder: Path) -> Split:
-    paths = _filled(folder)
+def _halves(paths: list[Path]) -> Split:
     with Image.open(paths[0]) as first:
         width, height = first.size
     if width <= height or width % 2:
-        raise UsageError(
-            f"{paths[0]} is {width} x {height} pixels: not two pictures side by side; expected {_LAYOUTS}"
-        )
+        raise UsageError(f"{paths[0]} is {width} x {height} pixels: not two pictures side by side; expected {_LAYOUTS}")
     return Split(tuple(Source(path, "left") for path in paths), tuple(Source(path, "right") for path in paths))
 
 

@@ -29,4 +29,5 @@ def gradient_penalty(discriminator: Callable[[Tensor], Logits], real: Tensor, fa
     total = sum(one.float().flatten(1).mean(1) for one in ([logits] if isinstance(logits, Tensor) else logits))
     assert isinstance(total, Tensor)
     (slope,) = torch.autograd.grad(total.sum(), between, create_graph=True)
-    return (slope.flatten(1).norm(dim=1) - 1).square().mean()
+    penalty: Tensor = (torch.linalg.vector_norm(slope.flatten(1), dim=1) - 1).square().mean()
+    return penalty

@@ -54,6 +54,7 @@ class Dropout(nn.Module):
         return x * ((draw >= self.p).to(x.dtype) / (1 - self.p))
 
     def extra_repr(self) -> str:
+        """What `print(network)` shows of it."""
         return f"p={self.p}, at_inference={self.at_inference}"
 
 

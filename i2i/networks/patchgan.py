@@ -39,7 +39,7 @@ class PatchGAN(Discriminator):
         initialize(self, spectral=spectral)
 
     def forward(self, x: Tensor) -> Logits:
-        """Judge (N, in_channels, H, W); logits (N, 1, h, w), or a list of them from the finest scale to the coarsest."""
+        """Judge (N, in_channels, H, W): logits (N, 1, h, w), or a list of them, the finest scale first."""
         logits: list[Tensor] = []
         for place, patches in enumerate(self.scales):
             if place:

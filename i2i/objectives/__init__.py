@@ -1,6 +1,6 @@
 """The methods, one file each; every module here registers what it holds."""
 
-from i2i.objectives.base import LossFn, Losses, Objective, objectives
+from i2i.objectives.base import Losses, LossFn, Objective, objectives
 from i2i.registry import discover
 
 discover(__name__)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from i2i.errors import UsageError
 from i2i.losses import AdversarialLoss, Kind
 from i2i.networks import Backbones, Generator
-from i2i.registry import Registry
+from i2i.registry import Registry, Spec
 
 Batch: TypeAlias = Mapping[str, Tensor]
 Losses: TypeAlias = dict[str, Tensor]
@@ -62,6 +62,18 @@ class Objective(nn.Module, ABC):
         if config.discriminator_steps < 1:
             raise UsageError(f"discriminator_steps is {config.discriminator_steps}; it is 1 or more")
 
+    @classmethod
+    def backbones(
+        cls, generator: str | None, discriminator: str | None, *, image_size: int, channels: tuple[int, int]
+    ) -> Backbones:
+        """The networks that a run asks for; what a spec leaves out is as in the method's own of that name."""
+        return Backbones(
+            _over(generator, cls.generator_spec),
+            _over(discriminator, cls.discriminator_spec),
+            image_size=image_size,
+            channels=channels,
+        )
+
     @abstractmethod
     def forward(self, batch: Batch) -> Any:
         """Make the step's `Images`, once, from `batch["a"]` and `batch["b"]`, each (N, C, H, W) in [-1, 1]."""
@@ -94,4 +106,9 @@ class Objective(nn.Module, ABC):
 
 
 objectives: Registry[Objective] = Registry("method")
-ObjectiveClass: TypeAlias = Callable[[Any, Backbones], Objective]
+
+
+def _over(asked: str | None, own: str) -> Spec:
+    default = Spec.parse(own)
+    wanted = Spec.parse(asked) if asked else default
+    return Spec(wanted.name, {**default.options, **wanted.options}) if wanted.name == default.name else wanted

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from i2i.errors import UsageError
 from i2i.losses import Kind, gradient_penalty, l1
 from i2i.networks import Backbones, Discriminator, Generator
-from i2i.objectives.base import Batch, LossFn, Losses, Objective, objectives
+from i2i.objectives.base import Batch, Losses, LossFn, Objective, objectives
 from i2i.objectives.history import ImageHistory
 
 

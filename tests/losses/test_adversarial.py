@@ -227,4 +227,8 @@ def test_the_best_hinge_discriminator_is_a_sign():
     logits, _ = best_discriminator(AdversarialLoss("hinge"), data, made)
     share, known = share_of_data(data, made)
     clear = known & ((share - 0.5).abs() > 0.2)
-    torch.testing.assert_close(logits[clear], torch.sign(share[clear] - 0.5), atol=0.02, rtol=0)
+    # Beyond 1 the loss of a bin of one side is flat, so only what lies within counts.
+    torch.testing.assert_close(logits[clear].clamp(-1, 1), torch.sign(share[clear] - 0.5), atol=0.02, rtol=0)
+    mixed = clear & (share > 0.05) & (share < 0.95)
+    assert mixed.sum() >= 8
+    torch.testing.assert_close(logits[mixed], torch.sign(share[mixed] - 0.5), atol=0.02, rtol=0)

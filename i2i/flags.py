@@ -1,0 +1,87 @@
+"""Flags read into frozen dataclasses by tyro; what is wrong with them becomes one line that says what to type."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import io
+import os
+import re
+from collections.abc import Sequence
+from typing import Any, TypeVar, cast
+
+import tyro
+
+from i2i.errors import UsageError
+
+T = TypeVar("T")
+_STYLE = (tyro.conf.FlagCreatePairsOff,)
+
+
+def parse(kind: type[T], command: str, args: list[str], about: str, *, default: T | None = None) -> T:
+    """Read flags into a dataclass; what is wrong becomes one line that says what to type."""
+    said, columns = io.StringIO(), os.environ.get("COLUMNS")
+    os.environ.setdefault("COLUMNS", "110")
+    try:
+        with contextlib.redirect_stderr(said):
+            parsed, rest = tyro.cli(  # type: ignore[call-overload]
+                kind,
+                prog=f"i2i {command}",
+                description=about,
+                args=args,
+                **({} if default is None else {"default": default}),
+                return_unknown_args=True,
+                config=_STYLE,
+            )
+    except SystemExit as stopped:
+        if not stopped.code:
+            raise
+        raise UsageError(f"{_first_sentence(said.getvalue())}; see: i2i {command} --help") from None
+    finally:
+        if columns is None:
+            os.environ.pop("COLUMNS", None)
+    if rest:
+        if not rest[0].startswith("-"):
+            raise UsageError(f"{rest[0]!r} is one argument too many; see: i2i {command} --help")
+        flag = rest[0].partition("=")[0]
+        near = difflib.get_close_matches(flag, _flags(kind, default), n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"unknown flag {flag!r}; {hint}see: i2i {command} --help")
+    return cast(T, parsed)
+
+
+def flag(text: str, *, name: str | None = None, metavar: str | None = None) -> Any:
+    """What a field's annotation adds for the command line: its help, another name, how its value is called."""
+    return tyro.conf.arg(name=name, help=text, metavar=metavar)
+
+
+def words_after(flag: str, args: Sequence[str]) -> list[str]:
+    """The values of a flag that must be known before the others can be read."""
+    if flag not in args:
+        return []
+    after = args[args.index(flag) + 1 :]
+    end = next((place for place, word in enumerate(after) if word.startswith("-")), len(after))
+    return list(after[:end])
+
+
+def _flags(kind: Any, default: Any) -> list[str]:
+    """The flags that the help of a command shows."""
+    shown = io.StringIO()
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(shown):
+        tyro.cli(kind, args=["--help"], config=_STYLE, **({} if default is None else {"default": default}))
+    return sorted(set(re.findall(r"--[a-z][a-z0-9-]*", shown.getvalue())))
+
+
+def _first_sentence(box: str) -> str:
+    """What tyro says in a box, without the box, the help of each flag, and the advice below its rule."""
+    lines = [line.strip("│").rstrip()[1:] for line in box.splitlines() if line.startswith("│")]
+    rule = next((place for place, line in enumerate(lines) if line.startswith("──")), len(lines))
+    missing = [line.strip() for line in lines[:rule] if re.match(r" {4}\S", line)]
+    if lines and lines[0].startswith("Missing from"):
+        return f"missing: {', '.join(missing)}"
+    said = " ".join(lines[: lines.index("")] if "" in lines[:rule] else lines[:rule])
+    wrong = re.match(r"Error parsing (\S+): no type matching (.+) could be instantiated from \[(.*)\]", said)
+    if wrong:
+        flag, expected, given = wrong.groups()
+        return f"{flag} {given.replace(', ', ' ')}: expected {re.sub(r'[{}]', '', expected.removeprefix('{None}|'))}"
+    return said.rstrip(".") or "these flags can't be read"

@@ -1,0 +1,304 @@
+import inspect
+
+import pytest
+import torch
+from torch import nn
+
+from i2i.errors import UsageError
+from i2i.networks import Backbones, build_generator, generators
+from i2i.networks.layers import BatchNorm, Dropout
+from i2i.registry import Spec
+
+SMALL = {"width": 4, "depth": 3, "blocks": 2}
+VARIANTS = [
+    "norm=batch",
+    "norm=batch,norm_at_inference=running",
+    "norm=instance",
+    "norm=none",
+    "up=transposed",
+    "up=resize",
+    "spectral=true",
+    "dropout=0",
+    "dropout=0.5,norm=batch,dropout_at_inference=true",
+    "dropout=0.5,norm=instance,dropout_at_inference=false",
+]
+
+
+def small(name, variant=""):
+    """The spec of a small generator with a variant's options, or None where it has no such option."""
+    parameters = inspect.signature(generators[name]).parameters
+    options = Spec.parse(f"{name}:{variant}").options
+    if not options.keys() <= parameters.keys():
+        return None
+    return str(Spec(name, {**{n: v for n, v in SMALL.items() if n in parameters}, **options}))
+
+
+SMALL_SPECS = [spec for name in generators for variant in ["", *VARIANTS] if (spec := small(name, variant))]
+NAMES = list(generators)
+
+
+def build(spec, seed=0, channels=(3, 2)):
+    torch.manual_seed(seed)
+    return build_generator(spec, in_channels=channels[0], out_channels=channels[1])
+
+
+def pictures(generator, count=2, *, more=(0, 0), seed=1):
+    """Pictures of the smallest size that the generator takes, and as many multiples more."""
+    side = -(-generator.smallest // generator.multiple) * generator.multiple
+    height, width = (side + extra * generator.multiple for extra in more)
+    drawn = torch.rand(count, generator.in_channels, height, width, generator=torch.Generator().manual_seed(seed))
+    return drawn * 2 - 1
+
+
+def assert_same_picture(picture, other):
+    """Equal up to the rounding of float32, however faint the picture is."""
+    assert picture.std() > 0
+    assert (picture - other).abs().max() <= 1e-4 * picture.std()
+
+
+@pytest.fixture(autouse=True)
+def _no_gradients():
+    with torch.no_grad():
+        yield
+
+
+@pytest.mark.parametrize("more", [(0, 0), (1, 2)])
+@pytest.mark.parametrize("spec", SMALL_SPECS)
+def test_a_picture_keeps_its_size_and_stays_in_range(spec, more):
+    generator = build(spec)
+    for mode in (True, False):
+        x = pictures(generator.train(mode), more=more)
+        y = generator(x)
+        assert y.shape == (2, 2, *x.shape[2:])
+        assert y.abs().max() <= 1
+        assert y.isfinite().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_large_weights_fill_the_range_and_do_not_leave_it(name):
+    generator = build(small(name))
+    for parameter in generator.parameters():
+        parameter *= 50
+    reach = generator(pictures(generator)).abs().max()
+    assert 0.99 < reach <= 1
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if build(small(name)).multiple > 1])
+def test_other_sizes_than_multiples_do_not_fit(name):
+    generator = build(small(name))
+    x = torch.rand(1, 3, *(2 * [generator.smallest + generator.multiple + 1]))
+    try:
+        y = generator(x)
+    except RuntimeError:
+        return
+    assert y.shape[2:] != x.shape[2:]
+
+
+@pytest.mark.parametrize("spec", SMALL_SPECS)
+def test_the_spec_rebuilds_the_network(spec):
+    generator = build(spec)
+    again = build_generator(str(generator.spec))
+    assert again.spec == generator.spec
+    assert set(generator.spec.options) == set(inspect.signature(generators[generator.spec.name]).parameters)
+    shapes = {key: value.shape for key, value in generator.state_dict().items()}
+    assert {key: value.shape for key, value in again.state_dict().items()} == shapes
+    again.load_state_dict(generator.state_dict())
+    x = pictures(generator)
+    torch.testing.assert_close(again.eval()(x), generator.eval()(x), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("spec", SMALL_SPECS)
+def test_at_inference_a_picture_depends_on_no_other(spec):
+    generator = build(spec)
+    x = pictures(generator, more=(1, 1))
+    generator(x)
+    generator.eval()
+    together = generator(x)
+    apart = torch.cat([generator(one[None]) for one in x])
+    assert_same_picture(together, apart)
+    assert (together[0] - together[1]).abs().max() > 0.01 * together.std()
+
+
+@pytest.mark.parametrize("spec", SMALL_SPECS)
+def test_inference_gives_the_same_picture_twice(spec):
+    generator = build(spec).eval()
+    x = pictures(generator, more=(1, 1))
+    first = generator(x)
+    torch.rand(7)
+    assert torch.equal(generator(x), first)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_inference_leaves_the_random_stream_alone(name):
+    generator = build(small(name)).eval()
+    before = torch.get_rng_state()
+    generator(pictures(generator))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("spec", [s for name in NAMES if (s := small(name, "norm=batch,dropout=0"))])
+def test_at_batch_size_1_inference_normalises_as_training_does(spec):
+    generator = build(spec)
+    x = pictures(generator, 1, more=(1, 1))
+    assert_same_picture(generator(x), generator.eval()(x))
+
+
+@pytest.mark.parametrize(("mode", "moved"), [("sample", False), ("running", True)])
+@pytest.mark.parametrize("name", [name for name in NAMES if small(name, "norm_at_inference=running")])
+def test_running_averages_count_where_the_spec_says_so(name, mode, moved):
+    generator = build(small(name, f"norm=batch,dropout=0,norm_at_inference={mode}")).eval()
+    x = pictures(generator, more=(1, 1))
+    before = generator(x)
+    norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms
+    for norm in norms:
+        norm.running_var *= 4
+        norm.running_mean += 1
+    assert torch.equal(generator(x), before) is not moved
+
+
+def test_batch_norm_by_running_averages_in_closed_form():
+    norm = BatchNorm(2, at_inference="running").eval()
+    norm.running_mean[:], norm.running_var[:] = torch.tensor([1.0, -2.0]), torch.tensor([4.0, 0.25])
+    norm.weight[:], norm.bias[:] = torch.tensor([3.0, 1.0]), torch.tensor([0.5, 0.0])
+    y = norm(torch.tensor([5.0, -1.0]).view(1, 2, 1, 1).expand(2, 2, 3, 3))
+    torch.testing.assert_close(y[1, :, 0, 0], torch.tensor([3 * 4 / 2 + 0.5, 1 / 0.5]), rtol=1e-4, atol=0)
+
+
+def test_batch_norm_by_sample_in_closed_form():
+    norm = BatchNorm(1, at_inference="sample").eval()
+    x = torch.tensor([[1.0, 3.0], [10.0, 50.0]]).view(2, 1, 1, 2)
+    torch.testing.assert_close(norm(x).view(2, 2), torch.tensor([[-1.0, 1.0], [-1.0, 1.0]]), rtol=1e-4, atol=0)
+
+
+def test_dropout_at_inference_drops_its_share_and_keeps_the_mean():
+    x = torch.ones(2, 64, 16, 16)
+    y = Dropout(0.25, at_inference=True, seed=0).eval()(x)
+    assert y.unique().tolist() == pytest.approx([0, 4 / 3])
+    assert (y == 0).float().mean().item() == pytest.approx(0.25, abs=0.015)
+    assert torch.equal(y[0], y[1])
+    assert not torch.equal(y, Dropout(0.25, at_inference=True, seed=1).eval()(x))
+    assert torch.equal(Dropout(0.25, at_inference=False, seed=0).eval()(x), x)
+
+
+def test_dropout_in_training_differs_from_picture_to_picture():
+    torch.manual_seed(0)
+    y = Dropout(0.5, at_inference=True, seed=0).train()(torch.ones(2, 64, 16, 16))
+    assert set(y.unique().tolist()) == {0.0, 2.0}
+    assert (y == 0).float().mean().item() == pytest.approx(0.5, abs=0.015)
+    assert not torch.equal(y[0], y[1])
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if small(name, "dropout_at_inference=true")])
+def test_dropout_at_inference_is_as_the_spec_says(name):
+    specs = [small(name, f"dropout={p},dropout_at_inference={at}") for p, at in ((0, "true"), (0.5, "false"))]
+    without, off = (build(spec).eval() for spec in specs)
+    on = build(small(name, "dropout=0.5,dropout_at_inference=true")).eval()
+    x = pictures(on, more=(1, 1))
+    on.load_state_dict(off.state_dict())
+    assert torch.equal(without(x), off(x))
+    assert (on(x) - off(x)).abs().max() > 0.01 * off(x).std()
+
+
+@pytest.mark.parametrize(
+    ("spec", "count"),
+    [
+        ("unet", 54_413_955),
+        ("resnet", 11_378_179),
+        ("resnet:blocks=6", 7_837_699),
+    ],
+)
+def test_published_sizes(spec, count):
+    with torch.device("meta"):
+        generator = build_generator(spec, in_channels=3, out_channels=3)
+    assert sum(parameter.numel() for parameter in generator.parameters()) == count
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if small(name, "norm=batch")])
+def test_weights_begin_as_published(name):
+    generator = build(small(name, "norm=batch,width=24"))
+    layers = [m for m in generator.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    weights = torch.cat([layer.weight.flatten() for layer in layers])
+    gains = torch.cat([m.weight for m in generator.modules() if isinstance(m, nn.BatchNorm2d)])
+    biases = [m.bias for m in generator.modules() if getattr(m, "bias", None) is not None]
+    # Within 5 standard errors of N(0, 0.02), whose share within one standard deviation is 0.6827.
+    assert weights.mean().abs() < 5 * 0.02 / len(weights) ** 0.5
+    assert weights.std().item() == pytest.approx(0.02, rel=5 / (2 * len(weights)) ** 0.5)
+    assert (weights.abs() < 0.02).float().mean().item() == pytest.approx(0.6827, abs=2.5 / len(weights) ** 0.5)
+    assert (gains.mean() - 1).abs() < 5 * 0.02 / len(gains) ** 0.5
+    assert gains.std().item() == pytest.approx(0.02, rel=5 / (2 * len(gains)) ** 0.5)
+    assert biases
+    assert all((bias == 0).all() for bias in biases)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if small(name, "spectral=true")])
+def test_spectral_norm_bounds_every_convolution(name):
+    generator = build(small(name, "spectral=true,norm=none"))
+    for _ in range(30):  # Each training pass is one step of the power iteration.
+        generator(pictures(generator))
+    layers = [m for m in generator.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    assert layers
+    for layer in layers:
+        rows = layer.weight.transpose(0, 1) if isinstance(layer, nn.ConvTranspose2d) else layer.weight
+        assert torch.linalg.matrix_norm(rows.flatten(1), 2).item() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if small(name, "up=resize")])
+def test_resize_convolution_makes_no_checkerboard(name):
+    # With every weight equal, a flat picture stays flat inside when resized; a transposed convolution of an odd kernel
+    # covers its pixels unevenly (Odena et al. 2016).
+    generator = build(small(name, "up=resize,norm=none,dropout=0"))
+    for parameter in generator.parameters():
+        parameter.fill_(1e-3)
+    side = 8 * generator.multiple
+    y = generator(torch.ones(1, 3, side, side))[0, 0]
+    quarter = side // 4
+    centre = y[quarter:-quarter, quarter:-quarter]
+    assert centre.std() <= 1e-5 * centre.mean()
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["unet:depth=1", "unet:width=0", "unet:dropout=1", "unet:dropout=-0.1", "resnet:blocks=0", "resnet:dropout=1"],
+)
+def test_options_that_make_no_network_are_refused(spec):
+    with pytest.raises(UsageError, match=f"^{spec.partition(':')[0]} needs"):
+        build(spec)
+
+
+@pytest.mark.parametrize(("size", "depth"), [(256, 8), (512, 8), (128, 7), (96, 5), (48, 4)])
+def test_a_unet_is_as_deep_as_the_size_allows(size, depth):
+    backbones = Backbones(Spec.parse("unet:width=1"), Spec.parse("patchgan"), image_size=size)
+    generator = backbones.generator(3, 1)
+    assert generator.spec.options["depth"] == depth
+    assert (generator.in_channels, generator.out_channels) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "size", "message"),
+    [
+        (
+            "unet:depth=8",
+            250,
+            "image size 250: 'unet:depth=8' needs a multiple of 256; "
+            "use 256, or --generator resnet (a multiple of 4)",
+        ),
+        (
+            "unet",
+            250,
+            "image size 250: 'unet:depth=8' needs a multiple of 256; "
+            "use 256, or --generator resnet (a multiple of 4)",
+        ),
+        (
+            "unet:depth=5,width=4",
+            100,
+            "image size 100: 'unet:depth=5' needs a multiple of 32; use 96, or --generator resnet (a multiple of 4)",
+        ),
+        ("resnet:blocks=6", 250, "image size 250: 'resnet' needs a multiple of 4; use 248"),
+    ],
+)
+def test_a_training_size_that_does_not_fit_is_refused(spec, size, message):
+    backbones = Backbones(Spec.parse(spec), Spec.parse("patchgan"), image_size=size)
+    with torch.device("meta"), pytest.raises(UsageError) as caught:
+        backbones.generator(3, 3)
+    assert str(caught.value) == message

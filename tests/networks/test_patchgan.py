@@ -1,0 +1,141 @@
+import inspect
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from i2i.errors import UsageError
+from i2i.networks import Backbones, build_discriminator, discriminators
+from i2i.registry import Spec
+
+SMALL = {"width": 4, "layers": 2}
+VARIANTS = ["norm=batch", "norm=instance", "norm=none", "spectral=true", "scales=2", "layers=0", "layers=1"]
+
+
+def small(name, variant=""):
+    """The spec of a small discriminator with a variant's options, or None where it has no such option."""
+    parameters = inspect.signature(discriminators[name]).parameters
+    options = Spec.parse(f"{name}:{variant}").options
+    if not options.keys() <= parameters.keys():
+        return None
+    return str(Spec(name, {**{n: v for n, v in SMALL.items() if n in parameters}, **options}))
+
+
+SMALL_SPECS = [spec for name in discriminators for variant in ["", *VARIANTS] if (spec := small(name, variant))]
+
+
+def scales_of(logits):
+    return [logits] if isinstance(logits, Tensor) else list(logits)
+
+
+@pytest.mark.parametrize("spec", SMALL_SPECS)
+def test_every_picture_is_judged_from_the_smallest_size_on(spec):
+    discriminator = build_discriminator(spec, in_channels=3)
+    for side in (max(discriminator.smallest, 2), discriminator.smallest + 7):
+        for logits in scales_of(discriminator(torch.randn(2, 3, side, side))):
+            assert logits.shape[0] == 2
+            assert logits[0].numel() > 0
+            assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize("spec", SMALL_SPECS)
+def test_the_spec_rebuilds_the_network(spec):
+    discriminator = build_discriminator(spec, in_channels=6)
+    again = build_discriminator(str(discriminator.spec))
+    shapes = {key: value.shape for key, value in discriminator.state_dict().items()}
+    assert {key: value.shape for key, value in again.state_dict().items()} == shapes
+    assert set(discriminator.spec.options) == set(inspect.signature(discriminators[again.spec.name]).parameters)
+
+
+@pytest.mark.parametrize(
+    ("spec", "channels", "count"),
+    [
+        ("patchgan", 6, 2_768_705),
+        ("patchgan:norm=instance", 3, 2_764_737),
+        ("patchgan:scales=3", 6, 3 * 2_768_705),
+    ],
+)
+def test_published_sizes(spec, channels, count):
+    with torch.device("meta"):
+        discriminator = build_discriminator(spec, in_channels=channels)
+    assert sum(parameter.numel() for parameter in discriminator.parameters()) == count
+
+
+@pytest.mark.parametrize(("layers", "field"), [(0, 1), (1, 16), (2, 34), (3, 70), (4, 142), (5, 286)])
+def test_receptive_field(layers, field):
+    discriminator = build_discriminator(f"patchgan:layers={layers},width=1,norm=none", in_channels=1)
+    for parameter in discriminator.parameters():
+        nn.init.constant_(parameter, 0.1)  # Positive everywhere, so that no path cancels another.
+    x = torch.ones(1, 1, 2 * field + 66, 2 * field + 66, requires_grad=True)
+    logits = discriminator(x)
+    centre = logits.shape[-1] // 2
+    logits[0, 0, centre, centre].backward()
+    touched = x.grad[0, 0] != 0
+    assert touched.any(1).sum() == field
+    assert touched.any(0).sum() == field
+    assert touched.sum() == field**2
+
+
+def test_logits_of_a_pixelgan_are_as_many_as_pixels():
+    discriminator = build_discriminator("patchgan:layers=0,width=4", in_channels=3)
+    assert discriminator(torch.randn(2, 3, 9, 13)).shape == (2, 1, 9, 13)
+
+
+def test_a_256_picture_has_30_by_30_patches_at_70_pixels():
+    discriminator = build_discriminator("patchgan:width=1", in_channels=6)
+    assert discriminator(torch.randn(1, 6, 256, 256)).shape == (1, 1, 30, 30)
+
+
+def test_scales_run_from_fine_to_coarse():
+    discriminator = build_discriminator("patchgan:layers=1,width=2,scales=3,norm=none", in_channels=3)
+    x = torch.randn(2, 3, 64, 64)
+    logits = discriminator(x)
+    assert [one.shape for one in logits] == [(2, 1, 30, 30), (2, 1, 14, 14), (2, 1, 6, 6)]
+    torch.testing.assert_close(discriminator.scales[0](x), logits[0])
+
+
+def test_a_coarser_scale_sees_the_mean_of_a_flat_picture():
+    # A mean that counted the padding would darken the border.
+    discriminator = build_discriminator("patchgan:layers=0,width=2,scales=2,norm=none", in_channels=1)
+    fine, coarse = discriminator(torch.full((1, 1, 8, 8), 0.5))
+    assert coarse.shape == (1, 1, 4, 4)
+    assert coarse.std() <= 1e-6 * coarse.abs().max()
+    discriminator.scales[1].load_state_dict(discriminator.scales[0].state_dict())
+    fine, coarse = discriminator(torch.full((1, 1, 8, 8), 0.5))
+    torch.testing.assert_close(coarse, fine[..., :4, :4])
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3, 5])
+def test_below_the_smallest_size_there_is_no_patch(layers):
+    discriminator = build_discriminator(f"patchgan:layers={layers},width=1,norm=none", in_channels=3)
+    side = discriminator.smallest
+    assert discriminator(torch.randn(1, 3, side, side)).shape == (1, 1, 1, 1)
+    with pytest.raises(RuntimeError, match="Kernel size can't be greater"):
+        discriminator(torch.randn(1, 3, side - 1, side - 1))
+
+
+def test_weights_begin_as_published():
+    torch.manual_seed(0)
+    discriminator = build_discriminator("patchgan:width=32", in_channels=3)
+    layers = [m for m in discriminator.modules() if isinstance(m, nn.Conv2d)]
+    weights = torch.cat([layer.weight.detach().flatten() for layer in layers])
+    gains = torch.cat([m.weight.detach() for m in discriminator.modules() if isinstance(m, nn.BatchNorm2d)])
+    assert weights.mean().abs() < 5 * 0.02 / len(weights) ** 0.5
+    assert weights.std().item() == pytest.approx(0.02, rel=5 / (2 * len(weights)) ** 0.5)
+    assert (gains.mean() - 1).abs() < 5 * 0.02 / len(gains) ** 0.5
+    assert all((layer.bias == 0).all() for layer in layers if layer.bias is not None)
+
+
+@pytest.mark.parametrize("spec", ["patchgan:layers=-1", "patchgan:width=0", "patchgan:scales=0"])
+def test_options_that_make_no_network_are_refused(spec):
+    with pytest.raises(UsageError, match="^patchgan needs layers >= 0, width >= 1 and scales >= 1$"):
+        build_discriminator(spec, in_channels=3)
+
+
+def test_a_training_size_that_is_too_small_is_refused():
+    backbones = Backbones(Spec.parse("resnet"), Spec.parse("patchgan"), image_size=16)
+    with pytest.raises(UsageError) as caught:
+        backbones.discriminator(3)
+    assert str(caught.value) == (
+        "image size 16: 'patchgan' needs 24 pixels or more; use --image-size 24, or --discriminator patchgan:layers=1"
+    )
