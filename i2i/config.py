@@ -130,4 +130,10 @@ def _read(hint: Any, value: Any, where: str) -> Any:
         isinstance(hint, type) and isinstance(value, hint) and (hint is bool) == isinstance(value, bool)
     ):
         return value
-    raise UsageError(f"{where} is {value!r}; it should be {getattr(hint, '__name__', hint)}")
+    raise UsageError(f"{where} is {value!r}; it should be {_describe(hint)}")
+
+
+def _describe(hint: Any) -> str:
+    if typing.get_origin(hint) is Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(hint)))
+    return str(getattr(hint, "__name__", hint))

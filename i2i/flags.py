@@ -15,7 +15,6 @@ import tyro
 from i2i.errors import UsageError
 
 T = TypeVar("T")
-_STYLE = (tyro.conf.FlagCreatePairsOff,)
 
 
 def parse(kind: type[T], command: str, args: list[str], about: str, *, default: T | None = None) -> T:
@@ -31,7 +30,6 @@ def parse(kind: type[T], command: str, args: list[str], about: str, *, default: 
                 args=args,
                 **({} if default is None else {"default": default}),
                 return_unknown_args=True,
-                config=_STYLE,
             )
     except SystemExit as stopped:
         if not stopped.code:
@@ -68,7 +66,7 @@ def _flags(kind: Any, default: Any) -> list[str]:
     """The flags that the help of a command shows."""
     shown = io.StringIO()
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(shown):
-        tyro.cli(kind, args=["--help"], config=_STYLE, **({} if default is None else {"default": default}))
+        tyro.cli(kind, args=["--help"], **({} if default is None else {"default": default}))
     return sorted(set(re.findall(r"--[a-z][a-z0-9-]*", shown.getvalue())))
 
 

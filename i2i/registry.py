@@ -71,7 +71,8 @@ class Spec:
                 raise UsageError(f"{word!r} is not a name; a spec reads name:option=value,option=value")
         for option, value in self.options.items():
             text = _write(value)
-            if _read(text) != value or type(_read(text)) is not type(value) or set(text) & set(",= "):
+            kept = text and text == text.strip() and not set(text) & set(",= ")
+            if not kept or _read(text) != value or type(_read(text)) is not type(value):
                 raise UsageError(f"{self.name}: {option}={value!r} can't be written in a spec")
 
     @classmethod
@@ -146,6 +147,8 @@ def load_plugins(modules: Iterable[str] = ()) -> None:
             continue
         if str(Path.cwd()) not in sys.path:
             sys.path.insert(0, str(Path.cwd()))
+        if module.startswith(".") or not module:
+            raise UsageError(f"--import {module}: no module's name; give that, or its file, such as ./my_plugin.py")
         try:
             importlib.import_module(module)
         except ModuleNotFoundError as error:
@@ -157,14 +160,20 @@ def load_plugins(modules: Iterable[str] = ()) -> None:
 
 
 def _import_file(path: Path) -> None:
-    if path.stem in sys.modules and getattr(sys.modules[path.stem], "__file__", None) == str(path.resolve()):
-        return
+    if path.stem in sys.modules:
+        if getattr(sys.modules[path.stem], "__file__", None) == str(path.resolve()):
+            return
+        raise UsageError(f"--import {path}: there already is a module {path.stem!r}; give the file another name")
     spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
     if spec is None or spec.loader is None or not path.is_file():
         raise UsageError(f"--import {path}: there is no such file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[path.stem]
+        raise
 
 
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "none": None}

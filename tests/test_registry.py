@@ -212,7 +212,7 @@ def test_plugins_are_loaded_by_file_once(tmp_path, monkeypatch):
     log = tmp_path / "log"
     log.touch()
     file = tmp_path / "plugin_by_file.py"
-    file.write_text(f"from pathlib import Path\nlog = Path({str(log)!r})\nlog.write_text(log.read_text() + 'loaded ')\n")
+    file.write_text(f"import pathlib\nlog = pathlib.Path({str(log)!r})\nlog.write_text(log.read_text() + 'loaded ')\n")
     monkeypatch.chdir(tmp_path)
     load_plugins([str(file), "./plugin_by_file.py"])
     load_plugins([str(file)])
@@ -244,7 +244,10 @@ def test_installed_plugins_are_loaded_by_their_entry_point(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        ("no_such_plugin", "--import no_such_plugin: no module of that name; give its file, such as ./no_such_plugin.py"),
+        (
+            "no_such_plugin",
+            "--import no_such_plugin: no module of that name; give its file, such as ./no_such_plugin.py",
+        ),
         ("no_such_package.inside", "--import no_such_package.inside: no module of that name"),
         ("i2i.no_such_module", "--import i2i.no_such_module: no module of that name"),
         ("folder/no_such_plugin.py", "--import folder/no_such_plugin.py: there is no such file"),

@@ -105,13 +105,10 @@ def _one_folder(root: Path, *, data: str) -> Layout:
             held = folders.get(held_out)
             val = _match(held / one.name, held / two.name, data) if held and (held / one.name).is_dir() else None
             return Layout(_words(f"train/{one.name} and train/{two.name}", data), (one.name, two.name), train, val)
-        val = _halves(images_in(folders[held_out])) if held_out in folders and images_in(folders[held_out]) else None
-        train = _halves(_filled(folders["train"]))
-        return Layout(f"side-by-side pictures in {folders['train']}", ("A", "B"), train, val)
+        return _side_by_side(folders["train"], _filled(folders["train"]), folders.get(held_out))
     if any(path.suffix.lower() in SUFFIXES for path in root.iterdir()):
         outside = [path for path in images_in(root) if path.relative_to(root).parts[0].lower() not in ("val", "test")]
-        val = _halves(images_in(folders[held_out])) if held_out in folders and images_in(folders[held_out]) else None
-        return Layout(f"side-by-side pictures in {root}", ("A", "B"), _halves(outside), val)
+        return _side_by_side(root, outside, folders.get(held_out))
     full = [path for path in folders.values() if images_in(path)]
     if len(full) == 2:
         return _two_folders(*full, data=data)
@@ -121,6 +118,12 @@ def _one_folder(root: Path, *, data: str) -> Layout:
     raise UsageError(f"{root}: images in {names}, which is no layout that is known; expected {_LAYOUTS}")
 
 
+def _side_by_side(folder: Path, paths: list[Path], held_out: Path | None) -> Layout:
+    others = images_in(held_out) if held_out else []
+    val = _halves(others) if others else None
+    return Layout(f"side-by-side pictures in {folder}", ("A", "B"), _halves(paths), val)
+
+
 def _two_folders(one: Path, two: Path, *, data: str) -> Layout:
     for name in ("train", "val", "test"):
         if (one / name).is_dir() != (two / name).is_dir():
@@ -128,7 +131,9 @@ def _two_folders(one: Path, two: Path, *, data: str) -> Layout:
             raise UsageError(f"{has} has a folder {name} but {lacks} has none; both domains need the same folders")
     held_out = next((name for name in ("val", "test") if (one / name).is_dir()), None)
     val = _match(one / held_out, two / held_out, data) if held_out else None
-    split = (one / "train").is_dir() and (two / "train").is_dir()
+    split = (one / "train").is_dir()
+    if held_out and not split:
+        raise UsageError(f"{one} has a folder {held_out} but no folder train; put the pictures to learn from in train")
     train = _match(one / "train", two / "train", data) if split else _match(one, two, data)
     domains = (one.name, two.name) if one.name != two.name else ("A", "B")
     return Layout(_words(f"{one} and {two}", data), domains, train, val)
@@ -158,7 +163,8 @@ def _match(one: Path, two: Path, data: str) -> Split:
             other = two if folder == one else one
             raise UsageError(
                 f"{folder}: {len(names)} of {len(a if folder == one else b)} pictures have no partner of the same name "
-                f"in {other}: {_few(sorted(names))}; rename or remove them"
+                f"in {other}: {_few(sorted(names))}; rename or remove them, or "
+                "train without pairs (cyclegan)"
             )
     shared = sorted(by_name_a)
     return Split(tuple(Source(by_name_a[n]) for n in shared), tuple(Source(by_name_b[n]) for n in shared))

@@ -102,6 +102,7 @@ def load(
         pin_memory=pin,
         worker_init_fn=_begin_worker if workers else None,
         prefetch_factor=4 if workers else None,
+        generator=torch.Generator(),  # its own, so that a loader draws nothing from the run's random numbers
     )
     return iter(loader)
 

@@ -26,7 +26,8 @@ def gradient_penalty(discriminator: Callable[[Tensor], Logits], real: Tensor, fa
     share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
     between = (share * real.detach().float() + (1 - share) * fake.detach().float()).requires_grad_()
     logits = discriminator(between)
-    total = sum(one.float().flatten(1).mean(1) for one in ([logits] if isinstance(logits, Tensor) else logits))
+    scales = [logits] if isinstance(logits, Tensor) else logits
+    total = sum(one.float().reshape(len(between), -1).mean(1) for one in scales)
     assert isinstance(total, Tensor)
     (slope,) = torch.autograd.grad(total.sum(), between, create_graph=True)
     penalty: Tensor = (torch.linalg.vector_norm(slope.flatten(1), dim=1) - 1).square().mean()

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-Norm: TypeAlias = Literal["batch", "instance", "none"]
+Norm: TypeAlias = Literal["batch", "instance"] | None
 NormAtInference: TypeAlias = Literal["sample", "running"]
 Up: TypeAlias = Literal["transposed", "resize"]
 

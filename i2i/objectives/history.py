@@ -42,4 +42,4 @@ class ImageHistory(nn.Module):
 
     def set_extra_state(self, state: Tensor) -> None:
         """Put the images back."""
-        self.images = state.to(self.images.device)
+        self.images = state.to(self.images.device, copy=True)

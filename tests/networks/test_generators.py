@@ -171,6 +171,14 @@ def test_batch_norm_by_sample_in_closed_form():
     torch.testing.assert_close(norm(x).view(2, 2), torch.tensor([[-1.0, 1.0], [-1.0, 1.0]]), rtol=1e-4, atol=0)
 
 
+@pytest.mark.parametrize("at_inference", ["sample", "running"])
+def test_batch_norm_in_training_normalises_the_whole_batch(at_inference):
+    norm = BatchNorm(1, at_inference=at_inference).train()
+    x = torch.tensor([[-1.0, -1.0], [3.0, 3.0]]).view(2, 1, 1, 2)
+    torch.testing.assert_close(norm(x).view(2, 2), torch.tensor([[-1.0, -1.0], [1.0, 1.0]]), rtol=1e-4, atol=0)
+    assert norm.running_mean.item() == pytest.approx(0.1)
+
+
 def test_dropout_at_inference_drops_its_share_and_keeps_the_mean():
     x = torch.ones(2, 64, 16, 16)
     y = Dropout(0.25, at_inference=True, seed=0).eval()(x)
@@ -274,20 +282,23 @@ def test_a_unet_is_as_deep_as_the_size_allows(size, depth):
     assert (generator.in_channels, generator.out_channels) == (3, 1)
 
 
+def test_a_unets_depth_may_be_chosen():
+    backbones = Backbones(Spec.parse("unet:width=1,depth=4"), Spec.parse("patchgan"), image_size=256)
+    assert backbones.generator(3, 3).spec.options["depth"] == 4
+
+
 @pytest.mark.parametrize(
     ("spec", "size", "message"),
     [
         (
             "unet:depth=8",
             250,
-            "image size 250: 'unet:depth=8' needs a multiple of 256; "
-            "use 256, or --generator resnet (a multiple of 4)",
+            "image size 250: 'unet:depth=8' needs a multiple of 256; use 256, or --generator resnet (a multiple of 4)",
         ),
         (
             "unet",
             250,
-            "image size 250: 'unet:depth=8' needs a multiple of 256; "
-            "use 256, or --generator resnet (a multiple of 4)",
+            "image size 250: 'unet:depth=8' needs a multiple of 256; use 256, or --generator resnet (a multiple of 4)",
         ),
         (
             "unet:depth=5,width=4",

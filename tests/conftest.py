@@ -1,0 +1,63 @@
+"""Small real data sets, and a small trained run that several tests look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from i2i.cli import main
+
+torch.set_num_threads(1)  # small networks: threads cost more than they give, the more so on a busy machine
+
+SMALL = ["--generator", "unet:depth=4,width=4", "--discriminator", "patchgan:layers=1,width=4", "--image-size", "32"]
+
+
+def scene(seed: int, size: int = 48) -> tuple[Image.Image, Image.Image]:
+    """A drawing of a few boxes, and the same boxes in other colours with texture."""
+    rng = np.random.default_rng(seed)
+    drawing = np.full((size, size, 3), 235, np.uint8)
+    photo = rng.integers(20, 60, (size, size, 3)).astype(np.uint8)
+    for _ in range(3):
+        top, left = rng.integers(0, size - 16, 2)
+        drawing[top : top + 14, left : left + 14] = (160, 200, 120)
+        photo[top : top + 14, left : left + 14] = (200, 120, 60)
+    return Image.fromarray(drawing), Image.fromarray(photo)
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Side-by-side pairs: train (6) and val (3)."""
+    root = tmp_path_factory.mktemp("data") / "boxes"
+    for split, count in (("train", 6), ("val", 3)):
+        (root / split).mkdir(parents=True)
+        for number in range(count):
+            a, b = scene(number + (100 if split == "val" else 0))
+            both = Image.new("RGB", (96, 48))
+            both.paste(a, (0, 0))
+            both.paste(b, (48, 0))
+            both.save(root / split / f"{number}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def unpaired(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """trainA (5), trainB (4), testA and testB (2 each)."""
+    root = tmp_path_factory.mktemp("data") / "sides"
+    for folder, count in (("trainA", 5), ("trainB", 4), ("testA", 2), ("testB", 2)):
+        (root / folder).mkdir(parents=True)
+        for number in range(count):
+            scene(number)[folder.endswith("B")].save(root / folder / f"{folder}{number}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def run(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of pix2pix from `drawing` to `photo`, 12 steps."""
+    folder = tmp_path_factory.mktemp("runs") / "boxes"
+    flags = ["--steps", "12", "--log-every", "4", "--sample-every", "6", "--samples", "2", "--domains", "drawing", "photo"]
+    assert main(["train", "pix2pix", str(pairs), "--run", str(folder), *SMALL, *flags]) == 0
+    return folder

@@ -1,0 +1,322 @@
+import pytest
+from PIL import Image
+
+from i2i.data.folders import Source, find_layout
+from i2i.errors import UsageError
+
+
+def put(root, *names, size=(8, 4)):
+    """Make small pictures, their folders too."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", size).save(path)
+
+
+def named(root, split):
+    """The files of a split's domains, relative to a folder."""
+    return tuple([source.path.relative_to(root).as_posix() for source in domain] for domain in (split.a, split.b))
+
+
+def find(root, *, data="paired", **options):
+    return find_layout([root], data=data, **options)
+
+
+@pytest.mark.parametrize("data", ["paired", "unpaired"])
+@pytest.mark.parametrize("held_out", ["val", "test"])
+@pytest.mark.parametrize("within", ["train/", ""])
+def test_side_by_side(tmp_path, within, held_out, data):
+    put(tmp_path, f"{within}2.jpg", f"{within}1.png", f"{within}sub/3.png", f"{held_out}/9.png")
+    layout = find(tmp_path, data=data)
+    files = [tmp_path / within / name for name in ("1.png", "2.jpg", "sub/3.png")]
+    assert layout.domains == ("A", "B")
+    assert layout.train.a == tuple(Source(path, "left") for path in files)
+    assert layout.train.b == tuple(Source(path, "right") for path in files)
+    assert layout.validation.a == (Source(tmp_path / held_out / "9.png", "left"),)
+    assert layout.validation.b == (Source(tmp_path / held_out / "9.png", "right"),)
+    assert "side-by-side" in layout.description
+
+
+@pytest.mark.parametrize("within", ["train/", ""])
+def test_side_by_side_with_nothing_held_out(tmp_path, within):
+    put(tmp_path, f"{within}1.png")
+    assert find(tmp_path).validation is None
+
+
+@pytest.mark.parametrize("within", ["train/", ""])
+def test_val_goes_before_test_and_neither_is_trained_on(tmp_path, within):
+    put(tmp_path, f"{within}1.png", "val/2.png", "test/3.png")
+    layout = find(tmp_path)
+    assert named(tmp_path, layout.train) == ([f"{within}1.png"],) * 2
+    assert named(tmp_path, layout.validation) == (["val/2.png"],) * 2
+
+
+@pytest.mark.parametrize("size", [(4, 4), (4, 8), (7, 4)])
+def test_a_picture_that_is_not_two_is_named_with_its_size(tmp_path, size):
+    put(tmp_path, "train/1.png", size=size)
+    with pytest.raises(UsageError, match=rf"1\.png is {size[0]} x {size[1]} pixels: not two pictures side by side"):
+        find(tmp_path)
+
+
+def test_a_file_that_is_no_picture_is_named(tmp_path):
+    put(tmp_path, "train/2.png")
+    (tmp_path / "train/1.png").write_text("not a picture")
+    with pytest.raises(UsageError, match=r"1\.png"):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize("names", [("A", "B"), ("a", "b"), ("map", "sat")])
+def test_two_folders_give_their_names_to_the_domains(tmp_path, names):
+    one, two = names
+    put(tmp_path, f"{one}/1.jpg", f"{one}/2.png", f"{two}/2.webp", f"{two}/1.png", size=(4, 4))
+    layout = find(tmp_path)
+    assert layout.domains == names
+    assert named(tmp_path, layout.train) == ([f"{one}/1.jpg", f"{one}/2.png"], [f"{two}/1.png", f"{two}/2.webp"])
+    assert {source.half for source in layout.train.a + layout.train.b} == {"whole"}
+    assert layout.validation is None
+
+
+def test_hidden_and_empty_folders_beside_the_two_do_not_count(tmp_path):
+    put(tmp_path, "map/1.png", "sat/1.png", ".cache/1.png")
+    (tmp_path / "notes").mkdir()
+    assert find(tmp_path).domains == ("map", "sat")
+
+
+@pytest.mark.parametrize("held_out", ["val", "test"])
+@pytest.mark.parametrize("names", [("A", "B"), ("map", "sat")])
+def test_two_folders_split_within(tmp_path, names, held_out):
+    one, two = names
+    put(tmp_path, f"{one}/train/1.png", f"{two}/train/1.png", f"{one}/{held_out}/2.png", f"{two}/{held_out}/2.png")
+    layout = find(tmp_path)
+    assert layout.domains == names
+    assert named(tmp_path, layout.train) == ([f"{one}/train/1.png"], [f"{two}/train/1.png"])
+    assert named(tmp_path, layout.validation) == ([f"{one}/{held_out}/2.png"], [f"{two}/{held_out}/2.png"])
+
+
+@pytest.mark.parametrize("held_out", ["val", "test"])
+@pytest.mark.parametrize("names", [("A", "B"), ("map", "sat")])
+def test_two_folders_split_outside(tmp_path, names, held_out):
+    one, two = names
+    put(tmp_path, f"train/{one}/1.png", f"train/{two}/1.jpg", f"{held_out}/{one}/2.png", f"{held_out}/{two}/2.png")
+    layout = find(tmp_path)
+    assert layout.domains == names
+    assert named(tmp_path, layout.train) == ([f"train/{one}/1.png"], [f"train/{two}/1.jpg"])
+    assert named(tmp_path, layout.validation) == ([f"{held_out}/{one}/2.png"], [f"{held_out}/{two}/2.png"])
+
+
+def test_two_paths_the_first_is_a(tmp_path):
+    put(tmp_path, "z/maps/1.png", "a/photos/1.png")
+    layout = find_layout([tmp_path / "z/maps", str(tmp_path / "a/photos")], data="paired")
+    assert layout.domains == ("maps", "photos")
+    assert named(tmp_path, layout.train) == (["z/maps/1.png"], ["a/photos/1.png"])
+
+
+def test_two_paths_of_one_name_are_a_and_b(tmp_path):
+    put(tmp_path, "one/pictures/1.png", "two/pictures/1.png")
+    assert find_layout([tmp_path / "one/pictures", tmp_path / "two/pictures"], data="paired").domains == ("A", "B")
+
+
+def test_two_paths_split_within(tmp_path):
+    put(tmp_path, "x/train/1.png", "x/val/2.png", "y/train/1.png", "y/val/2.png", "x/test/3.png", "y/test/3.png")
+    layout = find_layout([tmp_path / "x", tmp_path / "y"], data="paired")
+    assert named(tmp_path, layout.train) == (["x/train/1.png"], ["y/train/1.png"])
+    assert named(tmp_path, layout.validation) == (["x/val/2.png"], ["y/val/2.png"])
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_split_that_one_folder_lacks_is_named(tmp_path, split):
+    put(tmp_path, "A/1.png", "B/1.png", f"A/{split}/2.png")
+    with pytest.raises(UsageError, match=rf"A has a folder {split} but .*B has none"):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize("held_out", ["val", "test"])
+@pytest.mark.parametrize("data", ["paired", "unpaired"])
+def test_train_a_and_train_b(tmp_path, data, held_out):
+    put(
+        tmp_path,
+        "trainA/1.jpg",
+        "trainA/2.jpg",
+        "trainB/2.png",
+        "trainB/1.png",
+        f"{held_out}A/5.png",
+        f"{held_out}B/5.jpg",
+    )
+    layout = find(tmp_path, data=data)
+    assert layout.domains == ("A", "B")
+    assert named(tmp_path, layout.train) == (["trainA/1.jpg", "trainA/2.jpg"], ["trainB/1.png", "trainB/2.png"])
+    assert named(tmp_path, layout.validation) == ([f"{held_out}A/5.png"], [f"{held_out}B/5.jpg"])
+
+
+def test_unpaired_domains_may_differ_in_names_and_number(tmp_path):
+    put(tmp_path, "trainA/x.jpg", "trainB/1.png", "trainB/2.png", "trainB/sub/3.png")
+    layout = find(tmp_path, data="unpaired")
+    assert named(tmp_path, layout.train) == (["trainA/x.jpg"], ["trainB/1.png", "trainB/2.png", "trainB/sub/3.png"])
+    assert "unpaired" in layout.description
+
+
+@pytest.mark.parametrize(("there", "missing"), [("A", "B"), ("B", "A")])
+@pytest.mark.parametrize("split", ["", "train"])
+def test_a_domain_without_a_folder_is_named(tmp_path, split, there, missing):
+    put(tmp_path, f"{split}{there}/1.png")
+    with pytest.raises(UsageError, match=f"there is {split}{there} but no {split}{missing}"):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize(("there", "missing"), [("A", "B"), ("B", "A")])
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_held_out_domain_without_a_folder_is_named(tmp_path, split, there, missing):
+    put(tmp_path, "trainA/1.png", "trainB/1.png", f"{split}{there}/2.png")
+    with pytest.raises(UsageError, match=f"there is {split}{there} but no {split}{missing}"):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize(("there", "missing"), [("A", "B"), ("B", "A")])
+def test_a_held_out_domain_within_val_without_a_folder_is_named(tmp_path, there, missing):
+    put(tmp_path, "train/A/1.png", "train/B/1.png", f"val/{there}/2.png")
+    with pytest.raises(UsageError, match=rf"val/{missing}|no {missing}"):
+        find(tmp_path)
+
+
+def test_pairs_go_by_name_never_by_order(tmp_path):
+    # In each folder's own order, 10 comes before 9 here and after it there.
+    put(tmp_path, "A/10.png", "A/9.png", "A/b.jpg", "B/10.png", "B/9.jpg", "B/b.png")
+    assert named(tmp_path, find(tmp_path).train) == (
+        ["A/10.png", "A/9.png", "A/b.jpg"],
+        ["B/10.png", "B/9.jpg", "B/b.png"],
+    )
+
+
+def test_names_match_up_to_the_last_suffix(tmp_path):
+    put(tmp_path, "A/x.v1.png", "A/x.v2.png", "B/x.v1.jpg", "B/x.v2.jpg")
+    assert named(tmp_path, find(tmp_path).train) == (["A/x.v1.png", "A/x.v2.png"], ["B/x.v1.jpg", "B/x.v2.jpg"])
+
+
+def test_pairs_match_in_sub_folders_by_the_whole_path(tmp_path):
+    put(tmp_path, "A/x/1.png", "A/y/1.png", "B/y/1.jpg", "B/x/1.jpg")
+    assert named(tmp_path, find(tmp_path).train) == (["A/x/1.png", "A/y/1.png"], ["B/x/1.jpg", "B/y/1.jpg"])
+    put(tmp_path, "A/z/2.png", "B/2.png")
+    with pytest.raises(UsageError, match="no partner"):
+        find(tmp_path)
+
+
+def test_endings_a_and_b_are_left_out(tmp_path):
+    put(tmp_path, "one/s/1_A.png", "one/2.png", "two/s/1_B.jpg", "two/2_B.png")
+    layout = find(tmp_path)
+    assert named(tmp_path, layout.train) == (["one/2.png", "one/s/1_A.png"], ["two/2_B.png", "two/s/1_B.jpg"])
+
+
+def test_endings_count_only_in_their_own_folder(tmp_path):
+    put(tmp_path, "one/1_B.png", "two/1.png")
+    with pytest.raises(UsageError, match="1_B"):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize("alone", ["A", "B"])
+def test_pictures_without_a_partner_are_counted_and_named(tmp_path, alone):
+    put(tmp_path, "A/1.png", "B/1.png", *(f"{alone}/x{i}.png" for i in range(5)))
+    with pytest.raises(UsageError, match=rf"{alone}: 5 of 6 pictures have no partner .*: x0, x1, x2, \.\.\.; rename"):
+        find(tmp_path)
+
+
+def test_held_out_pictures_need_partners_too(tmp_path):
+    put(tmp_path, "trainA/1.png", "trainB/1.png", "testA/2.png", "testB/3.png")
+    with pytest.raises(UsageError, match=r"testA: 1 of 1 pictures have no partner .*testB: 2;"):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize(("one", "two"), [("A/1.jpg", "A/1.png"), ("A/1.png", "A/1_A.png"), ("B/1.png", "B/1_B.png")])
+def test_two_files_of_one_name_are_named(tmp_path, one, two):
+    put(tmp_path, "A/1.png", "B/1.png", one, two)
+    with pytest.raises(UsageError, match=rf"{one[0]}: {one[2:]} and {two[2:]} would be one name"):
+        find(tmp_path)
+    assert len(find(tmp_path, data="unpaired").train.a) == (2 if one[0] == "A" else 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "domains", "turned"),
+    [
+        ({}, ("map", "sat"), False),
+        ({"swap": True}, ("sat", "map"), True),
+        ({"domains": ("map", "sat")}, ("map", "sat"), False),
+        ({"domains": ("sat", "map")}, ("sat", "map"), True),
+        # Where the names decide the direction, swap changes nothing.
+        ({"domains": ("map", "sat"), "swap": True}, ("map", "sat"), False),
+        ({"domains": ("sat", "map"), "swap": True}, ("sat", "map"), True),
+        ({"domains": ("x", "y")}, ("x", "y"), False),
+        ({"domains": ("x", "y"), "swap": True}, ("x", "y"), True),
+        ({"domains": ("sat", "y")}, ("sat", "y"), False),
+    ],
+)
+def test_domains_and_swap_decide_what_is_which(tmp_path, options, domains, turned):
+    put(tmp_path, "map/train/1.png", "sat/train/1.png", "map/val/2.png", "sat/val/2.png")
+    layout = find(tmp_path, **options)
+    first, second = ("sat", "map") if turned else ("map", "sat")
+    assert layout.domains == domains
+    assert named(tmp_path, layout.train) == ([f"{first}/train/1.png"], [f"{second}/train/1.png"])
+    assert named(tmp_path, layout.validation) == ([f"{first}/val/2.png"], [f"{second}/val/2.png"])
+
+
+def test_swap_takes_the_right_half_first(tmp_path):
+    put(tmp_path, "train/1.png", "val/2.png")
+    layout = find(tmp_path, swap=True, domains=("photo", "drawing"))
+    assert layout.domains == ("photo", "drawing")
+    assert (layout.train.a[0].half, layout.train.b[0].half) == ("right", "left")
+    assert (layout.validation.a[0].half, layout.validation.b[0].half) == ("right", "left")
+
+
+def test_two_domains_of_one_name_are_refused(tmp_path):
+    put(tmp_path, "map/1.png", "sat/1.png")
+    with pytest.raises(UsageError, match="--domains map map: the two need different names"):
+        find(tmp_path, domains=("map", "map"))
+
+
+def test_a_folder_that_is_missing_or_a_file_is_named(tmp_path):
+    put(tmp_path, "A/1.png")
+    with pytest.raises(UsageError, match="nowhere: there is no such folder"):
+        find(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match=r"1\.png: not a folder"):
+        find(tmp_path / "A/1.png")
+    with pytest.raises(UsageError, match="nowhere: there is no such folder"):
+        find_layout([tmp_path / "A", tmp_path / "nowhere"], data="paired")
+
+
+def test_an_empty_folder_is_named_with_what_is_expected(tmp_path):
+    with pytest.raises(UsageError, match="no images in this folder; expected side-by-side pairs"):
+        find(tmp_path)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "x.txt").touch()
+    with pytest.raises(UsageError, match="no images in this folder; expected side-by-side pairs"):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize("empty", ["A", "trainA", "train"])
+def test_an_empty_part_of_a_layout_is_named(tmp_path, empty):
+    (tmp_path / empty).mkdir()
+    if empty != "train":
+        put(tmp_path, f"{empty[:-1]}B/1.png")
+    with pytest.raises(UsageError, match=rf"/{empty}: no images in this folder; images end in \.bmp"):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize("names", [("photos",), ("photos", "maps", "drawings")])
+def test_another_number_of_folders_is_no_layout(tmp_path, names):
+    put(tmp_path, *(f"{name}/1.png" for name in names))
+    with pytest.raises(UsageError, match=f"images in {', '.join(sorted(names))}, which is no layout that is known"):
+        find(tmp_path)
+
+
+def test_hidden_folders_within_train_do_not_count(tmp_path):
+    put(tmp_path, "train/map/1.png", "train/sat/1.png", "train/.cache/1.png")
+    assert find(tmp_path).domains == ("map", "sat")
+
+
+def test_hidden_pictures_are_not_side_by_side_pictures(tmp_path):
+    put(tmp_path, "map/1.png", "sat/1.png", "._1.png")
+    assert find(tmp_path).domains == ("map", "sat")
+
+
+def test_a_folder_of_hidden_pictures_alone_is_empty(tmp_path):
+    put(tmp_path, ".1.png")
+    with pytest.raises(UsageError, match="no images in this folder"):
+        find(tmp_path)

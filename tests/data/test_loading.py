@@ -1,0 +1,238 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from i2i.data import Pictures, load
+from i2i.data.folders import Source, Split
+from i2i.data.loading import default_workers, read_source
+from i2i.image import to_levels
+
+EVERY = ("flip", "vertical_flip", "rotate90", "affine", "colour")
+
+
+def save(path, levels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(levels).save(path)
+    return path
+
+
+def plain(folder, levels, shape=(12, 12)):
+    """Pictures of one level each, which tells them apart."""
+    return tuple(Source(save(folder / f"{level:03}.png", np.full(shape, level, np.uint8))) for level in levels)
+
+
+def twins(folder, count, side=16):
+    """Side-by-side pictures whose halves are the same noise."""
+    rng = np.random.default_rng(5)
+    halves = [rng.integers(0, 256, (side, side, 3), dtype=np.uint8) for _ in range(count)]
+    paths = [save(folder / f"{i}.png", np.hstack([half, half])) for i, half in enumerate(halves)]
+    return Split(tuple(Source(path, "left") for path in paths), tuple(Source(path, "right") for path in paths))
+
+
+def level(picture):
+    """The one level of a plain picture."""
+    levels = to_levels(picture)
+    assert levels.min() == levels.max()
+    return int(levels[0, 0, 0])
+
+
+def stream(pictures, *positions):
+    """The levels of a and b at positions."""
+    return [(level(sample["a"]), level(sample["b"])) for sample in map(pictures.__getitem__, positions)]
+
+
+def make(split, *, paired=True, image_size=8, load_size=12, **options):
+    return Pictures(split, paired=paired, image_size=image_size, load_size=load_size, **options)
+
+
+def assert_equal(one, two):
+    assert one.keys() == two.keys() == {"a", "b"}
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_every_pass_goes_over_every_pair_once_in_an_order_of_its_own(tmp_path):
+    split = Split(plain(tmp_path / "a", range(0, 80, 10)), plain(tmp_path / "b", range(100, 180, 10)))
+    pictures = make(split)
+    assert len(pictures) == 8
+    passes = [stream(pictures, *range(8 * turn, 8 * turn + 8)) for turn in range(4)]
+    for seen in passes:
+        assert sorted(seen) == [(i, 100 + i) for i in range(0, 80, 10)]
+    assert len({tuple(seen) for seen in passes}) == 4
+
+
+def test_unpaired_domains_have_orders_of_their_own(tmp_path):
+    split = Split(plain(tmp_path / "a", range(8)), plain(tmp_path / "b", range(8)))
+    pictures = make(split, paired=False)
+    passes = [stream(pictures, *range(8 * turn, 8 * turn + 8)) for turn in range(3)]
+    for seen in passes:
+        for domain in zip(*seen, strict=True):
+            assert sorted(domain) == list(range(8))
+    assert len({tuple(sorted(seen)) for seen in passes}) == 3, "other partners in every pass"
+    assert all(any(a != b for a, b in seen) for seen in passes)
+
+
+@pytest.mark.parametrize("longer", ["a", "b"])
+@pytest.mark.parametrize(("count", "times"), [(2, [3, 3]), (4, [1, 1, 2, 2]), (1, [6])])
+def test_the_shorter_domain_is_cycled(tmp_path, longer, count, times):
+    long, short = plain(tmp_path / "long", range(6)), plain(tmp_path / "short", range(count))
+    pictures = make(Split(long, short) if longer == "a" else Split(short, long), paired=False)
+    assert len(pictures) == 6
+    for turn in range(2):
+        seen = list(zip(*stream(pictures, *range(6 * turn, 6 * turn + 6)), strict=True))
+        of_long, of_short = seen if longer == "a" else reversed(seen)
+        assert sorted(of_long) == list(range(6))
+        assert sorted(Counter(of_short).values()) == times
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_a_sample_depends_on_seed_and_position_only(tmp_path, paired):
+    split = twins(tmp_path, 3)
+    options = {"paired": paired, "image_size": 8, "load_size": 12, "augment": EVERY}
+    first = make(split, seed=1, **options)
+    samples = [first[position] for position in range(9)]
+    again = make(split, seed=1, **options)
+    cached = make(split, seed=1, cache_bytes=10**6, **options)
+    for position in reversed(range(9)):
+        assert_equal(first[position], samples[position])
+        assert_equal(again[position], samples[position])
+        assert_equal(cached[position], samples[position])
+        assert_equal(cached[position], samples[position])
+    other = make(split, seed=2, **options)
+    assert any(not torch.equal(other[position]["a"], samples[position]["a"]) for position in range(9))
+
+
+def test_one_picture_is_cropped_anew_at_every_position(tmp_path):
+    pictures = make(twins(tmp_path, 1))
+    assert len({pictures[position]["a"].numpy().tobytes() for position in range(20)}) > 8
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_workers_and_a_later_start_give_the_same_batches(tmp_path, paired):
+    pictures = make(twins(tmp_path, 5), paired=paired, augment=EVERY, cache_bytes=2000)
+    options = {"batch_size": 2, "steps": 6}
+    batches = list(load(pictures, start=0, workers=0, **options))
+    assert len(batches) == 6
+    for step, batch in enumerate(batches):
+        for i in range(2):
+            assert_equal({key: batch[key][i] for key in batch}, pictures[2 * step + i])
+    in_processes = list(load(pictures, start=0, workers=2, **options))
+    later = list(load(pictures, start=4, workers=0, **options))
+    assert (len(in_processes), len(later)) == (6, 2)
+    for one, two in zip([*batches, *batches[4:]], [*in_processes, *later], strict=True):
+        assert_equal(one, two)
+
+
+def test_there_are_no_batches_where_all_steps_are_done(tmp_path):
+    assert list(load(make(twins(tmp_path, 1)), batch_size=1, start=3, steps=3, workers=0)) == []
+
+
+def test_the_cpu_feeds_itself():
+    assert default_workers(torch.device("cpu")) == 0
+    assert 1 <= default_workers(torch.device("cuda")) <= 8
+
+
+@pytest.mark.parametrize("augment", [(), ("flip",), ("vertical_flip",), ("rotate90",), ("affine",), EVERY[:-1]])
+def test_pairs_are_changed_alike(tmp_path, augment):
+    pictures = make(twins(tmp_path, 2), augment=augment)
+    for position in range(12):
+        sample = pictures[position]
+        assert torch.equal(sample["a"], sample["b"])
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_colour_changes_the_input_alone(tmp_path, paired):
+    split = twins(tmp_path, 2)
+    coloured, as_is = (make(split, paired=paired, augment=augment) for augment in (("flip", "colour"), ("flip",)))
+    pairs = [(coloured[position], as_is[position]) for position in range(20)]
+    assert all(torch.equal(one["b"], two["b"]) for one, two in pairs)
+    changed = sum(not torch.equal(one["a"], two["a"]) for one, two in pairs)
+    assert 3 < changed < 17, "about half of the inputs"
+
+
+def test_unpaired_pictures_are_changed_on_their_own(tmp_path):
+    split = twins(tmp_path, 1)
+    pictures = make(Split(split.a, split.a), paired=False)
+    samples = [pictures[position] for position in range(10)]
+    assert any(not torch.equal(sample["a"], sample["b"]) for sample in samples)
+
+
+@pytest.mark.parametrize("channels", [(3, 3), (1, 3), (3, 1), (1, 1)])
+@pytest.mark.parametrize("paired", [True, False])
+def test_samples_have_the_channels_and_size_asked_for(tmp_path, channels, paired):
+    for kind, split in (
+        ("colour", twins(tmp_path / "colour", 2)),
+        ("grey", Split(plain(tmp_path / "a", [3, 250]), plain(tmp_path / "b", [3, 250], shape=(5, 30)))),
+    ):
+        pictures = make(split, paired=paired, channels=channels, augment=EVERY)
+        for position in range(4):
+            for key, count in zip("ab", channels, strict=True):
+                x = pictures[position][key]
+                assert (x.shape, x.dtype) == ((count, 8, 8), torch.float32), kind
+                assert -1 <= x.min() <= x.max() <= 1
+
+
+def test_sixteen_bit_pictures_have_the_same_values(tmp_path):
+    deep = Source(save(tmp_path / "deep.png", np.full((12, 12), 100 * 257, np.uint16)))
+    (shallow,) = plain(tmp_path / "shallow", [100])
+    sample = make(Split((deep,), (shallow,)))[0]
+    assert torch.allclose(sample["a"], torch.full((3, 8, 8), 100 / 127.5 - 1), atol=1e-6)
+    assert torch.allclose(sample["a"], sample["b"], atol=1e-6)
+
+
+def test_fixed_pictures_are_whole_unchanged_and_spread_over_the_split(tmp_path):
+    split = Split(plain(tmp_path / "a", range(0, 80, 10)), plain(tmp_path / "b", [7, 8]))
+    pictures = make(split, paired=False, augment=EVERY, channels=(3, 1))
+    batch = pictures.fixed(4)
+    assert (batch["a"].shape, batch["b"].shape) == ((4, 3, 8, 8), (4, 1, 8, 8))
+    assert [level(x) for x in batch["a"]] == [0, 20, 40, 60]
+    assert [level(x) for x in batch["b"]] == [7, 7, 8, 8]
+    pictures[0]
+    assert_equal(pictures.fixed(4), batch)
+
+
+def test_fixed_pictures_are_resized_not_cropped(tmp_path):
+    # Quarters of levels 0, 40, 80 and 120 stay quarters.
+    quarters = np.kron(np.array([[0, 40], [80, 120]], np.uint8), np.ones((8, 8), np.uint8))
+    split = Split((Source(save(tmp_path / "x.png", quarters)),) * 2, plain(tmp_path / "b", [1, 2]))
+    shown = to_levels(make(split, augment=EVERY).fixed(1)["a"][0])[..., 0]
+    assert shown.tolist() == np.kron(np.array([[0, 40], [80, 120]]), np.ones((4, 4))).tolist()
+
+
+def test_more_fixed_pictures_than_there_are_repeat(tmp_path):
+    split = Split(plain(tmp_path / "a", [10, 20]), plain(tmp_path / "b", [30, 40]))
+    batch = make(split).fixed(4)
+    assert [(level(a), level(b)) for a, b in zip(batch["a"], batch["b"], strict=True)] == [(10, 30)] * 2 + [
+        (20, 40)
+    ] * 2
+
+
+def test_halves_are_left_and_right(tmp_path):
+    path = save(tmp_path / "x.png", np.array([[1, 2, 3, 4]], np.uint8))
+    assert read_source(Source(path, "left")).tolist() == [[[1], [2]]]
+    assert read_source(Source(path, "right")).tolist() == [[[3], [4]]]
+    assert read_source(Source(path)).tolist() == [[[1], [2], [3], [4]]]
+
+
+# A picture loaded at 12 x 12 x 1 is 144 bytes.
+@pytest.mark.parametrize(("room", "kept"), [(0, 0), (143, 0), (144, 1), (144 * 3 + 143, 3), (144 * 6, 6), (10**6, 6)])
+def test_the_cache_holds_as_many_pictures_as_it_has_bytes_for(tmp_path, room, kept):
+    sources = plain(tmp_path / "pictures", range(6))
+    pictures = make(Split(sources, sources), cache_bytes=room)
+    for position in range(12):
+        pictures[position]
+    for source in sources:
+        source.path.unlink()
+    # The last pictures decoded are remembered too; these take their place.
+    for source in plain(tmp_path / "others", range(5)):
+        read_source(source)
+
+    def is_kept(position):
+        try:
+            return bool(pictures[position])
+        except ValueError:
+            return False
+
+    assert sum(is_kept(position) for position in range(12, 18)) == kept

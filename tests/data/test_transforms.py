@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from i2i.data.transforms import JointTransform, resized
+
+EVERY = ("flip", "vertical_flip", "rotate90", "affine", "colour")
+
+
+def places(side, channels=3):
+    """A picture in which every pixel is another."""
+    levels = np.arange(side * side, dtype=np.uint8).reshape(side, side, 1)
+    return np.repeat(levels, channels, axis=-1)
+
+
+def results(transform, picture, count=40):
+    """What becomes of a picture and of the same picture as its partner, seed by seed."""
+    return [transform.pair(picture, picture, seed=seed) for seed in range(count)]
+
+
+def outcomes(transform, picture):
+    pairs = results(transform, picture)
+    for a, b in pairs:
+        assert_array_equal(a, b, strict=True)
+    return {a[..., 0].tobytes() for a, _ in pairs}
+
+
+def orientations(*pictures):
+    return {np.ascontiguousarray(picture[..., 0]).tobytes() for picture in pictures}
+
+
+def test_without_changes_a_picture_of_the_size_is_left_alone():
+    assert outcomes(JointTransform(image_size=8), places(8)) == orientations(places(8))
+
+
+def test_crops_are_windows_of_the_picture_at_many_places():
+    corners = set()
+    for a, b in results(JointTransform(image_size=5), places(8), count=200):
+        assert_array_equal(a, b, strict=True)
+        top, left = divmod(int(a[0, 0, 0]), 8)
+        assert_array_equal(a, places(8)[top : top + 5, left : left + 5], strict=True)
+        corners.add((top, left))
+    assert corners == {(top, left) for top in range(4) for left in range(4)}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("flip", lambda x: [x, x[:, ::-1]]),
+        ("vertical_flip", lambda x: [x, x[::-1]]),
+        ("rotate90", lambda x: [np.rot90(x, turns) for turns in range(4)]),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_flips_and_turns_do_that_and_nothing_else_to_both(change, expected, channels):
+    picture = places(8, channels)
+    assert outcomes(JointTransform(image_size=8, augment=(change,)), picture) == orientations(*expected(picture))
+
+
+def test_affine_changes_both_alike_and_mirrors_at_the_border():
+    picture = places(16) // 2 + 100
+    seen = outcomes(JointTransform(image_size=16, augment=("affine",)), picture)
+    assert len(seen) > 10
+    assert min(np.frombuffer(b"".join(seen), np.uint8)) >= 100, "no black corners"
+
+
+@pytest.mark.parametrize("augment", [("colour",), EVERY])
+def test_colour_changes_the_input_alone(augment):
+    picture = np.full((8, 8, 3), 100, np.uint8)
+    pairs = results(JointTransform(image_size=8, augment=augment), picture)
+    assert all((b == 100).all() for _, b in pairs)
+    changed = [bool((a != 100).any()) for a, _ in pairs]
+    assert 5 < sum(changed) < 35, "about half of the inputs"
+    assert all((a == a[0, 0]).all() for a, _ in pairs), "the same change everywhere"
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shapes", [(1, 1), (3, 3), (1, 3), (3, 1)])
+def test_every_change_keeps_depth_and_channels(shapes, dtype):
+    a, b = (np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (12, 12, c)).astype(dtype) for c in shapes)
+    transform = JointTransform(image_size=8, augment=EVERY)
+    for seed in range(5):
+        changed = transform.pair(a, b, seed=seed)
+        assert [(x.shape, x.dtype) for x in changed] == [((8, 8, c), dtype) for c in shapes]
+        assert transform.one(a, seed=seed, is_input=True).shape == (8, 8, shapes[0])
+
+
+def test_a_seed_decides_all_whatever_came_before():
+    picture = places(16)
+    transform = JointTransform(image_size=8, augment=EVERY)
+    before = [pair[0] for pair in results(transform, picture, count=8)]
+    again = [
+        JointTransform(image_size=8, augment=EVERY).pair(picture, picture, seed=seed)[0] for seed in range(7, -1, -1)
+    ]
+    for x, y in zip(before, reversed(again), strict=True):
+        assert_array_equal(x, y)
+
+
+def test_a_picture_alone_is_changed_as_in_a_pair():
+    picture = places(16)
+    transform = JointTransform(image_size=8, augment=EVERY)
+    for seed in range(8):
+        a, b = transform.pair(picture, picture, seed=seed)
+        assert_array_equal(transform.one(picture, seed=seed, is_input=True), a)
+        assert_array_equal(transform.one(picture, seed=seed, is_input=False), b)
+
+
+def test_shrinking_averages():
+    picture = np.array([[[0], [100], [8], [8]], [[100], [200], [8], [8]]] + [[[40], [60], [1], [3]]] * 2, np.uint8)
+    assert resized(picture, 2).tolist() == [[[100], [8]], [[50], [2]]]
+
+
+def test_fine_lines_do_not_alias():
+    lines = np.zeros((16, 16, 3), np.uint8)
+    lines[:, ::2] = 200
+    assert_array_equal(resized(lines, 4), np.full((4, 4, 3), 100, np.uint8), strict=True)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(4, 4, 3), (4, 9, 1), (9, 4, 3), (20, 30, 1), (30, 3, 3)])
+def test_any_shape_becomes_a_square_of_its_depth_and_channels(shape, dtype):
+    result = resized(np.full(shape, 77, dtype), 8)
+    assert_array_equal(result, np.full((8, 8, shape[-1]), 77, dtype), strict=True)
+
+
+def test_a_picture_of_the_size_is_left_alone():
+    assert_array_equal(resized(places(8), 8), places(8), strict=True)

@@ -1,0 +1,86 @@
+import os
+import stat
+
+import pytest
+
+from i2i.files import write_whole
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("write", [b"new", lambda path: path.write_bytes(b"new")])
+def test_bytes_and_writers_replace_what_was_there(tmp_path, write):
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"older and longer")
+    write_whole(path, write)
+    assert path.read_bytes() == b"new"
+    assert names(tmp_path) == ["file.bin"]
+
+
+def test_folders_are_made(tmp_path):
+    path = tmp_path / "a" / "b" / "file.txt"
+    write_whole(path, b"x")
+    assert path.read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_writer_that_stops_half_way_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+
+    def write(temporary):
+        temporary.write_text("ha")
+        raise error
+
+    with pytest.raises(error):
+        write_whole(path, write)
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["file.txt"]
+
+
+def test_a_writer_that_fails_where_nothing_was_leaves_nothing(tmp_path):
+    def write(temporary):
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_whole(tmp_path / "file.txt", write)
+    assert names(tmp_path) == []
+
+
+def test_the_old_file_stands_until_the_new_one_is_complete(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+
+    def write(temporary):
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+
+    write_whole(path, write)
+    assert path.read_text() == "new"
+
+
+def test_a_writer_may_choose_its_format_by_the_suffix(tmp_path):
+    seen = []
+    write_whole(tmp_path / "file.png", lambda temporary: seen.append(temporary.suffix))
+    assert seen == [".png"]
+
+
+def test_a_folder_in_the_way_is_an_error_and_leaves_no_temporary_file(tmp_path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="taken"):
+        write_whole(tmp_path / "taken", b"x")
+    assert names(tmp_path) == ["taken"]
+
+
+@pytest.mark.parametrize(("mask", "permissions"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_permissions_follow_the_umask(tmp_path, mask, permissions):
+    path = tmp_path / "file.txt"
+    before = os.umask(mask)
+    try:
+        write_whole(path, b"x")
+        assert os.umask(mask) == mask, "the umask is left as it was"
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == permissions

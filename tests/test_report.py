@@ -1,0 +1,145 @@
+import json
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from torch import Tensor
+
+from i2i.image import to_levels
+from i2i.picture import read
+from i2i.report import Metrics, contact_sheet, save_sample_grid
+
+WHITE = 255
+
+
+def noise(height, width, channels=3, *, dtype=np.uint8, seed=0):
+    # Below 200, so that nothing is the white of the paper.
+    return np.random.default_rng(seed).integers(0, 200, (height, width, channels)).astype(dtype)
+
+
+def test_lines_are_added_and_read_again(tmp_path):
+    metrics = Metrics(tmp_path / "run" / "metrics.jsonl", step=0)
+    assert metrics.read() == []
+    metrics.write({"step": 1, "loss": 0.5})
+    metrics.write({"step": 2, "note": "naïve\nline"})
+    assert metrics.read() == [{"step": 1, "loss": 0.5}, {"step": 2, "note": "naïve\nline"}]
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2]
+
+
+@pytest.mark.parametrize(("step", "kept"), [(0, []), (2, [1, 2]), (3, [1, 2, 2.5]), (9, [1, 2, 2.5, 4])])
+def test_lines_past_the_step_are_dropped_when_a_run_goes_on(tmp_path, step, kept):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(json.dumps({"step": line, "loss": line / 3}) + "\n" for line in (1, 2, 2.5, 4)))
+    metrics = Metrics(path, step=step)
+    assert metrics.read() == [{"step": line, "loss": line / 3} for line in kept]
+    metrics.write({"step": step + 1})
+    assert [line["step"] for line in metrics.read()] == [*kept, step + 1]
+
+
+@pytest.mark.parametrize("torn", ['{"step": 3, "los', "{", '{"step": 3, "loss": 1.5', '"'])
+def test_a_torn_last_line_is_left_out_and_written_over(tmp_path, torn):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2}\n' + torn)
+    metrics = Metrics(path, step=5)
+    assert metrics.read() == [{"step": 1}, {"step": 2}]
+    metrics.write({"step": 6})
+    assert path.read_text() == '{"step": 1}\n{"step": 2}\n{"step": 6}\n'
+
+
+def test_a_last_line_without_its_end_is_kept(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2}')
+    metrics = Metrics(path, step=2)
+    metrics.write({"step": 3})
+    assert metrics.read() == [{"step": 1}, {"step": 2}, {"step": 3}]
+
+
+def test_pictures_lie_side_by_side_under_their_captions():
+    one, two, three, four = (noise(6, 10, seed=seed) for seed in range(4))
+    sheet = contact_sheet([[one, two], [three, four]], ["left", ""])
+    # 4 around every picture, 22 for the captions: 2 x 10 + 3 x 4 wide, 22 + 2 x 6 + 3 x 4 high.
+    assert (sheet.shape, sheet.dtype) == ((46, 32, 3), np.uint8)
+    for picture, top, left in [(one, 26, 4), (two, 26, 18), (three, 36, 4), (four, 36, 18)]:
+        assert_array_equal(sheet[top : top + 6, left : left + 10], picture)
+        sheet = sheet.copy()
+        sheet[top : top + 6, left : left + 10] = WHITE
+    assert (sheet[22:] == WHITE).all(), "nothing but paper between the pictures"
+
+
+def test_a_caption_is_written_over_its_column():
+    black = np.zeros((4, 60, 3), np.uint8)
+    sheet = contact_sheet([[black, black, black]], ["", "Ag", ""])
+    dark = np.flatnonzero((sheet[:24] < 100).any(axis=(0, 2)))
+    # The second column begins at 4 + 60 + 4.
+    assert 68 <= dark.min() <= dark.max() < 128
+
+
+def test_columns_and_rows_are_as_large_as_their_largest_picture():
+    small, wide, tall = noise(4, 4), noise(4, 20, seed=1), noise(9, 6, seed=2)
+    sheet = contact_sheet([[small, tall], [wide, small]], ["", ""])
+    assert sheet.shape == (22 + 9 + 4 + 3 * 4, 20 + 6 + 3 * 4, 3)
+    assert_array_equal(sheet[26:30, 4:8], small)
+    assert_array_equal(sheet[26:35, 28:34], tall)
+    assert_array_equal(sheet[39:43, 4:24], wide)
+    assert_array_equal(sheet[39:43, 28:32], small)
+
+
+def test_a_later_row_may_have_fewer_pictures():
+    one, two, three = (noise(4, 4, seed=seed) for seed in range(3))
+    sheet = contact_sheet([[one, two], [three]], ["", ""])
+    assert sheet.shape == (22 + 8 + 12, 8 + 12, 3)
+    assert_array_equal(sheet[34:38, 4:8], three)
+    assert (sheet[34:38, 8:] == WHITE).all()
+
+
+def test_pictures_are_brought_to_a_height():
+    plain = np.full((6, 10, 3), 90, np.uint8)
+    sheet = contact_sheet([[plain, np.full((24, 6, 3), 30, np.uint8)]], ["", ""], height=12)
+    assert sheet.shape == (22 + 12 + 8, 20 + 3 + 12, 3)
+    assert (sheet[26:38, 4:24] == 90).all()
+    assert (sheet[26:38, 28:31] == 30).all()
+    # However thin, one pixel stays.
+    assert contact_sheet([[np.zeros((100, 1, 3), np.uint8)]], [""], height=10).shape == (40, 9, 3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("dtype", "scale"), [(np.uint8, 1), (np.uint16, 257)])
+def test_grey_and_sixteen_bits_are_shown_as_bright_as_they_are(dtype, scale, channels):
+    picture = noise(4, 4, channels)
+    sheet = contact_sheet([[picture.astype(dtype) * dtype(scale)]], [""])
+    assert_array_equal(sheet[26:30, 4:8], np.broadcast_to(picture, (4, 4, 3)))
+
+
+class Shown(NamedTuple):
+    real_a: Tensor
+    fake_b: Tensor
+    real_b: Tensor
+
+
+def test_a_sample_grid_has_a_row_for_each_sample_and_names_the_domains(tmp_path):
+    images = Shown(torch.rand(2, 3, 8, 8) * 2 - 1, torch.rand(2, 1, 8, 8) * 2 - 1, torch.rand(2, 3, 8, 8) * 2 - 1)
+    path = tmp_path / "samples" / "000001.png"
+    save_sample_grid(path, images, domains=("map", "sat"))
+    sheet = read(path).levels
+    assert sheet.shape == (22 + 2 * 8 + 3 * 4, 3 * 8 + 4 * 4, 3)
+    for row in range(2):
+        for column, batch in enumerate(images):
+            top, left = 26 + 12 * row, 4 + 12 * column
+            expected = np.broadcast_to(to_levels(batch[row]), (8, 8, 3))
+            assert_array_equal(sheet[top : top + 8, left : left + 8], expected)
+
+
+def test_the_columns_of_a_sample_grid_are_captioned(tmp_path):
+    images = Shown(*(torch.full((1, 3, 8, 120), value) for value in (-1.0, 0.0, 1.0)))
+    save_sample_grid(tmp_path / "grid.png", images, domains=("map", "sat"))
+    rows = [[to_levels(batch[0]) for batch in images]]
+    assert_array_equal(read(tmp_path / "grid.png").levels, contact_sheet(rows, ["real map", "fake sat", "real sat"]))
+
+
+def test_half_precision_is_shown_too(tmp_path):
+    images = Shown(*(torch.full((1, 3, 4, 4), 0.5, dtype=torch.bfloat16) for _ in range(3)))
+    save_sample_grid(tmp_path / "grid.png", images, domains=("map", "sat"))
+    assert (read(tmp_path / "grid.png").levels[26:30, 4:8] == 191).all()

@@ -1,0 +1,192 @@
+"""The loop: what it writes, how it stops, and that it goes on exactly."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import SMALL
+from PIL import Image
+
+from i2i.checkpoint import load_model, load_state
+from i2i.cli import main
+from i2i.config import DataConfig, RunConfig, TrainConfig
+from i2i.data import find_layout
+from i2i.errors import UsageError
+from i2i.objectives import objectives
+from i2i.trainer import Diverged, Trainer, learning_rate
+from i2i.translator import Translator
+
+
+def trainer(data: Path, folder: Path, method: str = "pix2pix", *, resume: bool = False, **train: object) -> Trainer:
+    settings = {"steps": 6, "log_every": 2, "sample_every": 100, "samples": 2, "device": "cpu", **train}
+    specs = {"generator": "unet:depth=4,width=4", "discriminator": "patchgan:layers=1,width=4"}
+    kind = objectives[method]
+    config = RunConfig(
+        method,
+        (str(data),),
+        kind.Config(),
+        DataConfig(image_size=32),
+        TrainConfig(**{**specs, **settings}),
+    )
+    return Trainer(config, find_layout([data], data=kind.data), folder, resume=resume)
+
+
+def states_equal(one: Path, two: Path) -> None:
+    a, b = load_state(one / "state.pt"), load_state(two / "state.pt")
+    assert a["step"] == b["step"]
+    for name, value in a["objective"].items():
+        assert torch.equal(value, b["objective"][name]), name
+    for player, optimizer in a["optimizers"].items():
+        for number, kept in optimizer["state"].items():
+            for key, value in kept.items():
+                assert torch.equal(value, b["optimizers"][player]["state"][number][key]), (player, number, key)
+    assert torch.equal(a["random"]["cpu"], b["random"]["cpu"])
+
+
+def test_a_run_writes_what_the_design_says(run: Path) -> None:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [4, 8, 12]
+    assert {"lr", "images_per_second", "generator/l1", "generator/adversarial", "discriminator/adversarial"} <= set(lines[0])
+    assert sorted(path.name for path in (run / "samples").iterdir()) == ["000006.png", "000012.png"]
+    assert json.loads((run / "config.json").read_text())["data"]["image_size"] == 32
+    model = load_model(run / "model.safetensors")
+    assert model.step == 12
+    assert model.domains == ("drawing", "photo")
+
+
+@pytest.mark.parametrize(("method", "data"), [("pix2pix", "pairs"), ("cyclegan", "unpaired")])
+def test_resuming_is_exact(method: str, data: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    folder = request.getfixturevalue(data)
+    trainer(folder, tmp_path / "whole", method).fit()
+    first = trainer(folder, tmp_path / "halves", method)
+    first.folder.mkdir()
+    batches = [first.pictures[position] for position in range(3)]
+    for batch in batches:
+        first.train_step({name: tensor[None] for name, tensor in batch.items()})
+    first.save()
+    trainer(folder, tmp_path / "halves", method, resume=True).fit()
+    states_equal(tmp_path / "whole", tmp_path / "halves")
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(pairs: Path, tmp_path: Path) -> None:
+    for name, seed in (("one", 1), ("two", 1), ("three", 2)):
+        trainer(pairs, tmp_path / name, seed=seed).fit()
+    states_equal(tmp_path / "one", tmp_path / "two")
+    with pytest.raises(AssertionError):
+        states_equal(tmp_path / "one", tmp_path / "three")
+
+
+def test_workers_do_not_change_the_result(pairs: Path, tmp_path: Path) -> None:
+    arguments = ["train", "pix2pix", str(pairs), *SMALL, "--steps", "4", "--batch-size", "2", "--device", "cpu"]
+    assert main([*arguments, "--run", str(tmp_path / "none"), "--workers", "0"]) == 0
+    assert main([*arguments, "--run", str(tmp_path / "two"), "--workers", "2"]) == 0
+    states_equal(tmp_path / "none", tmp_path / "two")
+
+
+def test_the_learning_rate_is_constant_then_falls_to_zero() -> None:
+    rates = [learning_rate(step, steps=10, base=1.0, decay=0.5) for step in range(10)]
+    assert rates[:6] == [1.0] * 6
+    assert rates[6:] == pytest.approx([0.8, 0.6, 0.4, 0.2])
+    assert learning_rate(9, steps=10, base=1.0, decay=0.0) == 1.0
+
+
+def test_the_optimizers_use_the_rate_of_their_step(pairs: Path, tmp_path: Path) -> None:
+    one = trainer(pairs, tmp_path, steps=4, lr=0.01)
+    batch = {name: tensor[None] for name, tensor in one.pictures[0].items()}
+    for expected in (0.01, 0.01, 0.01, 0.005):
+        one.train_step(batch)
+        assert {group["lr"] for o in one.optimizers.values() for group in o.param_groups} == {expected}
+
+
+def test_the_last_preview_is_what_translate_gives(run: Path, pairs: Path) -> None:
+    grid = np.asarray(Image.open(run / "samples" / "000012.png"))
+    source = Image.open(pairs / "val" / "0.png").crop((0, 0, 48, 48))
+    small = np.asarray(source.resize((32, 32), Image.Resampling.BOX))
+    shown = grid[26:58, 4:36]
+    # The preview's input is averaged down by another library: take the very pixels it shows.
+    assert np.abs(shown.astype(int) - small).mean() < 12
+    translated = Translator.load(run, device="cpu")(shown)
+    assert np.abs(translated.astype(int) - grid[26:58, 40:72]).max() <= 1
+
+
+def test_bfloat16_trains_and_keeps_weights_in_float32(pairs: Path, tmp_path: Path) -> None:
+    one = trainer(pairs, tmp_path, precision="bf16", channels_last=True)
+    one.fit()
+    assert {p.dtype for p in one.objective.parameters()} == {torch.float32}
+    assert all(torch.isfinite(p).all() for p in one.objective.parameters())
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_state(pairs: Path, tmp_path: Path) -> None:
+    trainer(pairs, tmp_path, save_every=2, steps=2).fit()
+    before = (tmp_path / "state.pt").read_bytes()
+    one = trainer(pairs, tmp_path, steps=6, resume=True, save_every=1000, log_every=1)
+    with torch.no_grad():
+        next(one.objective.maps()["a2b"].parameters()).fill_(float("nan"))
+    with pytest.raises(Diverged, match="generator/l1"):
+        one.fit()
+    assert (tmp_path / "state.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_the_state_and_says_how_to_go_on(signum: int, pairs: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "i2i", "train", "pix2pix", str(pairs), *SMALL, "--run", str(tmp_path / "run")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [*command, "--steps", "100000", "--log-every", "1", "--workers", "1"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+    )
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (metrics.exists() and metrics.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signum)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + signum, said
+    assert "--resume" in said
+    assert "Traceback" not in said
+    state = load_state(tmp_path / "run" / "state.pt")
+    assert state["step"] == load_model(tmp_path / "run" / "model.safetensors").step > 0
+    steps = str(state["step"] + 2)
+    assert main([*command[3:], "--resume", "--steps", steps]) == 0
+    assert load_state(tmp_path / "run" / "state.pt")["step"] == state["step"] + 2
+
+
+def test_a_state_of_other_networks_is_refused(pairs: Path, tmp_path: Path) -> None:
+    trainer(pairs, tmp_path).fit()
+    with pytest.raises(UsageError, match="other networks"):
+        trainer(pairs, tmp_path, generator="unet:depth=4,width=8", resume=True, steps=8)
+
+
+def test_a_torn_state_is_refused_in_words(pairs: Path, tmp_path: Path) -> None:
+    trainer(pairs, tmp_path).fit()
+    (tmp_path / "state.pt").write_bytes((tmp_path / "state.pt").read_bytes()[:1000])
+    with pytest.raises(UsageError, match=r"state\.pt can't be read"):
+        trainer(pairs, tmp_path, resume=True, steps=8)
+
+
+def test_pix2pix_learns(pairs: Path, tmp_path: Path) -> None:
+    one = trainer(pairs, tmp_path, steps=150, lr=2e-3, log_every=30, generator="unet:depth=4,width=8")
+    one.fit()
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["generator/l1"] < 0.6 * lines[0]["generator/l1"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_training_on_a_gpu(precision: str, pairs: Path, tmp_path: Path) -> None:
+    one = trainer(pairs, tmp_path, device="cuda", precision=precision, channels_last=True)
+    one.fit()
+    assert load_model(tmp_path / "model.safetensors").step == 6
