@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         discriminators,
         generators,
     )
-    from i2i.objectives import Objective, objectives
+    from i2i.objectives import Objective
     from i2i.registry import Registry, Spec
     from i2i.translator import Translator, translate
 
@@ -41,7 +41,6 @@ _HOMES = {
     "build_generator": "networks",
     "discriminators": "networks",
     "generators": "networks",
-    "objectives": "objectives",
     "translate": "translator",
 }
 
@@ -60,7 +59,6 @@ __all__ = [
     "build_generator",
     "discriminators",
     "generators",
-    "objectives",
     "translate",
 ]
 

@@ -35,6 +35,11 @@ class DataConfig:
     cache_gb: float = 2.0
     """Decoded pictures are kept in memory up to this many gigabytes, all workers together."""
 
+    def __post_init__(self) -> None:
+        _check(self, positive=("image_size", "load_size"), not_negative=("workers", "cache_gb"))
+        if not set(self.channels) <= {1, 3}:
+            raise UsageError(f"channels is {self.channels}; each is 1 (grey) or 3 (colour)")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -73,6 +78,12 @@ class TrainConfig:
     save_every: int = 2000
     """Steps between saved states."""
 
+    def __post_init__(self) -> None:
+        every = ("log_every", "sample_every", "save_every", "samples")
+        _check(self, positive=("steps", "epochs", "batch_size", "lr", *every), not_negative=("decay",))
+        if self.decay > 1:
+            raise UsageError(f"decay is {self.decay}; it is a share of the steps, from 0 to 1")
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -107,6 +118,13 @@ def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str, **built: 
         return kind(**read, **built)
     except TypeError as error:
         raise UsageError(f"{where}: {error}") from None
+
+
+def _check(config: Any, *, positive: tuple[str, ...], not_negative: tuple[str, ...]) -> None:
+    for name in (*positive, *not_negative):
+        value = getattr(config, name)
+        if value is not None and (value < 0 or (value == 0 and name in positive)):
+            raise UsageError(f"{name} is {value}; it should be {'above 0' if name in positive else '0 or more'}")
 
 
 def _read(hint: Any, value: Any, where: str) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from PIL import Image
 from tqdm import tqdm
 
 from i2i.errors import ImageError, UsageError
@@ -51,16 +52,20 @@ def plan(source: str, output: Path) -> list[Job]:
     """
     root = Path(source)
     if root.is_dir():
-        paths = [path for path in images_in(root) if output.resolve() not in path.resolve().parents or output == root]
+        paths = images_in(root)
     elif root.is_file():
         if root.suffix.lower() not in SUFFIXES:
             raise UsageError(f"{root}: not an image; images end in {' '.join(sorted(SUFFIXES))}")
         paths, root = [root], root.parent
     elif glob.has_magic(source):
         root, pattern = _split_glob(source)
-        paths = sorted(path for path in root.glob(pattern) if path.suffix.lower() in SUFFIXES and path.is_file())
+        matching = set(root.glob(pattern))
+        paths = [path for path in images_in(root) if path in matching]
     else:
         raise UsageError(f"{source}: there is no such image or folder")
+    if root.resolve() in output.resolve().parents:
+        # What an earlier conversion wrote there is no input.
+        paths = [path for path in paths if output.resolve() not in path.resolve().parents]
     if not paths:
         raise UsageError(f"{source}: no images there; images end in {' '.join(sorted(SUFFIXES))}")
     if output.suffix.lower() in SUFFIXES and not output.is_dir():
@@ -68,6 +73,8 @@ def plan(source: str, output: Path) -> list[Job]:
             raise UsageError(f"{output} is one file, but {source} holds {len(paths)} images; give a folder")
         jobs = [Job(paths[0], output)]
     else:
+        if len(paths) == 1 and output.suffix.lower() in Image.registered_extensions() and not output.is_dir():
+            raise UsageError(f"{output}: can't write that format; use one of {' '.join(sorted(SUFFIXES))}, or a folder")
         if output.is_file():
             raise UsageError(f"{output} is a file; give a folder, or an image file for a single image")
         jobs = [Job(path, output / path.relative_to(root)) for path in paths]

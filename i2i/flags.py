@@ -82,4 +82,5 @@ def _first_sentence(box: str) -> str:
     if wrong:
         flag, expected, given = wrong.groups()
         return f"{flag} {given.replace(', ', ' ')}: expected {re.sub(r'[{}]', '', expected.removeprefix('{None}|'))}"
+    said = re.sub(r"^Error parsing (?!--)\S+: ", "", said)
     return said.rstrip(".") or "these flags can't be read"

@@ -43,6 +43,8 @@ def enter(image: ImageLike, channels: int) -> Entered:
     if isinstance(image, Picture):
         return _enter_picture(image, channels)
     if isinstance(image, Image.Image):
+        if 0 in image.size:
+            raise ImageError(f"a picture of {image.width} x {image.height} pixels; it is empty")
         return _through(from_pil(image), to_pil, channels)
     if isinstance(image, str | Path | bytes):
         return _through(read(image), to_pil, channels)
@@ -75,11 +77,11 @@ def _enter_array(array: NDArray[Any], channels: int) -> Entered:
         raise ImageError(f"an array of shape {array.shape}; a picture is (H, W) or (H, W, C)")
     levels = array[..., None] if array.ndim == 2 else array
     if np.issubdtype(array.dtype, np.floating):
-        tensor = torch.from_numpy(np.ascontiguousarray(levels.transpose(2, 0, 1)))
+        tensor = torch.from_numpy(np.ascontiguousarray(levels.transpose(2, 0, 1), dtype=np.float32))
         pixels, leave = _enter_tensor(tensor, channels)
 
         def leave_float(result: Tensor) -> NDArray[Any]:
-            values: NDArray[Any] = leave(result).numpy().transpose(1, 2, 0)
+            values: NDArray[Any] = leave(result).numpy().transpose(1, 2, 0).astype(array.dtype)
             return values[..., 0] if array.ndim == 2 and values.shape[-1] == 1 else values
 
         return Entered(pixels, leave_float)
@@ -101,10 +103,14 @@ def _enter_tensor(tensor: Tensor, channels: int) -> Entered:
         raise ImageError(f"a tensor of shape {tuple(tensor.shape)}; a picture is (C, H, W), several are (N, C, H, W)")
     if tensor.dim() == 4:
         each = [_enter_tensor(one, channels) for one in tensor]
-        return Entered(
-            torch.cat([one.pixels for one in each]),
-            lambda result: torch.stack([one.leave(y[None]) for one, y in zip(each, result, strict=True)]),
-        )
+
+        def leave_all(result: Tensor) -> Tensor:
+            left = [one.leave(y[None]) for one, y in zip(each, result, strict=True)]
+            most = max(map(len, left))
+            # Where some of a grey batch have colour, the others are grey in as many channels.
+            return torch.stack([y if len(y) == most else torch.cat([y[:1].expand(3, -1, -1), y[1:]]) for y in left])
+
+        return Entered(torch.cat([one.pixels for one in each]), leave_all)
     if not tensor.is_floating_point():
         pixels, leave_array = _enter_array(tensor.cpu().numpy().transpose(1, 2, 0), channels)
 
@@ -116,12 +122,23 @@ def _enter_tensor(tensor: Tensor, channels: int) -> Entered:
     low, high = float(tensor.min()), float(tensor.max())
     if not -1.001 <= low <= high <= 1.001:
         raise ImageError(f"floats from {low:.4g} to {high:.4g}; a float picture lies in [-1, 1], levels are uint8")
-    pixels = tensor.detach().float()
-    if len(pixels) == 1 and channels > 1:
-        pixels = pixels.expand(channels, -1, -1)
-    if len(pixels) != channels:
-        raise ImageError(f"a picture of {len(pixels)} channels where {channels} are needed")
-    return Entered(pixels[None], lambda result: result[0].to(tensor))
+
+    def leave(result: Tensor) -> Tensor:
+        colourless = len(tensor) == 1 and bool((result[0] == result[0, :1]).all())
+        return (result[0, :1] if colourless else result[0]).to(tensor)
+
+    return Entered(_with_channels(tensor.detach().float(), channels)[None], leave)
+
+
+def _with_channels(pixels: Tensor, channels: int) -> Tensor:
+    """(C, H, W) with as many channels as a network takes: grey repeated, colour turned grey (BT.601)."""
+    if len(pixels) == channels:
+        return pixels
+    if len(pixels) == 1:
+        return pixels.expand(channels, -1, -1)
+    if len(pixels) == 3 and channels == 1:
+        return (pixels * pixels.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(0, keepdim=True)
+    raise ImageError(f"a picture of {len(pixels)} channels where {channels} are needed")
 
 
 def to_tensor(levels: Levels, channels: int) -> Tensor:
@@ -130,15 +147,9 @@ def to_tensor(levels: Levels, channels: int) -> Tensor:
     Raises:
         ImageError: the picture has another number of channels and neither is 1.
     """
-    values = levels.astype(np.float32)
-    if values.shape[-1] == 3 and channels == 1:
-        values = values @ np.array([[0.299], [0.587], [0.114]], dtype=np.float32)
-    elif values.shape[-1] == 1 and channels > 1:
-        values = np.repeat(values, channels, axis=-1)
-    elif values.shape[-1] != channels:
-        raise ImageError(f"a picture of {values.shape[-1]} channels where {channels} are needed")
     half = np.float32(np.iinfo(levels.dtype).max / 2)
-    return torch.from_numpy(np.ascontiguousarray((values / half - 1).transpose(2, 0, 1)))
+    values = np.ascontiguousarray((levels.astype(np.float32) / half - 1).transpose(2, 0, 1))
+    return _with_channels(torch.from_numpy(values), channels)
 
 
 def to_levels(image: Tensor, depth: np.dtype[Any] | type = np.uint8) -> Levels:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -50,7 +54,7 @@ def read(source: str | Path | bytes) -> Picture:
         raise ImageError(f"{name}: {error.strerror or error}") from None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data))
             deep = _deep_colour(data, image)
             return deep or from_pil(image)
@@ -93,7 +97,7 @@ def to_pil(picture: Picture) -> Image.Image:
         image = Image.fromarray(np.ascontiguousarray(levels[..., 0]))
     else:
         parts = [levels] if alpha is None else [levels, alpha[..., None]]
-        eight = _as_eight_bit(np.concatenate(parts, axis=-1))
+        eight = as_eight_bit(np.concatenate(parts, axis=-1))
         image = Image.fromarray(eight[..., 0] if eight.shape[-1] == 1 else eight)
     if picture.icc:
         image.info["icc_profile"] = picture.icc
@@ -123,7 +127,8 @@ def encode(picture: Picture, suffix: str) -> bytes:
     if deep and suffix in (".png", ".tif", ".tiff"):
         return _encode_deep_colour(picture, suffix)
     if suffix not in (".png", ".tif", ".tiff"):
-        picture = replace(picture, levels=_as_eight_bit(picture.levels))
+        alpha = None if picture.alpha is None else as_eight_bit(picture.alpha)
+        picture = replace(picture, levels=as_eight_bit(picture.levels), alpha=alpha)
     if suffix in (".jpg", ".jpeg", ".bmp"):
         picture = replace(picture, alpha=None)
     buffer = io.BytesIO()
@@ -131,40 +136,67 @@ def encode(picture: Picture, suffix: str) -> bytes:
     if suffix in (".jpg", ".jpeg"):
         options |= {"quality": JPEG_QUALITY, "subsampling": 0}
     elif suffix == ".webp":
-        options |= {"lossless": True}
+        options |= {"lossless": True, "exact": True}
     to_pil(picture).save(buffer, Image.registered_extensions()[suffix], **options)
     return buffer.getvalue()
 
 
+def as_eight_bit(levels: Levels) -> Levels:
+    """Levels of 8 bits, rounded to nearest."""
+    return levels if levels.dtype == np.uint8 else np.round(levels / 257.0).astype(np.uint8)
+
+
 def _deep_colour(data: bytes, image: Image.Image) -> Picture | None:
-    """16-bit colour, which Pillow would cut to 8 bit, read by OpenCV."""
+    """16-bit colour, or grey with alpha, which Pillow would cut to 8 bit, read by OpenCV."""
     if image.format == "PNG":
-        deep = data[24] == 16 and data[25] in (2, 6)
+        deep = data[24] == 16 and data[25] in (2, 4, 6)
     elif image.format == "TIFF":
         bits = image.tag_v2.get(258, (8,))  # type: ignore[attr-defined]
         deep = max(bits) == 16 and len(bits) > 1
     else:
         return None
-    if not deep:
-        return None
-    levels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    levels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if deep else None
     if levels is None or levels.dtype != np.uint16 or levels.ndim != 3:
         return None
-    icc = image.info.get("icc_profile")
-    alpha = levels[..., 3] if levels.shape[-1] == 4 else None
-    return Picture(np.ascontiguousarray(levels[..., 2::-1]), alpha, icc)
+    levels = _ORIENTATIONS[image.getexif().get(_ORIENTATION, 1)](levels)
+    colours = levels[..., :1] if image.format == "PNG" and data[25] == 4 else levels[..., 2::-1]
+    alpha = np.ascontiguousarray(levels[..., 3]) if levels.shape[-1] == 4 else None
+    return Picture(np.ascontiguousarray(colours), alpha, image.info.get("icc_profile"))
+
+
+_ORIENTATION = 0x0112
+# What undoes each EXIF orientation, on (H, W, C).
+_ORIENTATIONS: dict[int, Callable[[Levels], Levels]] = {
+    1: lambda x: x,
+    2: lambda x: x[:, ::-1],
+    3: lambda x: x[::-1, ::-1],
+    4: lambda x: x[::-1],
+    5: lambda x: x.transpose(1, 0, 2),
+    6: lambda x: np.rot90(x, -1),
+    7: lambda x: x[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda x: np.rot90(x),
+}
 
 
 def _encode_deep_colour(picture: Picture, suffix: str) -> bytes:
     colour = np.repeat(picture.levels, 3, axis=-1) if picture.levels.shape[-1] == 1 else picture.levels
-    parts = [colour[..., ::-1]] if picture.alpha is None else [colour[..., ::-1], picture.alpha[..., None]]
-    done, data = cv2.imencode(suffix, np.ascontiguousarray(np.concatenate(parts, axis=-1)))
+    alpha = [] if picture.alpha is None else [picture.alpha[..., None]]
+    if suffix != ".png":
+        buffer = io.BytesIO()
+        whole = np.concatenate([colour, *alpha], axis=-1)
+        extra: Any = ["unassalpha"] if alpha else None
+        tifffile.imwrite(
+            buffer, whole, photometric="rgb", extrasamples=extra, iccprofile=picture.icc, compression="lzw"
+        )
+        return buffer.getvalue()
+    done, encoded = cv2.imencode(suffix, np.ascontiguousarray(np.concatenate([colour[..., ::-1], *alpha], axis=-1)))
     assert done
-    return data.tobytes()
-
-
-def _as_eight_bit(levels: Levels) -> Levels:
-    return levels if levels.dtype == np.uint8 else np.round(levels / 257.0).astype(np.uint8)
+    data = encoded.tobytes()
+    if picture.icc:
+        # An iCCP chunk, after the header, which ends at byte 33 (PNG specification, 11.3.2.3).
+        body = b"iCCPICC profile\0\0" + zlib.compress(picture.icc)
+        data = data[:33] + struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)) + data[33:]
+    return data
 
 
 def _suffixes() -> str:

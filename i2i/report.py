@@ -13,7 +13,7 @@ from torch import Tensor
 
 from i2i.files import write_whole
 from i2i.image import to_levels
-from i2i.picture import Levels, Picture, encode, to_pil
+from i2i.picture import Levels, Picture, as_eight_bit, encode, to_pil
 
 _GAP, _CAPTION = 4, 22
 
@@ -85,7 +85,7 @@ def contact_sheet(rows: Sequence[Sequence[Levels]], captions: Sequence[str], *, 
 
 
 def _thumbnail(levels: Levels, height: int | None) -> Image.Image:
-    image = to_pil(Picture(levels)).convert("RGB")
+    image = to_pil(Picture(as_eight_bit(levels))).convert("RGB")
     if height is None or image.height == height:
         return image
     return image.resize((max(1, round(image.width * height / image.height)), height), Image.Resampling.LANCZOS)

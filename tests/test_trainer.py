@@ -22,6 +22,7 @@ from i2i.config import DataConfig, RunConfig, TrainConfig
 from i2i.data import find_layout
 from i2i.errors import UsageError
 from i2i.objectives import objectives
+from i2i.picture import read
 from i2i.trainer import Diverged, Trainer, learning_rate
 from i2i.translator import Translator
 
@@ -55,7 +56,9 @@ def states_equal(one: Path, two: Path) -> None:
 def test_a_run_writes_what_the_design_says(run: Path) -> None:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [4, 8, 12]
-    assert {"lr", "images_per_second", "generator/l1", "generator/adversarial", "discriminator/adversarial"} <= set(lines[0])
+    assert {"lr", "images_per_second", "generator/l1", "generator/adversarial", "discriminator/adversarial"} <= set(
+        lines[0]
+    )
     assert sorted(path.name for path in (run / "samples").iterdir()) == ["000006.png", "000012.png"]
     assert json.loads((run / "config.json").read_text())["data"]["image_size"] == 32
     model = load_model(run / "model.safetensors")
@@ -108,8 +111,8 @@ def test_the_optimizers_use_the_rate_of_their_step(pairs: Path, tmp_path: Path) 
 
 
 def test_the_last_preview_is_what_translate_gives(run: Path, pairs: Path) -> None:
-    grid = np.asarray(Image.open(run / "samples" / "000012.png"))
-    source = Image.open(pairs / "val" / "0.png").crop((0, 0, 48, 48))
+    grid = read(run / "samples" / "000012.png").levels
+    source = Image.fromarray(read(pairs / "val" / "0.png").levels).crop((0, 0, 48, 48))
     small = np.asarray(source.resize((32, 32), Image.Resampling.BOX))
     shown = grid[26:58, 4:36]
     # The preview's input is averaged down by another library: take the very pixels it shows.

@@ -89,24 +89,24 @@ def find_layout(
 
 
 def _one_folder(root: Path, *, data: str) -> Layout:
-    folders = {path.name.lower(): path for path in sorted(root.iterdir()) if path.is_dir() and path.name[0] != "."}
-    held_out = next((name for name in ("val", "test") if {name, f"{name}a", f"{name}b"} & set(folders)), "val")
+    folders = _folders(root)
+    held_out = next((name for name in ("val", "test") if _images_of(folders, name, f"{name}a", f"{name}b")), "val")
     if "traina" in folders or "trainb" in folders:
         train = _both(folders, "train", root, data)
-        val = _both(folders, held_out, root, data) if f"{held_out}a" in folders else None
+        val = _both(folders, held_out, root, data) if {f"{held_out}a", f"{held_out}b"} & set(folders) else None
         return Layout(_words("trainA and trainB", data), ("A", "B"), train, val)
     if {"a", "b"} & set(folders):
         return _two_folders(_folder(folders, "a", root), _folder(folders, "b", root), data=data)
     if "train" in folders:
-        inner = {path.name.lower(): path for path in sorted(folders["train"].iterdir()) if path.is_dir()}
+        inner = _folders(folders["train"])
         if len(inner) == 2:
             one, two = inner.values()
             train = _match(one, two, data)
             held = folders.get(held_out)
-            val = _match(held / one.name, held / two.name, data) if held and (held / one.name).is_dir() else None
+            val = _match(held / one.name, held / two.name, data) if held else None
             return Layout(_words(f"train/{one.name} and train/{two.name}", data), (one.name, two.name), train, val)
         return _side_by_side(folders["train"], _filled(folders["train"]), folders.get(held_out))
-    if any(path.suffix.lower() in SUFFIXES for path in root.iterdir()):
+    if any(path.parent == root for path in images_in(root)):
         outside = [path for path in images_in(root) if path.relative_to(root).parts[0].lower() not in ("val", "test")]
         return _side_by_side(root, outside, folders.get(held_out))
     full = [path for path in folders.values() if images_in(path)]
@@ -116,6 +116,14 @@ def _one_folder(root: Path, *, data: str) -> Layout:
         raise UsageError(f"{root}: no images in this folder; expected {_LAYOUTS}")
     names = ", ".join(path.name for path in full)
     raise UsageError(f"{root}: images in {names}, which is no layout that is known; expected {_LAYOUTS}")
+
+
+def _folders(root: Path) -> dict[str, Path]:
+    return {path.name.lower(): path for path in sorted(root.iterdir()) if path.is_dir() and path.name[0] != "."}
+
+
+def _images_of(folders: dict[str, Path], *names: str) -> list[Path]:
+    return [path for name in names if name in folders for path in images_in(folders[name])]
 
 
 def _side_by_side(folder: Path, paths: list[Path], held_out: Path | None) -> Layout:
@@ -181,8 +189,11 @@ def _by_name(folder: Path, paths: list[Path], ending: str) -> dict[str, Path]:
 
 
 def _halves(paths: list[Path]) -> Split:
-    with Image.open(paths[0]) as first:
-        width, height = first.size
+    try:
+        with Image.open(paths[0]) as first:
+            width, height = first.size
+    except OSError:
+        raise UsageError(f"{paths[0]}: not an image that can be read; mend or remove it") from None
     if width <= height or width % 2:
         raise UsageError(f"{paths[0]} is {width} x {height} pixels: not two pictures side by side; expected {_LAYOUTS}")
     return Split(tuple(Source(path, "left") for path in paths), tuple(Source(path, "right") for path in paths))

@@ -1,0 +1,92 @@
+"""Model files: whole, without pickle, and refused in words when they are not what they should be."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from i2i.checkpoint import FORMAT, Model, load_model, load_state, read_header, save_model
+from i2i.errors import UsageError
+from i2i.networks import build_generator, generators
+from i2i.pretrained import folder, model_file, pretrained
+
+
+@pytest.mark.parametrize("name", list(generators))
+def test_a_model_comes_back_bit_equal(name: str, tmp_path: Path) -> None:
+    maps = {way: build_generator(f"{name}:width=4", in_channels=3, out_channels=3).eval() for way in ("a2b", "b2a")}
+    model = Model(maps, ("map", "sat"), {"image_size": 256}, {"method": "x"}, 7)
+    save_model(tmp_path / "model.safetensors", model)
+    again = load_model(tmp_path / "model.safetensors")
+    size = maps["a2b"].smallest
+    x = torch.rand(1, 3, size, size) * 2 - 1
+    with torch.no_grad():
+        for way, generator in maps.items():
+            assert again.maps[way].spec == generator.spec
+            assert torch.equal(again.maps[way](x), generator(x))
+    assert (again.domains, again.preprocess, again.config, again.step) == (
+        ("map", "sat"),
+        {"image_size": 256},
+        {"method": "x"},
+        7,
+    )
+
+
+def test_half_precision_halves_the_file_and_opens_in_float32(run: Path, tmp_path: Path) -> None:
+    whole = load_model(run / "model.safetensors")
+    save_model(tmp_path / "half.safetensors", whole, dtype=torch.float16)
+    half = load_model(tmp_path / "half.safetensors")
+    assert {p.dtype for p in half.maps["a2b"].parameters()} == {torch.float32}
+    for one, two in zip(whole.maps["a2b"].parameters(), half.maps["a2b"].parameters(), strict=True):
+        assert (one - two).abs().max() <= 1e-3 * one.abs().max()
+
+
+def test_a_file_of_another_format_says_who_wrote_it(run: Path, tmp_path: Path) -> None:
+    with safe_open(run / "model.safetensors", "pt") as file:
+        header = file.metadata()
+    for format_, said in (("i2i-model/9", "pip install --upgrade"), ("other", "model.safetensors of i2i train")):
+        save_file({"x": torch.zeros(1)}, tmp_path / "f.safetensors", {**header, "format": format_, "made_by": "tool 3"})
+        with pytest.raises(UsageError, match=f"written by tool 3 with {format_}.*{said}"):
+            read_header(tmp_path / "f.safetensors")
+
+
+def test_weights_of_another_network_are_refused(run: Path, tmp_path: Path) -> None:
+    with safe_open(run / "model.safetensors", "pt") as file:
+        header = file.metadata()
+    assert header["format"] == FORMAT
+    save_file({"a2b.x": torch.zeros(1)}, tmp_path / "f.safetensors", header)
+    with pytest.raises(UsageError, match="weights don't fit"):
+        load_model(tmp_path / "f.safetensors")
+
+
+def test_a_cut_off_file_is_refused(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "cut.safetensors").write_bytes((run / "model.safetensors").read_bytes()[:5000])
+    with pytest.raises(UsageError, match="not an i2i model file"):
+        load_model(tmp_path / "cut.safetensors")
+
+
+def test_a_state_runs_no_code(tmp_path: Path) -> None:
+    class Harm:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path.touch, (Path(tmp_path / "harmed"),))  # type: ignore[return-value]
+
+    (tmp_path / "state.pt").write_bytes(pickle.dumps(Harm()))
+    with pytest.raises(UsageError, match="can't be read"):
+        load_state(tmp_path / "state.pt")
+    torch.save({"format": "i2i-state/1", "x": Harm()}, tmp_path / "state.pt")
+    with pytest.raises(UsageError, match="can't be read"):
+        load_state(tmp_path / "state.pt")
+    assert not (tmp_path / "harmed").exists()
+
+
+@pytest.mark.parametrize("name", list(pretrained()))
+def test_pretrained_models_are_what_the_index_says(name: str) -> None:
+    entry = pretrained()[name]
+    assert entry.file.stat().st_size < 24e6
+    assert (folder() / f"{name}.md").is_file()
+    model = load_model(model_file(name))
+    assert name == f"{model.domains[0]}2{model.domains[1]}"

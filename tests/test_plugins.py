@@ -1,0 +1,101 @@
+"""A method and a backbone written outside the package, one file each, as the README shows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+BACKBONE = '''
+"""A backbone of one's own."""
+from torch import Tensor, nn
+from i2i import Generator, generators
+
+@generators.register("tiny")
+class Tiny(Generator):
+    """Two convolutions."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, width: int = 8) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels = in_channels, out_channels
+        first, last = nn.Conv2d(in_channels, width, 3, padding=1), nn.Conv2d(width, out_channels, 3, padding=1)
+        self.layers = nn.Sequential(first, nn.ReLU(), last, nn.Tanh())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the size."""
+        return self.layers(x)
+'''
+
+OBJECTIVE = '''
+"""A method of one's own: pix2pix with an L2 term."""
+from dataclasses import dataclass
+from i2i.objectives import objectives
+from i2i.objectives.pix2pix import Pix2Pix
+
+@objectives.register("pix2pix_l2")
+class Pix2PixL2(Pix2Pix):
+    """L2 in place of L1."""
+
+    @dataclass(frozen=True)
+    class Config(Pix2Pix.Config):
+        """Its knobs."""
+
+        l2_weight: float = 50.0
+        """Weight of the L2 term."""
+
+    def generator_loss(self, images):
+        """To pass for real, and to be near the target."""
+        losses = super().generator_loss(images)
+        losses.pop("l1")
+        return losses | {"l2": self.config.l2_weight * (images.fake_b - images.real_b).square().mean()}
+'''
+
+
+def i2i(folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    """A fresh process, which has not imported the plug-ins."""
+    command = [sys.executable, "-m", "i2i", *map(str, words)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory: pytest.TempPathFactory, pairs: Path) -> Path:
+    """A folder with both files, and a run trained with them."""
+    folder = tmp_path_factory.mktemp("plugins")
+    (folder / "my_backbone.py").write_text(BACKBONE)
+    (folder / "my_objective.py").write_text(OBJECTIVE)
+    words = ["--import", "my_backbone", "./my_objective.py", "--generator", "tiny:width=4", "--l2-weight", "20"]
+    size = ["--image-size", "32", "--steps", "3", "--log-every", "1", "--run", "run"]
+    done = i2i(folder, "train", "pix2pix_l2", pairs, *words, "--discriminator", "patchgan:layers=1,width=4", *size)
+    assert done.returncode == 0, done.stderr
+    assert '"generator/l2"' in (folder / "run" / "metrics.jsonl").read_text()
+    return folder
+
+
+def test_a_run_with_plugins_goes_on(plugins: Path, pairs: Path) -> None:
+    again = ["train", "pix2pix_l2", pairs, "--run", "run", "--resume", "--steps", "4"]
+    assert "unknown method 'pix2pix_l2'" in i2i(plugins, *again).stderr
+    done = i2i(plugins, *again, "--import", "my_backbone", "my_objective")
+    assert done.returncode == 0, done.stderr
+
+
+def test_its_model_needs_the_backbone_and_says_so(plugins: Path, pairs: Path) -> None:
+    words = ["translate", pairs / "val" / "0.png", "out.png", "--model", "run"]
+    refused = i2i(plugins, *words)
+    assert refused.returncode == 2
+    assert "needs the generator 'tiny' of module 'my_backbone'" in refused.stderr
+    assert "--import my_backbone" in refused.stderr
+    assert i2i(plugins, *words, "--import", "./my_backbone.py").returncode == 0
+    with Image.open(plugins / "out.png") as written:
+        assert written.size == (96, 48)
+
+
+def test_its_model_opens_with_translate_in_an_app(plugins: Path) -> None:
+    app = (
+        "import my_backbone; from PIL import Image; from i2i import translate;"
+        "print(translate(Image.new('RGB', (31, 17)), 'run/model.safetensors').size)"
+    )
+    done = subprocess.run([sys.executable, "-c", app], cwd=plugins, capture_output=True, text=True, timeout=300)
+    assert done.stdout.strip() == "(31, 17)", done.stderr

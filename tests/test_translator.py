@@ -1,0 +1,204 @@
+"""translate() on every type, at every size, alone and in company."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from i2i import Generator, ImageError, Spec, Translator, UsageError, translate
+from i2i.checkpoint import Model
+
+
+class Same(Generator):
+    """Changes nothing."""
+
+    def __init__(self, *, multiple: int = 1, smallest: int = 1) -> None:
+        super().__init__()
+        self.in_channels = self.out_channels = 3
+        self.multiple, self.smallest = multiple, smallest
+        self.spec = Spec("same")
+        self.seen: list[tuple[int, ...]] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(tuple(x.shape))
+        return x
+
+
+class Red(Same):
+    """Gives red, whatever it is shown."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([torch.ones_like(x[:, 0]), -torch.ones_like(x[:, 0]), -torch.ones_like(x[:, 0])], dim=1)
+
+
+def translator(generator: Generator) -> Translator:
+    return Translator(Model({"a2b": generator}, ("a", "b"), {}, {}, 0), device="cpu")
+
+
+@pytest.fixture
+def photo() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8))
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_every_type_comes_back_as_it_went_in(run: Path, photo: Image.Image, tmp_path: Path) -> None:
+    photo.save(tmp_path / "photo.png")
+    array = np.asarray(photo)
+    tensor = torch.from_numpy(array.copy()).permute(2, 0, 1)
+    expected = np.asarray(translate(photo, run))
+    assert expected.shape == (37, 53, 3)
+    for given in (tmp_path / "photo.png", str(tmp_path / "photo.png"), png(photo)):
+        result = translate(given, run)
+        assert isinstance(result, Image.Image)
+        assert (np.asarray(result) == expected).all()
+    assert (translate(array, run) == expected).all()
+    assert torch.equal(translate(tensor, run), torch.from_numpy(expected.copy()).permute(2, 0, 1))
+    inside = tensor.float() / 127.5 - 1
+    for given in (inside, inside.numpy().transpose(1, 2, 0)):
+        result = translate(given, run)
+        assert type(result) is type(given)
+        assert result.shape == given.shape
+        levels = (torch.as_tensor(result) + 1) * 127.5
+        wanted = torch.from_numpy(expected.astype(np.float32))
+        assert (levels.round() == (wanted.permute(2, 0, 1) if isinstance(result, Tensor) else wanted)).all()
+    batch = translate(torch.stack([tensor, tensor.flip(-1)]), run)
+    assert batch.shape == (2, 3, 37, 53)
+    assert (batch[0].float() - translate(tensor, run).float()).abs().max() <= 1
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Image.new("L", (9, 7), 77),
+        lambda: Image.new("LA", (9, 7), (77, 30)),
+        lambda: Image.new("RGB", (9, 7), (1, 2, 3)),
+        lambda: Image.new("RGBA", (9, 7), (1, 2, 3, 4)),
+        lambda: Image.fromarray(np.arange(63, dtype=np.uint16).reshape(7, 9) * 1000),
+    ],
+)
+def test_an_identity_gives_the_identical_picture(make: Callable[[], Image.Image]) -> None:
+    image = make()
+    result = translator(Same(multiple=4, smallest=16))(image)
+    assert result.mode == image.mode
+    assert result.tobytes() == image.tobytes()
+
+
+def test_grey_stays_grey_until_there_is_colour_and_alpha_stays() -> None:
+    red = translator(Red())
+    assert red(Image.new("L", (4, 4))).mode == "RGB"
+    result = np.asarray(red(Image.new("RGBA", (4, 4), (9, 9, 9, 40))))
+    assert (result == (255, 0, 0, 40)).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (16, 16), (17, 33), (300, 5)])
+def test_any_size_is_padded_to_what_the_network_takes_and_cropped_back(size: tuple[int, int]) -> None:
+    generator = Same(multiple=16, smallest=32)
+    image = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
+    assert (translator(generator)(image) == image).all()
+    _, _, height, width = generator.seen[0]
+    assert height % 16 == width % 16 == 0
+    assert min(height, width) >= 32
+    assert height - size[0] < 32
+    assert width - size[1] < 32
+
+
+def test_neighbours_of_one_size_go_together_and_order_is_kept() -> None:
+    generator = Same()
+    images = [np.full((h, 5, 3), n, np.uint8) for n, h in enumerate([4, 4, 4, 6, 6, 4])]
+    results = list(translator(generator).batch(iter(images), batch_size=2))
+    assert [shape[0] for shape in generator.seen] == [2, 1, 2, 1]
+    assert [int(result[0, 0, 0]) for result in results] == list(range(6))
+
+
+def test_a_picture_is_the_same_alone_and_in_a_batch(run: Path) -> None:
+    images = [np.random.default_rng(n).integers(0, 256, (32, 32, 3), dtype=np.uint8) for n in range(4)]
+    one = Translator.load(run, device="cpu")
+    alone = [one(image) for image in images]
+    for together, single in zip(one.batch(images), alone, strict=True):
+        assert np.abs(together.astype(int) - single).max() <= 1
+
+
+def test_threads_may_share_a_translator(run: Path) -> None:
+    one = Translator.load(run, device="cpu")
+    images = [np.random.default_rng(n).integers(0, 256, (32, 48, 3), dtype=np.uint8) for n in range(8)]
+    alone = [one(image) for image in images]
+    results: list[Any] = [None] * len(images)
+
+    def work(place: int) -> None:
+        results[place] = one(images[place])
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(len(images))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all((a == b).all() for a, b in zip(alone, results, strict=True))
+
+
+def test_a_result_can_be_used_in_a_loss(run: Path) -> None:
+    weight = nn.Parameter(torch.ones(()))
+    (translate(torch.zeros(3, 32, 32), run) * weight).sum().backward()
+    assert weight.grad is not None
+
+
+def test_a_model_that_knows_both_ways(unpaired: Path, tmp_path: Path) -> None:
+    from i2i.cli import main
+
+    small = ["--generator", "resnet:blocks=1,width=4", "--discriminator", "patchgan:layers=1,width=4"]
+    words = ["--image-size", "32", "--steps", "2", "--domains", "drawing", "photo", "--run", str(tmp_path / "run")]
+    assert main(["train", "cyclegan", str(unpaired), *small, *words]) == 0
+    image = Image.new("RGB", (20, 20), (200, 30, 90))
+    to_photo, to_drawing = (Translator.load(tmp_path / "run", to=name, device="cpu") for name in ("photo", "drawing"))
+    assert (to_photo.direction, to_photo.domains) == ("a2b", ("drawing", "photo"))
+    assert (to_drawing.direction, to_drawing.domains) == ("b2a", ("photo", "drawing"))
+    assert to_photo(image).tobytes() == translate(image, tmp_path / "run").tobytes()
+    assert to_drawing(image).tobytes() == translate(image, tmp_path / "run", to="drawing").tobytes()
+    assert to_photo(image).tobytes() != to_drawing(image).tobytes()
+    with pytest.raises(UsageError, match="did you mean 'photo'"):
+        translate(image, tmp_path / "run", to="photos")
+
+
+def test_a_new_file_of_the_same_name_is_read_anew(run: Path, unpaired: Path, tmp_path: Path) -> None:
+    from i2i.checkpoint import load_model, save_model
+
+    file = tmp_path / "model.safetensors"
+    file.write_bytes((run / "model.safetensors").read_bytes())
+    image = Image.new("RGB", (32, 32), (200, 30, 90))
+    before = translate(image, file)
+    model = load_model(file)
+    with torch.no_grad():
+        for parameter in model.maps["a2b"].parameters():
+            parameter.mul_(2)
+    save_model(file, model)
+    assert translate(image, file).tobytes() != before.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        ("nowhere.png", "nowhere.png"),
+        (b"no picture", "not an image"),
+        (12, "int is no picture"),
+        (np.zeros((4, 4, 3), np.int64), "int64"),
+        (np.zeros((4,), np.uint8), "shape"),
+        (torch.full((3, 4, 4), 7.0), r"\[-1, 1\]"),
+        (torch.zeros(5, 4, 4), "5 channels"),
+    ],
+)
+def test_what_is_no_picture_is_said(image: Any, said: str) -> None:
+    with pytest.raises(ImageError, match=said):
+        translator(Same())(image)
