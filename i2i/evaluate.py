@@ -9,15 +9,14 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from tqdm import tqdm
 
 from i2i.data import Layout
-from i2i.data.folders import Source
 from i2i.data.loading import read_source
-from i2i.errors import UsageError
+from i2i.data.transforms import resized
 from i2i.picture import Levels, Picture
 from i2i.translator import Translator
 
 
 def evaluate(translator: Translator, layout: Layout, *, batch_size: int = 8) -> dict[str, Any]:
-    """Compare translations of the held-out inputs, at their own size, with their partners.
+    """Compare translations of the held-out inputs with their partners, both at the model's training size.
 
     Args:
         translator: the model.
@@ -25,28 +24,20 @@ def evaluate(translator: Translator, layout: Layout, *, batch_size: int = 8) -> 
         batch_size: pictures that go through the network together.
 
     Returns:
-        `n` pairs, the `split`, and means over them: `l1` (mean absolute difference, in levels of 255), `psnr` (dB),
-        `ssim` (Wang et al. 2004, window 7).
+        `n` pairs, the `split`, the `size` in pixels, and means over the pairs: `l1` (mean absolute difference, in
+        levels of 255), `psnr` (dB), `ssim` (Wang et al. 2004, window 7).
 
-    Raises:
-        UsageError: a translation and its partner differ in size.
     """
-    split = layout.validation or layout.train
-    inputs = (Picture(read_source(source)) for source in split.a)
+    split, size = layout.validation or layout.train, translator.image_size
+    inputs = (Picture(resized(read_source(source), size)) for source in split.a)
     translated = translator.batch(inputs, batch_size=batch_size)
-    scores = []
-    for picture, source in tqdm(zip(translated, split.b, strict=True), total=len(split.b), unit="img", disable=None):
-        scores.append(_compare(picture.levels, read_source(source), source))
-    l1, psnr, ssim = np.mean(scores, axis=0)
-    name = "held out" if layout.validation else "training"
-    return {"n": len(scores), "split": name, "l1": float(l1), "psnr": float(psnr), "ssim": float(ssim)}
+    pairs = tqdm(zip(translated, split.b, strict=True), total=len(split.b), unit="img", disable=None)
+    scores = [_compare(picture.levels, resized(read_source(source), size)) for picture, source in pairs]
+    means = dict(zip(("l1", "psnr", "ssim"), np.mean(scores, axis=0).tolist(), strict=True))
+    return {"n": len(scores), "split": "held out" if layout.validation else "training", "size": size, **means}
 
 
-def _compare(result: Levels, target: Levels, source: Source) -> tuple[float, float, float]:
-    if result.shape[:2] != target.shape[:2]:
-        raise UsageError(
-            f"{source.path}: {target.shape[:2]} pixels, but its partner is {result.shape[:2]}; pairs need one size"
-        )
+def _compare(result: Levels, target: Levels) -> tuple[float, float, float]:
     one, two = np.broadcast_arrays(_eight_bit(result), _eight_bit(target))
     return (
         float(np.abs(one - two).mean()),

@@ -72,8 +72,10 @@ def _flags(kind: Any, default: Any) -> list[str]:
 
 def _first_sentence(box: str) -> str:
     """What tyro says in a box, without the box, the help of each flag, and the advice below its rule."""
-    lines = [line.strip("│").rstrip()[1:] for line in box.splitlines() if line.startswith("│")]
-    rule = next((place for place, line in enumerate(lines) if line.startswith("──")), len(lines))
+    drawn = box.strip("\n").splitlines()
+    # The title is in the box's upper edge, or where the terminal has no such characters a line with a rule below it.
+    lines = [line[2:].rstrip("│ ") for line in drawn[1 if box.startswith("╭") else 2 :]]
+    rule = next((place for place, line in enumerate(lines) if re.match(r"[─-]{4}", line)), len(lines))
     missing = [line.strip() for line in lines[:rule] if re.match(r" {4}\S", line)]
     if lines and lines[0].startswith("Missing from"):
         return f"missing: {', '.join(missing)}"

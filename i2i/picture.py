@@ -185,9 +185,8 @@ def _encode_deep_colour(picture: Picture, suffix: str) -> bytes:
         buffer = io.BytesIO()
         whole = np.concatenate([colour, *alpha], axis=-1)
         extra: Any = ["unassalpha"] if alpha else None
-        tifffile.imwrite(
-            buffer, whole, photometric="rgb", extrasamples=extra, iccprofile=picture.icc, compression="lzw"
-        )
+        tags: dict[str, Any] = {"photometric": "rgb", "extrasamples": extra, "iccprofile": picture.icc}
+        tifffile.imwrite(buffer, whole, compression="zlib", **tags)
         return buffer.getvalue()
     done, encoded = cv2.imencode(suffix, np.ascontiguousarray(np.concatenate([colour[..., ::-1], *alpha], axis=-1)))
     assert done

@@ -21,6 +21,11 @@ from i2i.registry import load_plugins
 class Translator:
     """A trained map from one domain to the other; several threads may use it at once.
 
+    Attributes:
+        domains: the names of what it takes and what it gives.
+        image_size: height and width of the pictures it was trained on, in pixels; it translates any size.
+        generator: the network.
+
     Args:
         model: a loaded model file; see `Translator.load`.
         to: the domain to translate to, by its name; what training called the second one unless given.
@@ -39,6 +44,7 @@ class Translator:
         self.device = pick_device(device)
         self.direction = reachable[wanted]
         self.domains = model.domains if self.direction == "a2b" else model.domains[::-1]
+        self.image_size = int(model.preprocess.get("image_size", 256))
         self.generator: Generator = model.maps[self.direction].to(self.device).eval()
 
     @classmethod

@@ -58,18 +58,7 @@ def unpaired(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of pix2pix from `drawing` to `photo`, 12 steps."""
     folder = tmp_path_factory.mktemp("runs") / "boxes"
-    flags = [
-        "--steps",
-        "12",
-        "--log-every",
-        "4",
-        "--sample-every",
-        "6",
-        "--samples",
-        "2",
-        "--domains",
-        "drawing",
-        "photo",
-    ]
-    assert main(["train", "pix2pix", str(pairs), "--run", str(folder), *SMALL, *flags]) == 0
+    often = ["--steps", "12", "--log-every", "4", "--sample-every", "6", "--samples", "2"]
+    words = ["train", "pix2pix", str(pairs), "--run", str(folder), "--domains", "drawing", "photo"]
+    assert main([*words, *SMALL, *often]) == 0
     return folder

@@ -14,6 +14,7 @@ from conftest import SMALL
 from PIL import Image
 
 from i2i.cli import main
+from i2i.data.transforms import resized
 from i2i.picture import read
 
 
@@ -80,7 +81,7 @@ def test_wrong_use_of_train(pairs: Path, unpaired: Path, tmp_path: Path, capsys:
         (["train", "pix2pix", pairs, "--image-size", "250", *run], "'unet:depth=8' needs a multiple of 256; use 256"),
         (
             ["train", "pix2pix", pairs, "--image-size", "30", "--generator", "resnet", *run],
-            "needs a multiple of 4; use 32",
+            "a multiple of 4; use 32",
         ),
         (["train", "pix2pix", pairs, "--image-size", "16", *run], "needs 24 pixels or more"),
         (["train", "pix2pix", pairs, "--load-size", "64", *run], "load size 64 is below image size 256"),
@@ -207,17 +208,17 @@ def test_evaluate_scores_the_held_out_pairs(
     assert main(["evaluate", str(run), str(pairs), "--json", str(tmp_path / "scores.json")]) == 0
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores["n"] == 3
-    assert scores["split"] == "held out"
+    assert (scores["split"], scores["size"]) == ("held out", 32)
     differences = []
     for path in sorted((pairs / "val").iterdir()):
         both = Image.fromarray(read(path).levels)
-        both.crop((0, 0, 48, 48)).save(tmp_path / "a.png")
+        drawing, photo = (resized(np.asarray(both.crop((x, 0, x + 48, 48))), 32) for x in (0, 48))
+        Image.fromarray(drawing).save(tmp_path / "a.png")
         assert (
             main(["translate", str(tmp_path / "a.png"), str(tmp_path / "b.png"), "--model", str(run), "--overwrite"])
             == 0
         )
-        real = np.asarray(both.crop((48, 0, 96, 48)), dtype=float)
-        differences.append(np.abs(read(tmp_path / "b.png").levels - real).mean())
+        differences.append(np.abs(read(tmp_path / "b.png").levels - photo.astype(float)).mean())
     assert scores["l1"] == pytest.approx(np.mean(differences))
     assert f"{scores['psnr']:.4f}" in capsys.readouterr().out
 
