@@ -22,7 +22,7 @@ class Entry:
 
 def folder() -> Path:
     """Where the pretrained models are: inside an installed package, beside it in a checkout."""
-    inside = Path(__file__).parent / "pretrained"
+    inside = Path(__file__).parent / "_pretrained"
     return inside if inside.is_dir() else Path(__file__).parent.parent / "pretrained"
 
 
