@@ -121,7 +121,7 @@ def write_contact_sheet(path: Path, jobs: list[Job], *, domains: tuple[str, str]
     chosen = [jobs[place * len(jobs) // min(most, len(jobs))] for place in range(min(most, len(jobs)))]
     pairs = [[read(job.source).levels, read(job.target).levels] for job in chosen]
     rows = [_row(pairs[start : start + _PAIRS_IN_A_ROW]) for start in range(0, len(pairs), _PAIRS_IN_A_ROW)]
-    write(Picture(contact_sheet(rows, list(domains) * (len(rows[0]) // 2), height=256)), path)
+    write(Picture(contact_sheet(rows, list(domains) * (len(rows[0]) // 2), side=256)), path)
 
 
 def _row(pairs: list[list[Levels]]) -> list[Levels]:

@@ -61,12 +61,12 @@ def save_sample_grid(path: Path, images: Any, *, domains: tuple[str, str]) -> No
     write_whole(path, encode(Picture(contact_sheet(rows, captions)), ".png"))
 
 
-def contact_sheet(rows: Sequence[Sequence[Levels]], captions: Sequence[str], *, height: int | None = None) -> Levels:
-    """Pictures side by side under captions, each at `height` pixels (its own unless given): (H, W, 3) uint8.
+def contact_sheet(rows: Sequence[Sequence[Levels]], captions: Sequence[str], *, side: int | None = None) -> Levels:
+    """Pictures side by side under captions, the longer side of each `side` pixels where given: (H, W, 3) uint8.
 
     The first row has as many pictures as there are captions; later ones may have fewer.
     """
-    pictures = [[_thumbnail(levels, height) for levels in row] for row in rows]
+    pictures = [[_thumbnail(levels, side) for levels in row] for row in rows]
     widths = [max(row[i].width for row in pictures if i < len(row)) for i in range(len(captions))]
     heights = [max(picture.height for picture in row) for row in pictures]
     size = (sum(widths) + _GAP * (len(widths) + 1), _CAPTION + sum(heights) + _GAP * (len(heights) + 1))
@@ -84,8 +84,10 @@ def contact_sheet(rows: Sequence[Sequence[Levels]], captions: Sequence[str], *, 
     return np.asarray(sheet)
 
 
-def _thumbnail(levels: Levels, height: int | None) -> Image.Image:
+def _thumbnail(levels: Levels, side: int | None) -> Image.Image:
     image = to_pil(Picture(as_eight_bit(levels))).convert("RGB")
-    if height is None or image.height == height:
+    if side is None or max(image.size) == side:
         return image
-    return image.resize((max(1, round(image.width * height / image.height)), height), Image.Resampling.LANCZOS)
+    scale = side / max(image.size)
+    width, height = (max(1, round(length * scale)) for length in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS)

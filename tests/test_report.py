@@ -95,14 +95,14 @@ def test_a_later_row_may_have_fewer_pictures():
     assert (sheet[34:38, 8:] == WHITE).all()
 
 
-def test_pictures_are_brought_to_a_height():
+def test_pictures_are_brought_to_one_longer_side():
     plain = np.full((6, 10, 3), 90, np.uint8)
-    sheet = contact_sheet([[plain, np.full((24, 6, 3), 30, np.uint8)]], ["", ""], height=12)
-    assert sheet.shape == (22 + 12 + 8, 20 + 3 + 12, 3)
+    sheet = contact_sheet([[plain, np.full((24, 6, 3), 30, np.uint8)]], ["", ""], side=20)
+    assert sheet.shape == (22 + 20 + 8, 20 + 5 + 12, 3)
     assert (sheet[26:38, 4:24] == 90).all()
-    assert (sheet[26:38, 28:31] == 30).all()
+    assert (sheet[26:46, 28:33] == 30).all()
     # However thin, one pixel stays.
-    assert contact_sheet([[np.zeros((100, 1, 3), np.uint8)]], [""], height=10).shape == (40, 9, 3)
+    assert contact_sheet([[np.zeros((100, 1, 3), np.uint8)]], [""], side=10).shape == (40, 9, 3)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
