@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -90,9 +91,8 @@ def train(args: list[str]) -> int:
     layout = find_layout(config.paths, data=kind.data, domains=config.data.domains, swap=config.data.swap)
     trainer = Trainer(config, layout, run, resume=resume)
     _introduce(config, layout, trainer, run)
-    go_on = f"i2i train {method} {' '.join(config.paths)} --run {run} --resume"
-    if config.plugins:
-        go_on += f" --import {' '.join(config.plugins)}"
+    plugins = ["--import", *config.plugins] if config.plugins else []
+    go_on = shlex.join(["i2i", "train", method, *config.paths, "--run", str(run), "--resume", *plugins])
     try:
         model = trainer.fit()
     except Stopped as stopped:
