@@ -54,7 +54,7 @@ def save_model(path: Path, model: Model, *, dtype: torch.dtype | None = None) ->
     for direction, generator in model.maps.items():
         for name, tensor in generator.state_dict().items():
             kept = tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
-            tensors[f"{direction}.{name}"] = kept.detach().cpu().contiguous()
+            tensors[f"{direction}.{name}"] = kept.detach().cpu().contiguous().clone()  # tied weights stand twice
     header = {
         "format": FORMAT,
         "made_by": f"i2i-toolkit {i2i.__version__}",
@@ -68,15 +68,15 @@ def save_model(path: Path, model: Model, *, dtype: torch.dtype | None = None) ->
     write_whole(path, lambda temporary: save_file(tensors, temporary, metadata=header))
 
 
-def read_header(path: Path) -> dict[str, str]:
-    """The header of a model file.
+def read_header(path: Path) -> dict[str, Any]:
+    """The header of a model file: `format`, `made_by`, `maps`, `modules`, `domains`, `preprocess`, `config`, `step`.
 
     Raises:
         UsageError: there is no such file, or it isn't a model file that this version reads.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            header: dict[str, str] = file.metadata() or {}
+            header: dict[str, Any] = file.metadata() or {}
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such model file") from None
     except (SafetensorError, OSError) as error:
@@ -85,6 +85,13 @@ def read_header(path: Path) -> dict[str, str]:
         wrote = header.get("made_by", "another program")
         found = header.get("format", "no format")
         raise UsageError(f"{path}: written by {wrote} with {found}, and this i2i reads {FORMAT}; {_advice(header)}")
+    try:
+        for key in ("maps", "modules", "domains", "preprocess", "config", "step"):
+            header[key] = json.loads(header[key])
+        one, two = header["domains"]
+        header["domains"] = (str(one), str(two))
+    except (KeyError, ValueError, TypeError) as error:
+        raise UsageError(f"{path} is a damaged model file: its header lacks {error}; get it anew") from None
     return header
 
 
@@ -96,15 +103,15 @@ def load_model(path: Path) -> Model:
             the networks that it names.
     """
     header = read_header(path)
-    modules = json.loads(header["modules"])
     maps = {}
     with safe_open(path, framework="pt") as file:
-        for direction, text in json.loads(header["maps"]).items():
+        for direction, text in header["maps"].items():
             spec = Spec.parse(text)
             if spec.name not in generators:
+                module = header["modules"].get(spec.name)
                 raise UsageError(
-                    f"{path} needs the generator {spec.name!r} of module {modules.get(spec.name)!r}, written by "
-                    f"{header['made_by']}; install and name it: --import {modules.get(spec.name)}"
+                    f"{path} needs the generator {spec.name!r} of module {module!r}, written by {header['made_by']}; "
+                    f"install and name it: --import {module}"
                 )
             generator = build_generator(spec)
             prefix = f"{direction}."
@@ -117,8 +124,7 @@ def load_model(path: Path) -> Model:
                     f"{path}: its weights don't fit '{text}': {str(error).splitlines()[-1].strip()}"
                 ) from None
             maps[direction] = generator.eval().requires_grad_(False)
-    one, two = json.loads(header["domains"])
-    return Model(maps, (one, two), json.loads(header["preprocess"]), json.loads(header["config"]), int(header["step"]))
+    return Model(maps, header["domains"], header["preprocess"], header["config"], header["step"])
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
@@ -138,26 +144,22 @@ def load_state(path: Path) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise UsageError(f"{path} can't be read as a saved state: {str(error).splitlines()[0]}") from None
-    if state.get("format") != STATE_FORMAT:
-        raise UsageError(f"{path}: a state of format {state.get('format')!r}, and this i2i reads {STATE_FORMAT!r}")
+    if not isinstance(state, dict) or state.get("format") != STATE_FORMAT:
+        raise UsageError(f"{path}: not a state that this i2i reads, which is {STATE_FORMAT}")
     return state
 
 
-def random_state() -> dict[str, Tensor]:
-    """Where torch's random numbers stand, on the CPU and on each GPU."""
+def random_state(device: torch.device) -> dict[str, Tensor]:
+    """Where torch's random numbers stand, on the CPU and on the device."""
     state = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        state |= {f"cuda:{i}": each for i, each in enumerate(torch.cuda.get_rng_state_all())}
-    return state
+    return state | {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else state
 
 
-def set_random_state(state: Mapping[str, Tensor]) -> None:
+def set_random_state(state: Mapping[str, Tensor], device: torch.device) -> None:
     """Go back to where the random numbers stood."""
     torch.set_rng_state(state["cpu"])
-    if torch.cuda.is_available():
-        for i in range(torch.cuda.device_count()):
-            if f"cuda:{i}" in state:
-                torch.cuda.set_rng_state(state[f"cuda:{i}"], i)
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)
 
 
 def _advice(header: Mapping[str, str]) -> str:

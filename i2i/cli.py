@@ -9,20 +9,21 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from i2i import __version__
+from i2i.config import DataConfig, RunConfig, TrainConfig, from_dict
 from i2i.errors import ImageError, UsageError, unknown
-from i2i.flags import flag, parse, words_after
+from i2i.flags import parse, values_of
 
 if TYPE_CHECKING:
-    from i2i.config import RunConfig
     from i2i.data import Layout
 
-T = TypeVar("T")
 _STYLE = (tyro.conf.FlagCreatePairsOff,)
+
+Imports = tyro.conf.UseAppendAction[Annotated[tuple[str, ...], tyro.conf.arg(name="import", metavar="MODULE")]]
 
 HELP = f"""\
 i2i {__version__}: image-to-image translation with adversarial networks
@@ -66,11 +67,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain("interrupted", 130)
 
 
+@dataclasses.dataclass(frozen=True)
+class Train:
+    """Flags of `i2i train`; the method's own join them."""
+
+    data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")] = ()
+    """A folder of pictures, or two."""
+    run: Path | None = None
+    """The run's folder; runs/METHOD-DATA unless given."""
+    resume: bool = False
+    """Go on with a run, with its settings; flags given change them."""
+    imports: Imports = ()
+    """A module or a .py file with a method or a backbone; may be given several times."""
+    pictures: tyro.conf.OmitArgPrefixes[DataConfig] = dataclasses.field(default_factory=DataConfig)
+    training: tyro.conf.OmitArgPrefixes[TrainConfig] = dataclasses.field(default_factory=TrainConfig)
+
+
 def train(args: list[str]) -> int:
     """`i2i train METHOD DATA ...`: the flags are the run's settings and the method's own."""
     from i2i.registry import load_plugins
 
-    load_plugins(words_after("--import", args))
+    load_plugins(values_of("--import", args))
     from i2i.objectives import objectives
 
     names = ", ".join(objectives)
@@ -91,41 +108,46 @@ def train(args: list[str]) -> int:
     layout = find_layout(config.paths, data=kind.data, domains=config.data.domains, swap=config.data.swap)
     trainer = Trainer(config, layout, run, resume=resume)
     _introduce(config, layout, trainer, run)
-    plugins = ["--import", *config.plugins] if config.plugins else []
+    plugins = [word for module in config.plugins for word in ("--import", module)]
     go_on = shlex.join(["i2i", "train", method, *config.paths, "--run", str(run), "--resume", *plugins])
     try:
         model = trainer.fit()
     except Stopped as stopped:
         return _complain(f"stopped at step {stopped.step}, all of it saved; go on with: {go_on}", 128 + stopped.signum)
     except Diverged as error:
-        return _complain(f"{error}\n{go_on}", 1)
+        return _complain(f"{error}: {go_on} --lr {config.train.lr / 4:g}", 1)
+    except ImageError as error:
+        return _complain(f"{error}; the {trainer.step} steps done are saved: mend it, then go on with: {go_on}", 1)
     print(f"model: {model}\nuse it: i2i translate INPUT OUTPUT --model {run}")
     return 0
 
 
+@dataclasses.dataclass(frozen=True)
+class Translate:
+    """Flags of `i2i translate`."""
+
+    input: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="INPUT")]
+    """An image, a folder (with its sub-folders), or a glob in quotes such as 'photos/**/*.jpg'."""
+    output: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUTPUT")]
+    """A folder, or for a single image an image file."""
+    model: str
+    """A pretrained model's name (see: i2i models), a model file, or a run's folder."""
+    to: str | None = None
+    """The domain to translate to, by its name, where the model knows both ways."""
+    batch_size: int = 8
+    """Pictures of one size that go through the network together."""
+    overwrite: bool = False
+    """Translate anew what is in OUTPUT already; it is skipped otherwise."""
+    contact_sheet: Path | None = None
+    """Also write inputs beside their outputs as one picture, to look at."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+    imports: Imports = ()
+    """A module or a .py file that holds the model's backbone; may be given several times."""
+
+
 def translate(args: list[str]) -> int:
     """`i2i translate INPUT OUTPUT --model ...`."""
-
-    @dataclasses.dataclass(frozen=True)
-    class Translate:
-        input: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="INPUT")]
-        """An image, a folder (with its sub-folders), or a glob in quotes such as 'photos/**/*.jpg'."""
-        output: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUTPUT")]
-        """A folder, or for a single image an image file."""
-        model: str
-        """A pretrained model's name (see: i2i models), a model file, or a run's folder."""
-        to: str | None = None
-        """The domain to translate to, by its name, where the model knows both ways."""
-        batch_size: int = 8
-        """Pictures of one size that go through the network together."""
-        overwrite: bool = False
-        """Translate anew what is in OUTPUT already; it is skipped otherwise."""
-        contact_sheet: Path | None = None
-        """Also write inputs beside their outputs as one picture, to look at."""
-        device: str = "auto"
-        """auto, cpu, cuda, cuda:1, mps."""
-        imports: Annotated[tuple[str, ...], tyro.conf.arg(name="import")] = ()
-        """Modules or .py files that hold the model's backbone."""
 
     flags = parse(Translate, "translate", args, "Translate images with a trained model.")
 
@@ -139,7 +161,10 @@ def translate(args: list[str]) -> int:
     jobs = plan(flags.input, flags.output)
     load_plugins(flags.imports)
     translator = Translator.load(flags.model, to=flags.to, device=flags.device)
-    result = convert(jobs, translator, batch_size=flags.batch_size, overwrite=flags.overwrite)
+    try:
+        result = convert(jobs, translator, batch_size=flags.batch_size, overwrite=flags.overwrite)
+    except KeyboardInterrupt:
+        return _complain("interrupted; what is done is kept, and the same command again goes on", 130)
     shown = result.written + result.skipped
     if flags.contact_sheet and shown:
         write_contact_sheet(flags.contact_sheet, sorted(shown), domains=translator.domains)
@@ -157,27 +182,30 @@ def translate(args: list[str]) -> int:
     return 1 if result.failed else 0
 
 
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Flags of `i2i evaluate`."""
+
+    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
+    """A pretrained model's name, a model file, or a run's folder."""
+    data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")]
+    """A folder of pairs, or two; its val or test pictures are used."""
+    to: str | None = None
+    """The domain to translate to, where the model knows both ways."""
+    swap: bool = False
+    """This data lies the other way round than that of the training."""
+    batch_size: int = 8
+    """Pictures that go through the network together."""
+    json: Path | None = None
+    """Also write the scores to this file."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+    imports: Imports = ()
+    """A module or a .py file that holds the model's backbone; may be given several times."""
+
+
 def evaluate(args: list[str]) -> int:
     """`i2i evaluate MODEL DATA`."""
-
-    @dataclasses.dataclass(frozen=True)
-    class Evaluate:
-        model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
-        """A pretrained model's name, a model file, or a run's folder."""
-        data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")]
-        """A folder of pairs, or two; its val or test pictures are used."""
-        to: str | None = None
-        """The domain to translate to, where the model knows both ways."""
-        swap: bool = False
-        """The data's B (right, second) is what the model takes."""
-        batch_size: int = 8
-        """Pictures that go through the network together."""
-        json: Path | None = None
-        """Also write the scores to this file."""
-        device: str = "auto"
-        """auto, cpu, cuda, cuda:1, mps."""
-        imports: Annotated[tuple[str, ...], tyro.conf.arg(name="import")] = ()
-        """Modules or .py files that hold the model's backbone."""
 
     flags = parse(Evaluate, "evaluate", args, "Score a model on the held-out pairs of a data folder.")
     _one_or_two(flags.data)
@@ -190,7 +218,11 @@ def evaluate(args: list[str]) -> int:
 
     load_plugins(flags.imports)
     translator = Translator.load(flags.model, to=flags.to, device=flags.device)
-    layout = find_layout(flags.data, data="paired", domains=None, swap=flags.swap)
+    # As in training, which may have been turned, unless the folders' own names say it.
+    layout = find_layout(flags.data, data="paired", swap=bool(translator.swapped) != flags.swap)
+    if set(layout.domains) == set(translator.domains) != set("AB"):
+        layout = layout if layout.domains == translator.domains else layout.turned()
+    print(f"{' -> '.join(translator.domains)}: {layout.description}")
     scores = score(translator, layout, batch_size=flags.batch_size)
     for name, value in scores.items():
         print(f"{name:>6}  {value:.4f}" if isinstance(value, float) else f"{name:>6}  {value}")
@@ -199,15 +231,18 @@ def evaluate(args: list[str]) -> int:
     return 0
 
 
+@dataclasses.dataclass(frozen=True)
+class Info:
+    """Flags of `i2i info`."""
+
+    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
+    """A pretrained model's name, a model file, or a run's folder."""
+    json: bool = False
+    """Print the whole header as JSON."""
+
+
 def info(args: list[str]) -> int:
     """`i2i info MODEL`."""
-
-    @dataclasses.dataclass(frozen=True)
-    class Info:
-        model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
-        """A pretrained model's name, a model file, or a run's folder."""
-        json: bool = False
-        """Print the whole header as JSON."""
 
     flags = parse(Info, "info", args, "Say what a model file is.")
 
@@ -215,9 +250,7 @@ def info(args: list[str]) -> int:
     from i2i.pretrained import model_file
 
     file = model_file(flags.model)
-    header: dict[str, Any] = dict(read_header(file))
-    for key in ("maps", "modules", "domains", "preprocess", "config"):
-        header[key] = json.loads(header[key])
+    header = read_header(file)
     if flags.json:
         print(json.dumps(header, indent=2))
         return 0
@@ -237,13 +270,13 @@ def info(args: list[str]) -> int:
     return 0
 
 
+@dataclasses.dataclass(frozen=True)
+class Models:
+    """`i2i models` has no flags."""
+
+
 def models(args: list[str]) -> int:
     """`i2i models`."""
-
-    @dataclasses.dataclass(frozen=True)
-    class Models:
-        pass
-
     parse(Models, "models", args, "List the models that come with i2i.")
 
     from i2i.pretrained import pretrained
@@ -264,37 +297,13 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 
 def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path, bool]:
     """The settings of a run: the flags, over those saved where it is resumed, and its folder."""
-    from i2i.config import DataConfig, RunConfig, TrainConfig, from_dict
-
-    omit = tyro.conf.OmitArgPrefixes
-    flags_of: Any = dataclasses.make_dataclass(
-        "Train",
-        [
-            (
-                "data",
-                Annotated[
-                    tuple[str, ...],
-                    tyro.conf.Positional,
-                    flag("A folder of pictures, or two.", metavar="DATA [DATA_B]"),
-                ],
-                (),
-            ),
-            ("run", Annotated[Path | None, flag("The run's folder; runs/METHOD-DATA unless given.")], None),
-            ("resume", Annotated[bool, flag("Go on with a run, with its settings; flags given change them.")], False),
-            (
-                "imports",
-                Annotated[tuple[str, ...], flag("Modules or .py files with methods or backbones.", name="import")],
-                (),
-            ),
-            ("method", omit[kind.Config], kind.Config()),
-            ("pictures", omit[DataConfig], DataConfig()),
-            ("training", omit[TrainConfig], TrainConfig()),
-        ],
-        frozen=True,
-    )
+    method_options = ("method", tyro.conf.OmitArgPrefixes[kind.Config], kind.Config())  # type: ignore[misc]
+    flags_of: Any = dataclasses.make_dataclass("Train", [method_options], bases=(Train,), frozen=True)
     about = f"Train {method}: {(kind.__doc__ or '').strip().splitlines()[0]}"
     flags = parse(flags_of, f"train {method}", args, about)
     run = flags.run or _default_run(method, flags.data, resume=flags.resume)
+    if run.exists() and not run.is_dir():
+        raise UsageError(f"--run {run}: that is a file; give a folder")
     saved = run / "config.json"
     if flags.resume:
         if not saved.is_file():
@@ -303,6 +312,8 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
             was = json.loads(saved.read_text())
         except ValueError as error:
             raise UsageError(f"{saved} can't be read: {error}") from None
+        if not isinstance(was, dict):
+            raise UsageError(f"{saved} holds no settings of a run")
         was.pop("made_by", None)
         if was.get("method") != method:
             raise UsageError(
@@ -310,12 +321,14 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
             )
         options = from_dict(kind.Config, was["options"], where=f"{saved}: options")
         before = from_dict(RunConfig, was, where=str(saved), options=options)
-        default = flags_of(before.paths, run, True, before.plugins, options, before.data, before.train)
+        default = flags_of(before.paths, run, True, before.plugins, before.data, before.train, options)
         flags = parse(flags_of, f"train {method}", args, about, default=default)
-    elif saved.exists():
+    elif (run / "state.pt").exists():
         raise UsageError(f"{run} holds a run already; add --resume to go on with it, or choose another --run")
     _one_or_two(flags.data)
-    config = RunConfig(method, flags.data, flags.method, flags.pictures, flags.training, flags.imports)
+    # Resolved, so that the run goes on from any folder.
+    data, plugins = (tuple(str(Path(p).resolve()) for p in flags.data)), tuple(map(_resolved_plugin, flags.imports))
+    config = RunConfig(method, data, flags.method, flags.pictures, flags.training, plugins)
     return config, run, flags.resume
 
 
@@ -331,8 +344,14 @@ def _default_run(method: str, data: Sequence[str], *, resume: bool) -> Path:
     return numbered[max(free - 1, 0)] if resume else numbered[free]
 
 
+def _resolved_plugin(module: str) -> str:
+    return str(Path(module).resolve()) if module.endswith(".py") else module
+
+
 def _one_or_two(data: Sequence[str]) -> None:
-    if len(data) not in (1, 2):
+    if not data:
+        raise UsageError("which pictures? give a data folder")
+    if len(data) > 2:
         raise UsageError(f"{len(data)} data folders given; give one, or two to match by name")
 
 

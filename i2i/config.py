@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -36,7 +37,7 @@ class DataConfig:
     """Decoded pictures are kept in memory up to this many gigabytes, all workers together."""
 
     def __post_init__(self) -> None:
-        _check(self, positive=("image_size", "load_size"), not_negative=("workers", "cache_gb"))
+        check_numbers(self, positive=("image_size", "load_size"))
         if not set(self.channels) <= {1, 3}:
             raise UsageError(f"channels is {self.channels}; each is 1 (grey) or 3 (colour)")
 
@@ -62,7 +63,7 @@ class TrainConfig:
     discriminator: str | None = None
     """Backbone of the discriminators, such as patchgan:layers=1; the method's own unless given."""
     seed: int = 0
-    """The same seed gives the same run on the same machine."""
+    """The same seed gives the same run: on the CPU bit for bit, on a GPU to the rounding of its kernels."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["float32", "bf16"] = "float32"
@@ -80,9 +81,11 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         every = ("log_every", "sample_every", "save_every", "samples")
-        _check(self, positive=("steps", "epochs", "batch_size", "lr", *every), not_negative=("decay",))
+        check_numbers(self, positive=("steps", "epochs", "batch_size", "lr", *every))
         if self.decay > 1:
             raise UsageError(f"decay is {self.decay}; it is a share of the steps, from 0 to 1")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise UsageError(f"betas is {self.betas}; each is from 0 to below 1")
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,21 @@ class RunConfig:
     data: DataConfig
     train: TrainConfig
     plugins: tuple[str, ...] = ()
+
+
+def check_numbers(config: Any, *, positive: tuple[str, ...] = ()) -> None:
+    """Refuse numbers of a dataclass that are negative, infinite or none at all, and zero for the `positive` ones.
+
+    Raises:
+        UsageError: naming the field.
+    """
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if not isinstance(value, int | float):
+            continue
+        if not math.isfinite(value) or value < 0 or (value == 0 and field.name in positive):
+            expected = "above 0" if field.name in positive else "0 or more"
+            raise UsageError(f"{field.name} is {value}; it should be {expected}")
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -118,13 +136,6 @@ def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str, **built: 
         return kind(**read, **built)
     except TypeError as error:
         raise UsageError(f"{where}: {error}") from None
-
-
-def _check(config: Any, *, positive: tuple[str, ...], not_negative: tuple[str, ...]) -> None:
-    for name in (*positive, *not_negative):
-        value = getattr(config, name)
-        if value is not None and (value < 0 or (value == 0 and name in positive)):
-            raise UsageError(f"{name} is {value}; it should be {'above 0' if name in positive else '0 or more'}")
 
 
 def _read(hint: Any, value: Any, where: str) -> Any:

@@ -96,6 +96,8 @@ def convert(
         overwrite: translate anew what is there already; else it is skipped, so that a conversion can go on.
         progress: show a bar.
     """
+    if batch_size < 1:
+        raise UsageError(f"batch size {batch_size}: it is 1 or more")
     result, begun = Conversion(), time.perf_counter()
     todo: list[Job] = []
     for job in jobs:
@@ -103,9 +105,7 @@ def convert(
         (result.skipped if done else todo).append(job)
     with tqdm(total=len(todo), unit="img", dynamic_ncols=True, disable=None if progress else True) as bar:
         for batch in _batches(todo, batch_size, result.failed):
-            pictures = [picture for _, picture in batch]
-            translated = translator.batch(pictures, batch_size=batch_size)
-            for (job, _), picture in zip(batch, translated, strict=True):
+            for job, picture in _translate(batch, translator, result.failed):
                 try:
                     write(picture, job.target)
                     result.written.append(job)
@@ -142,6 +142,20 @@ def _batches(jobs: list[Job], batch_size: int, failed: dict[Path, str]) -> Itera
         batch.append((job, picture))
     if batch:
         yield batch
+
+
+def _translate(
+    batch: list[tuple[Job, Picture]], translator: Translator, failed: dict[Path, str]
+) -> list[tuple[Job, Picture]]:
+    """Translate together or, where that is too much for the device, one by one."""
+    try:
+        translated = list(translator.batch([picture for _, picture in batch], batch_size=len(batch)))
+    except RuntimeError as error:
+        if len(batch) == 1:
+            failed[batch[0][0].source] = f"can't be translated: {str(error).splitlines()[0]}"
+            return []
+        return [done for one in batch for done in _translate([one], translator, failed)]
+    return [(job, picture) for (job, _), picture in zip(batch, translated, strict=True)]
 
 
 def _split_glob(source: str) -> tuple[Path, str]:

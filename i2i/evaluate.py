@@ -25,7 +25,7 @@ def evaluate(translator: Translator, layout: Layout, *, batch_size: int = 8) -> 
 
     Returns:
         `n` pairs, the `split`, the `size` in pixels, and means over the pairs: `l1` (mean absolute difference, in
-        levels of 255), `psnr` (dB), `ssim` (Wang et al. 2004, window 7).
+        levels of 255), `psnr` (dB, at most 100), `ssim` (Wang et al. 2004, window 7).
 
     """
     split, size = layout.validation or layout.train, translator.image_size
@@ -41,7 +41,7 @@ def _compare(result: Levels, target: Levels) -> tuple[float, float, float]:
     one, two = np.broadcast_arrays(_eight_bit(result), _eight_bit(target))
     return (
         float(np.abs(one - two).mean()),
-        float(peak_signal_noise_ratio(two, one, data_range=255)),
+        min(float(peak_signal_noise_ratio(two, one, data_range=255)), 100.0),
         float(structural_similarity(two, one, data_range=255, channel_axis=-1)),
     )
 

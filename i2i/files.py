@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,9 +19,7 @@ def write_whole(path: Path, write: bytes | Callable[[Path], object]) -> None:
         OSError: the folder can't be written, or the disk is full; what stood at `path` is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".i2i-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".i2i-{uuid.uuid4().hex}{path.suffix}")
     try:
         if isinstance(write, bytes):
             temporary.write_bytes(write)
@@ -29,13 +27,6 @@ def write_whole(path: Path, write: bytes | Callable[[Path], object]) -> None:
             write(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import io
+import itertools
 import os
 import re
 from collections.abc import Sequence
@@ -48,18 +49,10 @@ def parse(kind: type[T], command: str, args: list[str], about: str, *, default: 
     return cast(T, parsed)
 
 
-def flag(text: str, *, name: str | None = None, metavar: str | None = None) -> Any:
-    """What a field's annotation adds for the command line: its help, another name, how its value is called."""
-    return tyro.conf.arg(name=name, help=text, metavar=metavar)
-
-
-def words_after(flag: str, args: Sequence[str]) -> list[str]:
-    """The values of a flag that must be known before the others can be read."""
-    if flag not in args:
-        return []
-    after = args[args.index(flag) + 1 :]
-    end = next((place for place, word in enumerate(after) if word.startswith("-")), len(after))
-    return list(after[:end])
+def values_of(flag: str, args: Sequence[str]) -> list[str]:
+    """The values of a repeatable flag that must be known before the others can be read."""
+    after = [value for word, value in itertools.pairwise(args) if word == flag]
+    return after + [word.removeprefix(f"{flag}=") for word in args if word.startswith(f"{flag}=")]
 
 
 def _flags(kind: Any, default: Any) -> list[str]:

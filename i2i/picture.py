@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import warnings
@@ -24,6 +25,9 @@ Levels: TypeAlias = NDArray[Any]
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 JPEG_QUALITY = 95
+
+# Pillow would also try formats that start other programs, such as PostScript.
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 
 
 @dataclass(frozen=True)
@@ -50,15 +54,15 @@ def read(source: str | Path | bytes) -> Picture:
     name = "these bytes" if isinstance(source, bytes) else str(source)
     try:
         data = source if isinstance(source, bytes) else Path(source).read_bytes()
-    except OSError as error:
-        raise ImageError(f"{name}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data))
+            image = Image.open(io.BytesIO(data), formats=_FORMATS)
             deep = _deep_colour(data, image)
             return deep or from_pil(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, cv2.error) as error:
+    except Exception as error:  # decoders of damaged files raise whatever they come upon
         reason = "not an image that can be read" if isinstance(error, UnidentifiedImageError) else str(error)
         raise ImageError(f"{name}: {reason}") from None
 
@@ -76,7 +80,8 @@ def images_in(folder: Path) -> list[Path]:
 
 def from_pil(image: Image.Image) -> Picture:
     """The levels, alpha and profile of a PIL image."""
-    image = ImageOps.exif_transpose(image)
+    with contextlib.suppress(struct.error, ValueError, TypeError, KeyError, SyntaxError):  # damaged EXIF says nothing
+        image = ImageOps.exif_transpose(image)
     icc = image.info.get("icc_profile")
     if image.mode in ("I;16", "I;16B", "I;16L", "I"):
         return Picture(np.clip(np.asarray(image), 0, 65535).astype(np.uint16)[..., None], icc=icc)

@@ -151,6 +151,8 @@ def load_plugins(modules: Iterable[str] = ()) -> None:
             raise UsageError(f"--import {module}: no module's name; give that, or its file, such as ./my_plugin.py")
         try:
             importlib.import_module(module)
+        except SyntaxError as error:
+            raise UsageError(f"--import {module}: {error}") from None
         except ModuleNotFoundError as error:
             if error.name is None or not f"{module}.".startswith(f"{error.name}."):
                 raise
@@ -171,8 +173,10 @@ def _import_file(path: Path) -> None:
     sys.modules[path.stem] = module
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException as error:
         del sys.modules[path.stem]
+        if isinstance(error, SyntaxError):
+            raise UsageError(f"--import {path}: {error}") from None
         raise
 
 

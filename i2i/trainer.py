@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import signal
-import sys
 import threading
 import time
 from collections import defaultdict
@@ -23,12 +23,14 @@ import i2i
 from i2i.checkpoint import Model, load_state, random_state, save_model, save_state, set_random_state
 from i2i.config import RunConfig, to_dict
 from i2i.data import Layout, Pictures, load
-from i2i.data.loading import default_workers
+from i2i.data.loading import STOP_SIGNALS, default_workers
 from i2i.device import pick_device
 from i2i.errors import UsageError
 from i2i.files import write_whole
 from i2i.objectives import Losses, LossFn, Objective, objectives
 from i2i.report import Metrics, save_sample_grid
+
+_ADVICE = "the last saved state is untouched: go on from it with a lower --lr, or with --precision float32"
 
 
 class Stopped(Exception):
@@ -122,15 +124,33 @@ class Trainer:
     def fit(self) -> Path:
         """Train until the last step and return the model file.
 
+        Whatever ends it early, the steps done are saved first.
+
         Raises:
-            Stopped: Ctrl-C or SIGTERM came; the step was finished and the state saved.
-            Diverged: a loss is no longer finite.
+            Stopped: Ctrl-C, SIGTERM or SIGHUP came.
+            Diverged: losses or weights are no longer finite; the state is that of the last save.
+            ImageError: a picture can't be read.
         """
-        train = self.config.train
         self.folder.mkdir(parents=True, exist_ok=True)
+        for torn in self.folder.glob(".i2i-*"):
+            torn.unlink()
         described = {**to_dict(self.config), "made_by": f"i2i-toolkit {i2i.__version__}"}
         write_whole(self.folder / "config.json", json.dumps(described, indent=2).encode())
         self.metrics = Metrics(self.folder / "metrics.jsonl", step=self.step)
+        if self.step == 0:
+            self.save()
+        with _stop_signals() as stop:
+            try:
+                self._loop(stop)
+            except (Stopped, Diverged):
+                raise
+            except Exception:
+                self.save()
+                raise
+        return self.folder / "model.safetensors"
+
+    def _loop(self, stop: _Stop) -> None:
+        train = self.config.train
         batches = load(
             self.pictures,
             batch_size=train.batch_size,
@@ -140,32 +160,30 @@ class Trainer:
             pin=self.device.type == "cuda",
         )
         window = _Window(self.step)
-        bar = tqdm(total=self.steps, initial=self.step, unit="step", dynamic_ncols=True, disable=None)
-        with bar, _stop_signals() as stop:
+        with tqdm(total=self.steps, initial=self.step, unit="step", dynamic_ncols=True, disable=None) as bar:
             for batch in batches:
                 window.add(self.train_step(self._to_device(batch)))
                 bar.update()
-                last = self.step == self.steps
-                if self.step % train.log_every == 0 or last:
+                asked, last = stop.signum, self.step == self.steps
+                if self.step % train.log_every == 0 or last or asked:
                     self._log(window, bar)
                     window = _Window(self.step)
                 if self.step % train.sample_every == 0 or last:
                     self.sample()
-                if self.step % train.save_every == 0 or last or stop:
-                    self.save()
-                if stop and not last:
-                    raise Stopped(self.step, stop[0])
-        return self.folder / "model.safetensors"
+                if self.step % train.save_every == 0 or last or asked:
+                    with stop.held():
+                        self.save()
+                if asked and not last:
+                    raise Stopped(self.step, asked)
 
     def train_step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Make the images once, let each player whose turn it is move once, and return the losses that moved them."""
-        self.step += 1
-        rate = learning_rate(self.step - 1, steps=self.steps, base=self.config.train.lr, decay=self.config.train.decay)
+        rate = learning_rate(self.step, steps=self.steps, base=self.config.train.lr, decay=self.config.train.decay)
         report: dict[str, Tensor] = {}
         self.objective.train()
         with self._autocast():
             images = self.objective(batch)
-        for name, loss in self.objective.turns(self.step):
+        for name, loss in self.objective.turns(self.step + 1):
             optimizer = self.optimizers[name]
             with only(self.players[name], of=self.objective):
                 with self._autocast():
@@ -176,6 +194,7 @@ class Trainer:
                 group["lr"] = rate
             optimizer.step()
             report |= {f"{name}/{term}": value.detach() for term, value in losses.items()}
+        self.step += 1
         return report
 
     @torch.no_grad()
@@ -188,16 +207,25 @@ class Trainer:
         return path
 
     def save(self) -> None:
-        """Write the state to go on from and the model file."""
+        """Write the state to go on from and the model file.
+
+        Raises:
+            Diverged: a weight is no longer finite; nothing is written.
+        """
+        if not all(bool(parameter.isfinite().all()) for parameter in self.objective.parameters()):
+            raise Diverged(f"step {self.step}: weights are no longer numbers; {_ADVICE}")
         state = {
             "step": self.step,
             "objective": self.objective.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
-            "random": random_state(),
+            "random": random_state(self.device),
         }
         save_state(self.folder / "state.pt", state)
         preprocess = {"image_size": self.config.data.image_size}
-        model = Model(self.objective.maps(), self.layout.domains, preprocess, to_dict(self.config), self.step)
+        # Whoever gets the model need not learn where this machine keeps its pictures.
+        names = [Path(path).name for path in self.config.paths]
+        provenance = {**to_dict(self.config), "paths": names}
+        model = Model(self.objective.maps(), self.layout.domains, preprocess, provenance, self.step)
         save_model(self.folder / "model.safetensors", model)
 
     def _restore(self) -> None:
@@ -210,7 +238,7 @@ class Trainer:
             reason = str(error).splitlines()[-1].strip()
             raise UsageError(f"{self.folder}/state.pt was saved with other networks: {reason}") from None
         self.step = state["step"]
-        set_random_state(state["random"])
+        set_random_state(state["random"], self.device)
         if self.step >= self.steps:
             raise UsageError(f"{self.folder} has done its {self.step} steps; give a larger --steps to train on")
 
@@ -218,13 +246,13 @@ class Trainer:
         losses, speed = window.means(), window.speed(self.step) * self.config.train.batch_size
         bad = [term for term, value in losses.items() if not math.isfinite(value)]
         if bad:
-            raise Diverged(
-                f"step {self.step}: {', '.join(bad)} is no longer a number; the state of the last save is untouched: "
-                "go on from it with --resume and a lower --lr, or with --precision float32"
-            )
+            raise Diverged(f"step {self.step}: {', '.join(bad)} is no longer a number; {_ADVICE}")
         rate = learning_rate(self.step - 1, steps=self.steps, base=self.config.train.lr, decay=self.config.train.decay)
         self.metrics.write({"step": self.step, "lr": rate, "images_per_second": round(speed, 2), **losses})
-        bar.set_postfix_str(", ".join(f"{_short(t)} {v:.3g}" for t, v in losses.items()) + f", {speed:.1f} img/s")
+        shown = f"{speed:.1f} img/s, " + ", ".join(f"{player} {v:.3g}" for player, v in _by_player(losses).items())
+        bar.set_postfix_str(shown)
+        if bar.disable:  # no terminal: lines in a log instead of a bar
+            print(f"step {self.step} of {self.steps}: {shown}", flush=True)
 
     def _adam(self, player: nn.Module) -> torch.optim.Adam:
         train = self.config.train
@@ -268,22 +296,38 @@ class _Window:
         return (step - self.start) / (time.perf_counter() - self.begun)
 
 
+class _Stop:
+    """Whether a signal has asked the run to stop; a second one stops at once, but never while files are written."""
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+        self._held = False
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+
+    def __call__(self, signum: int, _: FrameType | None) -> None:
+        if self.signum is not None and not self._held:
+            signal.signal(signum, signal.SIG_DFL)
+            signal.raise_signal(signum)
+        if self.signum is None:
+            # Not print(): the signal may have come while something else was printing.
+            os.write(2, b"\nstopping after this step; once more stops at once\n")
+        self.signum = self.signum or signum
+
+
 @contextlib.contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """A list that Ctrl-C and SIGTERM fill; a second one stops at once."""
-    stop: list[int] = []
+def _stop_signals() -> Iterator[_Stop]:
+    stop = _Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-
-    def note(signum: int, _: FrameType | None) -> None:
-        if stop:
-            signal.signal(signum, signal.SIG_DFL)
-            signal.raise_signal(signum)
-        stop.append(signum)
-        print("\nstopping after this step; once more stops at once", file=sys.stderr)
-
-    before = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
+    before = {signum: signal.signal(signum, stop) for signum in STOP_SIGNALS}
     try:
         yield stop
     finally:
@@ -291,6 +335,9 @@ def _stop_signals() -> Iterator[list[int]]:
             signal.signal(signum, handler)
 
 
-def _short(term: str) -> str:
-    player, _, name = term.partition("/")
-    return f"{player[0].upper()}.{name}"
+def _by_player(losses: dict[str, float]) -> dict[str, float]:
+    """What each player minimises: the sum of its terms."""
+    sums: dict[str, float] = defaultdict(float)
+    for term, value in losses.items():
+        sums[term.partition("/")[0]] += value
+    return sums

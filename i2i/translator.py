@@ -23,6 +23,7 @@ class Translator:
 
     Attributes:
         domains: the names of what it takes and what it gives.
+        swapped: whether the training data lay the other way round: what it gives first, what it takes second.
         image_size: height and width of the pictures it was trained on, in pixels; it translates any size.
         generator: the network.
 
@@ -44,6 +45,7 @@ class Translator:
         self.device = pick_device(device)
         self.direction = reachable[wanted]
         self.domains = model.domains if self.direction == "a2b" else model.domains[::-1]
+        self.swapped = bool(model.config.get("data", {}).get("swap")) != (self.direction == "b2a")
         self.image_size = int(model.preprocess.get("image_size", 256))
         self.generator: Generator = model.maps[self.direction].to(self.device).eval()
 

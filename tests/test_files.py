@@ -63,7 +63,7 @@ def test_the_old_file_stands_until_the_new_one_is_complete(tmp_path):
 
 def test_a_writer_may_choose_its_format_by_the_suffix(tmp_path):
     seen = []
-    write_whole(tmp_path / "file.png", lambda temporary: seen.append(temporary.suffix))
+    write_whole(tmp_path / "file.png", lambda temporary: seen.append(temporary.suffix) or temporary.write_bytes(b"x"))
     assert seen == [".png"]
 
 

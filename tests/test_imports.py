@@ -16,9 +16,9 @@ ROOT = Path(i2i.__file__).parent
 # A module may import those of lower levels, and of its own folder.
 LEVELS = [
     {"errors", "__init__"},
-    {"registry", "files", "device", "losses", "flags"},
+    {"registry", "files", "device", "losses", "flags", "config"},
     {"picture", "networks", "pretrained"},
-    {"image", "config", "objectives"},
+    {"image", "objectives"},
     {"data", "checkpoint", "report"},
     {"translator", "trainer"},
     {"convert", "evaluate"},

@@ -307,3 +307,15 @@ def test_images_in_a_hidden_folder_are_found_when_it_is_asked_for(tmp_path):
     folder.mkdir()
     (folder / "1.png").touch()
     assert images_in(folder) == [folder / "1.png"]
+
+
+def test_bytes_start_no_other_program():
+    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n%%EOF\n"
+    with pytest.raises(ImageError, match="not an image that can be read"):
+        read(postscript)
+
+
+def test_damaged_exif_does_not_reject_a_good_picture(tmp_path):
+    path = tmp_path / "x.jpg"
+    Image.new("RGB", (8, 4), (10, 20, 30)).save(path, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01")
+    assert read(path).levels.shape == (4, 8, 3)

@@ -66,7 +66,15 @@ def plugins(tmp_path_factory: pytest.TempPathFactory, pairs: Path) -> Path:
     folder = tmp_path_factory.mktemp("plugins")
     (folder / "my_backbone.py").write_text(BACKBONE)
     (folder / "my_objective.py").write_text(OBJECTIVE)
-    words = ["--import", "my_backbone", "./my_objective.py", "--generator", "tiny:width=4", "--l2-weight", "20"]
+    words = [
+        "--import",
+        "my_backbone",
+        "--import=./my_objective.py",
+        "--generator",
+        "tiny:width=4",
+        "--l2-weight",
+        "20",
+    ]
     size = ["--image-size", "32", "--steps", "3", "--log-every", "1", "--run", "run"]
     done = i2i(folder, "train", "pix2pix_l2", pairs, *words, "--discriminator", "patchgan:layers=1,width=4", *size)
     assert done.returncode == 0, done.stderr
@@ -77,7 +85,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory, pairs: Path) -> Path:
 def test_a_run_with_plugins_goes_on(plugins: Path, pairs: Path) -> None:
     again = ["train", "pix2pix_l2", pairs, "--run", "run", "--resume", "--steps", "4"]
     assert "unknown method 'pix2pix_l2'" in i2i(plugins, *again).stderr
-    done = i2i(plugins, *again, "--import", "my_backbone", "my_objective")
+    done = i2i(plugins, *again, "--import", "my_backbone", "--import", "my_objective")
     assert done.returncode == 0, done.stderr
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -128,7 +129,7 @@ def test_bfloat16_trains_and_keeps_weights_in_float32(pairs: Path, tmp_path: Pat
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_state(pairs: Path, tmp_path: Path) -> None:
-    trainer(pairs, tmp_path, save_every=2, steps=2).fit()
+    trainer(pairs, tmp_path, steps=2).fit()
     before = (tmp_path / "state.pt").read_bytes()
     one = trainer(pairs, tmp_path, steps=6, resume=True, save_every=1000, log_every=1)
     with torch.no_grad():
@@ -138,8 +139,54 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_state(pairs: 
     assert (tmp_path / "state.pt").read_bytes() == before
 
 
+def test_weights_that_are_no_numbers_are_never_saved(pairs: Path, tmp_path: Path) -> None:
+    trainer(pairs, tmp_path, steps=2).fit()
+    before = (tmp_path / "state.pt").read_bytes()
+    one = trainer(pairs, tmp_path, steps=6, resume=True, save_every=1, log_every=1000)
+    with torch.no_grad():
+        next(one.objective.maps()["a2b"].parameters()).fill_(float("nan"))
+    with pytest.raises(Diverged, match="weights are no longer numbers"):
+        one.fit()
+    assert (tmp_path / "state.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_picture_that_breaks_in_mid_run_loses_nothing(
+    workers: str, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(pairs, data)
+    broken = data / "train" / "3.png"
+    broken.write_bytes(broken.read_bytes()[:200])
+    words = ["train", "pix2pix", str(data), *SMALL, "--run", str(tmp_path / "run"), "--workers", workers]
+    assert main([*words, "--steps", "6"]) == 1
+    said = capsys.readouterr().err
+    done = load_state(tmp_path / "run" / "state.pt")["step"]
+    assert "3.png" in said
+    assert f"the {done} steps done are saved" in said
+    assert "Traceback" not in said
+    shutil.copy(pairs / "train" / "3.png", broken)
+    assert main([*words, "--resume", "--steps", "6"]) == 0
+    trainer(pairs, tmp_path / "whole").fit()
+    states_equal(tmp_path / "whole", tmp_path / "run")
+
+
+def test_a_run_that_died_before_its_first_save_can_begin_again(pairs: Path, tmp_path: Path) -> None:
+    trainer(pairs, tmp_path, steps=2).fit()
+    (tmp_path / "state.pt").unlink()
+    assert main(["train", "pix2pix", str(pairs), *SMALL, "--steps", "2", "--run", str(tmp_path)]) == 0
+
+
+def test_a_run_goes_on_with_pictures_of_another_size(unpaired: Path, tmp_path: Path) -> None:
+    trainer(unpaired, tmp_path, "cyclegan").fit()
+    words = ["train", "cyclegan", str(unpaired), "--run", str(tmp_path), "--resume", "--steps", "8"]
+    assert main([*words, "--image-size", "48"]) == 0
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_the_state_and_says_how_to_go_on(signum: int, pairs: Path, tmp_path: Path) -> None:
+def test_a_signal_to_all_processes_saves_the_state_and_says_how_to_go_on(
+    signum: int, pairs: Path, tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "i2i", "train", "pix2pix", str(pairs), *SMALL, "--run", str(tmp_path / "run")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
@@ -148,12 +195,13 @@ def test_a_signal_saves_the_state_and_says_how_to_go_on(signum: int, pairs: Path
         stdout=subprocess.DEVNULL,
         text=True,
         env=environment,
+        start_new_session=True,
     )
     metrics = tmp_path / "run" / "metrics.jsonl"
     deadline = time.monotonic() + 120
     while not (metrics.exists() and metrics.read_text()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    process.send_signal(signum)
+    os.killpg(process.pid, signum)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + signum, said
     assert "--resume" in said

@@ -54,6 +54,11 @@ class Layout:
     train: Split
     validation: Split | None
 
+    def turned(self) -> Layout:
+        """With the domains exchanged."""
+        held_out = self.validation.turned() if self.validation else None
+        return replace(self, domains=self.domains[::-1], train=self.train.turned(), validation=held_out)
+
 
 def find_layout(
     paths: Sequence[str | Path],
@@ -73,14 +78,17 @@ def find_layout(
             names it and says what is expected.
     """
     folders = [Path(path) for path in paths]
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise UsageError(f"{folders[0]} is given twice; the two domains need folders of their own")
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"{folder}: there is no such folder" if not folder.exists() else f"{folder}: not a folder")
     layout = _two_folders(*folders, data=data) if len(folders) == 2 else _one_folder(folders[0], data=data)
     named = domains is not None and set(domains) == set(layout.domains)
-    if (named and domains != layout.domains) or (swap and not named):
-        held_out = layout.validation.turned() if layout.validation else None
-        layout = replace(layout, domains=layout.domains[::-1], train=layout.train.turned(), validation=held_out)
+    if named and swap:
+        raise UsageError(f"the folders are named {' and '.join(layout.domains)}: --domains decides, leave out --swap")
+    if (named and domains != layout.domains) or swap:
+        layout = layout.turned()
     if domains is not None:
         if domains[0] == domains[1]:
             raise UsageError(f"--domains {domains[0]} {domains[1]}: the two need different names")
@@ -129,7 +137,7 @@ def _images_of(folders: dict[str, Path], *names: str) -> list[Path]:
 def _side_by_side(folder: Path, paths: list[Path], held_out: Path | None) -> Layout:
     others = images_in(held_out) if held_out else []
     val = _halves(others) if others else None
-    return Layout(f"side-by-side pictures in {folder}", ("A", "B"), _halves(paths), val)
+    return Layout(f"side-by-side pictures in {folder}, left half A, right half B", ("A", "B"), _halves(paths), val)
 
 
 def _two_folders(one: Path, two: Path, *, data: str) -> Layout:
@@ -189,13 +197,14 @@ def _by_name(folder: Path, paths: list[Path], ending: str) -> dict[str, Path]:
 
 
 def _halves(paths: list[Path]) -> Split:
-    try:
-        with Image.open(paths[0]) as first:
-            width, height = first.size
-    except OSError:
-        raise UsageError(f"{paths[0]}: not an image that can be read; mend or remove it") from None
-    if width <= height or width % 2:
-        raise UsageError(f"{paths[0]} is {width} x {height} pixels: not two pictures side by side; expected {_LAYOUTS}")
+    for path in paths:
+        try:
+            with Image.open(path) as image:
+                width, height = image.size
+        except Exception:  # Pillow raises whatever a damaged header leads to
+            raise UsageError(f"{path}: not an image that can be read; mend or remove it") from None
+        if width <= height or width % 2:
+            raise UsageError(f"{path} is {width} x {height} pixels: not two pictures side by side; expected {_LAYOUTS}")
     return Split(tuple(Source(path, "left") for path in paths), tuple(Source(path, "right") for path in paths))
 
 

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,17 +16,20 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from i2i.data.folders import Source, Split
 from i2i.data.transforms import JointTransform, resized
+from i2i.errors import ImageError
 from i2i.image import to_tensor
 from i2i.picture import Levels, Picture, read
 
 Sample = dict[str, Tensor]
 
+STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 
 class Pictures(Dataset[Sample]):
     """The endless stream of a split's pictures; the sample at a position is the same in every process and run.
 
-    Each pass goes over all pictures (the longer domain's, where they aren't pairs) in an order of its own. A sample
-    is {"a": (C, S, S), "b": (C, S, S)}, float in [-1, 1].
+    Each pass over a domain shows all its pictures, in an order of its own; domains that aren't pairs each go at their
+    own length. A sample is {"a": (C, S, S), "b": (C, S, S)}, float in [-1, 1].
     """
 
     def __init__(
@@ -47,15 +51,14 @@ class Pictures(Dataset[Sample]):
         self._room = cache_bytes
 
     def __len__(self) -> int:
-        """Pictures in a pass."""
+        """Pictures in a pass over the longer domain."""
         return max(len(self.split.a), len(self.split.b))
 
     def __getitem__(self, position: int) -> Sample:
         """The training sample at a position of the stream, 0 or more."""
-        turn, place = divmod(position, len(self))
         seed_a, seed_b = np.random.SeedSequence((self.seed, position)).generate_state(2)
-        a = self._read(self._pick(self.split.a, turn, place, domain=0))
-        b = self._read(self._pick(self.split.b, turn, place, domain=0 if self.paired else 1))
+        a = self._read(self._pick(self.split.a, position, domain=0))
+        b = self._read(self._pick(self.split.b, position, domain=0 if self.paired else 1))
         if self.paired:
             a, b = self._transform.pair(a, b, seed=int(seed_a))
         else:
@@ -64,7 +67,7 @@ class Pictures(Dataset[Sample]):
         return self._tensors(a, b)
 
     def fixed(self, count: int) -> Sample:
-        """A batch of the first pictures, whole and unchanged, spread over the split: to look at and to score."""
+        """A batch of `count` pictures spread over the split, whole and unchanged, to look at."""
         samples = []
         for place in range(count):
             sources = [domain[place * len(domain) // count] for domain in (self.split.a, self.split.b)]
@@ -73,9 +76,9 @@ class Pictures(Dataset[Sample]):
         batch: Sample = default_collate(samples)
         return batch
 
-    def _pick(self, sources: tuple[Source, ...], turn: int, place: int, *, domain: int) -> Source:
-        order = _order(self.seed, turn, domain, len(self))
-        return sources[order[place] % len(sources)]
+    def _pick(self, sources: tuple[Source, ...], position: int, *, domain: int) -> Source:
+        turn, place = divmod(position, len(sources))
+        return sources[_order(self.seed, turn, domain, len(sources))[place]]
 
     def _read(self, source: Source) -> Levels:
         if source not in self._cache:
@@ -93,7 +96,11 @@ class Pictures(Dataset[Sample]):
 def load(
     pictures: Pictures, *, batch_size: int, start: int, steps: int, workers: int, pin: bool = False
 ) -> Iterator[Sample]:
-    """The batches of steps `start` (counted from 0) up to `steps`."""
+    """The batches of steps `start` (counted from 0) up to `steps`.
+
+    Raises:
+        ImageError: a picture can't be read.
+    """
     loader = DataLoader(
         pictures,
         batch_size=batch_size,
@@ -104,7 +111,11 @@ def load(
         prefetch_factor=4 if workers else None,
         generator=torch.Generator(),  # its own, so that a loader draws nothing from the run's random numbers
     )
-    return iter(loader)
+    try:
+        yield from loader
+    except ImageError as error:
+        # A worker's error carries its traceback, of which the last line is the message.
+        raise ImageError(str(error).strip().splitlines()[-1].removeprefix("i2i.errors.ImageError: ")) from None
 
 
 def default_workers(device: torch.device) -> int:
@@ -134,6 +145,8 @@ def _decoded(path: Path) -> Picture:
 
 
 def _begin_worker(_: int) -> None:
-    # Ctrl-C reaches the whole process group; the trainer alone answers it, at the end of a step.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Signals may reach the whole process group; the trainer alone answers them, at the end of a step.
+    for name in STOP_SIGNALS:
+        signal.signal(name, signal.SIG_IGN)
     torch.set_num_threads(1)
+    cv2.setNumThreads(0)

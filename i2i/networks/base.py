@@ -76,14 +76,14 @@ class Backbones:
     """The networks a run was asked to use; an objective builds its players from it.
 
     Attributes:
-        generators: spec of each generator.
-        discriminators: spec of each discriminator.
+        generator_spec: of each generator.
+        discriminator_spec: of each discriminator.
         image_size: height and width of a training picture, in pixels.
         channels: of domain a and of domain b.
     """
 
-    generators: Spec
-    discriminators: Spec
+    generator_spec: Spec
+    discriminator_spec: Spec
     image_size: int = 256
     channels: tuple[int, int] = (3, 3)
 
@@ -93,11 +93,11 @@ class Backbones:
         Raises:
             UsageError: the training size is none that it takes.
         """
-        builder = generators[self.generators.name]
+        builder = generators[self.generator_spec.name]
         sized_for = getattr(builder, "sized_for", Generator.sized_for)
-        sizes = {k: v for k, v in sized_for(self.image_size).items() if k not in self.generators.options}
-        generator = build_generator(self.generators, in_channels=in_channels, out_channels=out_channels, **sizes)
-        _check_size(self.image_size, self.generators, generator)
+        sizes = {k: v for k, v in sized_for(self.image_size).items() if k not in self.generator_spec.options}
+        generator = build_generator(self.generator_spec, in_channels=in_channels, out_channels=out_channels, **sizes)
+        _check_size(self.image_size, self.generator_spec, generator)
         return generator
 
     def discriminator(self, in_channels: int) -> Discriminator:
@@ -106,11 +106,11 @@ class Backbones:
         Raises:
             UsageError: the training size is too small for it.
         """
-        discriminator = build_discriminator(self.discriminators, in_channels=in_channels)
+        discriminator = build_discriminator(self.discriminator_spec, in_channels=in_channels)
         if self.image_size < discriminator.smallest:
             raise UsageError(
-                f"image size {self.image_size}: '{self.discriminators}' needs {discriminator.smallest} pixels or more; "
-                f"use --image-size {discriminator.smallest}, or --discriminator patchgan:layers=1"
+                f"image size {self.image_size}: '{self.discriminator_spec}' needs {discriminator.smallest} pixels or "
+                f"more; use --image-size {discriminator.smallest}, or --discriminator patchgan:layers=1"
             )
         return discriminator
 

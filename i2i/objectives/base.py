@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from torch import Tensor, nn
 
+from i2i.config import check_numbers
 from i2i.errors import UsageError
 from i2i.losses import AdversarialLoss, Kind
 from i2i.networks import Backbones, Generator
@@ -48,9 +49,12 @@ class Objective(nn.Module, ABC):
         real_label: float = 1.0
         """The discriminator's target on real pictures; 0.9 is one-sided label smoothing."""
         gradient_penalty: float = 0.0
-        """Weight of the gradient penalty on the discriminator; 10 for wasserstein."""
+        """Weight of the gradient penalty: 10 for wasserstein, with a discriminator without batch norm."""
         discriminator_steps: int = 1
         """Discriminator updates for each generator update (k of Algorithm 1)."""
+
+        def __post_init__(self) -> None:
+            check_numbers(self, positive=("discriminator_steps",))
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -59,8 +63,6 @@ class Objective(nn.Module, ABC):
             self.adversarial = AdversarialLoss(config.adversarial, real_label=config.real_label)
         except ValueError as error:
             raise UsageError(str(error)) from None
-        if config.discriminator_steps < 1:
-            raise UsageError(f"discriminator_steps is {config.discriminator_steps}; it is 1 or more")
 
     @classmethod
     def backbones(

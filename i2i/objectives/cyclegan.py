@@ -91,7 +91,7 @@ class CycleGAN(Objective):
         return losses
 
     def discriminator_loss(self, images: Images) -> Losses:
-        """Half the adversarial loss in each domain, and the gradient penalties where asked for."""
+        """Half of the adversarial loss in each domain and, where asked for, of the gradient penalty."""
         judged = {
             "a": (self.discriminator_a, images.real_a, self.history_a(images.fake_a)),
             "b": (self.discriminator_b, images.real_b, self.history_b(images.fake_b)),
@@ -117,5 +117,5 @@ class CycleGAN(Objective):
         losses = {f"adversarial_{domain}": 0.5 * loss}
         if self.config.gradient_penalty:
             penalty = gradient_penalty(discriminator, real, fake)
-            losses[f"gradient_penalty_{domain}"] = self.config.gradient_penalty * penalty
+            losses[f"gradient_penalty_{domain}"] = 0.5 * self.config.gradient_penalty * penalty
         return losses

@@ -10,7 +10,7 @@ class ImageHistory(nn.Module):
     """Half the time return an older generated image and keep the new one in its place.
 
     Source: Shrivastava et al. 2017, sec. 2.3; Zhu et al. 2017, sec. 4, with size 50. Its content is part of the
-    state of a run. In evaluation mode it returns what it is given.
+    state of a run, and begins anew where the images' size changes. In evaluation mode it returns what it is given.
     """
 
     images: Tensor
@@ -27,9 +27,11 @@ class ImageHistory(nn.Module):
         if self.size == 0 or not self.training:
             return fresh
         shown = fresh.clone()
+        if self.images.shape[1:] != fresh.shape[1:]:
+            self.images = fresh[:0]
         for place, image in enumerate(fresh):
             if len(self.images) < self.size:
-                self.images = torch.cat([self.images.to(image).view(-1, *image.shape), image[None]])
+                self.images = torch.cat([self.images, image[None]])
             elif torch.rand(()) < 0.5:
                 old = int(torch.randint(self.size, ()))
                 shown[place] = self.images[old]

@@ -48,7 +48,7 @@ class Pix2Pix(Objective):
         return self.Images(real_a=batch["a"], fake_b=self.generator(batch["a"]), real_b=batch["b"])
 
     def discriminator_loss(self, images: Images) -> Losses:
-        """Half the adversarial loss on pairs, and the gradient penalty where asked for."""
+        """Half of the adversarial loss on pairs and, where asked for, of the gradient penalty."""
         real = torch.cat([images.real_a, images.real_b], dim=1)
         fake = torch.cat([images.real_a, images.fake_b.detach()], dim=1)
         losses = {
@@ -56,7 +56,7 @@ class Pix2Pix(Objective):
         }
         if self.config.gradient_penalty:
             penalty = gradient_penalty(self.discriminator, real, fake)
-            losses["gradient_penalty"] = self.config.gradient_penalty * penalty
+            losses["gradient_penalty"] = 0.5 * self.config.gradient_penalty * penalty
         return losses
 
     def generator_loss(self, images: Images) -> Losses:

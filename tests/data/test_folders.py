@@ -240,9 +240,6 @@ def test_two_files_of_one_name_are_named(tmp_path, one, two):
         ({"swap": True}, ("sat", "map"), True),
         ({"domains": ("map", "sat")}, ("map", "sat"), False),
         ({"domains": ("sat", "map")}, ("sat", "map"), True),
-        # Where the names decide the direction, swap changes nothing.
-        ({"domains": ("map", "sat"), "swap": True}, ("map", "sat"), False),
-        ({"domains": ("sat", "map"), "swap": True}, ("sat", "map"), True),
         ({"domains": ("x", "y")}, ("x", "y"), False),
         ({"domains": ("x", "y"), "swap": True}, ("x", "y"), True),
         ({"domains": ("sat", "y")}, ("sat", "y"), False),
@@ -255,6 +252,18 @@ def test_domains_and_swap_decide_what_is_which(tmp_path, options, domains, turne
     assert layout.domains == domains
     assert named(tmp_path, layout.train) == ([f"{first}/train/1.png"], [f"{second}/train/1.png"])
     assert named(tmp_path, layout.validation) == ([f"{first}/val/2.png"], [f"{second}/val/2.png"])
+
+
+def test_names_of_folders_and_swap_do_not_both_turn_the_direction(tmp_path):
+    put(tmp_path, "map/1.png", "sat/1.png")
+    with pytest.raises(UsageError, match="--domains decides, leave out --swap"):
+        find(tmp_path, domains=("sat", "map"), swap=True)
+
+
+def test_one_folder_is_not_two_domains(tmp_path):
+    put(tmp_path, "1.png")
+    with pytest.raises(UsageError, match="is given twice"):
+        find_layout([tmp_path, tmp_path], data="paired")
 
 
 def test_swap_takes_the_right_half_first(tmp_path):
