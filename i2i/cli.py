@@ -9,21 +9,19 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
 from i2i import __version__
-from i2i.config import DataConfig, RunConfig, TrainConfig, from_dict
+from i2i.config import RunConfig, from_dict
 from i2i.errors import ImageError, UsageError, unknown
-from i2i.flags import parse, values_of
+from i2i.flags import Evaluate, Info, Models, Train, Translate, parse, values_of
 
 if TYPE_CHECKING:
     from i2i.data import Layout
 
 _STYLE = (tyro.conf.FlagCreatePairsOff,)
-
-Imports = tyro.conf.UseAppendAction[Annotated[tuple[str, ...], tyro.conf.arg(name="import", metavar="MODULE")]]
 
 HELP = f"""\
 i2i {__version__}: image-to-image translation with adversarial networks
@@ -67,22 +65,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain("interrupted", 130)
 
 
-@dataclasses.dataclass(frozen=True)
-class Train:
-    """Flags of `i2i train`; the method's own join them."""
-
-    data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")] = ()
-    """A folder of pictures, or two."""
-    run: Path | None = None
-    """The run's folder; runs/METHOD-DATA unless given."""
-    resume: bool = False
-    """Go on with a run, with its settings; flags given change them."""
-    imports: Imports = ()
-    """A module or a .py file with a method or a backbone; may be given several times."""
-    pictures: tyro.conf.OmitArgPrefixes[DataConfig] = dataclasses.field(default_factory=DataConfig)
-    training: tyro.conf.OmitArgPrefixes[TrainConfig] = dataclasses.field(default_factory=TrainConfig)
-
-
 def train(args: list[str]) -> int:
     """`i2i train METHOD DATA ...`: the flags are the run's settings and the method's own."""
     from i2i.registry import load_plugins
@@ -122,30 +104,6 @@ def train(args: list[str]) -> int:
     return 0
 
 
-@dataclasses.dataclass(frozen=True)
-class Translate:
-    """Flags of `i2i translate`."""
-
-    input: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="INPUT")]
-    """An image, a folder (with its sub-folders), or a glob in quotes such as 'photos/**/*.jpg'."""
-    output: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUTPUT")]
-    """A folder, or for a single image an image file."""
-    model: str
-    """A pretrained model's name (see: i2i models), a model file, or a run's folder."""
-    to: str | None = None
-    """The domain to translate to, by its name, where the model knows both ways."""
-    batch_size: int = 8
-    """Pictures of one size that go through the network together."""
-    overwrite: bool = False
-    """Translate anew what is in OUTPUT already; it is skipped otherwise."""
-    contact_sheet: Path | None = None
-    """Also write inputs beside their outputs as one picture, to look at."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
-    imports: Imports = ()
-    """A module or a .py file that holds the model's backbone; may be given several times."""
-
-
 def translate(args: list[str]) -> int:
     """`i2i translate INPUT OUTPUT --model ...`."""
 
@@ -182,28 +140,6 @@ def translate(args: list[str]) -> int:
     return 1 if result.failed else 0
 
 
-@dataclasses.dataclass(frozen=True)
-class Evaluate:
-    """Flags of `i2i evaluate`."""
-
-    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
-    """A pretrained model's name, a model file, or a run's folder."""
-    data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")]
-    """A folder of pairs, or two; its val or test pictures are used."""
-    to: str | None = None
-    """The domain to translate to, where the model knows both ways."""
-    swap: bool = False
-    """This data lies the other way round than that of the training."""
-    batch_size: int = 8
-    """Pictures that go through the network together."""
-    json: Path | None = None
-    """Also write the scores to this file."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
-    imports: Imports = ()
-    """A module or a .py file that holds the model's backbone; may be given several times."""
-
-
 def evaluate(args: list[str]) -> int:
     """`i2i evaluate MODEL DATA`."""
 
@@ -229,16 +165,6 @@ def evaluate(args: list[str]) -> int:
     if flags.json:
         write_whole(flags.json, json.dumps(scores, indent=2).encode())
     return 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Info:
-    """Flags of `i2i info`."""
-
-    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
-    """A pretrained model's name, a model file, or a run's folder."""
-    json: bool = False
-    """Print the whole header as JSON."""
 
 
 def info(args: list[str]) -> int:
@@ -268,11 +194,6 @@ def info(args: list[str]) -> int:
         f"use it: i2i translate INPUT OUTPUT --model {flags.model}" + (f" --to {b}" if len(header["maps"]) > 1 else "")
     )
     return 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Models:
-    """`i2i models` has no flags."""
 
 
 def models(args: list[str]) -> int:
@@ -356,12 +277,14 @@ def _one_or_two(data: Sequence[str]) -> None:
 
 
 def _introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> None:
+    from i2i.networks import generators
+
     a, b = layout.domains
     held_out = f"{len(layout.validation.a)} held out" if layout.validation else "none held out (no val or test folder)"
     print(f"{config.method}: {a} -> {b}; {layout.description}: {len(trainer.pictures)} to learn from, {held_out}")
     for direction, generator in trainer.objective.maps().items():
         count = sum(p.numel() for p in generator.parameters()) / 1e6
-        print(f"{direction}: {generator.spec} ({count:.3f} M parameters)")
+        print(f"{direction}: {generator.spec.brief(generators)} ({count:.3f} M parameters)")
     print(f"{trainer.steps} steps on {trainer.device}, from step {trainer.step}; run folder: {run}")
 
 

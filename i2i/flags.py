@@ -1,4 +1,4 @@
-"""Flags read into frozen dataclasses by tyro; what is wrong with them becomes one line that says what to type."""
+"""The flags of each command, and how they are read: what is wrong becomes one line that says what to type."""
 
 from __future__ import annotations
 
@@ -9,13 +9,96 @@ import itertools
 import os
 import re
 from collections.abc import Sequence
-from typing import Any, TypeVar, cast
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, cast
 
 import tyro
 
+from i2i.config import DataConfig, TrainConfig
 from i2i.errors import UsageError
 
 T = TypeVar("T")
+
+
+Imports = tyro.conf.UseAppendAction[Annotated[tuple[str, ...], tyro.conf.arg(name="import", metavar="MODULE")]]
+
+
+@dataclass(frozen=True)
+class Train:
+    """Flags of `i2i train`; the method's own join them."""
+
+    data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")] = ()
+    """A folder of pictures, or two."""
+    run: Path | None = None
+    """The run's folder; runs/METHOD-DATA unless given."""
+    resume: bool = False
+    """Go on with a run, with its settings; flags given change them."""
+    imports: Imports = ()
+    """A module or a .py file with a method or a backbone; may be given several times."""
+    pictures: tyro.conf.OmitArgPrefixes[DataConfig] = field(default_factory=DataConfig)
+    training: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
+
+
+@dataclass(frozen=True)
+class Translate:
+    """Flags of `i2i translate`."""
+
+    input: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="INPUT")]
+    """An image, a folder (with its sub-folders), or a glob in quotes such as 'photos/**/*.jpg'."""
+    output: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUTPUT")]
+    """A folder, or for a single image an image file."""
+    model: str
+    """A pretrained model's name (see: i2i models), a model file, or a run's folder."""
+    to: str | None = None
+    """The domain to translate to, by its name, where the model knows both ways."""
+    batch_size: int = 8
+    """Pictures of one size that go through the network together."""
+    overwrite: bool = False
+    """Translate anew what is in OUTPUT already; it is skipped otherwise."""
+    contact_sheet: Path | None = None
+    """Also write inputs beside their outputs as one picture, to look at."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+    imports: Imports = ()
+    """A module or a .py file that holds the model's backbone; may be given several times."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Flags of `i2i evaluate`."""
+
+    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
+    """A pretrained model's name, a model file, or a run's folder."""
+    data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")]
+    """A folder of pairs, or two; its val or test pictures are used."""
+    to: str | None = None
+    """The domain to translate to, where the model knows both ways."""
+    swap: bool = False
+    """This data lies the other way round than that of the training."""
+    batch_size: int = 8
+    """Pictures that go through the network together."""
+    json: Path | None = None
+    """Also write the scores to this file."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+    imports: Imports = ()
+    """A module or a .py file that holds the model's backbone; may be given several times."""
+
+
+@dataclass(frozen=True)
+class Info:
+    """Flags of `i2i info`."""
+
+    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
+    """A pretrained model's name, a model file, or a run's folder."""
+    json: bool = False
+    """Print the whole header as JSON."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """`i2i models` has no flags."""
 
 
 def parse(kind: type[T], command: str, args: list[str], about: str, *, default: T | None = None) -> T:

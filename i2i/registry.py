@@ -120,6 +120,13 @@ class Spec:
             raise UsageError(f"{self.name} needs {', '.join(missing)}, such as {self.name}:{missing[0]}=3")
         return Spec(self.name, {n: chosen[n] for n in parameters})
 
+    def brief(self, registry: Mapping[str, Callable[..., T]]) -> Spec:
+        """Only the options that differ from the builder's defaults, for people to read."""
+        parameters = inspect.signature(registry[self.name]).parameters
+        return Spec(
+            self.name, {n: v for n, v in self.options.items() if n in parameters and v != parameters[n].default}
+        )
+
     def build(self, registry: Mapping[str, Callable[..., T]], **given: Scalar) -> T:
         """Build what the spec names; see `complete` for `given` and the errors."""
         return registry[self.name](**self.complete(registry, **given).options)

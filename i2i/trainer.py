@@ -5,14 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
-import signal
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -23,22 +19,15 @@ import i2i
 from i2i.checkpoint import Model, load_state, random_state, save_model, save_state, set_random_state
 from i2i.config import RunConfig, to_dict
 from i2i.data import Layout, Pictures, load
-from i2i.data.loading import STOP_SIGNALS, default_workers
+from i2i.data.loading import default_workers
 from i2i.device import pick_device
 from i2i.errors import UsageError
 from i2i.files import write_whole
 from i2i.objectives import Losses, LossFn, Objective, objectives
 from i2i.report import Metrics, save_sample_grid
+from i2i.stopping import Stop, Stopped, stop_signals
 
 _ADVICE = "the last saved state is untouched: go on from it with a lower --lr, or with --precision float32"
-
-
-class Stopped(Exception):
-    """The run was asked to stop and did, its state saved; `signum` is the signal that asked."""
-
-    def __init__(self, step: int, signum: int) -> None:
-        super().__init__(f"stopped at step {step}")
-        self.step, self.signum = step, signum
 
 
 class Diverged(RuntimeError):
@@ -139,7 +128,7 @@ class Trainer:
         self.metrics = Metrics(self.folder / "metrics.jsonl", step=self.step)
         if self.step == 0:
             self.save()
-        with _stop_signals() as stop:
+        with stop_signals() as stop:
             try:
                 self._loop(stop)
             except (Stopped, Diverged):
@@ -149,7 +138,7 @@ class Trainer:
                 raise
         return self.folder / "model.safetensors"
 
-    def _loop(self, stop: _Stop) -> None:
+    def _loop(self, stop: Stop) -> None:
         train = self.config.train
         batches = load(
             self.pictures,
@@ -189,7 +178,7 @@ class Trainer:
                 with self._autocast():
                     losses = self.turns[name](loss, images)
                 optimizer.zero_grad(set_to_none=True)
-                torch.autograd.backward(torch.stack(list(losses.values())).sum())
+                torch.autograd.backward(torch.stack([term.float() for term in losses.values()]).sum())
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.step()
@@ -294,45 +283,6 @@ class _Window:
 
     def speed(self, step: int) -> float:
         return (step - self.start) / (time.perf_counter() - self.begun)
-
-
-class _Stop:
-    """Whether a signal has asked the run to stop; a second one stops at once, but never while files are written."""
-
-    def __init__(self) -> None:
-        self.signum: int | None = None
-        self._held = False
-
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        self._held = True
-        try:
-            yield
-        finally:
-            self._held = False
-
-    def __call__(self, signum: int, _: FrameType | None) -> None:
-        if self.signum is not None and not self._held:
-            signal.signal(signum, signal.SIG_DFL)
-            signal.raise_signal(signum)
-        if self.signum is None:
-            # Not print(): the signal may have come while something else was printing.
-            os.write(2, b"\nstopping after this step; once more stops at once\n")
-        self.signum = self.signum or signum
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[_Stop]:
-    stop = _Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {signum: signal.signal(signum, stop) for signum in STOP_SIGNALS}
-    try:
-        yield stop
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
 
 
 def _by_player(losses: dict[str, float]) -> dict[str, float]:

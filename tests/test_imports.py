@@ -16,8 +16,8 @@ ROOT = Path(i2i.__file__).parent
 # A module may import those of lower levels, and of its own folder.
 LEVELS = [
     {"errors", "__init__"},
-    {"registry", "files", "device", "losses", "flags", "config"},
-    {"picture", "networks", "pretrained"},
+    {"registry", "files", "device", "losses", "config", "stopping"},
+    {"picture", "networks", "pretrained", "flags"},
     {"image", "objectives"},
     {"data", "checkpoint", "report"},
     {"translator", "trainer"},

@@ -19,10 +19,9 @@ from i2i.data.transforms import JointTransform, resized
 from i2i.errors import ImageError
 from i2i.image import to_tensor
 from i2i.picture import Levels, Picture, read
+from i2i.stopping import STOP_SIGNALS
 
 Sample = dict[str, Tensor]
-
-STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Pictures(Dataset[Sample]):

@@ -28,14 +28,14 @@ class Objective(nn.Module, ABC):
     detached: each player's loss moves that player alone.
 
     Attributes:
-        data: what it learns from: pairs, two unpaired sets, or a single set.
+        data: what it learns from: pairs, or two unpaired sets.
         generator_spec: the backbone of its generators where none is asked for.
         discriminator_spec: the same for its discriminators.
         Images: a NamedTuple of the step's tensors, in the order of the sample grid. A field's last letter is its
             domain: `fake_b`.
     """
 
-    data: ClassVar[Literal["paired", "unpaired", "single"]]
+    data: ClassVar[Literal["paired", "unpaired"]]
     generator_spec: ClassVar[str]
     discriminator_spec: ClassVar[str]
     Images: ClassVar[type]
