@@ -84,7 +84,8 @@ def train(args: list[str]) -> int:
     config, run, resume = _read_run(method, objectives[method], rest)
 
     from i2i.data import find_layout
-    from i2i.trainer import Diverged, Stopped, Trainer
+    from i2i.stopping import Stopped
+    from i2i.trainer import Diverged, Trainer
 
     kind: Any = objectives[method]
     layout = find_layout(config.paths, data=kind.data, domains=config.data.domains, swap=config.data.swap)

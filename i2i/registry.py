@@ -122,10 +122,8 @@ class Spec:
 
     def brief(self, registry: Mapping[str, Callable[..., T]]) -> Spec:
         """Only the options that differ from the builder's defaults, for people to read."""
-        parameters = inspect.signature(registry[self.name]).parameters
-        return Spec(
-            self.name, {n: v for n, v in self.options.items() if n in parameters and v != parameters[n].default}
-        )
+        defaults = {n: p.default for n, p in inspect.signature(registry[self.name]).parameters.items()}
+        return Spec(self.name, {n: v for n, v in self.options.items() if n not in defaults or v != defaults[n]})
 
     def build(self, registry: Mapping[str, Callable[..., T]], **given: Scalar) -> T:
         """Build what the spec names; see `complete` for `given` and the errors."""

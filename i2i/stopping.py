@@ -37,6 +37,7 @@ class Stop:
             self._held = False
 
     def __call__(self, signum: int, _: FrameType | None) -> None:
+        """Note a signal, as a handler of it."""
         if self.signum is not None and not self._held:
             signal.signal(signum, signal.SIG_DFL)
             signal.raise_signal(signum)

@@ -290,3 +290,12 @@ def test_a_plugin_file_does_not_replace_another_module(tmp_path):
         assert sys.modules["string"] is before
     finally:
         sys.modules["string"] = before
+
+
+def test_a_brief_spec_leaves_out_what_is_by_default():
+    def build(channels: int, *, depth: int = 8, norm: str = "batch") -> None: ...
+
+    registry = {"net": build}
+    whole = Spec.parse("net:depth=7").complete(registry, channels=3)
+    assert str(whole) == "net:channels=3,depth=7,norm=batch"
+    assert str(whole.brief(registry)) == "net:channels=3,depth=7"
