@@ -135,6 +135,8 @@ class Trainer:
                 raise
             except Exception:
                 self.save()
+                if stop.signum:  # it ended the workers too, which is what went wrong
+                    raise Stopped(self.step, stop.signum) from None
                 raise
         return self.folder / "model.safetensors"
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -183,33 +184,58 @@ def test_a_run_goes_on_with_pictures_of_another_size(unpaired: Path, tmp_path: P
     assert main([*words, "--image-size", "48"]) == 0
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_to_all_processes_saves_the_state_and_says_how_to_go_on(
-    signum: int, pairs: Path, tmp_path: Path
-) -> None:
-    command = [sys.executable, "-m", "i2i", "train", "pix2pix", str(pairs), *SMALL, "--run", str(tmp_path / "run")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+def begin(data: Path, folder: Path) -> subprocess.Popen[str]:
+    """A long run with a worker in a process group of its own, some steps in."""
+    words = [sys.executable, "-m", "i2i", "train", "pix2pix", str(data), *SMALL, "--run", str(folder)]
     process = subprocess.Popen(
-        [*command, "--steps", "100000", "--log-every", "1", "--workers", "1"],
+        [*words, "--steps", "100000", "--log-every", "1", "--workers", "1"],
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
-        env=environment,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
         start_new_session=True,
     )
-    metrics = tmp_path / "run" / "metrics.jsonl"
-    deadline = time.monotonic() + 120
+    metrics, deadline = folder / "metrics.jsonl", time.monotonic() + 120
     while not (metrics.exists() and metrics.read_text()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    os.killpg(process.pid, signum)
+    return process
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def all_of(process: subprocess.Popen[str], signum: int) -> None:
+    """As a job scheduler does: the run and its workers get the signal, the workers first."""
+    for pid in [*children(process), process.pid]:
+        os.kill(pid, signum)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize(
+    ("send", "signum"),
+    [
+        (lambda process, signum: os.killpg(process.pid, signum), signal.SIGINT),
+        (lambda process, signum: os.killpg(process.pid, signum), signal.SIGHUP),
+        (all_of, signal.SIGTERM),
+    ],
+    ids=["ctrl-c", "closed terminal", "scheduler"],
+)
+def test_a_signal_saves_the_state_and_says_how_to_go_on(
+    send: Callable[[subprocess.Popen[str], int], None], signum: int, pairs: Path, tmp_path: Path
+) -> None:
+    process = begin(pairs, tmp_path / "run")
+    workers = children(process)
+    send(process, signum)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + signum, said
     assert "--resume" in said
     assert "Traceback" not in said
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
     state = load_state(tmp_path / "run" / "state.pt")
     assert state["step"] == load_model(tmp_path / "run" / "model.safetensors").step > 0
-    steps = str(state["step"] + 2)
-    assert main([*command[3:], "--resume", "--steps", steps]) == 0
+    words = ["train", "pix2pix", str(pairs), "--run", str(tmp_path / "run"), "--resume"]
+    assert main([*words, "--steps", str(state["step"] + 2)]) == 0
     assert load_state(tmp_path / "run" / "state.pt")["step"] == state["step"] + 2
 
 

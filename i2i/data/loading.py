@@ -19,7 +19,6 @@ from i2i.data.transforms import JointTransform, resized
 from i2i.errors import ImageError
 from i2i.image import to_tensor
 from i2i.picture import Levels, Picture, read
-from i2i.stopping import STOP_SIGNALS
 
 Sample = dict[str, Tensor]
 
@@ -144,8 +143,10 @@ def _decoded(path: Path) -> Picture:
 
 
 def _begin_worker(_: int) -> None:
-    # Signals may reach the whole process group; the trainer alone answers them, at the end of a step.
-    for name in STOP_SIGNALS:
-        signal.signal(name, signal.SIG_IGN)
+    # Ctrl-C, a closed terminal and a kill of the group reach the trainer alone, which answers at the end of a step.
+    # SIGTERM keeps its meaning, because Python ends workers by it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setsid"):
+        os.setsid()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
