@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import time
 from collections.abc import Iterator
@@ -119,7 +120,12 @@ def convert(
 def write_contact_sheet(path: Path, jobs: list[Job], *, domains: tuple[str, str], most: int = 24) -> None:
     """Write up to `most` pairs of input and output, evenly chosen, as one picture to look at."""
     chosen = [jobs[place * len(jobs) // min(most, len(jobs))] for place in range(min(most, len(jobs)))]
-    pairs = [[read(job.source).levels, read(job.target).levels] for job in chosen]
+    pairs: list[list[Levels]] = []
+    for job in chosen:
+        with contextlib.suppress(ImageError):  # what lies there from an earlier time may be damaged
+            pairs.append([read(job.source).levels, read(job.target).levels])
+    if not pairs:
+        return
     rows = [_row(pairs[start : start + _PAIRS_IN_A_ROW]) for start in range(0, len(pairs), _PAIRS_IN_A_ROW)]
     write(Picture(contact_sheet(rows, list(domains) * (len(rows[0]) // 2), side=256)), path)
 

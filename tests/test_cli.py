@@ -202,6 +202,9 @@ def test_translate_a_folder(run: Path, tmp_path: Path, capsys: pytest.CaptureFix
     (out / "a.png").write_bytes(b"kept")
     assert main(words) == 0
     assert "4 there already" in capsys.readouterr().out
+    sheet.unlink()
+    assert main([*words, "--contact-sheet", str(sheet)]) == 0
+    assert size_of(sheet)[0] > 5 * 256
     assert (out / "a.png").read_bytes() == b"kept"
     assert main([*words, "--overwrite"]) == 0
     assert size_of(out / "a.png") == (40, 30)
