@@ -151,7 +151,8 @@ class Trainer:
             pin=self.device.type == "cuda",
         )
         window = _Window(self.step)
-        with tqdm(total=self.steps, initial=self.step, unit="step", dynamic_ncols=True, disable=None) as bar:
+        bar = tqdm(total=self.steps, initial=self.step, unit="step", dynamic_ncols=True, disable=None)
+        with contextlib.closing(batches), bar:
             for batch in batches:
                 window.add(self.train_step(self._to_device(batch)))
                 bar.update()

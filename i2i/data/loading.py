@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import cv2
@@ -93,7 +94,7 @@ class Pictures(Dataset[Sample]):
 
 def load(
     pictures: Pictures, *, batch_size: int, start: int, steps: int, workers: int, pin: bool = False
-) -> Iterator[Sample]:
+) -> Generator[Sample, None, None]:
     """The batches of steps `start` (counted from 0) up to `steps`.
 
     Raises:
@@ -109,11 +110,16 @@ def load(
         prefetch_factor=4 if workers else None,
         generator=torch.Generator(),  # its own, so that a loader draws nothing from the run's random numbers
     )
+    batches = iter(loader)
     try:
-        yield from loader
+        yield from batches
     except ImageError as error:
         # A worker's error carries its traceback, of which the last line is the message.
         raise ImageError(str(error).strip().splitlines()[-1].removeprefix("i2i.errors.ImageError: ")) from None
+    finally:
+        # Torch would end the workers whenever the garbage is collected, and report there that a signal was quicker.
+        with contextlib.suppress(RuntimeError):
+            getattr(batches, "_shutdown_workers", lambda: None)()
 
 
 def default_workers(device: torch.device) -> int:
