@@ -81,13 +81,13 @@ def train(args: list[str]) -> int:
     method, rest = args[0], args[1:]
     if method.startswith("-"):
         raise UsageError(f"the method comes first: i2i train METHOD DATA ..., where METHOD is one of {names}")
-    config, run, resume = _read_run(method, objectives[method], rest)
+    kind: Any = objectives[method]
+    config, run, resume = _read_run(method, kind, rest)
 
     from i2i.data import find_layout
     from i2i.stopping import Stopped
     from i2i.trainer import Diverged, Trainer
 
-    kind: Any = objectives[method]
     layout = find_layout(config.paths, data=kind.data, domains=config.data.domains, swap=config.data.swap)
     trainer = Trainer(config, layout, run, resume=resume)
     _introduce(config, layout, trainer, run)
@@ -107,7 +107,6 @@ def train(args: list[str]) -> int:
 
 def translate(args: list[str]) -> int:
     """`i2i translate INPUT OUTPUT --model ...`."""
-
     flags = parse(Translate, "translate", args, "Translate images with a trained model.")
 
     from i2i.convert import convert, plan, write_contact_sheet
@@ -143,7 +142,6 @@ def translate(args: list[str]) -> int:
 
 def evaluate(args: list[str]) -> int:
     """`i2i evaluate MODEL DATA`."""
-
     flags = parse(Evaluate, "evaluate", args, "Score a model on the held-out pairs of a data folder.")
     _one_or_two(flags.data)
 
@@ -156,7 +154,7 @@ def evaluate(args: list[str]) -> int:
     load_plugins(flags.imports)
     translator = Translator.load(flags.model, to=flags.to, device=flags.device)
     # As in training, which may have been turned, unless the folders' own names say it.
-    layout = find_layout(flags.data, data="paired", swap=bool(translator.swapped) != flags.swap)
+    layout = find_layout(flags.data, data="paired", swap=translator.swapped != flags.swap)
     if set(layout.domains) == set(translator.domains) != set("AB"):
         layout = layout if layout.domains == translator.domains else layout.turned()
     print(f"{' -> '.join(translator.domains)}: {layout.description}")
@@ -170,7 +168,6 @@ def evaluate(args: list[str]) -> int:
 
 def info(args: list[str]) -> int:
     """`i2i info MODEL`."""
-
     flags = parse(Info, "info", args, "Say what a model file is.")
 
     from i2i.checkpoint import read_header
@@ -241,7 +238,7 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
             raise UsageError(
                 f"{run} is a run of {was.get('method')}; go on with: i2i train {was.get('method')} ... --resume"
             )
-        options = from_dict(kind.Config, was["options"], where=f"{saved}: options")
+        options = from_dict(kind.Config, was.get("options", {}), where=f"{saved}: options")
         before = from_dict(RunConfig, was, where=str(saved), options=options)
         default = flags_of(before.paths, run, True, before.plugins, before.data, before.train, options)
         flags = parse(flags_of, f"train {method}", args, about, default=default)

@@ -14,7 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from i2i.errors import ImageError, UsageError
-from i2i.picture import SUFFIXES, Levels, Picture, images_in, read, write
+from i2i.picture import SUFFIXES, SUFFIXES_IN_WORDS, Levels, Picture, images_in, read, write
 from i2i.report import contact_sheet
 from i2i.translator import Translator
 
@@ -56,7 +56,7 @@ def plan(source: str, output: Path) -> list[Job]:
         paths = images_in(root)
     elif root.is_file():
         if root.suffix.lower() not in SUFFIXES:
-            raise UsageError(f"{root}: not an image; images end in {' '.join(sorted(SUFFIXES))}")
+            raise UsageError(f"{root}: not an image; images end in {SUFFIXES_IN_WORDS}")
         paths, root = [root], root.parent
     elif glob.has_magic(source):
         root, pattern = _split_glob(source)
@@ -68,14 +68,14 @@ def plan(source: str, output: Path) -> list[Job]:
         # What an earlier conversion wrote there is no input.
         paths = [path for path in paths if output.resolve() not in path.resolve().parents]
     if not paths:
-        raise UsageError(f"{source}: no images there; images end in {' '.join(sorted(SUFFIXES))}")
+        raise UsageError(f"{source}: no images there; images end in {SUFFIXES_IN_WORDS}")
     if output.suffix.lower() in SUFFIXES and not output.is_dir():
         if len(paths) > 1:
             raise UsageError(f"{output} is one file, but {source} holds {len(paths)} images; give a folder")
         jobs = [Job(paths[0], output)]
     else:
         if len(paths) == 1 and output.suffix.lower() in Image.registered_extensions() and not output.is_dir():
-            raise UsageError(f"{output}: can't write that format; use one of {' '.join(sorted(SUFFIXES))}, or a folder")
+            raise UsageError(f"{output}: can't write that format; use one of {SUFFIXES_IN_WORDS}, or a folder")
         if output.is_file():
             raise UsageError(f"{output} is a file; give a folder, or an image file for a single image")
         jobs = [Job(path, output / path.relative_to(root)) for path in paths]

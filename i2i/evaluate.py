@@ -26,7 +26,6 @@ def evaluate(translator: Translator, layout: Layout, *, batch_size: int = 8) -> 
     Returns:
         `n` pairs, the `split`, the `size` in pixels, and means over the pairs: `l1` (mean absolute difference, in
         levels of 255), `psnr` (dB, at most 100), `ssim` (Wang et al. 2004, window 7).
-
     """
     split, size = layout.validation or layout.train, translator.image_size
     inputs = (Picture(resized(read_source(source), size)) for source in split.a)

@@ -24,6 +24,7 @@ from i2i.files import write_whole
 Levels: TypeAlias = NDArray[Any]
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+SUFFIXES_IN_WORDS = " ".join(sorted(SUFFIXES))
 JPEG_QUALITY = 95
 
 # Pillow would also try formats that start other programs, such as PostScript.
@@ -127,7 +128,9 @@ def encode(picture: Picture, suffix: str) -> bytes:
     """
     suffix = suffix.lower()
     if suffix not in SUFFIXES:
-        raise UsageError(f"can't write images as {suffix or 'a file without a suffix'!r}; use one of {_suffixes()}")
+        raise UsageError(
+            f"can't write images as {suffix or 'a file without a suffix'!r}; use one of {SUFFIXES_IN_WORDS}"
+        )
     deep = picture.levels.dtype == np.uint16 and (picture.levels.shape[-1] > 1 or picture.alpha is not None)
     if deep and suffix in (".png", ".tif", ".tiff"):
         return _encode_deep_colour(picture, suffix)
@@ -201,7 +204,3 @@ def _encode_deep_colour(picture: Picture, suffix: str) -> bytes:
         body = b"iCCPICC profile\0\0" + zlib.compress(picture.icc)
         data = data[:33] + struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)) + data[33:]
     return data
-
-
-def _suffixes() -> str:
-    return " ".join(sorted(SUFFIXES))

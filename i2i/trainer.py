@@ -134,7 +134,8 @@ class Trainer:
             except (Stopped, Diverged):
                 raise
             except Exception:
-                self.save()
+                with stop.held():
+                    self.save()
                 if stop.signum:  # it ended the workers too, which is what went wrong
                     raise Stopped(self.step, stop.signum) from None
                 raise
@@ -170,7 +171,7 @@ class Trainer:
 
     def train_step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Make the images once, let each player whose turn it is move once, and return the losses that moved them."""
-        rate = learning_rate(self.step, steps=self.steps, base=self.config.train.lr, decay=self.config.train.decay)
+        rate = self._rate(self.step)
         report: dict[str, Tensor] = {}
         self.objective.train()
         with self._autocast():
@@ -239,12 +240,16 @@ class Trainer:
         bad = [term for term, value in losses.items() if not math.isfinite(value)]
         if bad:
             raise Diverged(f"step {self.step}: {', '.join(bad)} is no longer a number; {_ADVICE}")
-        rate = learning_rate(self.step - 1, steps=self.steps, base=self.config.train.lr, decay=self.config.train.decay)
+        rate = self._rate(self.step - 1)
         self.metrics.write({"step": self.step, "lr": rate, "images_per_second": round(speed, 2), **losses})
         shown = f"{speed:.1f} img/s, " + ", ".join(f"{player} {v:.3g}" for player, v in _by_player(losses).items())
         bar.set_postfix_str(shown)
         if bar.disable:  # no terminal: lines in a log instead of a bar
             print(f"step {self.step} of {self.steps}: {shown}", flush=True)
+
+    def _rate(self, step: int) -> float:
+        train = self.config.train
+        return learning_rate(step, steps=self.steps, base=train.lr, decay=train.decay)
 
     def _adam(self, player: nn.Module) -> torch.optim.Adam:
         train = self.config.train

@@ -10,7 +10,7 @@ from typing import Literal
 from PIL import Image
 
 from i2i.errors import UsageError
-from i2i.picture import SUFFIXES, images_in
+from i2i.picture import SUFFIXES_IN_WORDS, images_in
 
 _LAYOUTS = (
     "side-by-side pairs (DATA/train/*.jpg, or DATA/*.jpg), two folders of pictures with the same names (DATA/A and "
@@ -114,8 +114,9 @@ def _one_folder(root: Path, *, data: str) -> Layout:
             val = _match(held / one.name, held / two.name, data) if held else None
             return Layout(_words(f"train/{one.name} and train/{two.name}", data), (one.name, two.name), train, val)
         return _side_by_side(folders["train"], _filled(folders["train"]), folders.get(held_out))
-    if any(path.parent == root for path in images_in(root)):
-        outside = [path for path in images_in(root) if path.relative_to(root).parts[0].lower() not in ("val", "test")]
+    images = images_in(root)
+    if any(path.parent == root for path in images):
+        outside = [path for path in images if path.relative_to(root).parts[0].lower() not in ("val", "test")]
         return _side_by_side(root, outside, folders.get(held_out))
     full = [path for path in folders.values() if images_in(path)]
     if len(full) == 2:
@@ -211,7 +212,7 @@ def _halves(paths: list[Path]) -> Split:
 def _filled(folder: Path) -> list[Path]:
     paths = images_in(folder)
     if not paths:
-        raise UsageError(f"{folder}: no images in this folder; images end in {' '.join(sorted(SUFFIXES))}")
+        raise UsageError(f"{folder}: no images in this folder; images end in {SUFFIXES_IN_WORDS}")
     return paths
 
 
