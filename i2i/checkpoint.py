@@ -16,7 +16,15 @@ from torch import Tensor
 import i2i
 from i2i.errors import UsageError
 from i2i.files import write_whole
-from i2i.networks import Generator, build_generator, generators
+from i2i.networks import (
+    Generator,
+    LatentGenerator,
+    build_generator,
+    build_latent_generator,
+    generators,
+    latent_generators,
+)
+from i2i.networks.virtual import Reference
 from i2i.registry import Spec
 
 FORMAT = "i2i-model/1"
@@ -28,14 +36,14 @@ class Model:
     """What a model file holds.
 
     Attributes:
-        maps: the trained generators by direction, `a2b` and perhaps `b2a`.
+        maps: the trained generators by direction, `a2b` and perhaps `b2a`, or `z2b` from a latent.
         domains: the people's names of a and b.
         preprocess: how training prepared pictures (`image_size`, in pixels).
         config: the run's settings, as provenance.
         step: training steps done.
     """
 
-    maps: Mapping[str, Generator]
+    maps: Mapping[str, Generator | LatentGenerator]
     domains: tuple[str, str]
     preprocess: Mapping[str, Any]
     config: Mapping[str, Any]
@@ -103,17 +111,18 @@ def load_model(path: Path) -> Model:
             the networks that it names.
     """
     header = read_header(path)
-    maps = {}
+    maps: dict[str, Generator | LatentGenerator] = {}
     with safe_open(path, framework="pt") as file:
         for direction, text in header["maps"].items():
             spec = Spec.parse(text)
-            if spec.name not in generators:
+            known: Any = latent_generators if direction == "z2b" else generators
+            if spec.name not in known:
                 module = header["modules"].get(spec.name)
                 raise UsageError(
                     f"{path} needs the generator {spec.name!r} of module {module!r}, written by {header['made_by']}; "
                     f"install and name it: --import {module}"
                 )
-            generator = build_generator(spec)
+            generator = build_latent_generator(spec) if direction == "z2b" else build_generator(spec)
             prefix = f"{direction}."
             names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
             weights = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
@@ -124,6 +133,8 @@ def load_model(path: Path) -> Model:
                     f"{path}: its weights don't fit '{text}': {str(error).splitlines()[-1].strip()}"
                 ) from None
             maps[direction] = generator.eval().requires_grad_(False)
+            if isinstance(reference := getattr(generator, "reference", None), Reference):
+                generator(reference.batch[:1])  # its statistics, now rather than in the first of several threads
     return Model(maps, header["domains"], header["preprocess"], header["config"], header["step"])
 
 

@@ -216,8 +216,9 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 
 def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path, bool]:
     """The settings of a run: the flags, over those saved where it is resumed, and its folder."""
-    method_options = ("method", tyro.conf.OmitArgPrefixes[kind.Config], kind.Config())  # type: ignore[misc]
-    flags_of: Any = dataclasses.make_dataclass("Train", [method_options], bases=(Train,), frozen=True)
+    own = {"method": kind.Config(), "pictures": kind.data_config, "training": kind.train_config}
+    options = [(name, tyro.conf.OmitArgPrefixes[type(value)], value) for name, value in own.items()]  # type: ignore[misc]
+    flags_of: Any = dataclasses.make_dataclass("Train", options, bases=(Train,), frozen=True)
     about = f"Train {method}: {(kind.__doc__ or '').strip().splitlines()[0]}"
     flags = parse(flags_of, f"train {method}", args, about)
     run = flags.run or _default_run(method, flags.data, resume=flags.resume)

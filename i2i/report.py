@@ -49,14 +49,13 @@ def save_sample_grid(path: Path, images: Any, *, domains: tuple[str, str]) -> No
 
     Args:
         path: a .png file.
-        images: a NamedTuple of (N, C, H, W) in [-1, 1].
+        images: a NamedTuple; its fields that end in _a or _b, (N, C, H, W) in [-1, 1], are shown.
         domains: the people's names of a and b, for the captions.
     """
     names = dict(zip("ab", domains, strict=True))
-    captions = [
-        f"{kind} {names.get(letter, letter)}" for kind, _, letter in (f.rpartition("_") for f in images._fields)
-    ]
-    columns: list[Tensor] = list(images)
+    shown = [field for field in images._fields if field[-2:] in ("_a", "_b")]
+    captions = [f"{kind} {names[letter]}" for kind, _, letter in (field.rpartition("_") for field in shown)]
+    columns: list[Tensor] = [getattr(images, field) for field in shown]
     rows = [[to_levels(column[i].float()) for column in columns] for i in range(len(columns[0]))]
     write_whole(path, encode(Picture(contact_sheet(rows, captions)), ".png"))
 

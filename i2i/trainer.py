@@ -194,7 +194,7 @@ class Trainer:
     def sample(self) -> Path:
         """Write a grid of fixed pictures, validation ones where there are any, as `translate()` would give them."""
         self.objective.eval()
-        images = self.objective(self._to_device(self.shown))
+        images = self.objective.preview(self._to_device(self.shown))
         path = self.folder / "samples" / f"{self.step:06d}.png"
         save_sample_grid(path, images, domains=self.layout.domains)
         return path

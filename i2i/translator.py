@@ -38,7 +38,10 @@ class Translator:
 
     def __init__(self, model: Model, *, to: str | None = None, device: str = "auto") -> None:
         directions = {"a2b": model.domains[1], "b2a": model.domains[0]}
-        reachable = {directions[direction]: direction for direction in model.maps}
+        translators = {d: network for d, network in model.maps.items() if isinstance(network, Generator)}
+        if not translators:
+            raise UsageError("this model draws pictures from a latent; use it: i2i sample MODEL OUT")
+        reachable = {directions[direction]: direction for direction in translators}
         wanted = to or next(iter(reachable))
         if wanted not in reachable:
             raise unknown("domain to translate to", wanted, reachable)
@@ -47,7 +50,7 @@ class Translator:
         self.domains = model.domains if self.direction == "a2b" else model.domains[::-1]
         self.swapped = bool(model.config.get("data", {}).get("swap")) != (self.direction == "b2a")
         self.image_size = int(model.preprocess.get("image_size", 256))
-        self.generator: Generator = model.maps[self.direction].to(self.device).eval()
+        self.generator: Generator = translators[self.direction].to(self.device).eval()
 
     @classmethod
     def load(cls, model: str | Path, *, to: str | None = None, device: str = "auto") -> Translator:

@@ -1,7 +1,18 @@
 """The terms that objectives are made of: plain functions and one adversarial loss."""
 
 from i2i.losses.adversarial import AdversarialLoss, Kind, Logits
+from i2i.losses.contrastive import patch_nce
+from i2i.losses.matching import feature_matching, mean_feature_matching
 from i2i.losses.penalties import gradient_penalty
 from i2i.losses.reconstruction import l1
 
-__all__ = ["AdversarialLoss", "Kind", "Logits", "gradient_penalty", "l1"]
+__all__ = [
+    "AdversarialLoss",
+    "Kind",
+    "Logits",
+    "feature_matching",
+    "gradient_penalty",
+    "l1",
+    "mean_feature_matching",
+    "patch_nce",
+]

@@ -53,6 +53,12 @@ class AdversarialLoss:
         """The generator's loss on what the discriminator said of its images; never smoothed."""
         return torch.stack([self._fool(f.float()) for f in _each(fake)]).sum()
 
+    @torch.no_grad()
+    def recognised(self, fake: Logits) -> Tensor:
+        """The share of the logits on generated images that lie on the generated side, from 0 to 1."""
+        boundary = 0.5 * self.real_label if self.kind == "lsgan" else 0.0
+        return torch.stack([(f < boundary).float().mean() for f in _each(fake)]).mean()
+
     def _real(self, x: Tensor) -> Tensor:
         if self.kind == "lsgan":
             return (x - self.real_label).square().mean()

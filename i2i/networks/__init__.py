@@ -4,10 +4,13 @@ from i2i.networks.base import (
     Backbones,
     Discriminator,
     Generator,
+    LatentGenerator,
     build_discriminator,
     build_generator,
+    build_latent_generator,
     discriminators,
     generators,
+    latent_generators,
 )
 from i2i.registry import discover
 
@@ -17,8 +20,11 @@ __all__ = [
     "Backbones",
     "Discriminator",
     "Generator",
+    "LatentGenerator",
     "build_discriminator",
     "build_generator",
+    "build_latent_generator",
     "discriminators",
     "generators",
+    "latent_generators",
 ]

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from i2i.errors import UsageError
+from i2i.losses import Logits
 from i2i.registry import Registry, Scalar, Spec
+
+T = TypeVar("T")
 
 
 class Generator(nn.Module):
     """A map between domains: (N, in_channels, H, W) in [-1, 1] -> (N, out_channels, H, W) in [-1, 1].
 
-    Subclass it, set the four sizes in the constructor, and register the class in `generators`.
+    Subclass it, set the sizes in the constructor, and register the class in `generators`.
 
     Attributes:
         in_channels: channels it takes.
         out_channels: channels it gives.
         multiple: its input's height and width must be multiples of this.
         smallest: and at least this.
+        latent: where not 0, it takes as a second argument z (N, latent), drawn from N(0, 1), that chooses among the
+            plausible outputs.
         spec: the one string that rebuilds it, defaults written out; set by `build_generator`.
     """
 
@@ -27,12 +35,42 @@ class Generator(nn.Module):
     out_channels: int
     multiple: int = 1
     smallest: int = 1
+    latent: int = 0
     spec: Spec
 
     @classmethod
     def sized_for(cls, image_size: int) -> dict[str, Scalar]:  # noqa: ARG003
         """The options that suit a training size in pixels, where they aren't given."""
         return {}
+
+    def features(self, x: Tensor) -> list[Tensor]:  # noqa: ARG002
+        """What its encoder sees in (N, in_channels, H, W), from the picture itself to the innermost: (N, C, h, w) each.
+
+        Raises:
+            UsageError: it has none to show.
+        """
+        raise UsageError(f"'{self.spec.name}' has no features to contrast; use --generator resnet or unet")
+
+
+class LatentGenerator(nn.Module):
+    """A map from a latent to pictures: (N, latent + classes) -> (N, out_channels, image_size, image_size) in [-1, 1].
+
+    The label of a picture follows its latent as a one-hot code, where it was trained with labels. Subclass it and
+    register the class in `latent_generators`.
+
+    Attributes:
+        latent: length of z, drawn from U(-1, 1).
+        classes: labels it was trained with; 0 for none.
+        out_channels: channels it gives.
+        image_size: height and width of what it gives, in pixels.
+        spec: the one string that rebuilds it; set by `build_latent_generator`.
+    """
+
+    latent: int
+    classes: int
+    out_channels: int
+    image_size: int
+    spec: Spec
 
 
 class Discriminator(nn.Module):
@@ -46,8 +84,17 @@ class Discriminator(nn.Module):
     smallest: int = 1
     spec: Spec
 
+    def examine(self, x: Tensor) -> tuple[Logits, list[Tensor]]:  # noqa: ARG002
+        """Judge, and show the activations on the way, for feature matching.
+
+        Raises:
+            UsageError: it has none to show.
+        """
+        raise UsageError(f"'{self.spec.name}' shows no features to match; use --feature-matching 0")
+
 
 generators: Registry[Generator] = Registry("generator")
+latent_generators: Registry[LatentGenerator] = Registry("latent generator")
 discriminators: Registry[Discriminator] = Registry("discriminator")
 
 
@@ -57,18 +104,24 @@ def build_generator(spec: Spec | str, **given: Scalar) -> Generator:
     Raises:
         UsageError: the spec names no generator or has an option that doesn't fit; see `Spec.complete`.
     """
-    whole = (Spec.parse(spec) if isinstance(spec, str) else spec).complete(generators, **given)
-    generator = whole.build(generators)
-    generator.spec = whole
-    return generator
+    return _build(generators, spec, given)
+
+
+def build_latent_generator(spec: Spec | str, **given: Scalar) -> LatentGenerator:
+    """Build a latent generator from its spec; as `build_generator`."""
+    return _build(latent_generators, spec, given)
 
 
 def build_discriminator(spec: Spec | str, **given: Scalar) -> Discriminator:
     """Build a discriminator from its spec; as `build_generator`."""
-    whole = (Spec.parse(spec) if isinstance(spec, str) else spec).complete(discriminators, **given)
-    discriminator = whole.build(discriminators)
-    discriminator.spec = whole
-    return discriminator
+    return _build(discriminators, spec, given)
+
+
+def joined(x: Tensor, z: Tensor | None) -> Tensor:
+    """A picture with each value of a latent as a channel of its own (Zhu et al. 2017b, fig. 3a): (N, C + Z, H, W)."""
+    if z is None:
+        return x
+    return torch.cat([x, z[:, :, None, None].expand(-1, -1, *x.shape[2:]).to(x.dtype)], dim=1)
 
 
 @dataclass(frozen=True)
@@ -87,18 +140,27 @@ class Backbones:
     image_size: int = 256
     channels: tuple[int, int] = (3, 3)
 
-    def generator(self, in_channels: int, out_channels: int) -> Generator:
-        """A fresh generator.
+    def generator(self, in_channels: int, out_channels: int, *, latent: int = 0) -> Generator:
+        """A fresh generator; with a second argument z of length `latent`, where that isn't 0.
 
         Raises:
-            UsageError: the training size is none that it takes.
+            UsageError: the training size is none that it takes, or it has no place for a latent.
         """
         builder = generators[self.generator_spec.name]
         sized_for = getattr(builder, "sized_for", Generator.sized_for)
-        sizes = {k: v for k, v in sized_for(self.image_size).items() if k not in self.generator_spec.options}
-        generator = build_generator(self.generator_spec, in_channels=in_channels, out_channels=out_channels, **sizes)
+        given = {k: v for k, v in sized_for(self.image_size).items() if k not in self.generator_spec.options}
+        if latent:
+            given["latent"] = latent
+        generator = build_generator(self.generator_spec, in_channels=in_channels, out_channels=out_channels, **given)
+        if generator.latent != latent:
+            raise UsageError(f"'{self.generator_spec.name}' has no place for a latent; use --generator unet or resnet")
         _check_size(self.image_size, self.generator_spec, generator)
         return generator
+
+    def latent_generator(self, out_channels: int, *, classes: int = 0) -> LatentGenerator:
+        """A fresh generator of pictures from a latent and, where there are classes, a label."""
+        given: dict[str, Scalar] = {"image_size": self.image_size, "classes": classes}
+        return build_latent_generator(self.generator_spec, out_channels=out_channels, **given)
 
     def discriminator(self, in_channels: int) -> Discriminator:
         """A fresh discriminator.
@@ -106,13 +168,21 @@ class Backbones:
         Raises:
             UsageError: the training size is too small for it.
         """
-        discriminator = build_discriminator(self.discriminator_spec, in_channels=in_channels)
+        given: dict[str, Scalar] = {"in_channels": in_channels, "image_size": self.image_size}
+        discriminator = build_discriminator(self.discriminator_spec, **given)
         if self.image_size < discriminator.smallest:
             raise UsageError(
                 f"image size {self.image_size}: '{self.discriminator_spec}' needs {discriminator.smallest} pixels or "
                 f"more; use --image-size {discriminator.smallest}, or --discriminator patchgan:layers=1"
             )
         return discriminator
+
+
+def _build(registry: Registry[T], spec: Spec | str, given: Mapping[str, Scalar]) -> T:
+    whole = (Spec.parse(spec) if isinstance(spec, str) else spec).complete(registry, **given)
+    network: Any = whole.build(registry)
+    network.spec = whole
+    return cast(T, network)
 
 
 def _check_size(size: int, asked: Spec, generator: Generator) -> None:

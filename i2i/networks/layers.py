@@ -9,9 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from i2i.networks.virtual import VirtualBatchNorm
+
 Norm: TypeAlias = Literal["batch", "instance"] | None
+GeneratorNorm: TypeAlias = Literal["batch", "instance", "virtual"] | None
 NormAtInference: TypeAlias = Literal["sample", "running"]
-Up: TypeAlias = Literal["transposed", "resize"]
+Down: TypeAlias = Literal["strided", "blur"]
+Up: TypeAlias = Literal["transposed", "resize", "bilinear"]
+Init: TypeAlias = Literal["normal", "xavier"]
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -58,38 +63,70 @@ class Dropout(nn.Module):
         return f"p={self.p}, at_inference={self.at_inference}"
 
 
-def normalize(norm: Norm, channels: int, *, at_inference: NormAtInference = "sample") -> nn.Module:
+class Blur(nn.Module):
+    """Halve height and width after a binomial filter (1, 2, 1), so that what is finer does not alias.
+
+    Source: Zhang 2019, "Making convolutional networks shift-invariant again", sec. 3.2.
+    """
+
+    weights: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        binomial = torch.tensor([0.25, 0.5, 0.25])
+        self.register_buffer("weights", binomial[:, None] * binomial, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C, H / 2, W / 2), rounded up."""
+        weights = self.weights.to(x.dtype).expand(x.shape[1], 1, 3, 3)
+        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weights, stride=2, groups=x.shape[1])
+
+
+def normalize(norm: GeneratorNorm, channels: int, *, at_inference: NormAtInference = "sample") -> nn.Module:
     """The normalisation of a backbone; `instance` has no affine parameters, as in the papers' code."""
     if norm == "batch":
         return BatchNorm(channels, at_inference=at_inference)
+    if norm == "virtual":
+        return VirtualBatchNorm(channels)
     return nn.InstanceNorm2d(channels) if norm == "instance" else nn.Identity()
+
+
+def needs_bias(norm: GeneratorNorm) -> bool:
+    """Whether a convolution before this normalisation has a bias: not where the norm's own shift follows."""
+    return norm not in ("batch", "virtual")
 
 
 def upsample(up: Up, in_channels: int, out_channels: int, *, kernel: Literal[3, 4], bias: bool) -> nn.Module:
     """Double height and width: by a transposed convolution, or by resize-convolution (no checkerboards).
 
-    Source: Odena et al. 2016, "Deconvolution and checkerboard artifacts", for `resize`.
+    Source: Odena et al. 2016, "Deconvolution and checkerboard artifacts", for `resize`, which repeats pixels;
+    `bilinear` is its anti-aliased form (Zhang 2019), as CUT has it.
     """
-    if up == "resize":
+    if up != "transposed":
         convolution = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
-        return nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), convolution)
+        repeat = nn.Upsample(scale_factor=2, mode="nearest") if up == "resize" else nn.Upsample(None, 2, "bilinear")
+        return nn.Sequential(repeat, convolution)
     return nn.ConvTranspose2d(
         in_channels, out_channels, kernel, stride=2, padding=1, output_padding=4 - kernel, bias=bias
     )
 
 
-def initialize(network: nn.Module, *, spectral: bool) -> None:
+def initialize(network: nn.Module, *, spectral: bool = False, init: Init = "normal") -> None:
     """Weights from N(0, 0.02), gains from N(1, 0.02), biases 0 (Isola et al. 2017, sec. 6.2); then spectral norm.
 
-    Spectral normalisation (Miyato et al. 2018) is put on every convolution where `spectral` asks for it.
+    `xavier` draws weights by Glorot and Bengio 2010 with gain 0.02, as CUT does. Spectral normalisation (Miyato et
+    al. 2018) is put on every convolution where `spectral` asks for it.
     """
     for module in list(network.modules()):
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            nn.init.normal_(module.weight, 0.0, 0.02)
+            if init == "xavier":
+                nn.init.xavier_normal_(module.weight, gain=0.02)
+            else:
+                nn.init.normal_(module.weight, 0.0, 0.02)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
             if spectral:
                 spectral_norm(module)
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, nn.modules.batchnorm._BatchNorm | VirtualBatchNorm):
             nn.init.normal_(module.weight, 1.0, 0.02)
             nn.init.zeros_(module.bias)

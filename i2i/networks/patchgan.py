@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from i2i.errors import UsageError
 from i2i.losses import Logits
 from i2i.networks.base import Discriminator, discriminators
-from i2i.networks.layers import Norm, initialize, normalize
+from i2i.networks.layers import Blur, Down, Init, Norm, initialize, needs_bias, normalize
 
 
 @discriminators.register("patchgan")
@@ -17,7 +17,8 @@ class PatchGAN(Discriminator):
 
     `layers` sets the receptive field: 0 is 1x1 (PixelGAN), 1 is 16x16, 3 is 70x70 (2.769 M parameters on 6 channels
     with batch norm at width 64), 5 is 286x286 (ImageGAN). `scales` > 1 gives as many discriminators, each seeing the
-    picture at half the size of the one before (Wang et al. 2018, sec. 3.2), and a list of logits.
+    picture at half the size of the one before (Wang et al. 2018, sec. 3.2), and a list of logits. `down=blur` halves
+    without aliasing, as CUT's does.
     """
 
     def __init__(
@@ -28,28 +29,40 @@ class PatchGAN(Discriminator):
         width: int = 64,
         norm: Norm = "batch",
         scales: int = 1,
+        down: Down = "strided",
         spectral: bool = False,
+        init: Init = "normal",
     ) -> None:
         super().__init__()
         if layers < 0 or width < 1 or scales < 1:
             raise UsageError("patchgan needs layers >= 0, width >= 1 and scales >= 1")
         # The last two convolutions take a pixel each from a map halved `layers` times.
         self.smallest = (3 * 2**layers if layers else 1) * 2 ** (scales - 1)
-        self.scales = nn.ModuleList(_patches(in_channels, layers, width, norm) for _ in range(scales))
-        initialize(self, spectral=spectral)
+        self.scales = nn.ModuleList(_patches(in_channels, layers, width, norm, down) for _ in range(scales))
+        initialize(self, spectral=spectral, init=init)
 
     def forward(self, x: Tensor) -> Logits:
         """Judge (N, in_channels, H, W): logits (N, 1, h, w), or a list of them, the finest scale first."""
+        return self.examine(x)[0]
+
+    def examine(self, x: Tensor) -> tuple[Logits, list[Tensor]]:
+        """Judge, and show the activations of each layer but the last, scale by scale."""
         logits: list[Tensor] = []
+        seen: list[Tensor] = []
         for place, patches in enumerate(self.scales):
             if place:
                 x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
-            logits.append(patches(x))
-        return logits if len(logits) > 1 else logits[0]
+            y = x
+            for layer in patches.children():
+                y = layer(y)
+                if isinstance(layer, nn.LeakyReLU):
+                    seen.append(y)
+            logits.append(y)
+        return logits if len(logits) > 1 else logits[0], seen
 
 
-def _patches(in_channels: int, layers: int, width: int, norm: Norm) -> nn.Sequential:
-    bias = norm != "batch"
+def _patches(in_channels: int, layers: int, width: int, norm: Norm, down: Down) -> nn.Sequential:
+    bias = needs_bias(norm)
     if layers == 0:
         return nn.Sequential(
             nn.Conv2d(in_channels, width, 1),
@@ -59,10 +72,12 @@ def _patches(in_channels: int, layers: int, width: int, norm: Norm) -> nn.Sequen
             nn.LeakyReLU(0.2),
             nn.Conv2d(2 * width, 1, 1, bias=bias),
         )
-    built: list[nn.Module] = [nn.Conv2d(in_channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-    for level in range(1, layers + 1):
-        before, after = width * min(2 ** (level - 1), 8), width * min(2**level, 8)
-        stride = 2 if level < layers else 1
-        built += [nn.Conv2d(before, after, 4, stride=stride, padding=1, bias=bias), normalize(norm, after)]
-        built.append(nn.LeakyReLU(0.2))
+    built: list[nn.Module] = []
+    for level in range(layers + 1):
+        before, after = width * min(2 ** (level - 1), 8) if level else in_channels, width * min(2**level, 8)
+        halves = level < layers
+        stride = 2 if halves and down == "strided" else 1
+        built += [nn.Conv2d(before, after, 4, stride=stride, padding=1, bias=bias or level == 0)]
+        built += [normalize(norm, after)] if level else []
+        built += [nn.LeakyReLU(0.2), *([Blur()] if halves and down == "blur" else [])]
     return nn.Sequential(*built, nn.Conv2d(width * min(2**layers, 8), 1, 4, padding=1))

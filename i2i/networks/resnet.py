@@ -5,8 +5,21 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.networks.base import Generator, generators
-from i2i.networks.layers import Dropout, Norm, NormAtInference, Up, initialize, normalize, upsample
+from i2i.networks.base import Generator, generators, joined
+from i2i.networks.layers import (
+    Blur,
+    Down,
+    Dropout,
+    GeneratorNorm,
+    Init,
+    NormAtInference,
+    Up,
+    initialize,
+    needs_bias,
+    normalize,
+    upsample,
+)
+from i2i.networks.virtual import hold_reference
 
 
 @generators.register("resnet")
@@ -14,7 +27,7 @@ class ResNet(Generator):
     """Zhu et al. 2017, sec. 7.2: c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-3; reflection padding.
 
     9 blocks for 256 px (11.378 M parameters at width 64), 6 for 128 px. The order of the weights is that of the
-    reference code.
+    reference code. `down=blur,up=bilinear` resamples without aliasing, as CUT's does.
     """
 
     def __init__(
@@ -24,19 +37,22 @@ class ResNet(Generator):
         *,
         blocks: int = 9,
         width: int = 64,
-        norm: Norm = "instance",
+        norm: GeneratorNorm = "instance",
         dropout: float = 0.0,
+        down: Down = "strided",
         up: Up = "transposed",
+        latent: int = 0,
         spectral: bool = False,
+        init: Init = "normal",
         norm_at_inference: NormAtInference = "sample",
         dropout_at_inference: bool = False,
     ) -> None:
         super().__init__()
-        if blocks < 1 or width < 1 or not 0 <= dropout < 1:
-            raise UsageError("resnet needs blocks >= 1, width >= 1 and 0 <= dropout < 1")
-        self.in_channels, self.out_channels = in_channels, out_channels
+        if blocks < 1 or width < 1 or latent < 0 or not 0 <= dropout < 1:
+            raise UsageError("resnet needs blocks >= 1, width >= 1, latent >= 0 and 0 <= dropout < 1")
+        self.in_channels, self.out_channels, self.latent = in_channels, out_channels, latent
         self.multiple, self.smallest = 4, 8
-        bias = norm != "batch"
+        bias = needs_bias(norm)
 
         def normed(channels: int) -> nn.Module:
             return normalize(norm, channels, at_inference=norm_at_inference)
@@ -48,22 +64,35 @@ class ResNet(Generator):
             second = [nn.ReflectionPad2d(1), nn.Conv2d(wide, wide, 3, bias=bias), normed(wide)]
             return Residual(nn.Sequential(*first, *drop, *second))
 
-        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(in_channels, width, 7, bias=bias)]
+        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(in_channels + latent, width, 7, bias=bias)]
         layers += [normed(width), nn.ReLU()]
+        self._watched = []
         for channels in (width, 2 * width):
-            layers += [nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1, bias=bias)]
-            layers += [normed(2 * channels), nn.ReLU()]
+            self._watched.append(len(layers))
+            stride = 2 if down == "strided" else 1
+            layers += [nn.Conv2d(channels, 2 * channels, 3, stride=stride, padding=1, bias=bias)]
+            layers += [normed(2 * channels), nn.ReLU(), *([Blur()] if down == "blur" else [])]
+        self._watched += [len(layers), len(layers) + min(4, blocks - 1)]
         layers += [block(seed) for seed in range(blocks)]
         for channels in (4 * width, 2 * width):
             layers += [upsample(up, channels, channels // 2, kernel=3, bias=bias), normed(channels // 2), nn.ReLU()]
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels, 7), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
-        initialize(self, spectral=spectral)
+        initialize(self, spectral=spectral, init=init)
+        hold_reference(self)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Translate (N, in_channels, H, W) in [-1, 1] to (N, out_channels, H, W) in [-1, 1]."""
-        result: Tensor = self.layers(x)
+    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        """Translate (N, in_channels, H, W) in [-1, 1] to (N, out_channels, H, W) in [-1, 1]; z is (N, latent)."""
+        result: Tensor = self.layers(joined(x, z))
         return result
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """The picture, both halvings' convolutions, and the first and the fifth residual block (Park et al. 2020)."""
+        found = [x]
+        for place, layer in enumerate(self.layers[: self._watched[-1] + 1]):
+            x = layer(x)
+            found += [x] * self._watched.count(place)
+        return found
 
 
 class Residual(nn.Module):

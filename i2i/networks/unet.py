@@ -6,8 +6,18 @@ import torch
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.networks.base import Generator, generators
-from i2i.networks.layers import Dropout, Norm, NormAtInference, Up, initialize, normalize, upsample
+from i2i.networks.base import Generator, generators, joined
+from i2i.networks.layers import (
+    Dropout,
+    GeneratorNorm,
+    NormAtInference,
+    Up,
+    initialize,
+    needs_bias,
+    normalize,
+    upsample,
+)
+from i2i.networks.virtual import hold_reference
 from i2i.registry import Scalar
 
 
@@ -26,27 +36,28 @@ class UNet(Generator):
         *,
         depth: int = 8,
         width: int = 64,
-        norm: Norm = "batch",
+        norm: GeneratorNorm = "batch",
         dropout: float = 0.5,
         up: Up = "transposed",
+        latent: int = 0,
         spectral: bool = False,
         norm_at_inference: NormAtInference = "sample",
         dropout_at_inference: bool = True,
     ) -> None:
         super().__init__()
-        if depth < 2 or width < 1 or not 0 <= dropout < 1:
-            raise UsageError("unet needs depth >= 2, width >= 1 and 0 <= dropout < 1")
-        self.in_channels, self.out_channels = in_channels, out_channels
+        if depth < 2 or width < 1 or latent < 0 or not 0 <= dropout < 1:
+            raise UsageError("unet needs depth >= 2, width >= 1, latent >= 0 and 0 <= dropout < 1")
+        self.in_channels, self.out_channels, self.latent = in_channels, out_channels, latent
         self.multiple = self.smallest = 2**depth
         widths = [width * min(2**level, 8) for level in range(depth)]
-        bias = norm != "batch"
+        bias = needs_bias(norm)
 
         self.down = nn.ModuleList()
         for level in range(depth):
             layers: list[nn.Module] = [] if level == 0 else [nn.LeakyReLU(0.2)]
             # The first convolution has no norm, and neither has the innermost, which may see a single pixel.
             inner = 0 < level < depth - 1
-            taken = widths[level - 1] if level else in_channels
+            taken = widths[level - 1] if level else in_channels + latent
             layers.append(nn.Conv2d(taken, widths[level], 4, stride=2, padding=1, bias=bias))
             if inner:
                 layers.append(normalize(norm, widths[level], at_inference=norm_at_inference))
@@ -62,6 +73,7 @@ class UNet(Generator):
             self.up.append(nn.Sequential(*layers))
         self.up.append(nn.Sequential(nn.ReLU(), upsample(up, 2 * width, out_channels, kernel=4, bias=True), nn.Tanh()))
         initialize(self, spectral=spectral)
+        hold_reference(self)
 
     @classmethod
     def sized_for(cls, image_size: int) -> dict[str, Scalar]:
@@ -69,13 +81,21 @@ class UNet(Generator):
         fitting = [depth for depth in range(4, 9) if image_size % 2**depth == 0]
         return {"depth": max(fitting)} if fitting else {}
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Translate (N, in_channels, H, W) in [-1, 1] to (N, out_channels, H, W) in [-1, 1]."""
-        skips = []
-        for down in self.down:
-            x = down(x)
-            skips.append(x)
+    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        """Translate (N, in_channels, H, W) in [-1, 1] to (N, out_channels, H, W) in [-1, 1]; z is (N, latent)."""
+        skips = self._encoded(joined(x, z))
         x = self.up[0](skips.pop())
         for up in list(self.up)[1:]:
             x = up(torch.cat([skips.pop(), x], dim=1))
         return x
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """The picture and the first four levels of the encoder."""
+        return [x, *self._encoded(x, levels=4)]
+
+    def _encoded(self, x: Tensor, *, levels: int | None = None) -> list[Tensor]:
+        found = []
+        for down in list(self.down)[:levels]:
+            x = down(x)
+            found.append(x)
+        return found

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
+import torch
 from torch import Tensor, nn
 
-from i2i.config import check_numbers
+from i2i.config import DataConfig, TrainConfig, check_numbers
 from i2i.errors import UsageError
-from i2i.losses import AdversarialLoss, Kind
-from i2i.networks import Backbones, Generator
+from i2i.losses import AdversarialLoss, Kind, feature_matching, gradient_penalty, mean_feature_matching
+from i2i.networks import Backbones, Discriminator, Generator, LatentGenerator
 from i2i.registry import Registry, Spec
 
 Batch: TypeAlias = Mapping[str, Tensor]
@@ -28,17 +29,22 @@ class Objective(nn.Module, ABC):
     detached: each player's loss moves that player alone.
 
     Attributes:
-        data: what it learns from: pairs, or two unpaired sets.
+        data: what it learns from: pairs, two unpaired sets, or a single one (domain b alone).
         generator_spec: the backbone of its generators where none is asked for.
         discriminator_spec: the same for its discriminators.
-        Images: a NamedTuple of the step's tensors, in the order of the sample grid. A field's last letter is its
-            domain: `fake_b`.
+        Images: a NamedTuple of the step's tensors. A field whose name ends in _a or _b is a picture of that domain,
+            in the order of the sample grid: `fake_b`.
+        data_config: how the paper prepares pictures, as defaults of the command line.
+        train_config: how the paper trains, as defaults of the command line.
     """
 
-    data: ClassVar[Literal["paired", "unpaired"]]
+    data: ClassVar[Literal["paired", "unpaired", "single"]]
     generator_spec: ClassVar[str]
     discriminator_spec: ClassVar[str]
     Images: ClassVar[type]
+    data_config: ClassVar[DataConfig] = DataConfig()
+    train_config: ClassVar[TrainConfig] = TrainConfig()
+    recognised: Tensor
 
     @dataclass(frozen=True)
     class Config:
@@ -52,9 +58,15 @@ class Objective(nn.Module, ABC):
         """Weight of the gradient penalty: 10 for wasserstein, with a discriminator without batch norm."""
         discriminator_steps: int = 1
         """Discriminator updates for each generator update (k of Algorithm 1)."""
+        balance: float = 1.0
+        """The discriminator sits out while it recognises more than this share of generated pictures; 1: never."""
+        feature_matching: float = 0.0
+        """Weight of feature matching: generated pictures should look to the discriminator's layers as real ones do."""
 
         def __post_init__(self) -> None:
-            check_numbers(self, positive=("discriminator_steps",))
+            check_numbers(self, positive=("discriminator_steps", "balance"))
+            if self.balance < 1 and self.adversarial == "wasserstein":
+                raise UsageError("wasserstein's critic has no boundary to be right about; leave balance at 1")
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -63,6 +75,8 @@ class Objective(nn.Module, ABC):
             self.adversarial = AdversarialLoss(config.adversarial, real_label=config.real_label)
         except ValueError as error:
             raise UsageError(str(error)) from None
+        # A running mean of how many generated pictures the discriminators recognise, which begins undecided.
+        self.register_buffer("recognised", torch.tensor(0.5))
 
     @classmethod
     def backbones(
@@ -80,6 +94,10 @@ class Objective(nn.Module, ABC):
     def forward(self, batch: Batch) -> Any:
         """Make the step's `Images`, once, from `batch["a"]` and `batch["b"]`, each (N, C, H, W) in [-1, 1]."""
 
+    def preview(self, batch: Batch) -> Any:
+        """What a sample grid shows of a batch, in evaluation mode: a NamedTuple of pictures named as in `Images`."""
+        return self(batch)
+
     @abstractmethod
     def discriminator_loss(self, images: Any) -> Losses:
         """Named, already weighted scalar terms whose sum the discriminator minimises."""
@@ -93,18 +111,51 @@ class Objective(nn.Module, ABC):
         """Each player and the networks that it alone moves."""
 
     @abstractmethod
-    def maps(self) -> dict[str, Generator]:
-        """The networks worth keeping: `a2b`, and `b2a` where there is one."""
+    def maps(self) -> Mapping[str, Generator | LatentGenerator]:
+        """The networks worth keeping: `a2b`, and `b2a` where there is one; `z2b` from a latent."""
 
     def turns(self, step: int) -> Iterator[tuple[str, LossFn]]:
         """Who moves in a step, counted from 1: the discriminator always, the generator every k-th step."""
-        yield "discriminator", self.discriminator_loss
+        if self.discriminator_moves():
+            yield "discriminator", self.discriminator_loss
         if self.generator_moves(step):
             yield "generator", self.generator_loss
+
+    def discriminator_moves(self) -> bool:
+        """Whether the discriminators aren't too far ahead."""
+        return self.config.balance >= 1 or float(self.recognised) <= self.config.balance
 
     def generator_moves(self, step: int) -> bool:
         """Whether the k discriminator updates that precede a generator update are done (Algorithm 1)."""
         return step % self.config.discriminator_steps == 0
+
+    def judge(
+        self, discriminator: Discriminator, real: Tensor, fake: Tensor, *, weight: float = 0.5, domain: str = ""
+    ) -> Losses:
+        """A discriminator's terms: adversarial and, where asked for, the gradient penalty; named for the domain."""
+        ending = f"_{domain}" if domain else ""
+        loss = self.adversarial.discriminator(discriminator(real), discriminator(fake.detach()))
+        losses = {f"adversarial{ending}": weight * loss}
+        if self.config.gradient_penalty:
+            penalty = gradient_penalty(discriminator, real, fake)
+            losses[f"gradient_penalty{ending}"] = weight * self.config.gradient_penalty * penalty
+        return losses
+
+    def fool(self, discriminator: Discriminator, fake: Tensor, real: Tensor, *, domain: str = "") -> Losses:
+        """A generator's terms before a discriminator: adversarial and, where asked for, feature matching."""
+        ending = f"_{domain}" if domain else ""
+        losses: Losses = {}
+        if self.config.feature_matching:
+            logits, seen = discriminator.examine(fake)
+            with torch.no_grad():
+                _, wanted = discriminator.examine(real)
+            match = feature_matching if self.data == "paired" else mean_feature_matching
+            losses = {f"feature_matching{ending}": self.config.feature_matching * match(seen, wanted)}
+        else:
+            logits = discriminator(fake)
+        if self.config.balance < 1 and self.training:
+            self.recognised.lerp_(self.adversarial.recognised(logits), 0.1)
+        return {f"adversarial{ending}": self.adversarial.generator(logits), **losses}
 
 
 objectives: Registry[Objective] = Registry("method")

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.losses import Kind, gradient_penalty, l1
-from i2i.networks import Backbones, Discriminator, Generator
+from i2i.losses import Kind, l1
+from i2i.networks import Backbones, Generator
 from i2i.objectives.base import Batch, Losses, LossFn, Objective, objectives
 from i2i.objectives.history import ImageHistory
 
@@ -74,14 +74,15 @@ class CycleGAN(Objective):
         """The generators, where it is their turn, before the discriminators."""
         if self.generator_moves(step):
             yield "generator", self.generator_loss
-        yield "discriminator", self.discriminator_loss
+        if self.discriminator_moves():
+            yield "discriminator", self.discriminator_loss
 
     def generator_loss(self, images: Images) -> Losses:
         """To pass for real in the other domain, to come back, and to leave alone what is there already."""
         weight = self.config.cycle_weight
         losses = {
-            "adversarial_a": self.adversarial.generator(self.discriminator_a(images.fake_a)),
-            "adversarial_b": self.adversarial.generator(self.discriminator_b(images.fake_b)),
+            **self.fool(self.discriminator_a, images.fake_a, images.real_a, domain="a"),
+            **self.fool(self.discriminator_b, images.fake_b, images.real_b, domain="b"),
             "cycle_a": weight * l1(images.cycled_a, images.real_a),
             "cycle_b": weight * l1(images.cycled_b, images.real_b),
         }
@@ -91,15 +92,11 @@ class CycleGAN(Objective):
         return losses
 
     def discriminator_loss(self, images: Images) -> Losses:
-        """Half of the adversarial loss in each domain and, where asked for, of the gradient penalty."""
-        judged = {
-            "a": (self.discriminator_a, images.real_a, self.history_a(images.fake_a)),
-            "b": (self.discriminator_b, images.real_b, self.history_b(images.fake_b)),
+        """Half of the adversarial loss in each domain."""
+        return {
+            **self.judge(self.discriminator_a, images.real_a, self.history_a(images.fake_a), domain="a"),
+            **self.judge(self.discriminator_b, images.real_b, self.history_b(images.fake_b), domain="b"),
         }
-        losses: Losses = {}
-        for domain, (discriminator, real, fake) in judged.items():
-            losses |= self._judge(domain, discriminator, real, fake)
-        return losses
 
     def players(self) -> dict[str, nn.Module]:
         """Both generators move as one player, and so do both discriminators."""
@@ -111,11 +108,3 @@ class CycleGAN(Objective):
     def maps(self) -> dict[str, Generator]:
         """Both directions."""
         return {"a2b": self.a2b, "b2a": self.b2a}
-
-    def _judge(self, domain: str, discriminator: Discriminator, real: Tensor, fake: Tensor) -> Losses:
-        loss = self.adversarial.discriminator(discriminator(real), discriminator(fake))
-        losses = {f"adversarial_{domain}": 0.5 * loss}
-        if self.config.gradient_penalty:
-            penalty = gradient_penalty(discriminator, real, fake)
-            losses[f"gradient_penalty_{domain}"] = 0.5 * self.config.gradient_penalty * penalty
-        return losses

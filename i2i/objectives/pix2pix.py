@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from i2i.losses import gradient_penalty, l1
+from i2i.losses import l1
 from i2i.networks import Backbones, Generator
 from i2i.objectives.base import Batch, Losses, Objective, objectives
 
@@ -48,24 +48,14 @@ class Pix2Pix(Objective):
         return self.Images(real_a=batch["a"], fake_b=self.generator(batch["a"]), real_b=batch["b"])
 
     def discriminator_loss(self, images: Images) -> Losses:
-        """Half of the adversarial loss on pairs and, where asked for, of the gradient penalty."""
-        real = torch.cat([images.real_a, images.real_b], dim=1)
-        fake = torch.cat([images.real_a, images.fake_b.detach()], dim=1)
-        losses = {
-            "adversarial": 0.5 * self.adversarial.discriminator(self.discriminator(real), self.discriminator(fake))
-        }
-        if self.config.gradient_penalty:
-            penalty = gradient_penalty(self.discriminator, real, fake)
-            losses["gradient_penalty"] = 0.5 * self.config.gradient_penalty * penalty
-        return losses
+        """Half of the adversarial loss on pairs."""
+        return self.judge(self.discriminator, *self._pairs(images))
 
     def generator_loss(self, images: Images) -> Losses:
         """To pass for real, and to be near the target."""
-        logits = self.discriminator(torch.cat([images.real_a, images.fake_b], dim=1))
-        return {
-            "adversarial": self.adversarial.generator(logits),
-            "l1": self.config.l1_weight * l1(images.fake_b, images.real_b),
-        }
+        real, fake = self._pairs(images)
+        losses = self.fool(self.discriminator, fake, real)
+        return losses | {"l1": self.config.l1_weight * l1(images.fake_b, images.real_b)}
 
     def players(self) -> dict[str, nn.Module]:
         """One generator, one discriminator."""
@@ -74,3 +64,8 @@ class Pix2Pix(Objective):
     def maps(self) -> dict[str, Generator]:
         """From what you have to what you want."""
         return {"a2b": self.generator}
+
+    def _pairs(self, images: Images) -> tuple[Tensor, Tensor]:
+        """What the discriminator sees: the input with the real and with the generated output."""
+        real = torch.cat([images.real_a, images.real_b], dim=1)
+        return real, torch.cat([images.real_a, images.fake_b], dim=1)

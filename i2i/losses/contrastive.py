@@ -1,0 +1,25 @@
+"""Contrast between places: what a patch became should resemble it more than it resembles other patches."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def patch_nce(query: Tensor, key: Tensor, *, temperature: float = 0.07) -> Tensor:
+    """Contrast each patch with the other patches of its image.
+
+    Source: Park et al. 2020, eq. 3.
+
+    Args:
+        query: features of the output, (N, P, C), unit length.
+        key: features of the input at the same P positions, (N, P, C); no gradient flows here.
+        temperature: divides the similarities.
+
+    Returns:
+        Mean cross-entropy, a scalar >= 0; log(P) where features carry no information.
+    """
+    logits = query.float() @ key.detach().float().transpose(1, 2) / temperature
+    own = torch.arange(logits.shape[1], device=logits.device).expand(len(logits), -1)
+    return F.cross_entropy(logits.flatten(0, 1), own.flatten())

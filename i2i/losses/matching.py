@@ -1,0 +1,35 @@
+"""Distances between what a discriminator sees in generated and in real images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from i2i.losses.reconstruction import l1
+
+
+def feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+    """Mean absolute difference of each generated image's activations from its partner's, the mean over layers.
+
+    Source: Wang et al. 2018, eq. 4, whose sum over scales and layers is a mean here, as in its code.
+
+    Args:
+        fake: activations of each layer on generated images, (N, ...) each.
+        real: those on the real partners; no gradient flows here.
+    """
+    return torch.stack([l1(one, other.detach()) for one, other in zip(fake, real, strict=True)]).mean()
+
+
+def mean_feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+    """Squared difference of the batches' mean activations, the mean over units and layers; for images without partners.
+
+    Source: Salimans et al. 2016, sec. 3.1. Activations (N, C, H, W) are averaged over positions too.
+    """
+    pairs = zip(fake, real, strict=True)
+    return torch.stack([(_unit_means(f) - _unit_means(r.detach())).square().mean() for f, r in pairs]).mean()
+
+
+def _unit_means(activations: Tensor) -> Tensor:
+    return activations.float().mean([axis for axis in range(activations.dim()) if axis != 1])

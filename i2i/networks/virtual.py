@@ -1,0 +1,93 @@
+"""Virtual batch normalisation: a picture is normalised by a reference batch that never changes, and by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class VirtualBatchNorm(nn.Module):
+    """Salimans et al. 2016, sec. 3.4, as in its code: statistics of a reference batch mixed with the sample's own.
+
+    Of the first and the second moment, the sample's share is 1 / (|R| + 1) and that of the reference R the rest. A
+    sample's result depends on no other sample. The network it stands in is made ready by `hold_reference`.
+    """
+
+    mean: Tensor
+    square: Tensor
+
+    def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.weight, self.bias, self.eps = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels)), eps
+        self.size = 0  # of the reference batch; 0 while there is none
+        self.seeing_reference = False
+        for name in ("mean", "square"):  # of the reference batch; the network computes them anew after each change
+            self.register_buffer(name, torch.empty(0), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (N, C) or (N, C, H, W)."""
+        precise = x.float()
+        within = list(range(2, x.dim()))
+        mean, square = (m.mean(within, keepdim=True) if within else m for m in (precise, precise.square()))
+        if self.seeing_reference:
+            mean, square = mean.mean(0, keepdim=True), square.mean(0, keepdim=True)
+            self.mean, self.square, self.size = mean, square, len(x)
+        else:
+            share = 1 / (self.size + 1)
+            mean = share * mean + (1 - share) * self.mean
+            square = share * square + (1 - share) * self.square
+        shape = (-1, *[1] * len(within))
+        normal = (precise - mean) * torch.rsqrt(self.eps + square - mean.square())
+        return (self.weight.view(shape) * normal + self.bias.view(shape)).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        """What `print(network)` shows of it."""
+        return f"{len(self.weight)}, eps={self.eps}"
+
+
+class Reference(nn.Module):
+    """The reference batch of one network: the first input it is given, kept in its state and in the model file."""
+
+    batch: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("batch", torch.empty(0), persistent=False)
+        self.seen = False  # whether the layers hold the statistics that go with the weights as they are
+
+    def get_extra_state(self) -> Tensor:
+        """The batch."""
+        return self.batch
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Put the batch back."""
+        self.batch, self.seen = state.to(self.batch.device, copy=True), False
+
+
+def hold_reference(network: nn.Module) -> None:
+    """Let a network with virtual batch norm see its reference batch before each input, at twice the cost in training.
+
+    In evaluation mode the reference's statistics are computed once and kept until the network trains again.
+    """
+    layers = [module for module in network.modules() if isinstance(module, VirtualBatchNorm)]
+    if not layers:
+        return
+    network.reference = reference = Reference()
+
+    def see(_: nn.Module, given: tuple[Any, ...]) -> None:
+        if len(reference.batch) == 0:
+            reference.batch = given[0].detach().clone()
+        if reference.seen and not network.training:
+            return
+        for layer in layers:
+            layer.seeing_reference = True
+        try:
+            network.forward(reference.batch)
+        finally:
+            for layer in layers:
+                layer.seeing_reference = False
+        reference.seen = not network.training
+
+    network.register_forward_pre_hook(see)
