@@ -52,10 +52,18 @@ class TrainConfig:
     """Passes over the data."""
     batch_size: int = 1
     """Pictures in a step."""
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """Adam, or stochastic gradient descent."""
     lr: float = 2e-4
-    """Learning rate of Adam."""
+    """Learning rate."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's decay rates."""
+    momentum: float = 0.9
+    """Momentum of sgd."""
+    weight_decay: float = 0.0
+    """Weight of an L2 penalty on the weights."""
+    historical_averaging: float = 0.0
+    """Weight of a pull of each player's weights towards their mean over the steps so far."""
     decay: float = 0.5
     """The last share of the steps, over which the learning rate falls linearly to zero."""
     generator: str | None = None
@@ -84,6 +92,8 @@ class TrainConfig:
         check_numbers(self, positive=("steps", "epochs", "batch_size", "lr", *every))
         if self.decay > 1:
             raise UsageError(f"decay is {self.decay}; it is a share of the steps, from 0 to 1")
+        if self.momentum >= 1:
+            raise UsageError(f"momentum is {self.momentum}; it is from 0 to below 1")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise UsageError(f"betas is {self.betas}; each is from 0 to below 1")
 

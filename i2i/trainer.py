@@ -23,6 +23,7 @@ from i2i.data.loading import default_workers
 from i2i.device import pick_device
 from i2i.errors import UsageError
 from i2i.files import write_whole
+from i2i.losses import HistoricalAverage
 from i2i.objectives import Losses, LossFn, Objective, objectives
 from i2i.report import Metrics, save_sample_grid
 from i2i.stopping import Stop, Stopped, stop_signals
@@ -37,13 +38,17 @@ class Diverged(RuntimeError):
 class Turn(nn.Module):
     """One player's move: its parameters, and any loss that moves them."""
 
-    def __init__(self, player: nn.Module) -> None:
+    def __init__(self, player: nn.Module, *, historical_averaging: float = 0.0) -> None:
         super().__init__()
         self.player = player
+        self.historical_averaging = historical_averaging
+        self.history = HistoricalAverage(player) if historical_averaging else None
 
     def forward(self, loss: LossFn, images: Any) -> Losses:
         """The player's loss terms on a step's images."""
-        return loss(images)
+        if self.history is None:
+            return loss(images)
+        return loss(images) | {"historical_averaging": self.historical_averaging * self.history()}
 
 
 @contextlib.contextmanager
@@ -87,8 +92,9 @@ class Trainer:
         if train.channels_last:
             self.objective.to(memory_format=torch.channels_last)
         self.players = self.objective.players()
-        self.turns = {name: Turn(player) for name, player in self.players.items()}
-        self.optimizers = {name: self._adam(player) for name, player in self.players.items()}
+        averaging = train.historical_averaging
+        self.turns = {name: Turn(p, historical_averaging=averaging) for name, p in self.players.items()}
+        self.optimizers = {name: self._optimizer(player) for name, player in self.players.items()}
 
         workers = default_workers(self.device) if data.workers is None else data.workers
         load_size = data.load_size or round(data.image_size * 286 / 256)
@@ -186,6 +192,8 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.step()
+            if (history := self.turns[name].history) is not None:
+                history.update()
             report |= {f"{name}/{term}": value.detach() for term, value in losses.items()}
         self.step += 1
         return report
@@ -211,6 +219,7 @@ class Trainer:
             "step": self.step,
             "objective": self.objective.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "histories": {name: turn.history.state_dict() for name, turn in self.turns.items() if turn.history},
             "random": random_state(self.device),
         }
         save_state(self.folder / "state.pt", state)
@@ -227,6 +236,9 @@ class Trainer:
             self.objective.load_state_dict(state["objective"])
             for name, optimizer in self.optimizers.items():
                 optimizer.load_state_dict(state["optimizers"][name])
+            for name, turn in self.turns.items():
+                if turn.history and name in state["histories"]:
+                    turn.history.load_state_dict(state["histories"][name])
         except (RuntimeError, KeyError, ValueError) as error:
             reason = str(error).splitlines()[-1].strip()
             raise UsageError(f"{self.folder}/state.pt was saved with other networks: {reason}") from None
@@ -251,10 +263,13 @@ class Trainer:
         train = self.config.train
         return learning_rate(step, steps=self.steps, base=train.lr, decay=train.decay)
 
-    def _adam(self, player: nn.Module) -> torch.optim.Adam:
-        train = self.config.train
+    def _optimizer(self, player: nn.Module) -> torch.optim.Optimizer:
+        train, weights = self.config.train, list(player.parameters())
         fused = self.device.type in ("cpu", "cuda", "mps")
-        return torch.optim.Adam(player.parameters(), lr=train.lr, betas=train.betas, fused=fused)
+        decay = train.weight_decay
+        if train.optimizer == "sgd":
+            return torch.optim.SGD(weights, lr=train.lr, momentum=train.momentum, weight_decay=decay, fused=fused)
+        return torch.optim.Adam(weights, lr=train.lr, betas=train.betas, weight_decay=decay, fused=fused)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.train.precision == "bf16")

@@ -3,11 +3,12 @@
 from i2i.losses.adversarial import AdversarialLoss, Kind, Logits
 from i2i.losses.contrastive import patch_nce
 from i2i.losses.matching import feature_matching, mean_feature_matching
-from i2i.losses.penalties import gradient_penalty
+from i2i.losses.penalties import HistoricalAverage, gradient_penalty
 from i2i.losses.reconstruction import l1
 
 __all__ = [
     "AdversarialLoss",
+    "HistoricalAverage",
     "Kind",
     "Logits",
     "feature_matching",

@@ -1,11 +1,11 @@
-"""Penalties on the discriminator's gradient."""
+"""Penalties on a player: on the discriminator's gradient, and on weights that wander."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from i2i.losses.adversarial import Logits
 
@@ -32,3 +32,34 @@ def gradient_penalty(discriminator: Callable[[Tensor], Logits], real: Tensor, fa
     (slope,) = torch.autograd.grad(total.sum(), between, create_graph=True)
     penalty: Tensor = (torch.linalg.vector_norm(slope.flatten(1), dim=1) - 1).square().mean()
     return penalty
+
+
+class HistoricalAverage(nn.Module):
+    """How far a network's weights are from their mean over the steps so far.
+
+    Source: Salimans et al. 2016, sec. 3.3, without its weight. The mean is part of the state of a run.
+    """
+
+    steps: Tensor
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self._weights = list(network.parameters())  # in a list, so that they aren't this module's own
+        for place, weight in enumerate(self._weights):
+            self.register_buffer(str(place), weight.detach().clone())
+        self.register_buffer("steps", torch.tensor(0))
+
+    def forward(self) -> Tensor:
+        """Squared distance of the weights from their mean, a scalar >= 0; 0 before the first `update`."""
+        means = self._means()
+        return torch.stack([(w.float() - m).square().sum() for w, m in zip(self._weights, means, strict=True)]).sum()
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take the weights as they are into the mean."""
+        self.steps += 1
+        for weight, mean in zip(self._weights, self._means(), strict=True):
+            mean.lerp_(weight.detach(), 1 / float(self.steps))
+
+    def _means(self) -> list[Tensor]:
+        return [self.get_buffer(str(place)) for place in range(len(self._weights))]
