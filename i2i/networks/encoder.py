@@ -1,0 +1,60 @@
+"""The encoder of BicycleGAN: a picture to the distribution of the latent that describes it."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from i2i.networks.layers import initialize
+
+
+class Encoder(nn.Module):
+    """Zhu et al. 2017b, appendix: a halving convolution, residual blocks that halve each, and their mean.
+
+    Args:
+        in_channels: channels of the picture.
+        latent: length of z.
+        width: channels of the first convolution; twice, then four times as many follow.
+        blocks: halvings after the first: 4 for 256 px, 3 for 128 px in the paper's code.
+    """
+
+    def __init__(self, in_channels: int, latent: int, *, width: int = 64, blocks: int = 3) -> None:
+        super().__init__()
+        widths = [width * min(place + 1, 4) for place in range(blocks + 1)]
+        self.layers = nn.Sequential(
+            nn.Conv2d(in_channels, width, 4, stride=2, padding=1),
+            *(_Halving(before, after) for before, after in itertools.pairwise(widths)),
+            nn.LeakyReLU(0.2),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+        self.mean, self.log_variance = nn.Linear(widths[-1], latent), nn.Linear(widths[-1], latent)
+        initialize(self)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode (N, in_channels, H, W) in [-1, 1]: the mean and the log variance of z, (N, latent) each."""
+        seen = self.layers(x)
+        return self.mean(seen).float(), self.log_variance(seen).float()
+
+
+class _Halving(nn.Module):
+    """A residual block whose result is half as high and wide, by averaging."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.InstanceNorm2d(before),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(before, before, 3, padding=1),
+            nn.InstanceNorm2d(before),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(before, after, 3, padding=1),
+        )
+        self.shortcut = nn.Conv2d(before, after, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, before, H, W) to (N, after, H / 2, W / 2)."""
+        result: Tensor = self.shortcut(F.avg_pool2d(x, 2)) + F.avg_pool2d(self.branch(x), 2)
+        return result
