@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from i2i.objectives import Objective
     from i2i.registry import Registry, Spec
+    from i2i.sampler import Sampler
     from i2i.translator import Translator, translate
 
 __version__ = "0.1.0"
@@ -34,6 +35,7 @@ _HOMES = {
     "ImageError": "errors",
     "Objective": "objectives",
     "Registry": "registry",
+    "Sampler": "sampler",
     "Spec": "registry",
     "Translator": "translator",
     "UsageError": "errors",
@@ -52,6 +54,7 @@ __all__ = [
     "ImageError",
     "Objective",
     "Registry",
+    "Sampler",
     "Spec",
     "Translator",
     "UsageError",

@@ -16,14 +16,7 @@ from torch import Tensor
 import i2i
 from i2i.errors import UsageError
 from i2i.files import write_whole
-from i2i.networks import (
-    Generator,
-    LatentGenerator,
-    build_generator,
-    build_latent_generator,
-    generators,
-    latent_generators,
-)
+from i2i.networks import Generator, LatentGenerator, build_map, registry_of
 from i2i.networks.virtual import Reference
 from i2i.registry import Spec
 
@@ -115,14 +108,13 @@ def load_model(path: Path) -> Model:
     with safe_open(path, framework="pt") as file:
         for direction, text in header["maps"].items():
             spec = Spec.parse(text)
-            known: Any = latent_generators if direction == "z2b" else generators
-            if spec.name not in known:
+            if spec.name not in registry_of(direction):
                 module = header["modules"].get(spec.name)
                 raise UsageError(
                     f"{path} needs the generator {spec.name!r} of module {module!r}, written by {header['made_by']}; "
                     f"install and name it: --import {module}"
                 )
-            generator = build_latent_generator(spec) if direction == "z2b" else build_generator(spec)
+            generator = build_map(direction, spec)
             prefix = f"{direction}."
             names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
             weights = {name.removeprefix(prefix): file.get_tensor(name) for name in names}

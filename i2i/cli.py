@@ -16,7 +16,7 @@ import tyro
 from i2i import __version__
 from i2i.config import RunConfig, from_dict
 from i2i.errors import ImageError, UsageError, unknown
-from i2i.flags import Evaluate, Info, Models, Train, Translate, parse, values_of
+from i2i.flags import Evaluate, Info, Models, Sample, Train, Translate, parse, values_of
 
 if TYPE_CHECKING:
     from i2i.data import Layout
@@ -28,6 +28,7 @@ i2i {__version__}: image-to-image translation with adversarial networks
 
   i2i translate INPUT OUTPUT --model NAME   translate an image, a folder or a glob
   i2i train METHOD DATA                     learn a translation from your pictures
+  i2i sample MODEL OUT                      draw pictures from a latent
   i2i evaluate MODEL DATA                   score a model on held-out pairs
   i2i info MODEL                            what a model file is
   i2i models                                the models that come with i2i
@@ -88,7 +89,8 @@ def train(args: list[str]) -> int:
     from i2i.stopping import Stopped
     from i2i.trainer import Diverged, Trainer
 
-    layout = find_layout(config.paths, data=kind.data, domains=config.data.domains, swap=config.data.swap)
+    wanted = config.data
+    layout = find_layout(config.paths, data=kind.data, domains=wanted.domains, swap=wanted.swap, labels=wanted.labels)
     trainer = Trainer(config, layout, run, resume=resume)
     _introduce(config, layout, trainer, run)
     plugins = [word for module in config.plugins for word in ("--import", module)]
@@ -101,7 +103,8 @@ def train(args: list[str]) -> int:
         return _complain(f"{error}: {go_on} --lr {config.train.lr / 4:g}", 1)
     except ImageError as error:
         return _complain(f"{error}; the {trainer.step} steps done are saved: mend it, then go on with: {go_on}", 1)
-    print(f"model: {model}\nuse it: i2i translate INPUT OUTPUT --model {run}")
+    use = f"i2i sample {run} samples.png" if kind.data == "single" else f"i2i translate INPUT OUTPUT --model {run}"
+    print(f"model: {model}\nuse it: {use}")
     return 0
 
 
@@ -138,6 +141,42 @@ def translate(args: list[str]) -> int:
     if flags.contact_sheet and shown:
         print(f"to look at: {flags.contact_sheet}")
     return 1 if result.failed else 0
+
+
+def sample(args: list[str]) -> int:
+    """`i2i sample MODEL OUT`."""
+    flags = parse(Sample, "sample", args, "Draw pictures from a model that begins with a latent.")
+
+    import math
+
+    from i2i.picture import SUFFIXES, Picture, from_pil, write
+    from i2i.registry import load_plugins
+    from i2i.report import contact_sheet
+    from i2i.sampler import Sampler
+
+    load_plugins(flags.imports)
+    sampler = Sampler.load(flags.model, device=flags.device)
+    if flags.walk:
+        rows = sampler.walk(flags.count or 8, flags.walk, seed=flags.seed, label=flags.label)
+        captions = [""] * flags.walk
+    else:
+        drawn = sampler(flags.count or 64, seed=flags.seed, label=flags.label)
+        captions = list(sampler.classes) if sampler.classes and not flags.label else []
+        across = len(captions) or math.ceil(math.sqrt(len(drawn)))
+        rows = [drawn[start : start + across] for start in range(0, len(drawn), across)]
+        captions = captions[: len(rows[0])] or [""] * across
+    count = sum(map(len, rows))
+    if flags.output.suffix.lower() in SUFFIXES and not flags.output.is_dir():
+        levels = [[from_pil(image).levels for image in row] for row in rows]
+        write(Picture(contact_sheet(levels, captions)), flags.output)
+        print(f"{flags.output}: {count} pictures of {sampler.image_size} px")
+        return 0
+    if flags.output.is_file():
+        raise UsageError(f"{flags.output}: give an image file for a grid, such as samples.png, or a folder")
+    for number, image in enumerate((image for row in rows for image in row), start=1):
+        write(from_pil(image), flags.output / f"{number:05d}.png")
+    print(f"{flags.output}: {count} files of {sampler.image_size} px")
+    return 0
 
 
 def evaluate(args: list[str]) -> int:
@@ -181,12 +220,17 @@ def info(args: list[str]) -> int:
     a, b = header["domains"]
     print(f"{file}  {file.stat().st_size / 1e6:.1f} MB, {header['format']}, made by {header['made_by']}")
     for direction, spec in header["maps"].items():
-        print(f"  {a} -> {b}: {spec}" if direction == "a2b" else f"  {b} -> {a}: {spec}")
+        print(f"  {b} -> {a}: {spec}" if direction == "b2a" else f"  {a} -> {b}: {spec}")
     config = header["config"]
     print(
         f"  trained with {config.get('method')} on {' '.join(config.get('paths', []))}, {header['step']} steps, ",
         end="",
     )
+    if "z2b" in header["maps"]:
+        classes = header["preprocess"].get("classes", ())
+        print(f"pictures of {header['preprocess']['image_size']} px" + (f" of {', '.join(classes)}" if classes else ""))
+        print(f"use it: i2i sample {flags.model} samples.png")
+        return 0
     print(f"pictures of {header['preprocess']['image_size']} px; any size can be translated")
     print(
         f"use it: i2i translate INPUT OUTPUT --model {flags.model}" + (f" --to {b}" if len(header["maps"]) > 1 else "")
@@ -208,6 +252,7 @@ def models(args: list[str]) -> int:
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "translate": translate,
+    "sample": sample,
     "evaluate": evaluate,
     "info": info,
     "models": models,
@@ -276,14 +321,14 @@ def _one_or_two(data: Sequence[str]) -> None:
 
 
 def _introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> None:
-    from i2i.networks import generators
+    from i2i.networks import registry_of
 
     a, b = layout.domains
-    held_out = f"{len(layout.validation.a)} held out" if layout.validation else "none held out (no val or test folder)"
+    held_out = f"{len(layout.validation.b)} held out" if layout.validation else "none held out (no val or test folder)"
     print(f"{config.method}: {a} -> {b}; {layout.description}: {len(trainer.pictures)} to learn from, {held_out}")
     for direction, generator in trainer.objective.maps().items():
         count = sum(p.numel() for p in generator.parameters()) / 1e6
-        print(f"{direction}: {generator.spec.brief(generators)} ({count:.3f} M parameters)")
+        print(f"{direction}: {generator.spec.brief(registry_of(direction))} ({count:.3f} M parameters)")
     print(f"{trainer.steps} steps on {trainer.device}, from step {trainer.step}; run folder: {run}")
 
 

@@ -25,6 +25,8 @@ class DataConfig:
     """Pictures are resized to this, then cropped; as in pix2pix 286 for 256 unless given."""
     augment: tuple[Augmentation, ...] = ("flip",)
     """Changes made at random to both pictures of a pair alike (colour: to the input alone), after the crop."""
+    labels: bool = False
+    """Folders are classes: train with labels (gan)."""
     swap: bool = False
     """Translate from B (right, second) to A (left, first)."""
     domains: tuple[str, str] | None = None
@@ -84,11 +86,13 @@ class TrainConfig:
     """Steps between sample grids."""
     samples: int = 4
     """Pictures in a sample grid."""
+    reference: int = 16
+    """Pictures in the reference batch of virtual batch norm, for a generator with norm=virtual."""
     save_every: int = 2000
     """Steps between saved states."""
 
     def __post_init__(self) -> None:
-        every = ("log_every", "sample_every", "save_every", "samples")
+        every = ("log_every", "sample_every", "save_every", "samples", "reference")
         check_numbers(self, positive=("steps", "epochs", "batch_size", "lr", *every))
         if self.decay > 1:
             raise UsageError(f"decay is {self.decay}; it is a share of the steps, from 0 to 1")

@@ -65,6 +65,28 @@ class Translate:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """Flags of `i2i sample`."""
+
+    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
+    """A model file or a run's folder of method gan."""
+    output: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
+    """An image file for a grid of pictures, or a folder for a file each."""
+    count: int | None = None
+    """Pictures to draw, or walks; 64, or 8 walks, unless given."""
+    seed: int = 0
+    """The same seed draws the same pictures."""
+    label: str | None = None
+    """The class to draw, by its name, where the model knows classes; each in turn unless given."""
+    walk: int | None = None
+    """Walk from latent to latent in this many steps: each row of the grid is a walk."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+    imports: Imports = ()
+    """A module or a .py file that holds the model's backbone; may be given several times."""
+
+
+@dataclass(frozen=True)
 class Evaluate:
     """Flags of `i2i evaluate`."""
 

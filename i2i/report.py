@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
 
 from i2i.files import write_whole
 from i2i.image import to_levels
 from i2i.picture import Levels, Picture, as_eight_bit, encode, to_pil
 
 _GAP, _CAPTION = 4, 22
+_ROWS = 8  # in a sample grid
 
 
 class Metrics:
@@ -47,6 +47,8 @@ class Metrics:
 def save_sample_grid(path: Path, images: Any, *, domains: tuple[str, str]) -> None:
     """Write an objective's images as a picture: a row for each sample, a captioned column for each field.
 
+    More samples than fit below each other stand in several columns of the field.
+
     Args:
         path: a .png file.
         images: a NamedTuple; its fields that end in _a or _b, (N, C, H, W) in [-1, 1], are shown.
@@ -54,9 +56,17 @@ def save_sample_grid(path: Path, images: Any, *, domains: tuple[str, str]) -> No
     """
     names = dict(zip("ab", domains, strict=True))
     shown = [field for field in images._fields if field[-2:] in ("_a", "_b")]
-    captions = [f"{kind} {names[letter]}" for kind, _, letter in (field.rpartition("_") for field in shown)]
-    columns: list[Tensor] = [getattr(images, field) for field in shown]
-    rows = [[to_levels(column[i].float()) for column in columns] for i in range(len(columns[0]))]
+    count = len(getattr(images, shown[0]))
+    across = -(-count // _ROWS)
+    captions: list[str] = []
+    for kind, _, letter in (field.rpartition("_") for field in shown):
+        captions += [f"{kind} {names[letter]}", *[""] * (across - 1)]
+    blank = np.full((1, 1, 3), 255, np.uint8)
+    rows = []
+    for start in range(0, count, across):
+        places = range(start, start + across)
+        columns = [(getattr(images, field), place) for field in shown for place in places]
+        rows.append([to_levels(column[i].float()) if i < count else blank for column, i in columns])
     write_whole(path, encode(Picture(contact_sheet(rows, captions)), ".png"))
 
 
@@ -68,12 +78,13 @@ def contact_sheet(rows: Sequence[Sequence[Levels]], captions: Sequence[str], *, 
     pictures = [[_thumbnail(levels, side) for levels in row] for row in rows]
     widths = [max(row[i].width for row in pictures if i < len(row)) for i in range(len(captions))]
     heights = [max(picture.height for picture in row) for row in pictures]
-    size = (sum(widths) + _GAP * (len(widths) + 1), _CAPTION + sum(heights) + _GAP * (len(heights) + 1))
+    above = _CAPTION if any(captions) else 0
+    size = (sum(widths) + _GAP * (len(widths) + 1), above + sum(heights) + _GAP * (len(heights) + 1))
     sheet = Image.new("RGB", size, "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
     for place, caption in enumerate(captions):
         draw.text((_GAP + sum(widths[:place]) + _GAP * place, 3), caption, fill="black", font=font)
-    top = _CAPTION + _GAP
+    top = above + _GAP
     for row, high in zip(pictures, heights, strict=True):
         left = _GAP
         for picture, wide in zip(row, widths, strict=False):

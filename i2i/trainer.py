@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import default_collate
 from tqdm import tqdm
 
 import i2i
@@ -24,6 +25,7 @@ from i2i.device import pick_device
 from i2i.errors import UsageError
 from i2i.files import write_whole
 from i2i.losses import HistoricalAverage
+from i2i.networks.virtual import Reference
 from i2i.objectives import Losses, LossFn, Objective, objectives
 from i2i.report import Metrics, save_sample_grid
 from i2i.stopping import Stop, Stopped, stop_signals
@@ -84,7 +86,11 @@ class Trainer:
         self.device = pick_device(train.device)
         method: Any = objectives[config.method]
         networks = method.backbones(
-            train.generator, train.discriminator, image_size=data.image_size, channels=data.channels
+            train.generator,
+            train.discriminator,
+            image_size=data.image_size,
+            channels=data.channels,
+            classes=len(layout.classes),
         )
         torch.manual_seed(train.seed)
         self.objective: Objective = method(config.options, networks)
@@ -115,6 +121,8 @@ class Trainer:
         self.step = 0
         if resume:
             self._restore()
+        elif any(isinstance(module, Reference) for module in self.objective.modules()):
+            self._show_reference()
 
     def fit(self) -> Path:
         """Train until the last step and return the model file.
@@ -223,7 +231,9 @@ class Trainer:
             "random": random_state(self.device),
         }
         save_state(self.folder / "state.pt", state)
-        preprocess = {"image_size": self.config.data.image_size}
+        preprocess: dict[str, Any] = {"image_size": self.config.data.image_size}
+        if self.layout.classes:
+            preprocess["classes"] = self.layout.classes
         # Whoever gets the model need not learn where this machine keeps its pictures.
         names = [Path(path).name for path in self.config.paths]
         provenance = {**to_dict(self.config), "paths": names}
@@ -246,6 +256,12 @@ class Trainer:
         set_random_state(state["random"], self.device)
         if self.step >= self.steps:
             raise UsageError(f"{self.folder} has done its {self.step} steps; give a larger --steps to train on")
+
+    @torch.no_grad()
+    def _show_reference(self) -> None:
+        """Let each network with virtual batch norm take its first input as its reference."""
+        batch = default_collate([self.pictures[place] for place in range(self.config.train.reference)])
+        self.objective(self._to_device(batch))
 
     def _log(self, window: _Window, bar: Any) -> None:
         losses, speed = window.means(), window.speed(self.step) * self.config.train.batch_size
@@ -276,10 +292,8 @@ class Trainer:
 
     def _to_device(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         layout = torch.channels_last if self.config.train.channels_last else torch.contiguous_format
-        return {
-            name: tensor.to(self.device, non_blocking=True).contiguous(memory_format=layout)
-            for name, tensor in batch.items()
-        }
+        moved = {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
+        return {name: t.contiguous(memory_format=layout) if t.dim() == 4 else t for name, t in moved.items()}
 
 
 def learning_rate(step: int, *, steps: int, base: float, decay: float) -> float:

@@ -20,7 +20,7 @@ LEVELS = [
     {"picture", "networks", "pretrained", "flags"},
     {"image", "objectives"},
     {"data", "checkpoint", "report"},
-    {"translator", "trainer"},
+    {"translator", "sampler", "trainer"},
     {"convert", "evaluate"},
     {"cli"},
     {"__main__"},

@@ -28,10 +28,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Split:
-    """The pictures of domains a and b; of the same length and order where they are pairs."""
+    """The pictures of domains a and b; of the same length and order where they are pairs.
+
+    Of a single set of pictures, which is b, a is empty; `labels` are the places of their classes, where they have any.
+    """
 
     a: tuple[Source, ...]
     b: tuple[Source, ...]
+    labels: tuple[int, ...] = ()
 
     def turned(self) -> Split:
         """With the domains exchanged."""
@@ -47,12 +51,14 @@ class Layout:
         domains: names of a, what you have, and b, what you want.
         train: the pictures to learn from.
         validation: pictures held out (val, test, valA, testA), or None.
+        classes: names of the labels, where pictures have any.
     """
 
     description: str
     domains: tuple[str, str]
     train: Split
     validation: Split | None
+    classes: tuple[str, ...] = ()
 
     def turned(self) -> Layout:
         """With the domains exchanged."""
@@ -63,15 +69,17 @@ class Layout:
 def find_layout(
     paths: Sequence[str | Path],
     *,
-    data: Literal["paired", "unpaired"],
+    data: Literal["paired", "unpaired", "single"],
     domains: tuple[str, str] | None = None,
     swap: bool = False,
+    labels: bool = False,
 ) -> Layout:
     """Detect how the pictures of one folder, or of two, are laid out.
 
     Pairs are the halves of one file, or files of the same name up to the suffix, in sub-folders too; never files of
     the same place in a listing. `domains` names a and b; where the folders have those very names it decides which is
-    which, and else `swap` exchanges them.
+    which, and else `swap` exchanges them. A single set of pictures is all that a folder holds; with `labels` each of
+    its folders is a class.
 
     Raises:
         UsageError: a folder is missing or empty, a picture has no partner, or no layout is recognised; the message
@@ -83,6 +91,12 @@ def find_layout(
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"{folder}: there is no such folder" if not folder.exists() else f"{folder}: not a folder")
+    if data == "single":
+        if len(folders) > 1 or swap or domains:
+            raise UsageError("this method learns one set of pictures: give one folder, without --swap and --domains")
+        return _single(folders[0], labels=labels)
+    if labels:
+        raise UsageError("labels are for a single set of pictures (gan); leave out --labels")
     layout = _two_folders(*folders, data=data) if len(folders) == 2 else _one_folder(folders[0], data=data)
     named = domains is not None and set(domains) == set(layout.domains)
     if named and swap:
@@ -125,6 +139,26 @@ def _one_folder(root: Path, *, data: str) -> Layout:
         raise UsageError(f"{root}: no images in this folder; expected {_LAYOUTS}")
     names = ", ".join(path.name for path in full)
     raise UsageError(f"{root}: images in {names}, which is no layout that is known; expected {_LAYOUTS}")
+
+
+def _single(root: Path, *, labels: bool) -> Layout:
+    """All the pictures of a folder, or of its folder train beside val or test."""
+    folders = _folders(root)
+    train = folders.get("train", root)
+    held_out = next((folders[name] for name in ("val", "test") if train is not root and name in folders), None)
+    classes = tuple(path.name for path in _folders(train).values() if images_in(path)) if labels else ()
+    if labels and len(classes) < 2:
+        raise UsageError(f"{train}: with --labels each of its folders is a class, and there are {len(classes)}")
+    words = f"{len(classes)} classes: {', '.join(classes)}" if labels else "a single set of pictures"
+    held = _labelled(held_out, classes) if held_out else None
+    return Layout(f"{train}, {words}", ("latent", root.name), _labelled(train, classes), held, classes)
+
+
+def _labelled(folder: Path, classes: tuple[str, ...]) -> Split:
+    if not classes:
+        return Split((), tuple(map(Source, _filled(folder))))
+    found = [(path, place) for place, name in enumerate(classes) for path in _filled(folder / name)]
+    return Split((), tuple(Source(path) for path, _ in found), tuple(place for _, place in found))
 
 
 def _folders(root: Path) -> dict[str, Path]:

@@ -28,7 +28,8 @@ class Pictures(Dataset[Sample]):
     """The endless stream of a split's pictures; the sample at a position is the same in every process and run.
 
     Each pass over a domain shows all its pictures, in an order of its own; domains that aren't pairs each go at their
-    own length. A sample is {"a": (C, S, S), "b": (C, S, S)}, float in [-1, 1].
+    own length. A sample is {"a": (C, S, S), "b": (C, S, S)}, float in [-1, 1]; of a single set of pictures it is
+    {"b": ...}, with {"label": place of its class} where there are classes.
     """
 
     def __init__(
@@ -56,6 +57,10 @@ class Pictures(Dataset[Sample]):
     def __getitem__(self, position: int) -> Sample:
         """The training sample at a position of the stream, 0 or more."""
         seed_a, seed_b = np.random.SeedSequence((self.seed, position)).generate_state(2)
+        if not self.split.a:
+            place = self._place(len(self.split.b), position, domain=0)
+            b = self._transform.one(self._read(self.split.b[place]), seed=int(seed_b), is_input=False)
+            return self._alone(b, place)
         a = self._read(self._pick(self.split.a, position, domain=0))
         b = self._read(self._pick(self.split.b, position, domain=0 if self.paired else 1))
         if self.paired:
@@ -69,6 +74,10 @@ class Pictures(Dataset[Sample]):
         """A batch of `count` pictures spread over the split, whole and unchanged, to look at."""
         samples = []
         for place in range(count):
+            if not self.split.a:
+                own = place * len(self.split.b) // count
+                samples.append(self._alone(resized(read_source(self.split.b[own]), self.image_size), own))
+                continue
             sources = [domain[place * len(domain) // count] for domain in (self.split.a, self.split.b)]
             a, b = (resized(read_source(source), self.image_size) for source in sources)
             samples.append(self._tensors(a, b))
@@ -76,8 +85,11 @@ class Pictures(Dataset[Sample]):
         return batch
 
     def _pick(self, sources: tuple[Source, ...], position: int, *, domain: int) -> Source:
-        turn, place = divmod(position, len(sources))
-        return sources[_order(self.seed, turn, domain, len(sources))[place]]
+        return sources[self._place(len(sources), position, domain=domain)]
+
+    def _place(self, count: int, position: int, *, domain: int) -> int:
+        turn, place = divmod(position, count)
+        return _order(self.seed, turn, domain, count)[place]
 
     def _read(self, source: Source) -> Levels:
         if source not in self._cache:
@@ -87,6 +99,10 @@ class Pictures(Dataset[Sample]):
             self._room -= levels.nbytes
             self._cache[source] = levels
         return self._cache[source]
+
+    def _alone(self, b: Levels, place: int) -> Sample:
+        sample = {"b": to_tensor(b, self.channels[1])}
+        return sample | {"label": torch.tensor(self.split.labels[place])} if self.split.labels else sample
 
     def _tensors(self, a: Levels, b: Levels) -> Sample:
         return {"a": to_tensor(a, self.channels[0]), "b": to_tensor(b, self.channels[1])}

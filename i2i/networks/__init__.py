@@ -8,9 +8,11 @@ from i2i.networks.base import (
     build_discriminator,
     build_generator,
     build_latent_generator,
+    build_map,
     discriminators,
     generators,
     latent_generators,
+    registry_of,
 )
 from i2i.registry import discover
 
@@ -24,7 +26,9 @@ __all__ = [
     "build_discriminator",
     "build_generator",
     "build_latent_generator",
+    "build_map",
     "discriminators",
     "generators",
     "latent_generators",
+    "registry_of",
 ]

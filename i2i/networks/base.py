@@ -98,6 +98,16 @@ latent_generators: Registry[LatentGenerator] = Registry("latent generator")
 discriminators: Registry[Discriminator] = Registry("discriminator")
 
 
+def registry_of(direction: str) -> Registry[Any]:
+    """Where the network of a map is registered: `z2b` begins with a latent, `a2b` and `b2a` with a picture."""
+    return latent_generators if direction.startswith("z") else generators
+
+
+def build_map(direction: str, spec: Spec | str) -> Generator | LatentGenerator:
+    """Build the network of a map from its whole spec; as `build_generator`."""
+    return cast("Generator | LatentGenerator", _build(registry_of(direction), spec, {}))
+
+
 def build_generator(spec: Spec | str, **given: Scalar) -> Generator:
     """Build a generator from its spec; `given` are options the program knows, such as `in_channels`.
 
@@ -133,12 +143,14 @@ class Backbones:
         discriminator_spec: of each discriminator.
         image_size: height and width of a training picture, in pixels.
         channels: of domain a and of domain b.
+        classes: labels that pictures come with; 0 for none.
     """
 
     generator_spec: Spec
     discriminator_spec: Spec
     image_size: int = 256
     channels: tuple[int, int] = (3, 3)
+    classes: int = 0
 
     def generator(self, in_channels: int, out_channels: int, *, latent: int = 0) -> Generator:
         """A fresh generator; with a second argument z of length `latent`, where that isn't 0.
@@ -157,9 +169,9 @@ class Backbones:
         _check_size(self.image_size, self.generator_spec, generator)
         return generator
 
-    def latent_generator(self, out_channels: int, *, classes: int = 0) -> LatentGenerator:
+    def latent_generator(self, out_channels: int) -> LatentGenerator:
         """A fresh generator of pictures from a latent and, where there are classes, a label."""
-        given: dict[str, Scalar] = {"image_size": self.image_size, "classes": classes}
+        given: dict[str, Scalar] = {"image_size": self.image_size, "classes": self.classes}
         return build_latent_generator(self.generator_spec, out_channels=out_channels, **given)
 
     def discriminator(self, in_channels: int) -> Discriminator:

@@ -82,6 +82,26 @@ class Blur(nn.Module):
         return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weights, stride=2, groups=x.shape[1])
 
 
+class MinibatchDiscrimination(nn.Module):
+    """Tell each sample how close it is to the others of its batch, by features of its own making.
+
+    Source: Salimans et al. 2016, sec. 3.2: with M = x T, o_b(x_i) is the sum over the other j of
+    exp(-|M_ib - M_jb|), the L1 norm over `dimensions`.
+    """
+
+    def __init__(self, features: int, kernels: int, *, dimensions: int = 5) -> None:
+        super().__init__()
+        self.tensor = nn.Linear(features, kernels * dimensions, bias=False)
+        self.dimensions = dimensions
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, features) to (N, features + kernels)."""
+        compared = self.tensor(x).float().unflatten(1, (-1, self.dimensions))
+        distances = (compared[:, None] - compared[None]).abs().sum(3)
+        closeness = torch.exp(-distances).sum(1) - 1  # but for itself, at distance 0
+        return torch.cat([x, closeness.to(x.dtype)], dim=1)
+
+
 def normalize(norm: GeneratorNorm, channels: int, *, at_inference: NormAtInference = "sample") -> nn.Module:
     """The normalisation of a backbone; `instance` has no affine parameters, as in the papers' code."""
     if norm == "batch":
@@ -94,6 +114,35 @@ def normalize(norm: GeneratorNorm, channels: int, *, at_inference: NormAtInferen
 def needs_bias(norm: GeneratorNorm) -> bool:
     """Whether a convolution before this normalisation has a bias: not where the norm's own shift follows."""
     return norm not in ("batch", "virtual")
+
+
+class Residual(nn.Module):
+    """x + branch(x)."""
+
+    def __init__(self, branch: nn.Module) -> None:
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape, (N, C, H, W)."""
+        result: Tensor = x + self.branch(x)
+        return result
+
+
+def residual(
+    channels: int, *, norm: GeneratorNorm, norm_at_inference: NormAtInference, dropout: nn.Module | None = None
+) -> Residual:
+    """R: two 3x3 convolutions with reflection padding, and dropout between them where there is any.
+
+    Source: Johnson et al. 2016, appendix; Zhu et al. 2017, sec. 7.2.
+    """
+
+    def convolution() -> list[nn.Module]:
+        normed = normalize(norm, channels, at_inference=norm_at_inference)
+        return [nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3, bias=needs_bias(norm)), normed]
+
+    between: list[nn.Module] = [nn.ReLU()] if dropout is None else [nn.ReLU(), dropout]
+    return Residual(nn.Sequential(*convolution(), *between, *convolution()))
 
 
 def upsample(up: Up, in_channels: int, out_channels: int, *, kernel: Literal[3, 4], bias: bool) -> nn.Module:

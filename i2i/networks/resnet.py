@@ -13,10 +13,12 @@ from i2i.networks.layers import (
     GeneratorNorm,
     Init,
     NormAtInference,
+    Residual,
     Up,
     initialize,
     needs_bias,
     normalize,
+    residual,
     upsample,
 )
 from i2i.networks.virtual import hold_reference
@@ -50,6 +52,8 @@ class ResNet(Generator):
         super().__init__()
         if blocks < 1 or width < 1 or latent < 0 or not 0 <= dropout < 1:
             raise UsageError("resnet needs blocks >= 1, width >= 1, latent >= 0 and 0 <= dropout < 1")
+        if norm == "virtual" and latent:
+            raise UsageError("norm=virtual knows no latent; use norm=instance or norm=batch")
         self.in_channels, self.out_channels, self.latent = in_channels, out_channels, latent
         self.multiple, self.smallest = 4, 8
         bias = needs_bias(norm)
@@ -57,12 +61,9 @@ class ResNet(Generator):
         def normed(channels: int) -> nn.Module:
             return normalize(norm, channels, at_inference=norm_at_inference)
 
-        def block(seed: int) -> nn.Module:
-            wide = 4 * width
-            drop = [Dropout(dropout, at_inference=dropout_at_inference, seed=seed)] if dropout else []
-            first = [nn.ReflectionPad2d(1), nn.Conv2d(wide, wide, 3, bias=bias), normed(wide), nn.ReLU()]
-            second = [nn.ReflectionPad2d(1), nn.Conv2d(wide, wide, 3, bias=bias), normed(wide)]
-            return Residual(nn.Sequential(*first, *drop, *second))
+        def block(seed: int) -> Residual:
+            drop = Dropout(dropout, at_inference=dropout_at_inference, seed=seed) if dropout else None
+            return residual(4 * width, norm=norm, norm_at_inference=norm_at_inference, dropout=drop)
 
         layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(in_channels + latent, width, 7, bias=bias)]
         layers += [normed(width), nn.ReLU()]
@@ -93,16 +94,3 @@ class ResNet(Generator):
             x = layer(x)
             found += [x] * self._watched.count(place)
         return found
-
-
-class Residual(nn.Module):
-    """x + branch(x)."""
-
-    def __init__(self, branch: nn.Module) -> None:
-        super().__init__()
-        self.branch = branch
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape, (N, C, H, W)."""
-        result: Tensor = x + self.branch(x)
-        return result

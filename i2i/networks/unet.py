@@ -47,6 +47,8 @@ class UNet(Generator):
         super().__init__()
         if depth < 2 or width < 1 or latent < 0 or not 0 <= dropout < 1:
             raise UsageError("unet needs depth >= 2, width >= 1, latent >= 0 and 0 <= dropout < 1")
+        if norm == "virtual" and latent:
+            raise UsageError("norm=virtual knows no latent; use norm=instance or norm=batch")
         self.in_channels, self.out_channels, self.latent = in_channels, out_channels, latent
         self.multiple = self.smallest = 2**depth
         widths = [width * min(2**level, 8) for level in range(depth)]

@@ -80,7 +80,13 @@ class Objective(nn.Module, ABC):
 
     @classmethod
     def backbones(
-        cls, generator: str | None, discriminator: str | None, *, image_size: int, channels: tuple[int, int]
+        cls,
+        generator: str | None,
+        discriminator: str | None,
+        *,
+        image_size: int,
+        channels: tuple[int, int],
+        classes: int = 0,
     ) -> Backbones:
         """The networks that a run asks for; what a spec leaves out is as in the method's own of that name."""
         return Backbones(
@@ -88,6 +94,7 @@ class Objective(nn.Module, ABC):
             _over(discriminator, cls.discriminator_spec),
             image_size=image_size,
             channels=channels,
+            classes=classes,
         )
 
     @abstractmethod

@@ -1,0 +1,218 @@
+"""Networks that turn a latent into a picture, and the discriminators that go with them: DCGAN, and fully connected."""
+
+from __future__ import annotations
+
+import itertools
+
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from i2i.errors import UsageError
+from i2i.networks.base import Discriminator, LatentGenerator, discriminators, latent_generators
+from i2i.networks.layers import GeneratorNorm, MinibatchDiscrimination, Norm, initialize, normalize
+from i2i.networks.virtual import VirtualBatchNorm, hold_reference
+
+_START = 4  # height and width, in pixels, at which pictures begin and end
+
+
+@latent_generators.register("dcgan")
+class DCGANGenerator(LatentGenerator):
+    """Radford et al. 2016, as in its code: a linear layer to 4 x 4, then 5x5 transposed convolutions of stride 2.
+
+    For 64 px and width 128: z 100 -> 1024 x 4 x 4 -> 512 -> 256 -> 128 -> picture, batch norm and ReLU between, tanh
+    last, no biases. At inference batch norm goes by the averages kept in training.
+    """
+
+    def __init__(
+        self,
+        out_channels: int,
+        image_size: int,
+        *,
+        latent: int = 100,
+        width: int = 128,
+        classes: int = 0,
+        norm: GeneratorNorm = "batch",
+    ) -> None:
+        super().__init__()
+        doublings = _halvings("dcgan", image_size)
+        if latent < 1 or width < 1:
+            raise UsageError("dcgan needs latent >= 1 and width >= 1")
+        self.latent, self.classes, self.out_channels, self.image_size = latent, classes, out_channels, image_size
+        widths = [width * 2 ** (doublings - 1 - level) for level in range(doublings)]
+        units = widths[0] * _START**2
+        layers: list[nn.Module] = [
+            nn.Linear(latent + classes, units, bias=False),
+            _normalize_units(norm, units),
+            nn.ReLU(),
+            nn.Unflatten(1, (widths[0], _START, _START)),
+        ]
+        for before, after in itertools.pairwise(widths):
+            layers += [_double(before, after), normalize(norm, after, at_inference="running"), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, _double(widths[-1], out_channels), nn.Tanh())
+        initialize(self)
+        hold_reference(self)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Draw from (N, latent + classes): (N, out_channels, image_size, image_size) in [-1, 1]."""
+        result: Tensor = self.layers(z)
+        return result
+
+
+@discriminators.register("dcgan")
+class DCGANDiscriminator(Discriminator):
+    """Radford et al. 2016, as in its code: 5x5 convolutions of stride 2 down to 4 x 4, then a linear layer.
+
+    For 64 px: width 128 -> 256 -> 512 -> 1024, LeakyReLU 0.2, batch norm from the second on, no biases. `minibatch`
+    kernels let it compare the pictures of a batch (Salimans et al. 2016, sec. 3.2).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        image_size: int,
+        *,
+        width: int = 128,
+        norm: Norm = "batch",
+        minibatch: int = 0,
+        spectral: bool = False,
+    ) -> None:
+        super().__init__()
+        halvings = _halvings("dcgan", image_size)
+        if width < 1 or minibatch < 0:
+            raise UsageError("dcgan needs width >= 1 and minibatch >= 0")
+        self.smallest = image_size
+        channels = [in_channels, *(width * 2**level for level in range(halvings))]
+        self.layers = nn.ModuleList()
+        for level in range(halvings):
+            convolution = nn.Conv2d(channels[level], channels[level + 1], 5, stride=2, padding=2, bias=False)
+            normed = normalize(norm if level else None, channels[level + 1])
+            self.layers.append(nn.Sequential(convolution, normed, nn.LeakyReLU(0.2)))
+        units = channels[-1] * _START**2
+        compare = MinibatchDiscrimination(units, minibatch) if minibatch else nn.Identity()
+        self.judge = nn.Sequential(nn.Flatten(), compare, nn.Linear(units + minibatch, 1, bias=False))
+        initialize(self, spectral=spectral)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Judge (N, in_channels, image_size, image_size): logits (N, 1)."""
+        return self.examine(x)[0]
+
+    def examine(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Judge, and show the activations of each convolution."""
+        seen = []
+        for layer in self.layers:
+            x = layer(x)
+            seen.append(x)
+        return self.judge(x), seen
+
+
+@latent_generators.register("mlp")
+class MLPGenerator(LatentGenerator):
+    """Goodfellow et al. 2014, sec. 5: fully connected layers of rectifiers; its code has two of 1200 for digits."""
+
+    def __init__(
+        self,
+        out_channels: int,
+        image_size: int,
+        *,
+        latent: int = 100,
+        width: int = 1200,
+        layers: int = 2,
+        classes: int = 0,
+        norm: GeneratorNorm = None,
+    ) -> None:
+        super().__init__()
+        if min(latent, width, layers, image_size) < 1:
+            raise UsageError("mlp needs latent, width and layers >= 1")
+        self.latent, self.classes, self.out_channels, self.image_size = latent, classes, out_channels, image_size
+        widths = [latent + classes, *[width] * layers]
+        hidden: list[nn.Module] = []
+        for before, after in itertools.pairwise(widths):
+            hidden += [nn.Linear(before, after), _normalize_units(norm, after), nn.ReLU()]
+        self.layers = nn.Sequential(
+            *hidden,
+            nn.Linear(width, out_channels * image_size**2),
+            nn.Tanh(),
+            nn.Unflatten(1, (out_channels, image_size, image_size)),
+        )
+        hold_reference(self)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Draw from (N, latent + classes): (N, out_channels, image_size, image_size) in [-1, 1]."""
+        result: Tensor = self.layers(z)
+        return result
+
+
+@discriminators.register("mlp")
+class MLPDiscriminator(Discriminator):
+    """Goodfellow et al. 2014, sec. 5: fully connected maxout layers with dropout: two of 240 x 5 pieces."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        image_size: int,
+        *,
+        width: int = 240,
+        pieces: int = 5,
+        layers: int = 2,
+        dropout: float = 0.5,
+        minibatch: int = 0,
+        spectral: bool = False,
+    ) -> None:
+        super().__init__()
+        if min(width, pieces, layers) < 1 or minibatch < 0 or not 0 <= dropout < 1:
+            raise UsageError("mlp needs width, pieces and layers >= 1, minibatch >= 0 and 0 <= dropout < 1")
+        self.smallest = image_size
+        widths = [in_channels * image_size**2, *[width] * layers]
+        self.layers = nn.ModuleList(
+            nn.Sequential(Maxout(before, after, pieces), nn.Dropout(dropout))
+            for before, after in itertools.pairwise(widths)
+        )
+        compare = MinibatchDiscrimination(width, minibatch) if minibatch else nn.Identity()
+        self.judge = nn.Sequential(compare, nn.Linear(width + minibatch, 1))
+        if spectral:
+            for module in self.modules():
+                if isinstance(module, nn.Linear):
+                    spectral_norm(module)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Judge (N, in_channels, image_size, image_size): logits (N, 1)."""
+        return self.examine(x)[0]
+
+    def examine(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Judge, and show the activations of each layer."""
+        seen, x = [], x.flatten(1)
+        for layer in self.layers:
+            x = layer(x)
+            seen.append(x)
+        return self.judge(x), seen
+
+
+class Maxout(nn.Module):
+    """The largest of several linear maps, unit by unit (Goodfellow et al. 2013, eq. 1)."""
+
+    def __init__(self, before: int, after: int, pieces: int) -> None:
+        super().__init__()
+        self.linear, self.pieces = nn.Linear(before, after * pieces), pieces
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, before) to (N, after)."""
+        pieces: Tensor = self.linear(x).unflatten(1, (-1, self.pieces))
+        return pieces.amax(2)
+
+
+def _double(before: int, after: int) -> nn.Module:
+    return nn.ConvTranspose2d(before, after, 5, stride=2, padding=2, output_padding=1, bias=False)
+
+
+def _halvings(name: str, image_size: int) -> int:
+    halvings = (image_size // _START).bit_length() - 1
+    if halvings < 1 or image_size != _START * 2**halvings:
+        raise UsageError(f"image size {image_size}: '{name}' needs 8, 16, 32, 64, 128 or 256; use --image-size 64")
+    return halvings
+
+
+def _normalize_units(norm: GeneratorNorm, units: int) -> nn.Module:
+    """The normalisation of (N, units); instance norm has nothing to average there, and leaves them."""
+    if norm == "batch":
+        return nn.BatchNorm1d(units)
+    return VirtualBatchNorm(units) if norm == "virtual" else nn.Identity()
