@@ -112,7 +112,7 @@ def translate(args: list[str]) -> int:
     """`i2i translate INPUT OUTPUT --model ...`."""
     flags = parse(Translate, "translate", args, "Translate images with a trained model.")
 
-    from i2i.convert import convert, plan, write_contact_sheet
+    from i2i.convert import convert, plan, variants, write_contact_sheet
     from i2i.picture import SUFFIXES
     from i2i.registry import load_plugins
     from i2i.translator import Translator
@@ -122,13 +122,22 @@ def translate(args: list[str]) -> int:
     jobs = plan(flags.input, flags.output)
     load_plugins(flags.imports)
     translator = Translator.load(flags.model, to=flags.to, device=flags.device)
+    if (flags.samples is not None or flags.seed is not None) and not translator.generator.latent:
+        raise UsageError(f"{flags.model} gives one output for an input; leave out --samples and --seed")
+    if flags.samples is not None and flags.samples < 1:
+        raise UsageError(f"--samples {flags.samples}: it is 1 or more")
+    if flags.samples is not None:
+        jobs = variants(jobs, flags.samples, seed=flags.seed or 0)
+    elif flags.seed is not None:
+        jobs = [job._replace(seed=flags.seed) for job in jobs]
     try:
         result = convert(jobs, translator, batch_size=flags.batch_size, overwrite=flags.overwrite)
     except KeyboardInterrupt:
         return _complain("interrupted; what is done is kept, and the same command again goes on", 130)
     shown = result.written + result.skipped
     if flags.contact_sheet and shown:
-        write_contact_sheet(flags.contact_sheet, sorted(shown), domains=translator.domains)
+        shown.sort(key=lambda job: (job.source, job.seed or 0))
+        write_contact_sheet(flags.contact_sheet, shown, domains=translator.domains)
     for path, reason in result.failed.items():
         print(f"i2i: {path}: {reason}", file=sys.stderr)
     speed = f"{len(result.written) / result.seconds:.1f} a second" if result.written else "none"
@@ -156,15 +165,15 @@ def sample(args: list[str]) -> int:
 
     load_plugins(flags.imports)
     sampler = Sampler.load(flags.model, device=flags.device)
-    if flags.walk:
-        rows = sampler.walk(flags.count or 8, flags.walk, seed=flags.seed, label=flags.label)
-        captions = [""] * flags.walk
+    in_turn = sampler.classes if flags.label is None else ()
+    if flags.walk is not None:
+        rows = sampler.walk(8 if flags.count is None else flags.count, flags.walk, seed=flags.seed, label=flags.label)
+        captions = [f"seed {flags.seed}"] + [""] * (flags.walk - 1)
     else:
-        drawn = sampler(flags.count or 64, seed=flags.seed, label=flags.label)
-        captions = list(sampler.classes) if sampler.classes and not flags.label else []
-        across = len(captions) or math.ceil(math.sqrt(len(drawn)))
+        drawn = sampler(64 if flags.count is None else flags.count, seed=flags.seed, label=flags.label)
+        across = min(len(in_turn) or math.ceil(math.sqrt(len(drawn))), len(drawn))
         rows = [drawn[start : start + across] for start in range(0, len(drawn), across)]
-        captions = captions[: len(rows[0])] or [""] * across
+        captions = list(in_turn[:across]) or [f"seed {flags.seed}"] + [""] * (across - 1)
     count = sum(map(len, rows))
     if flags.output.suffix.lower() in SUFFIXES and not flags.output.is_dir():
         levels = [[from_pil(image).levels for image in row] for row in rows]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,14 +19,15 @@ from i2i.picture import SUFFIXES, SUFFIXES_IN_WORDS, Levels, Picture, images_in,
 from i2i.report import contact_sheet
 from i2i.translator import Translator
 
-_PAIRS_IN_A_ROW = 3
+_ACROSS = 6  # pictures in a row of a contact sheet
 
 
 class Job(NamedTuple):
-    """A picture to translate and the file to write."""
+    """A picture to translate, the file to write, and which of the plausible outputs, where the model has many."""
 
     source: Path
     target: Path
+    seed: int | None = None
 
 
 @dataclass
@@ -85,6 +87,15 @@ def plan(source: str, output: Path) -> list[Job]:
     return jobs
 
 
+def variants(jobs: list[Job], samples: int, *, seed: int = 0) -> list[Job]:
+    """Each job `samples` times, into `photo-1.png`, `photo-2.png`, ... for `photo.png`, from `seed` on."""
+    numbered = [(job, number) for job in jobs for number in range(samples)]
+    return [
+        Job(job.source, job.target.with_stem(f"{job.target.stem}-{number + 1}"), seed + number)
+        for job, number in numbered
+    ]
+
+
 def convert(
     jobs: list[Job], translator: Translator, *, batch_size: int = 8, overwrite: bool = False, progress: bool = True
 ) -> Conversion:
@@ -118,20 +129,23 @@ def convert(
 
 
 def write_contact_sheet(path: Path, jobs: list[Job], *, domains: tuple[str, str], most: int = 24) -> None:
-    """Write up to `most` pairs of input and output, evenly chosen, as one picture to look at."""
-    chosen = [jobs[place * len(jobs) // min(most, len(jobs))] for place in range(min(most, len(jobs)))]
-    pairs: list[list[Levels]] = []
-    for job in chosen:
+    """Write up to `most` inputs beside their outputs, evenly chosen, as one picture to look at."""
+    outputs: dict[Path, list[Path]] = {}
+    for job in jobs:
+        outputs.setdefault(job.source, []).append(job.target)
+    sources = list(outputs)
+    chosen = [sources[place * len(sources) // min(most, len(sources))] for place in range(min(most, len(sources)))]
+    groups: list[list[Levels]] = []
+    for source in chosen:
         with contextlib.suppress(ImageError):  # what lies there from an earlier time may be damaged
-            pairs.append([read(job.source).levels, read(job.target).levels])
-    if not pairs:
+            groups.append([read(source).levels, *(read(target).levels for target in outputs[source])])
+    if not groups:
         return
-    rows = [_row(pairs[start : start + _PAIRS_IN_A_ROW]) for start in range(0, len(pairs), _PAIRS_IN_A_ROW)]
-    write(Picture(contact_sheet(rows, list(domains) * (len(rows[0]) // 2), side=256)), path)
-
-
-def _row(pairs: list[list[Levels]]) -> list[Levels]:
-    return [levels for pair in pairs for levels in pair]
+    wide = max(map(len, groups))
+    across = max(1, _ACROSS // wide)
+    rows = [list(itertools.chain(*groups[start : start + across])) for start in range(0, len(groups), across)]
+    captions = [domains[0], *[domains[1]] * (wide - 1)] * across
+    write(Picture(contact_sheet(rows, captions[: max(map(len, rows))], side=256)), path)
 
 
 def _batches(jobs: list[Job], batch_size: int, failed: dict[Path, str]) -> Iterator[list[tuple[Job, Picture]]]:
@@ -155,7 +169,8 @@ def _translate(
 ) -> list[tuple[Job, Picture]]:
     """Translate together or, where that is too much for the device, one by one."""
     try:
-        translated = list(translator.batch([picture for _, picture in batch], batch_size=len(batch)))
+        pictures, seeds = [picture for _, picture in batch], [job.seed for job, _ in batch if job.seed is not None]
+        translated = list(translator.batch(pictures, batch_size=len(batch), seeds=seeds or None))
     except RuntimeError as error:
         if len(batch) == 1:
             failed[batch[0][0].source] = f"can't be translated: {str(error).splitlines()[0]}"

@@ -52,6 +52,10 @@ class Translate:
     """A pretrained model's name (see: i2i models), a model file, or a run's folder."""
     to: str | None = None
     """The domain to translate to, by its name, where the model knows both ways."""
+    samples: int | None = None
+    """Write this many variants of each, of a model that has many plausible outputs (bicyclegan)."""
+    seed: int | None = None
+    """Which of the plausible outputs, or the first of the samples."""
     batch_size: int = 8
     """Pictures of one size that go through the network together."""
     overwrite: bool = False

@@ -78,13 +78,12 @@ def contact_sheet(rows: Sequence[Sequence[Levels]], captions: Sequence[str], *, 
     pictures = [[_thumbnail(levels, side) for levels in row] for row in rows]
     widths = [max(row[i].width for row in pictures if i < len(row)) for i in range(len(captions))]
     heights = [max(picture.height for picture in row) for row in pictures]
-    above = _CAPTION if any(captions) else 0
-    size = (sum(widths) + _GAP * (len(widths) + 1), above + sum(heights) + _GAP * (len(heights) + 1))
+    size = (sum(widths) + _GAP * (len(widths) + 1), _CAPTION + sum(heights) + _GAP * (len(heights) + 1))
     sheet = Image.new("RGB", size, "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
     for place, caption in enumerate(captions):
         draw.text((_GAP + sum(widths[:place]) + _GAP * place, 3), caption, fill="black", font=font)
-    top = above + _GAP
+    top = _CAPTION + _GAP
     for row, high in zip(pictures, heights, strict=True):
         left = _GAP
         for picture, wide in zip(row, widths, strict=False):
