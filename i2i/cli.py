@@ -75,9 +75,12 @@ def train(args: list[str]) -> int:
 
     names = ", ".join(objectives)
     if not args or args[0] in ("-h", "--help"):
-        print(f"usage: i2i train METHOD DATA [DATA_B] [flags]\n\nMETHOD is one of: {names}")
-        print("DATA is a folder of pictures; its layout is detected (see datasets/README.md).\n")
-        print(f"i2i train {next(iter(objectives))} --help shows the flags.")
+        print("usage: i2i train METHOD DATA [DATA_B] [flags]\n\nMETHOD is one of:\n")
+        listed: dict[str, Any] = dict(objectives)
+        for name, one in listed.items():
+            print(f"  {name:11} {one.data:9} {_what_it_is(one)}")
+        print("\nDATA is a folder of pictures: pairs, two unpaired sets, or a single one; its layout is detected (see")
+        print(f"datasets/README.md). i2i train {next(iter(objectives))} --help shows the flags.")
         return 0
     method, rest = args[0], args[1:]
     if method.startswith("-"):
@@ -220,6 +223,7 @@ def info(args: list[str]) -> int:
 
     from i2i.checkpoint import read_header
     from i2i.pretrained import model_file
+    from i2i.registry import Spec
 
     file = model_file(flags.model)
     header = read_header(file)
@@ -241,9 +245,10 @@ def info(args: list[str]) -> int:
         print(f"use it: i2i sample {flags.model} samples.png")
         return 0
     print(f"pictures of {header['preprocess']['image_size']} px; any size can be translated")
-    print(
-        f"use it: i2i translate INPUT OUTPUT --model {flags.model}" + (f" --to {b}" if len(header["maps"]) > 1 else "")
-    )
+    more = f" --to {b}" if len(header["maps"]) > 1 else ""
+    if any(Spec.parse(spec).options.get("latent") for spec in header["maps"].values()):
+        more += " --samples 5"
+    print(f"use it: i2i translate INPUT OUTPUT --model {flags.model}{more}")
     return 0
 
 
@@ -273,7 +278,7 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
     own = {"method": kind.Config(), "pictures": kind.data_config, "training": kind.train_config}
     options = [(name, tyro.conf.OmitArgPrefixes[type(value)], value) for name, value in own.items()]  # type: ignore[misc]
     flags_of: Any = dataclasses.make_dataclass("Train", options, bases=(Train,), frozen=True)
-    about = f"Train {method}: {(kind.__doc__ or '').strip().splitlines()[0]}"
+    about = f"Train {method}: {_what_it_is(kind)}"
     flags = parse(flags_of, f"train {method}", args, about)
     run = flags.run or _default_run(method, flags.data, resume=flags.resume)
     if run.exists() and not run.is_dir():
@@ -300,10 +305,19 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
     elif (run / "state.pt").exists():
         raise UsageError(f"{run} holds a run already; add --resume to go on with it, or choose another --run")
     _one_or_two(flags.data)
+    training = flags.training
+    if values_of("--epochs", args) and not values_of("--steps", args):
+        training = dataclasses.replace(training, steps=None)  # a method's own, or the run's so far, gives way
     # Resolved, so that the run goes on from any folder.
     data, plugins = (tuple(str(Path(p).resolve()) for p in flags.data)), tuple(map(_resolved_plugin, flags.imports))
-    config = RunConfig(method, data, flags.method, flags.pictures, flags.training, plugins)
+    config = RunConfig(method, data, flags.method, flags.pictures, training, plugins)
     return config, run, flags.resume
+
+
+def _what_it_is(kind: Any) -> str:
+    """The first line of a method's module, which says it to people, or of its class, which cites."""
+    said = sys.modules[kind.__module__].__doc__ or kind.__doc__ or ""
+    return next(iter(said.strip().splitlines()), "")
 
 
 def _default_run(method: str, data: Sequence[str], *, resume: bool) -> Path:
