@@ -161,11 +161,16 @@ def sample(args: list[str]) -> int:
 
     import math
 
+    from PIL import Image
+
     from i2i.picture import SUFFIXES, Picture, from_pil, write
     from i2i.registry import load_plugins
     from i2i.report import contact_sheet
     from i2i.sampler import Sampler
 
+    grid = flags.output.suffix.lower() in SUFFIXES and not flags.output.is_dir()
+    if not grid and (flags.output.is_file() or flags.output.suffix.lower() in Image.registered_extensions()):
+        raise UsageError(f"{flags.output}: give an image file for a grid, such as samples.png, or a folder")
     load_plugins(flags.imports)
     sampler = Sampler.load(flags.model, device=flags.device)
     in_turn = sampler.classes if flags.label is None else ()
@@ -173,18 +178,17 @@ def sample(args: list[str]) -> int:
         rows = sampler.walk(8 if flags.count is None else flags.count, flags.walk, seed=flags.seed, label=flags.label)
         captions = [f"seed {flags.seed}"] + [""] * (flags.walk - 1)
     else:
-        drawn = sampler(64 if flags.count is None else flags.count, seed=flags.seed, label=flags.label)
+        count = (8 * len(in_turn) or 64) if flags.count is None else flags.count
+        drawn = sampler(count, seed=flags.seed, label=flags.label)
         across = min(len(in_turn) or math.ceil(math.sqrt(len(drawn))), len(drawn))
         rows = [drawn[start : start + across] for start in range(0, len(drawn), across)]
         captions = list(in_turn[:across]) or [f"seed {flags.seed}"] + [""] * (across - 1)
     count = sum(map(len, rows))
-    if flags.output.suffix.lower() in SUFFIXES and not flags.output.is_dir():
+    if grid:
         levels = [[from_pil(image).levels for image in row] for row in rows]
         write(Picture(contact_sheet(levels, captions)), flags.output)
         print(f"{flags.output}: {count} pictures of {sampler.image_size} px")
         return 0
-    if flags.output.is_file():
-        raise UsageError(f"{flags.output}: give an image file for a grid, such as samples.png, or a folder")
     for number, image in enumerate((image for row in rows for image in row), start=1):
         write(from_pil(image), flags.output / f"{number:05d}.png")
     print(f"{flags.output}: {count} files of {sampler.image_size} px")

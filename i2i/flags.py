@@ -77,7 +77,7 @@ class Sample:
     output: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
     """An image file for a grid of pictures, or a folder for a file each."""
     count: int | None = None
-    """Pictures to draw, or walks; 64, or 8 walks, unless given."""
+    """Pictures to draw, or walks; 64, 8 of each class, or 8 walks, unless given."""
     seed: int = 0
     """The same seed draws the same pictures."""
     label: str | None = None
