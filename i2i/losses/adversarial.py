@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
@@ -55,8 +56,12 @@ class AdversarialLoss:
 
     @torch.no_grad()
     def recognised(self, fake: Logits) -> Tensor:
-        """The share of the logits on generated images that lie on the generated side, from 0 to 1."""
-        boundary = 0.5 * self.real_label if self.kind == "lsgan" else 0.0
+        """The share of the logits on generated images that lie on the generated side, from 0 to 1.
+
+        The sides meet at what a discriminator says that can't tell: half the real label.
+        """
+        half = 0.5 * self.real_label
+        boundary = half if self.kind == "lsgan" else math.log(half / (1 - half))
         return torch.stack([(f < boundary).float().mean() for f in _each(fake)]).mean()
 
     def _real(self, x: Tensor) -> Tensor:

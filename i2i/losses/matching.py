@@ -11,15 +11,16 @@ from i2i.losses.reconstruction import l1
 
 
 def feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
-    """Mean absolute difference of each generated image's activations from its partner's, the mean over layers.
+    """Absolute difference of each generated image's activations from its partner's, 4 times the mean over layers.
 
-    Source: Wang et al. 2018, eq. 4, whose sum over scales and layers is a mean here, as in its code.
+    Source: Wang et al. 2018, eq. 4, as in its code, where a layer of one of S discriminators weighs 4 / layers / S:
+    a sum over a PatchGAN's four layers, and a mean over the scales, which eq. 5 adds up instead.
 
     Args:
-        fake: activations of each layer on generated images, (N, ...) each.
+        fake: activations of each layer on generated images, (N, ...) each, those of all scales one after the other.
         real: those on the real partners; no gradient flows here.
     """
-    return torch.stack([l1(one, other.detach()) for one, other in zip(fake, real, strict=True)]).mean()
+    return 4 * torch.stack([l1(one, other.detach()) for one, other in zip(fake, real, strict=True)]).mean()
 
 
 def mean_feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:

@@ -34,7 +34,7 @@ class VirtualBatchNorm(nn.Module):
         if self.seeing_reference:
             mean, square = mean.mean(0, keepdim=True), square.mean(0, keepdim=True)
             self.mean, self.square, self.size = mean, square, len(x)
-        else:
+        elif self.size:  # where there is no reference yet, the sample is alone
             share = 1 / (self.size + 1)
             mean = share * mean + (1 - share) * self.mean
             square = share * square + (1 - share) * self.square
@@ -63,7 +63,7 @@ class Reference(nn.Module):
 
     def set_extra_state(self, state: Tensor) -> None:
         """Put the batch back."""
-        self.batch, self.seen = state.to(self.batch.device, copy=True), False
+        self.batch, self.seen = state.to(self.batch, copy=True), False
 
 
 def hold_reference(network: nn.Module) -> None:
@@ -77,17 +77,18 @@ def hold_reference(network: nn.Module) -> None:
     network.reference = reference = Reference()
 
     def see(_: nn.Module, given: tuple[Any, ...]) -> None:
-        if len(reference.batch) == 0:
-            reference.batch = given[0].detach().clone()
         if reference.seen and not network.training:
             return
+        batch = reference.batch if len(reference.batch) else given[0].detach().clone()
         for layer in layers:
             layer.seeing_reference = True
         try:
-            network.forward(reference.batch)
+            # What is kept for later inputs can't also hold the graph of this one.
+            with torch.set_grad_enabled(network.training and torch.is_grad_enabled()):
+                network.forward(batch)
         finally:
             for layer in layers:
                 layer.seeing_reference = False
-        reference.seen = not network.training
+        reference.batch, reference.seen = batch, not network.training
 
     network.register_forward_pre_hook(see)
