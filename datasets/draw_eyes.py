@@ -100,15 +100,17 @@ def draw_eye(shape: tuple[int, int], random: np.random.Generator) -> Eye:
 
 
 def render(eye: Eye, shape: tuple[int, int], random: np.random.Generator) -> Field:
-    """The plain picture (A): flat tones, and a line for each lid."""
+    """The renderer's picture (A): the same kind of scene in even tones with hard edges, and the grain of a renderer."""
     parts = Parts.of(eye, shape)
     skin, white, iris = random.uniform(0.55, 0.8), random.uniform(0.86, 0.97), random.uniform(0.22, 0.5)
     ball = _blend(white, iris, _inside(parts.out - eye.radius))
     ball = _blend(ball, random.uniform(0.02, 0.08), _inside(parts.out - eye.pupil))
-    picture = _blend(skin, ball, parts.open)
+    picture = _blend(skin * _skin(eye, parts, random), ball, parts.open)
     on_lid = np.abs(parts.t) < 1
     picture = _blend(picture, skin * 0.45, _inside(np.abs(parts.over) - 0.017 * eye.reach - 0.35) * on_lid)
-    return _blend(picture, skin * 0.75, _inside(np.abs(parts.under) - 0.35) * on_lid)
+    picture = _blend(picture, skin * 0.75, _inside(np.abs(parts.under) - 0.35) * on_lid)
+    picture = _glints(eye, parts, picture * (1 - 0.9 * _lashes(eye, shape, random)), random, hard=True)
+    return picture * _falloff(shape, random) + random.uniform(0.02, 0.04) * random.normal(0, 1, shape)
 
 
 def photograph(eye: Eye, shape: tuple[int, int], random: np.random.Generator) -> Field:
@@ -179,12 +181,13 @@ def _lashes(eye: Eye, shape: tuple[int, int], random: np.random.Generator) -> Fi
     return cv2.resize(large, shape[::-1], interpolation=cv2.INTER_AREA) / 255
 
 
-def _glints(eye: Eye, parts: Parts, picture: Field, random: np.random.Generator) -> Field:
-    """One or two lamps mirrored in the cornea."""
+def _glints(eye: Eye, parts: Parts, picture: Field, random: np.random.Generator, *, hard: bool = False) -> Field:
+    """One or two lamps mirrored in the cornea, as soft spots or as discs with an edge."""
     for _ in range(random.integers(1, 3)):
         way, far = random.uniform(np.pi, 2 * np.pi), eye.radius * random.uniform(0.3, 0.65)
         away = parts.out**2 + far**2 - 2 * far * parts.out * np.cos(parts.angle - way)  # squared
-        spot = np.exp(-((away / (eye.radius * random.uniform(0.1, 0.19)) ** 2) ** 2))
+        size = eye.radius * random.uniform(0.1, 0.19)
+        spot = _inside(np.sqrt(away) - size) if hard else np.exp(-((away / size**2) ** 2))
         picture = picture + random.uniform(0.5, 1.0) * spot * parts.open
     return picture
 
@@ -193,11 +196,16 @@ def _camera(light: Field, random: np.random.Generator) -> Field:
     """What a poor grey camera makes of the light: blur, dark corners, a tone curve of little contrast, noise."""
     height, width = light.shape
     picture = cv2.GaussianBlur(light, (0, 0), max(height, width) / 64 * random.uniform(0.55, 1.0))
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    picture = np.clip(picture * (1 - random.uniform(0.05, 0.2) * (x**2 + y**2)) * random.uniform(0.85, 1.15), 0, 1)
+    picture = np.clip(picture * _falloff(light.shape, random) * random.uniform(0.85, 1.15), 0, 1)
     picture = random.uniform(0.06, 0.14) + random.uniform(0.62, 0.8) * picture ** random.uniform(0.75, 1.05)
     noise = random.normal(0, 1, light.shape) * np.sqrt(random.uniform(0.008, 0.018) ** 2 + 0.0004 * picture)
     return picture + cv2.GaussianBlur(noise, (0, 0), 0.45)
+
+
+def _falloff(shape: tuple[int, ...], random: np.random.Generator) -> Field:
+    """Light that falls off towards the corners."""
+    y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
+    return 1 - random.uniform(0.05, 0.2) * (x**2 + y**2)
 
 
 def _clouds(shape: tuple[int, int], grain: float, random: np.random.Generator) -> Field:

@@ -1,0 +1,132 @@
+"""SimGAN: a refiner that makes synthetic pictures look real and leaves what they show where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from torch import Tensor, nn
+
+from i2i.config import DataConfig, TrainConfig, check_numbers
+from i2i.errors import UsageError
+from i2i.losses import Kind, l1
+from i2i.networks import Backbones, Generator
+from i2i.objectives.base import Batch, Losses, LossFn, Objective, objectives
+from i2i.objectives.history import ImageHistory
+
+
+@objectives.register("simgan")
+class SimGAN(Objective):
+    """Shrivastava et al. 2017, eq. 4: synthetic pictures (a) refined to look real (b), and annotations that still hold.
+
+    The refiner's loss is adversarial, region by region, plus self-regularisation; the discriminator sees a history of
+    refined pictures. Algorithm 1 warms up each player alone, then lets the refiner move K_g times and the
+    discriminator K_d times, each on a fresh minibatch. A step here is one minibatch that moves a player at most once,
+    so these become places in a cycle of max(K_g, K_d) steps: the refiner moves in its first K_g, the discriminator in
+    its last K_d.
+
+    The paper trains on 35 x 55 pixels; pictures are square here, and others are resized to squares. It names SGD at
+    0.001 and 512 pictures in a step, but neither momentum nor a number of steps.
+    """
+
+    data = "unpaired"
+    generator_spec = "refiner"
+    discriminator_spec = "local"
+    data_config = DataConfig(image_size=64, load_size=64, augment=(), channels=(1, 1))
+    train_config = TrainConfig(steps=20_000, batch_size=512, optimizer="sgd", lr=1e-3, momentum=0.9, decay=0.0)
+
+    @dataclass(frozen=True)
+    class Config(Objective.Config):
+        """Options of SimGAN."""
+
+        adversarial: Kind = "non_saturating"
+        """The adversarial loss; non_saturating is the paper's cross-entropy at each location."""
+        discriminator_steps: int = 1
+        """Steps of a cycle in which the discriminator moves (K_d of Algorithm 1)."""
+        refiner_steps: int = 2
+        """Steps of a cycle in which the refiner moves (K_g of Algorithm 1)."""
+        self_weight: float = 10.0
+        """Weight of self-regularisation (lambda), on a mean. The paper has none; public code comes to 11 and to 99."""
+        self_regularisation: Literal["pixels", "grey", "gradients"] = "pixels"
+        """What should stay: the pixels, the mean of their channels, or their differences from their neighbours."""
+        history: int = 5120
+        """Refined pictures kept to be shown to the discriminator again; 0 for none."""
+        refiner_warmup: int = 1000
+        """First the refiner alone moves for so many steps, by self-regularisation alone."""
+        discriminator_warmup: int = 200
+        """Then the discriminator alone for so many."""
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            check_numbers(self, positive=("refiner_steps",))
+
+    class Images(NamedTuple):
+        """Each (N, C, H, W) in [-1, 1]."""
+
+        real_a: Tensor
+        fake_b: Tensor
+        real_b: Tensor
+
+    config: Config
+
+    def __init__(self, config: Config, backbones: Backbones) -> None:
+        super().__init__(config)
+        a, b = backbones.channels
+        if a != b:
+            raise UsageError(f"simgan compares input and output, which need as many channels, not {a} and {b}")
+        self.refiner = backbones.generator(a, b)
+        self.discriminator = backbones.discriminator(b)
+        self.history = ImageHistory(config.history)
+
+    def forward(self, batch: Batch) -> Images:
+        """Refine the synthetic pictures."""
+        return self.Images(batch["a"], self.refiner(batch["a"]), batch["b"])
+
+    def turns(self, step: int) -> Iterator[tuple[str, LossFn]]:
+        """The refiner's warm-up, the discriminator's, and then the cycles; balance counts in these alone."""
+        config = self.config
+        place = step - 1 - config.refiner_warmup
+        if place < 0:
+            yield "generator", self.self_loss
+            return
+        place -= config.discriminator_warmup
+        if place < 0:
+            yield "discriminator", self.discriminator_loss
+            return
+        cycle = max(config.refiner_steps, config.discriminator_steps)
+        if place % cycle < config.refiner_steps:
+            yield "generator", self.generator_loss
+        if place % cycle >= cycle - config.discriminator_steps and self.discriminator_moves():
+            yield "discriminator", self.discriminator_loss
+
+    def generator_loss(self, images: Images) -> Losses:
+        """To pass for real, and to stay near the input (eq. 4)."""
+        return self.fool(self.discriminator, images.fake_b, images.real_b) | self.self_loss(images)
+
+    def self_loss(self, images: Images) -> Losses:
+        """Self-regularisation (sec. 2.1): the mean L1 distance of a refined picture from its input, or of features."""
+        kind = self.config.self_regularisation
+        refined, given = images.fake_b, images.real_a
+        if kind == "gradients":
+            distance = (l1(refined.diff(dim=2), given.diff(dim=2)) + l1(refined.diff(dim=3), given.diff(dim=3))) / 2
+        elif kind == "grey":
+            distance = l1(refined.mean(1), given.mean(1))
+        else:
+            distance = l1(refined, given)
+        return {"self": self.config.self_weight * distance}
+
+    def discriminator_loss(self, images: Images) -> Losses:
+        """The adversarial loss (eq. 2), not halved, on refined pictures new and old.
+
+        Each has an even chance to be an old one, where Algorithm 1 takes exactly half of the minibatch.
+        """
+        return self.judge(self.discriminator, images.real_b, self.history(images.fake_b), weight=1.0)
+
+    def players(self) -> dict[str, nn.Module]:
+        """The refiner as the generator, and the discriminator."""
+        return {"generator": self.refiner, "discriminator": self.discriminator}
+
+    def maps(self) -> dict[str, Generator]:
+        """From synthetic to real."""
+        return {"a2b": self.refiner}
