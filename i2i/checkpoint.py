@@ -125,7 +125,7 @@ def load_model(path: Path) -> Model:
                     f"{path}: its weights don't fit '{text}': {str(error).splitlines()[-1].strip()}"
                 ) from None
             maps[direction] = generator.eval().requires_grad_(False)
-            if isinstance(reference := getattr(generator, "reference", None), Reference):
+            if isinstance(reference := getattr(generator, "reference", None), Reference) and len(reference.batch):
                 generator(reference.batch[:1])  # its statistics, now rather than in the first of several threads
     return Model(maps, header["domains"], header["preprocess"], header["config"], header["step"])
 

@@ -168,8 +168,9 @@ def sample(args: list[str]) -> int:
     from i2i.report import contact_sheet
     from i2i.sampler import Sampler
 
-    grid = flags.output.suffix.lower() in SUFFIXES and not flags.output.is_dir()
-    if not grid and (flags.output.is_file() or flags.output.suffix.lower() in Image.registered_extensions()):
+    suffix, folder = flags.output.suffix.lower(), flags.output.is_dir()
+    grid = suffix in SUFFIXES and not folder
+    if not (grid or folder) and (flags.output.is_file() or suffix in Image.registered_extensions()):
         raise UsageError(f"{flags.output}: give an image file for a grid, such as samples.png, or a folder")
     load_plugins(flags.imports)
     sampler = Sampler.load(flags.model, device=flags.device)

@@ -6,11 +6,12 @@ import contextlib
 import glob
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
@@ -81,19 +82,20 @@ def plan(source: str, output: Path) -> list[Job]:
         if output.is_file():
             raise UsageError(f"{output} is a file; give a folder, or an image file for a single image")
         jobs = [Job(path, output / path.relative_to(root)) for path in paths]
-    for job in jobs:
-        if job.source.resolve() == job.target.resolve():
-            raise UsageError(f"{job.source} would be written over itself; give another OUTPUT")
-    return jobs
+    return _kept_apart(jobs)
 
 
 def variants(jobs: list[Job], samples: int, *, seed: int = 0) -> list[Job]:
-    """Each job `samples` times, into `photo-1.png`, `photo-2.png`, ... for `photo.png`, from `seed` on."""
+    """Each job `samples` times, into `photo-1.png`, `photo-2.png`, ... for `photo.png`, from `seed` on.
+
+    Raises:
+        UsageError: a picture would be written over itself.
+    """
     numbered = [(job, number) for job in jobs for number in range(samples)]
-    return [
+    return _kept_apart(
         Job(job.source, job.target.with_stem(f"{job.target.stem}-{number + 1}"), seed + number)
         for job, number in numbered
-    ]
+    )
 
 
 def convert(
@@ -142,10 +144,20 @@ def write_contact_sheet(path: Path, jobs: list[Job], *, domains: tuple[str, str]
     if not groups:
         return
     wide = max(map(len, groups))
+    blank = np.full((1, 1, 3), 255, np.uint8)  # where an output is missing
+    groups = [[*group, *[blank] * (wide - len(group))] for group in groups]
     across = max(1, _ACROSS // wide)
     rows = [list(itertools.chain(*groups[start : start + across])) for start in range(0, len(groups), across)]
     captions = [domains[0], *[domains[1]] * (wide - 1)] * across
     write(Picture(contact_sheet(rows, captions[: max(map(len, rows))], side=256)), path)
+
+
+def _kept_apart(jobs: Iterable[Job]) -> list[Job]:
+    checked = list(jobs)
+    for job in checked:
+        if job.source.resolve() == job.target.resolve():
+            raise UsageError(f"{job.source} would be written over itself; give another OUTPUT")
+    return checked
 
 
 def _batches(jobs: list[Job], batch_size: int, failed: dict[Path, str]) -> Iterator[list[tuple[Job, Picture]]]:

@@ -78,10 +78,12 @@ class Sampler:
             label: the class to draw, by its name; where there are classes and none is given, each walk has its own.
 
         Raises:
-            UsageError: there is no such class, or fewer than 2 steps.
+            UsageError: there is no such class, fewer than 2 steps, or no walk at all.
         """
         if steps < 2:
             raise UsageError(f"a walk of {steps} steps; it has 2 or more, both ends included")
+        if count < 1:
+            raise UsageError(f"{count} walks; ask for 1 or more")
         ends = self.latents(count + 1, seed=seed)
         walks = []
         for place in range(count):

@@ -94,6 +94,11 @@ class Trainer:
         )
         torch.manual_seed(train.seed)
         self.objective: Objective = method(config.options, networks)
+        if train.batch_size == 1 and any(isinstance(module, nn.BatchNorm1d) for module in self.objective.modules()):
+            raise UsageError(
+                "batch size 1: batch norm has nothing to compare a latent with; use --batch-size 2 or more, or a "
+                "generator with norm=virtual"
+            )
         self.objective.to(self.device)
         if train.channels_last:
             self.objective.to(memory_format=torch.channels_last)

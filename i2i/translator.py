@@ -96,13 +96,14 @@ class Translator:
         Raises:
             ImageError: a picture can't be read.
             UsageError: the batch size is below 1, or seeds of a model that has one output for an input.
+            ValueError: more or fewer seeds than pictures.
         """
         if batch_size < 1:
             raise UsageError(f"batch size {batch_size}: it is 1 or more")
         if seeds is not None and not self.generator.latent:
             raise UsageError("this model gives one output for an input; leave out seed and samples")
         waiting: list[tuple[Entered, int]] = []
-        for image, seed in zip(images, itertools.repeat(0) if seeds is None else seeds, strict=False):
+        for image, seed in zip(images, itertools.repeat(0) if seeds is None else seeds, strict=seeds is not None):
             entered = enter(image, self.generator.in_channels)
             if waiting and (len(waiting) == batch_size or entered.pixels.shape != waiting[0][0].pixels.shape):
                 yield from self._translate(waiting)

@@ -146,7 +146,7 @@ def _single(root: Path, *, labels: bool) -> Layout:
     folders = _folders(root)
     train = folders.get("train", root)
     held_out = next((folders[name] for name in ("val", "test") if train is not root and name in folders), None)
-    classes = tuple(path.name for path in _folders(train).values() if images_in(path)) if labels else ()
+    classes = tuple(path.name for path in _within(train) if images_in(path)) if labels else ()
     if labels and len(classes) < 2:
         raise UsageError(f"{train}: with --labels each of its folders is a class, and there are {len(classes)}")
     words = f"{len(classes)} classes: {', '.join(classes)}" if labels else "a single set of pictures"
@@ -162,7 +162,11 @@ def _labelled(folder: Path, classes: tuple[str, ...]) -> Split:
 
 
 def _folders(root: Path) -> dict[str, Path]:
-    return {path.name.lower(): path for path in sorted(root.iterdir()) if path.is_dir() and path.name[0] != "."}
+    return {path.name.lower(): path for path in _within(root)}
+
+
+def _within(root: Path) -> list[Path]:
+    return [path for path in sorted(root.iterdir()) if path.is_dir() and path.name[0] != "."]
 
 
 def _images_of(folders: dict[str, Path], *names: str) -> list[Path]:
@@ -215,7 +219,7 @@ def _match(one: Path, two: Path, data: str) -> Split:
             raise UsageError(
                 f"{folder}: {len(names)} of {len(a if folder == one else b)} pictures have no partner of the same name "
                 f"in {other}: {_few(sorted(names))}; rename or remove them, or "
-                "train without pairs (cyclegan)"
+                "train without pairs (cyclegan, cut)"
             )
     shared = sorted(by_name_a)
     return Split(tuple(Source(by_name_a[n]) for n in shared), tuple(Source(by_name_b[n]) for n in shared))
