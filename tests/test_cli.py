@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from i2i.checkpoint import FORMAT
 from i2i.cli import main
 from i2i.data.transforms import resized
+from i2i.objectives import objectives
 from i2i.picture import read
 
 
@@ -306,3 +307,264 @@ def test_info_and_models(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["domains"] == ["drawing", "photo"]
     assert main(["models"]) == 0
     assert "map2sat" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["train"], ["train", "--help"], ["train", "-h"]])
+def test_the_help_of_train_lists_every_method_and_what_it_learns_from(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    listed = {line.split()[0]: line.split() for line in lines if line.startswith("  ")}
+    assert list(listed) == list(objectives)
+    for method, (_, data, *about) in listed.items():
+        assert data == objectives[method].data
+        assert len(about) > 3
+        assert about[-1].endswith(".")
+    # The method it names for more is one that there is.
+    (more,) = [line.split("i2i train ")[1].split()[0] for line in lines if "--help shows the flags" in line]
+    assert more in objectives
+
+
+DRAWS = ["--generator", "mlp:latent=4,width=8", "--discriminator", "mlp:width=8,pieces=2", "--image-size", "8"]
+
+
+@pytest.fixture(scope="module")
+def shades(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A single set of pictures of 12 pixels in two classes: train (4 each) and val (1 each)."""
+    root = tmp_path_factory.mktemp("data") / "shades"
+    for split, count in (("train", 4), ("val", 1)):
+        for place, name in enumerate(("black", "white")):
+            (root / split / name).mkdir(parents=True)
+            for number in range(count):
+                level = 200 * place + 10 * number
+                Image.new("RGB", (12, 12), (level, level, level)).save(root / split / name / f"{number}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def drawing(shades: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of gan with labels, 4 steps."""
+    folder = tmp_path_factory.mktemp("runs") / "shades"
+    words = ["train", "gan", str(shades), "--labels", *DRAWS, "--run", str(folder), "--batch-size", "4"]
+    assert main([*words, "--steps", "4", "--log-every", "2", "--samples", "9"]) == 0
+    return folder
+
+
+def test_train_a_gan(drawing: Path, shades: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [json.loads(line) for line in (drawing / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4]
+    assert {"generator/adversarial", "discriminator/adversarial"} <= set(lines[-1])
+    # Nine samples stand in two columns of real and of drawn ones.
+    assert size_of(drawing / "samples" / "000004.png") == (4 + 4 * 12, 26 + 5 * 12)
+    words = ["train", "gan", str(shades), *DRAWS, "--run", str(tmp_path / "run"), "--batch-size", "4", "--steps", "2"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "gan: latent -> shades" in said
+    assert "a single set of pictures: 8 to learn from, 2 held out" in said
+    assert f"use it: i2i sample {tmp_path / 'run'} samples.png" in said
+    assert main([*words[:-1], "3", "--resume"]) == 0
+    # Without classes it draws a square of them.
+    assert main(["sample", str(tmp_path / "run"), str(tmp_path / "drawn.png")]) == 0
+    assert len(squares(tmp_path / "drawn.png", rows=8, columns=8)) == 8
+
+
+def levels_of(path: Path) -> np.ndarray:
+    return read(path).levels.astype(int)
+
+
+def squares(path: Path, *, rows: int, columns: int, size: int = 8) -> list[list[np.ndarray]]:
+    """The pictures of a grid."""
+    levels, step = levels_of(path), size + 4
+    assert levels.shape == (26 + step * rows, 4 + step * columns, 3)
+    starts = [[(26 + step * row, 4 + step * column) for column in range(columns)] for row in range(rows)]
+    return [[levels[top : top + size, left : left + size] for top, left in line] for line in starts]
+
+
+def test_sample_to_a_file_and_to_a_folder(drawing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grid, folder = tmp_path / "new" / "grid.png", tmp_path / "drawn"
+    assert main(["sample", str(drawing), str(grid)]) == 0
+    assert capsys.readouterr().out == f"{grid}: 16 pictures of 8 px\n"
+    # Eight of each class, a column for each.
+    shown = squares(grid, rows=8, columns=2)
+    assert main(["sample", str(drawing), str(folder), "--count", "5"]) == 0
+    assert capsys.readouterr().out == f"{folder}: 5 files of 8 px\n"
+    assert sorted(path.name for path in folder.iterdir()) == [f"{number:05}.png" for number in range(1, 6)]
+    for number in range(5):
+        assert np.abs(levels_of(folder / f"{number + 1:05}.png") - shown[number // 2][number % 2]).max() <= 1
+    assert main(["sample", str(drawing / "model.safetensors"), str(tmp_path / "other.png"), "--seed", "1"]) == 0
+    assert not (levels_of(tmp_path / "other.png") == levels_of(grid)).all()
+    (tmp_path / "odd.png").mkdir()
+    assert main(["sample", str(drawing), str(tmp_path / "odd.png"), "--count", "1"]) == 0
+    assert size_of(tmp_path / "odd.png" / "00001.png") == (8, 8)
+
+
+def test_sample_one_label(drawing: Path, tmp_path: Path) -> None:
+    for label in ("black", "white"):
+        assert main(["sample", str(drawing), str(tmp_path / f"{label}.png"), "--label", label, "--count", "7"]) == 0
+    # A square of pictures, the last row not full.
+    black, white = (squares(tmp_path / f"{label}.png", rows=3, columns=3) for label in ("black", "white"))
+    assert (black[2][1] == 255).all()
+    assert not (black[2][0] == 255).all()
+    assert main(["sample", str(drawing), str(tmp_path / "turn.png"), "--count", "2"]) == 0
+    ((one, other),) = squares(tmp_path / "turn.png", rows=1, columns=2)
+    assert np.abs(one - black[0][0]).max() <= 1
+    assert np.abs(other - white[0][1]).max() <= 1
+    assert np.abs(black[0][0] - white[0][0]).max() > 1
+
+
+def test_sample_a_walk(drawing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    walk, folder = tmp_path / "walk.png", tmp_path / "steps"
+    assert main(["sample", str(drawing), str(walk), "--walk", "4", "--label", "white"]) == 0
+    assert "32 pictures" in capsys.readouterr().out
+    walks = squares(walk, rows=8, columns=4)
+    assert main(["sample", str(drawing), str(tmp_path / "ends.png"), "--count", "9", "--label", "white"]) == 0
+    ends = sum(squares(tmp_path / "ends.png", rows=3, columns=3), [])
+    for place, row in enumerate(walks):
+        assert np.abs(row[0] - ends[place]).max() <= 1
+        assert np.abs(row[-1] - ends[place + 1]).max() <= 1
+    assert main(["sample", str(drawing), str(folder), "--walk", "3", "--count", "2", "--label", "white"]) == 0
+    assert len(list(folder.iterdir())) == 6
+    assert np.abs(levels_of(folder / "00003.png") - ends[1]).max() <= 1
+    assert np.abs(levels_of(folder / "00004.png") - ends[1]).max() <= 1
+
+
+def test_wrong_use_of_sample(drawing: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, text = tmp_path / "out.png", tmp_path / "notes"
+    text.write_text("hello")
+    for words, expected in (
+        ([], "missing: MODEL, OUT"),
+        ([drawing], "missing: OUT"),
+        ([run, out], "this model translates pictures; use it: i2i translate INPUT OUTPUT --model MODEL"),
+        ([tmp_path / "gone", out], "there is no such model file"),
+        (["eyess", out], "unknown model 'eyess'"),
+        ([drawing, out, "--label", "wite"], "unknown class 'wite'; did you mean 'white'?"),
+        ([drawing, out, "--count", "0"], "0 pictures; draw 1 or more"),
+        ([drawing, out, "--count", "many"], "--count 'many': expected"),
+        ([drawing, out, "--walk", "1"], "a walk of 1 steps; it has 2 or more"),
+        ([drawing, out, "--walk", "3", "--count", "0"], "0 walks; ask for 1 or more"),
+        ([drawing, out, "--wlak", "3"], "did you mean --walk?"),
+        ([drawing, out, "more"], "'more' is one argument too many"),
+        ([drawing, text], "notes: give an image file for a grid, such as samples.png, or a folder"),
+        ([drawing, tmp_path / "out.gif"], "out.gif: give an image file for a grid"),
+        ([drawing, out, "--device", "cuda:99"], "'cuda:99' can't be used here"),
+    ):
+        assert expected in fails(capsys, "sample", *words), words
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes"]
+
+
+def test_wrong_use_of_train_gan(shades: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = ["--run", str(tmp_path / "run")]
+    for words, expected in (
+        (["gan", shades, shades / "train", *run], "give one folder, without --swap and --domains"),
+        (["gan", shades, "--swap", *run], "give one folder, without --swap and --domains"),
+        (["gan", pairs, "--labels", *run], "each of its folders is a class, and there are 0"),
+        (["pix2pix", pairs, "--labels", *run], "labels are for a single set of pictures (gan); leave out --labels"),
+        (["gan", shades, "--image-size", "48", *run], "'dcgan' needs 8, 16, 32, 64, 128 or 256; use --image-size 64"),
+        (["gan", shades, "--generator", "unet", *run], "unknown latent generator 'unet'"),
+        (["gan", shades, "--generator", "mlp:classes=3", *DRAWS[4:], *run], "classes=3, but here it must be 0"),
+        (["gan", shades, "--generator", "dcgan:width=1", "--batch-size", "1", *run], "batch size 1: batch norm has"),
+        (["bicyclegan", pairs, "--generator", "unet:norm=virtual", *run], "norm=virtual knows no latent"),
+        (["bicyclegan", pairs, "--latent", "0", *run], "latent is 0"),
+    ):
+        assert expected in fails(capsys, "train", *words), words
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_draws_is_none_that_translates(
+    drawing: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "this model draws pictures from a latent; use it: i2i sample MODEL OUT"
+    assert said in fails(capsys, "translate", pairs / "val" / "0.png", tmp_path / "out.png", "--model", drawing)
+    assert said in fails(capsys, "evaluate", drawing, pairs)
+
+
+def test_info_of_a_model_that_draws(drawing: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(drawing)]) == 0
+    said = capsys.readouterr().out
+    assert "latent -> shades: mlp:out_channels=3,image_size=8,latent=4,width=8,layers=2,classes=2,norm=none" in said
+    assert "trained with gan on shades, 4 steps, pictures of 8 px of black, white" in said
+    assert f"use it: i2i sample {drawing} samples.png" in said
+    assert main(["info", str(drawing), "--json"]) == 0
+    header = json.loads(capsys.readouterr().out)
+    assert header["preprocess"] == {"image_size": 8, "classes": ["black", "white"]}
+
+
+@pytest.fixture(scope="module")
+def choosing(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of bicyclegan, 3 steps, of which each latent gives an output of its own."""
+    folder = tmp_path_factory.mktemp("runs") / "many"
+    own = ["--encoder-width", "4", "--domains", "drawing", "photo", "--lr", "0.02", "--samples", "2"]
+    discriminator = ["--discriminator", "patchgan:layers=1,width=4,scales=1"]
+    words = ["train", "bicyclegan", str(pairs), "--run", str(folder), *SMALL, *discriminator, *own]
+    assert main([*words, "--steps", "3", "--log-every", "3"]) == 0
+    return folder
+
+
+def test_train_bicyclegan_then_choose_among_its_outputs(
+    choosing: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (line,) = [json.loads(line) for line in (choosing / "metrics.jsonl").read_text().splitlines()]
+    terms = {"adversarial_rebuilt", "adversarial_drawn", "l1", "latent", "divergence"}
+    assert {f"generator/{term}" for term in terms} <= set(line)
+    # An input, its target, what that rebuilds, and three outputs of latents that were drawn.
+    assert size_of(choosing / "samples" / "000003.png") == (4 + 6 * 36, 26 + 2 * 36)
+
+    source, out, sheet = tmp_path / "in", tmp_path / "out", tmp_path / "sheet.png"
+    source.mkdir()
+    for name in ("x", "y"):
+        Image.new("RGB", (32, 32), (100, 150, 200) if name == "x" else (200, 30, 90)).save(source / f"{name}.png")
+    words = ["translate", str(source), "--model", str(choosing)]
+    assert main([*words, str(out), "--samples", "3", "--contact-sheet", str(sheet)]) == 0
+    assert "6 translated to photo" in capsys.readouterr().out
+    names = [f"{name}-{number}.png" for name in "xy" for number in (1, 2, 3)]
+    assert sorted(path.name for path in out.iterdir()) == names
+    outputs = {name: levels_of(out / name) for name in names}
+    assert np.abs(outputs["x-1.png"] - outputs["x-2.png"]).max() > 1
+    # One input and its outputs in each row.
+    assert size_of(sheet) == (4 + 4 * 260, 26 + 2 * 260)
+    middles = levels_of(sheet)[26 + 128 :: 260, 4 + 128 :: 260]
+    expected = [[(100, 150, 200), *range(3)], [(200, 30, 90), *range(3)]]
+    assert [tuple(row[0]) for row in middles] == [row[0] for row in expected]
+
+    # Each is that of a seed: by name, and as the first of others.
+    assert main([*words, str(tmp_path / "two"), "--seed", "2"]) == 0
+    assert np.abs(levels_of(tmp_path / "two" / "x.png") - outputs["x-3.png"]).max() <= 1
+    assert main([*words, str(tmp_path / "later"), "--seed", "1", "--samples", "2"]) == 0
+    assert np.abs(levels_of(tmp_path / "later" / "y-1.png") - outputs["y-2.png"]).max() <= 1
+    assert main([*words, str(tmp_path / "plain")]) == 0
+    assert np.abs(levels_of(tmp_path / "plain" / "y.png") - outputs["y-1.png"]).max() <= 1
+
+    # What is there already is shown too.
+    sheet.unlink()
+    assert main([*words, str(out), "--samples", "3", "--contact-sheet", str(sheet)]) == 0
+    assert "6 there already" in capsys.readouterr().out
+    assert size_of(sheet) == (4 + 4 * 260, 26 + 2 * 260)
+
+
+def test_samples_of_one_picture_into_a_named_file(choosing: Path, pairs: Path, tmp_path: Path) -> None:
+    words = ["translate", str(pairs / "val" / "0.png"), str(tmp_path / "one.webp"), "--model", str(choosing)]
+    assert main([*words, "--samples", "2"]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one-1.webp", "one-2.webp"]
+
+
+def test_wrong_use_of_samples_and_seed(
+    choosing: Path, run: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [pairs / "val" / "0.png", tmp_path / "out", "--model"]
+    for more, expected in (
+        ([run, "--samples", "2"], "gives one output for an input; leave out --samples and --seed"),
+        ([run, "--seed", "0"], "gives one output for an input; leave out --samples and --seed"),
+        ([choosing, "--samples", "0"], "--samples 0: it is 1 or more"),
+        ([choosing, "--samples", "few"], "--samples 'few': expected"),
+    ):
+        assert expected in fails(capsys, "translate", *words, *more), more
+    assert not (tmp_path / "out").exists()
+
+
+def test_info_of_a_model_with_many_outputs(choosing: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(choosing)]) == 0
+    said = capsys.readouterr().out
+    assert "drawing -> photo: unet:" in said
+    assert "latent=8" in said
+    assert f"use it: i2i translate INPUT OUTPUT --model {choosing} --samples 5" in said

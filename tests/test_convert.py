@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from i2i.convert import Job, plan, write_contact_sheet
+from i2i.convert import Job, plan, variants, write_contact_sheet
 from i2i.errors import UsageError
 from i2i.picture import read
 
@@ -189,3 +189,96 @@ def test_a_contact_sheet_shows_sixteen_bits_as_bright_as_they_are(tmp_path):
     job = Job(tmp_path / "in.png", tmp_path / "out.png")
     write_contact_sheet(tmp_path / "sheet.png", [job], domains=("map", "sat"))
     assert shown(tmp_path / "sheet.png", columns=2) == [[100, 100]]
+
+
+def test_variants_are_numbered_before_the_suffix_and_seeded_in_turn(here):
+    put(here, "photos/a/1.png", "photos/x.y.jpg")
+    found = variants(plan("photos", Path("out")), 3, seed=7)
+    assert [(job.source.as_posix(), job.target.as_posix(), job.seed) for job in found] == [
+        ("photos/a/1.png", "out/a/1-1.png", 7),
+        ("photos/a/1.png", "out/a/1-2.png", 8),
+        ("photos/a/1.png", "out/a/1-3.png", 9),
+        ("photos/x.y.jpg", "out/x.y-1.jpg", 7),
+        ("photos/x.y.jpg", "out/x.y-2.jpg", 8),
+        ("photos/x.y.jpg", "out/x.y-3.jpg", 9),
+    ]
+
+
+def test_variants_of_a_single_file(here):
+    put(here, "1.png")
+    found = variants(plan("1.png", Path("out.webp")), 2)
+    assert [(job.target.as_posix(), job.seed) for job in found] == [("out-1.webp", 0), ("out-2.webp", 1)]
+    assert [job.target.as_posix() for job in variants(plan("1.png", Path("out.webp")), 1)] == ["out-1.webp"]
+
+
+def test_without_variants_a_job_has_no_seed(here):
+    put(here, "1.png")
+    assert [job.seed for job in plan("1.png", Path("out"))] == [None]
+
+
+def test_no_two_variants_share_a_file(here):
+    put(here, "photos/1.png", "photos/1-1.png", "photos/1-2.png", "photos/1.jpg")
+    targets = [job.target for job in variants(plan("photos", Path("out")), 12)]
+    assert len(set(targets)) == 48
+
+
+def test_a_variant_is_not_written_over_its_picture(here):
+    put(here, "photos/x-1.png")
+    with pytest.raises(UsageError, match=r"x-1\.png would be written over itself; give another OUTPUT"):
+        variants(plan("photos/x-1.png", Path("photos/x.png")), 2)
+
+
+def done_variants(root, count, samples):
+    """Jobs whose inputs are grey 10, 20, ... and whose outputs are 1, 2, ... levels higher."""
+    for i in range(count):
+        put(root / "in", f"{i:02}.png", level=10 * (i + 1))
+        for sample in range(samples):
+            put(root / "out", f"{i:02}-{sample + 1}.png", level=10 * (i + 1) + sample + 1)
+    return variants([Job(root / "in" / f"{i:02}.png", root / "out" / f"{i:02}.png") for i in range(count)], samples)
+
+
+@pytest.mark.parametrize(
+    ("samples", "inputs"),
+    [(1, 3), (2, 2), (3, 1), (5, 1), (8, 1)],
+)
+def test_a_contact_sheet_shows_all_outputs_of_an_input_beside_it(tmp_path, samples, inputs):
+    # As many inputs in a row as six pictures hold, one at least.
+    write_contact_sheet(tmp_path / "sheet.png", done_variants(tmp_path, 4, samples), domains=("map", "sat"))
+    groups = [[10 * (i + 1) + sample for sample in range(samples + 1)] for i in range(4)]
+    rows = [sum(groups[start : start + inputs], []) for start in range(0, 4, inputs)]
+    wide = inputs * (samples + 1)
+    expected = [row + [255] * (wide - len(row)) for row in rows]
+    assert shown(tmp_path / "sheet.png", columns=wide) == expected
+
+
+def test_a_contact_sheet_is_as_wide_as_its_longest_row(tmp_path):
+    write_contact_sheet(tmp_path / "sheet.png", done_variants(tmp_path, 1, 2), domains=("map", "sat"))
+    assert shown(tmp_path / "sheet.png", columns=3) == [[10, 11, 12]]
+
+
+def test_the_captions_of_many_outputs_name_what_is_below(tmp_path):
+    write_contact_sheet(tmp_path / "sheet.png", done_variants(tmp_path, 2, 2), domains=("map", "sat"))
+    # Dark letters begin with each column of 260 pixels, and are of two words.
+    words = [read(tmp_path / "sheet.png").levels[:22, 4 + 260 * i : 260 * (i + 1)] for i in range(6)]
+    a, b = words[0].tobytes(), words[1].tobytes()
+    assert [word.tobytes() for word in words] == [a, b, b, a, b, b]
+    assert a != b
+    assert min(word.min() for word in words) < 100
+
+
+def test_a_contact_sheet_counts_inputs_not_outputs(tmp_path):
+    write_contact_sheet(tmp_path / "sheet.png", done_variants(tmp_path, 8, 2), domains=("map", "sat"), most=4)
+    assert shown(tmp_path / "sheet.png", columns=6) == [[10, 11, 12, 30, 31, 32], [50, 51, 52, 70, 71, 72]]
+
+
+def test_a_damaged_output_leaves_its_input_out(tmp_path):
+    jobs_done = done_variants(tmp_path, 3, 2)
+    (tmp_path / "out/01-2.png").write_bytes(b"no picture")
+    write_contact_sheet(tmp_path / "sheet.png", jobs_done, domains=("map", "sat"))
+    assert shown(tmp_path / "sheet.png", columns=6) == [[10, 11, 12, 30, 31, 32]]
+
+
+def test_where_outputs_are_missing_each_stands_beside_its_input(tmp_path):
+    jobs_done = done_variants(tmp_path, 2, 2)
+    write_contact_sheet(tmp_path / "sheet.png", [jobs_done[0], *jobs_done[2:]], domains=("map", "sat"))
+    assert shown(tmp_path / "sheet.png", columns=6) == [[10, 11, 255, 20, 21, 22]]

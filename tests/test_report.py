@@ -143,3 +143,50 @@ def test_half_precision_is_shown_too(tmp_path):
     images = Shown(*(torch.full((1, 3, 4, 4), 0.5, dtype=torch.bfloat16) for _ in range(3)))
     save_sample_grid(tmp_path / "grid.png", images, domains=("map", "sat"))
     assert (read(tmp_path / "grid.png").levels[26:30, 4:8] == 191).all()
+
+
+class Drawn(NamedTuple):
+    real_b: Tensor
+    fake_b: Tensor
+
+
+def layout_of(path, *, size, columns):
+    """The levels of the middles of a sheet's squares, row by row."""
+    levels = read(path).levels
+    step = size + 4
+    rows = (levels.shape[0] - 26) // step
+    assert levels.shape == (26 + step * rows, 4 + step * columns, 3)
+    return levels[26 + size // 2 :: step, 4 + size // 2 :: step, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("count", "across"), [(1, 1), (4, 1), (8, 1), (9, 2), (16, 2), (17, 3), (60, 8), (63, 8), (64, 8), (65, 9)]
+)
+def test_more_samples_than_eight_stand_in_several_columns(tmp_path, count, across):
+    # Each sample has a level of its own, real ones 0, 1, 2 ... and drawn ones 100, 101, 102 ...
+    level = torch.arange(count, dtype=torch.float32)
+    plain = [((level + first) / 127.5 - 1).view(-1, 1, 1, 1).expand(-1, 3, 6, 6) for first in (0, 100)]
+    save_sample_grid(tmp_path / "grid.png", Drawn(*plain), domains=("latent", "eyes"))
+    found = layout_of(tmp_path / "grid.png", size=6, columns=2 * across)
+    assert len(found) <= 8
+    order = [places for start in range(0, count, across) if (places := range(start, start + across))]
+    assert found == [
+        [first + i if i < count else WHITE for first in (0, 100) for i in places] for places in map(list, order)
+    ]
+
+
+def test_the_captions_of_wide_columns_stand_over_their_first_picture(tmp_path):
+    images = Drawn(*(torch.full((9, 3, 8, 60), value) for value in (-1.0, 1.0)))
+    save_sample_grid(tmp_path / "grid.png", images, domains=("latent", "eyes"))
+    row = [to_levels(batch[0]) for batch in images for _ in range(2)]
+    expected = contact_sheet([row], ["real eyes", "", "fake eyes", ""])
+    assert_array_equal(read(tmp_path / "grid.png").levels[:22], expected[:22])
+
+
+def test_what_is_no_picture_is_not_shown(tmp_path):
+    class Labelled(NamedTuple):
+        fake_b: Tensor
+        labels: Tensor
+
+    save_sample_grid(tmp_path / "grid.png", Labelled(torch.zeros(2, 3, 6, 6), torch.zeros(2, 10)), domains=("z", "x"))
+    assert layout_of(tmp_path / "grid.png", size=6, columns=1) == [[128], [128]]

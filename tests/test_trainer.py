@@ -25,6 +25,7 @@ from i2i.data import find_layout
 from i2i.errors import UsageError
 from i2i.objectives import objectives
 from i2i.picture import read
+from i2i.sampler import Sampler
 from i2i.trainer import Diverged, Trainer, learning_rate
 from i2i.translator import Translator
 
@@ -257,6 +258,93 @@ def test_pix2pix_learns(pairs: Path, tmp_path: Path) -> None:
     one.fit()
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert lines[-1]["generator/l1"] < 0.6 * lines[0]["generator/l1"]
+
+
+# A translator and a generator from a latent, each with virtual batch norm, and what it learns from.
+VIRTUAL = [("pix2pix", "unet:depth=4,width=4,norm=virtual"), ("gan", "dcgan:width=4,latent=6,norm=virtual")]
+
+
+def pictures_for(method: str, request: pytest.FixtureRequest) -> Path:
+    """Pairs, or a single set."""
+    if objectives[method].data == "single":
+        return Path(request.getfixturevalue("unpaired")) / "trainB"
+    return Path(request.getfixturevalue("pairs"))
+
+
+@pytest.mark.parametrize(("method", "generator"), VIRTUAL)
+def test_virtual_batch_norm_is_shown_its_reference_before_the_first_step(
+    method: str, generator: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    data = pictures_for(method, request)
+    one = trainer(data, tmp_path, method, generator=generator, reference=5, batch_size=2)
+    (network,) = one.objective.maps().values()
+    reference = network.reference.batch.clone()
+    assert one.step == 0
+    if method == "gan":
+        assert reference.shape == (5, 6)
+        assert reference.abs().max() <= 1
+    else:
+        assert torch.equal(reference, torch.stack([one.pictures[place]["a"] for place in range(5)]))
+    assert len(trainer(data, tmp_path, method, generator=generator, reference=3).shown["b"]) == 2
+    one.fit()
+    assert torch.equal(network.reference.batch, reference)
+    (saved,) = load_model(tmp_path / "model.safetensors").maps.values()
+    assert torch.equal(saved.reference.batch, reference)
+
+
+@pytest.mark.parametrize(
+    ("method", "generator"),
+    [*VIRTUAL, ("gan", "mlp:width=8,latent=6"), ("bicyclegan", "unet:depth=4,width=4,norm=instance,dropout=0")],
+)
+def test_what_is_drawn_and_what_is_referred_to_is_the_same_in_a_resumed_run(
+    method: str, generator: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    data = pictures_for(method, request)
+    trainer(data, tmp_path / "whole", method, generator=generator).fit()
+    first = trainer(data, tmp_path / "halves", method, generator=generator)
+    first.folder.mkdir()
+    for position in range(3):
+        first.train_step({name: tensor[None] for name, tensor in first.pictures[position].items()})
+    first.save()
+    torch.manual_seed(77)  # as another process would stand elsewhere
+    trainer(data, tmp_path / "halves", method, generator=generator, resume=True).fit()
+    states_equal(tmp_path / "whole", tmp_path / "halves")
+
+
+@pytest.mark.parametrize(("method", "generator"), [*VIRTUAL, ("gan", "dcgan:width=4,latent=6")])
+def test_the_model_file_gives_the_last_preview_by_every_norm(
+    method: str, generator: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    trainer(pictures_for(method, request), tmp_path, method, generator=generator, lr=0.02, batch_size=2).fit()
+    grid = read(tmp_path / "samples" / "000006.png").levels
+    squares = [[grid[26 + 36 * row :, 4 + 36 * column :][:32, :32] for column in range(2)] for row in range(2)]
+    if method == "gan":
+        given = [np.asarray(image) for image in Sampler.load(tmp_path, device="cpu")(2, seed=0)]
+    else:
+        given = list(Translator.load(tmp_path, device="cpu").batch([row[0] for row in squares]))
+    for row, picture in zip(squares, given, strict=True):
+        assert picture.std() > 1
+        assert np.abs(picture.astype(int) - row[1]).max() <= 1
+
+
+def test_batch_norm_of_latents_needs_two_of_them(unpaired: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="batch size 1: batch norm has nothing to compare a latent with"):
+        trainer(unpaired / "trainB", tmp_path, "gan", generator="dcgan:width=4")
+    trainer(unpaired / "trainB", tmp_path, "gan", generator="dcgan:width=4", batch_size=2, steps=1).fit()
+
+
+@pytest.mark.parametrize(
+    ("method", "generator"),
+    [("gan", "dcgan:width=4"), VIRTUAL[1], ("bicyclegan", "unet:depth=4,width=4,norm=instance,dropout=0")],
+)
+def test_bfloat16_trains_what_begins_with_a_latent(
+    method: str, generator: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    data = pictures_for(method, request)
+    one = trainer(data, tmp_path, method, generator=generator, precision="bf16", channels_last=True, batch_size=2)
+    one.fit()
+    assert {p.dtype for p in one.objective.parameters()} == {torch.float32}
+    assert all(torch.isfinite(p).all() for p in one.objective.parameters())
 
 
 @pytest.mark.gpu

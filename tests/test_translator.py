@@ -15,7 +15,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from i2i import Generator, ImageError, Spec, Translator, UsageError, translate
-from i2i.checkpoint import Model
+from i2i.checkpoint import Model, save_model
+from i2i.networks import build_generator
 
 
 class Same(Generator):
@@ -202,3 +203,133 @@ def test_a_new_file_of_the_same_name_is_read_anew(run: Path, unpaired: Path, tmp
 def test_what_is_no_picture_is_said(image: Any, said: str) -> None:
     with pytest.raises(ImageError, match=said):
         translator(Same())(image)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model file with many outputs for an input, which differ enough to be told apart."""
+    torch.manual_seed(0)
+    spec = "unet:depth=3,width=4,norm=instance,dropout=0,latent=4"
+    generator = build_generator(spec, in_channels=3, out_channels=3)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter *= 10 if parameter.dim() > 1 else 1
+    file = tmp_path_factory.mktemp("many") / "model.safetensors"
+    save_model(file, Model({"a2b": generator}, ("a", "b"), {"image_size": 16}, {}, 0))
+    return file
+
+
+def apart(one: Any, two: Any) -> int:
+    """The largest difference of two pictures, in levels."""
+    return int(np.abs(np.asarray(one).astype(int) - np.asarray(two)).max())
+
+
+def test_a_seed_names_one_of_many_outputs(many: Path, photo: Image.Image) -> None:
+    one = Translator.load(many, device="cpu")
+    first = one(photo, seed=3)
+    assert first.size == photo.size
+    torch.rand(3)
+    assert one(photo, seed=3).tobytes() == first.tobytes()
+    assert translate(photo, many, device="cpu", seed=3).tobytes() == first.tobytes()
+    assert translate(photo, one, seed=3).tobytes() == first.tobytes()
+    outputs = [one(photo, seed=seed) for seed in range(5)]
+    assert min(apart(outputs[i], outputs[j]) for i in range(5) for j in range(i)) > 5
+    assert one(photo).tobytes() == outputs[0].tobytes()
+
+
+def test_a_seed_is_a_latent_from_the_normal_distribution(many: Path, photo: Image.Image) -> None:
+    one = Translator.load(many, device="cpu")
+    x = torch.from_numpy(np.asarray(photo.crop((0, 0, 32, 16))).copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+    z = torch.randn(1, 4, generator=torch.Generator().manual_seed(7))
+    with torch.no_grad():
+        torch.testing.assert_close(one(x, seed=7), one.generator(x, z))
+
+
+def test_choosing_leaves_the_random_stream_alone(many: Path, photo: Image.Image) -> None:
+    before = torch.get_rng_state()
+    translate(photo, many, device="cpu", samples=2)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(("seed", "seeds"), [(None, [0, 1, 2]), (0, [0, 1, 2]), (5, [5, 6, 7])])
+def test_samples_are_those_of_the_seeds_that_follow(
+    many: Path, photo: Image.Image, seed: int | None, seeds: list[int]
+) -> None:
+    one = Translator.load(many, device="cpu")
+    found = one(photo, seed=seed, samples=3)
+    assert isinstance(found, list)
+    assert [apart(image, one(photo, seed=of)) <= 1 for image, of in zip(found, seeds, strict=True)] == [True] * 3
+    assert [image.tobytes() for image in translate(photo, many, device="cpu", seed=seed, samples=3)] == [
+        image.tobytes() for image in found
+    ]
+    assert len(one(photo, samples=1)) == 1
+
+
+def test_samples_have_the_type_of_the_input(many: Path, photo: Image.Image) -> None:
+    one = Translator.load(many, device="cpu")
+    for given in (np.asarray(photo), torch.zeros(3, 16, 16), torch.zeros(2, 3, 16, 16)):
+        for result in one(given, samples=2):
+            assert type(result) is type(given)
+            assert result.shape == given.shape
+
+
+def test_the_pictures_of_a_batch_tensor_share_their_seed(many: Path) -> None:
+    one = Translator.load(many, device="cpu")
+    x = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    y = one(x.expand(3, -1, -1, -1), seed=4)
+    torch.testing.assert_close(y, one(x, seed=4).expand(3, -1, -1, -1), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 8])
+def test_each_picture_of_a_batch_has_its_own_seed(many: Path, batch_size: int) -> None:
+    one = Translator.load(many, device="cpu")
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (16, wide, 3), dtype=np.uint8) for wide in (16, 16, 24, 16, 16)]
+    seeds = [4, 0, 4, 9, 4]
+    alone = [one(image, seed=seed) for image, seed in zip(images, seeds, strict=True)]
+    together = list(one.batch(iter(images), batch_size=batch_size, seeds=iter(seeds)))
+    assert [apart(a, b) <= 1 for a, b in zip(alone, together, strict=True)] == [True] * 5
+    as_0 = list(one.batch(images, batch_size=batch_size))
+    assert [apart(a, b) <= 1 for a, b in zip(as_0, together, strict=True)] == [False, True, False, False, False]
+    assert [apart(a, one(image)) <= 1 for a, image in zip(as_0, images, strict=True)] == [True] * 5
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_as_many_seeds_as_pictures(many: Path, count: int) -> None:
+    images = [np.zeros((16, 16, 3), np.uint8)] * 3
+    with pytest.raises(ValueError, match="argument 2 is (shorter|longer) than argument 1"):
+        list(Translator.load(many, device="cpu").batch(images, seeds=range(count)))
+
+
+def test_a_seed_of_a_model_with_one_output_is_refused(run: Path, photo: Image.Image) -> None:
+    one, said = Translator.load(run, device="cpu"), "this model gives one output for an input; leave out seed and samp"
+    for options in ({"seed": 0}, {"samples": 1}, {"seed": 2, "samples": 3}):
+        with pytest.raises(UsageError, match=said):
+            one(photo, **options)
+        with pytest.raises(UsageError, match=said):
+            translate(photo, run, device="cpu", **options)
+    with pytest.raises(UsageError, match=said):
+        list(one.batch([photo], seeds=[0]))
+
+
+@pytest.mark.parametrize("samples", [0, -1])
+def test_no_samples_are_refused(many: Path, photo: Image.Image, samples: int) -> None:
+    with pytest.raises(UsageError, match=f"^samples {samples}: it is 1 or more$"):
+        translate(photo, many, device="cpu", samples=samples)
+
+
+def test_threads_may_share_a_translator_of_many_outputs(many: Path) -> None:
+    one = Translator.load(many, device="cpu")
+    images = [np.random.default_rng(n).integers(0, 256, (16, 24, 3), dtype=np.uint8) for n in range(6)]
+    alone = [one(image, seed=seed) for seed, image in enumerate(images)]
+    results: list[Any] = [None] * len(images)
+
+    def work(place: int) -> None:
+        results[place] = one(images[place], seed=place)
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(len(images))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all((a == b).all() for a, b in zip(alone, results, strict=True))

@@ -236,3 +236,75 @@ def test_the_cache_holds_as_many_pictures_as_it_has_bytes_for(tmp_path, room, ke
             return False
 
     assert sum(is_kept(position) for position in range(12, 18)) == kept
+
+
+def alone(folder, levels, *, labels=()):
+    """A single set of plain pictures."""
+    return Split((), plain(folder, levels), tuple(labels))
+
+
+def test_every_pass_over_a_single_set_shows_all_its_pictures(tmp_path):
+    pictures = make(alone(tmp_path, range(0, 80, 10)))
+    assert len(pictures) == 8
+    passes = [[level(pictures[8 * turn + place]["b"]) for place in range(8)] for turn in range(4)]
+    for seen in passes:
+        assert sorted(seen) == list(range(0, 80, 10))
+    assert len({tuple(seen) for seen in passes}) == 4, "an order of its own in each pass"
+    assert pictures[0].keys() == {"b"}
+
+
+def test_each_picture_comes_with_its_label(tmp_path):
+    labels = {0: 2, 10: 0, 20: 2, 30: 1, 40: 0}
+    pictures = make(alone(tmp_path, labels, labels=labels.values()))
+    for position in range(15):
+        sample = pictures[position]
+        assert sample.keys() == {"b", "label"}
+        assert sample["label"].item() == labels[level(sample["b"])]
+        assert (sample["label"].shape, sample["label"].dtype) == ((), torch.int64)
+
+
+@pytest.mark.parametrize("labels", [(), (1, 0, 1)])
+@pytest.mark.parametrize("channels", [(3, 3), (3, 1)])
+def test_a_single_set_has_the_channels_of_what_is_wanted(tmp_path, channels, labels):
+    pictures = make(alone(tmp_path, [3, 100, 250], labels=labels), channels=channels, augment=("flip", "rotate90"))
+    for position in range(4):
+        b = pictures[position]["b"]
+        assert (b.shape, b.dtype) == ((channels[1], 8, 8), torch.float32)
+    batch = pictures.fixed(2)
+    assert batch["b"].shape == (2, channels[1], 8, 8)
+    assert ("label" in batch) == bool(labels)
+
+
+def test_fixed_pictures_of_a_single_set_are_spread_and_have_their_labels(tmp_path):
+    pictures = make(alone(tmp_path, range(0, 80, 10), labels=(0, 0, 0, 1, 1, 2, 2, 2)), augment=EVERY)
+    batch = pictures.fixed(4)
+    assert [level(x) for x in batch["b"]] == [0, 20, 40, 60]
+    assert batch["label"].tolist() == [0, 0, 1, 2]
+    assert [level(x) for x in pictures.fixed(16)["b"]] == [10 * (place // 2) for place in range(16)]
+
+
+def test_a_single_set_is_cropped_and_flipped_as_the_seed_says(tmp_path):
+    split = Split((), twins(tmp_path, 2).b)
+    first, again, other = (make(split, augment=("flip",), seed=seed) for seed in (1, 1, 2))
+    assert all(torch.equal(first[place]["b"], again[place]["b"]) for place in range(8))
+    assert any(not torch.equal(first[place]["b"], other[place]["b"]) for place in range(8))
+    assert len({first[place]["b"].numpy().tobytes() for place in range(0, 20, 2)}) > 4
+
+
+def test_colour_leaves_a_single_set_alone(tmp_path):
+    # It is of the input, and a single set is the output.
+    split = Split((), twins(tmp_path, 2).b)
+    coloured, as_is = (make(split, augment=augment) for augment in (("flip", "colour"), ("flip",)))
+    assert all(torch.equal(coloured[place]["b"], as_is[place]["b"]) for place in range(12))
+
+
+def test_batches_of_a_single_set(tmp_path):
+    pictures = make(alone(tmp_path, [0, 10, 20], labels=(0, 1, 1)))
+    batches = list(load(pictures, batch_size=2, start=1, steps=4, workers=0))
+    assert [batch.keys() for batch in batches] == [{"b", "label"}] * 3
+    for step, batch in enumerate(batches, start=1):
+        assert (batch["b"].shape, batch["label"].shape) == ((2, 3, 8, 8), (2,))
+        for i in range(2):
+            sample = pictures[2 * step + i]
+            assert torch.equal(batch["b"][i], sample["b"])
+            assert batch["label"][i] == sample["label"]

@@ -3,6 +3,7 @@ from typing import get_args
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import tensor
 from torch.distributions import Normal, Uniform
 
@@ -108,6 +109,57 @@ def test_an_unknown_kind_lists_the_kinds():
         AdversarialLoss("gan")
 
 
+@pytest.mark.parametrize("kind", CROSS_ENTROPY)
+def test_without_smoothing_it_is_binary_cross_entropy(kind):
+    real, fake = 3 * torch.randn(64), 3 * torch.randn(64)
+    one, zero = torch.ones(64), torch.zeros(64)
+    parts = F.binary_cross_entropy_with_logits(real, one), F.binary_cross_entropy_with_logits(fake, zero)
+    for loss in (AdversarialLoss(kind), AdversarialLoss(kind, real_label=1.0)):
+        assert loss.discriminator(real, fake).item() == pytest.approx(sum(parts).item(), rel=1e-6)
+        # Nothing at all is left of the smoothing: where all is right, the loss is 0.
+        assert loss.discriminator(torch.full((4,), 200.0), torch.full((4,), -200.0)).item() == 0
+
+
+RECOGNISED = {
+    "minimax": ([-2.0, -0.1, 0.0, 0.1], 0.5),
+    "non_saturating": ([-2.0, -0.1, 0.0, 0.1], 0.5),
+    "maximum_likelihood": ([-2.0, -0.1, 0.0, 0.1], 0.5),
+    "lsgan": ([-2.0, 0.4, 0.5, 0.6], 0.5),
+    "hinge": ([-2.0, -0.1, 0.0, 0.1], 0.5),
+    "wasserstein": ([-2.0, -0.1, 0.0, 0.1], 0.5),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_recognised_lies_on_the_generated_side(kind):
+    loss = AdversarialLoss(kind)
+    logits, share = RECOGNISED[kind]
+    assert loss.recognised(tensor(logits)).item() == share
+    assert loss.recognised(tensor(logits)[:, None].expand(4, 9).reshape(2, 2, 3, 3)).item() == share
+    assert loss.recognised(torch.full((2, 1, 3, 3), -9.0)).item() == 1
+    assert loss.recognised(torch.full((2, 1, 3, 3), 9.0)).item() == 0
+
+
+def test_every_scale_has_one_voice_in_what_is_recognised():
+    fine, coarse = torch.full((2, 1, 6, 6), -1.0, requires_grad=True), torch.ones(2, 1, 3, 3)
+    share = AdversarialLoss("non_saturating").recognised([fine, coarse, coarse, coarse])
+    assert share.item() == 0.25
+    assert not share.requires_grad
+
+
+@pytest.mark.parametrize("real_label", [1.0, 0.9, 0.5])
+@pytest.mark.parametrize("kind", [*CROSS_ENTROPY, "lsgan"])
+def test_the_boundary_is_what_a_discriminator_says_that_can_not_tell(kind, real_label):
+    # Where as many are real as generated the best discriminator says half the label (Goodfellow et al. 2014, sec. 4.1).
+    loss = AdversarialLoss(kind, real_label=real_label)
+    undecided = tensor(real_label / 2) if kind == "lsgan" else torch.logit(tensor(real_label / 2))
+    undecided.requires_grad_()
+    (slope,) = torch.autograd.grad(loss.discriminator(undecided, undecided), undecided)
+    assert slope.item() == pytest.approx(0, abs=1e-6)
+    assert loss.recognised(undecided.detach() + 0.01).item() == 0
+    assert loss.recognised(undecided.detach() - 0.01).item() == 1
+
+
 # The tutorial's comparison of the generator's costs (Goodfellow 2016, sec. 3.2 and figure 16).
 
 
@@ -193,8 +245,39 @@ def test_the_best_discriminator_is_the_share_of_data(kind, real_label):
     torch.testing.assert_close(judged[known], real_label * torch.sigmoid(2 * CENTRES[known]), atol=0.03, rtol=0)
 
 
+@pytest.mark.parametrize("real_label", [1.0, 0.9])
+@pytest.mark.parametrize("kind", [*CROSS_ENTROPY, "lsgan"])
+def test_nothing_pulls_at_the_discriminator_of_the_closed_form(kind, real_label):
+    data, made = samples(DATA), samples(MADE)
+    share, known = share_of_data(data, made)
+    judged = real_label * share
+    logits = (judged if kind == "lsgan" else torch.logit(judged)).requires_grad_()
+    loss = AdversarialLoss(kind, real_label=real_label).discriminator(logits[data], logits[made])
+    (slope,) = torch.autograd.grad(loss, logits)
+    mixed = known & (share > 0) & (share < 1)
+    assert mixed.sum() >= 15
+    assert slope[mixed].abs().max().item() < 1e-6
+    # It would be pulled back from anywhere else.
+    moved = (logits.detach() + 0.1).requires_grad_()
+    loss = AdversarialLoss(kind, real_label=real_label).discriminator(moved[data], moved[made])
+    (slope,) = torch.autograd.grad(loss, moved)
+    assert slope[mixed].min().item() > 1e-5
+
+
+def test_the_best_value_is_the_divergence_of_jensen_and_shannon():
+    # max V = 2 JSD(p_data, p_g) - log 4 (Goodfellow et al. 2014, eq. 6).
+    data, made = samples(DATA), samples(MADE)
+    _, loss = best_discriminator(AdversarialLoss("non_saturating"), data, made)
+    p, q = (torch.bincount(one, minlength=len(CENTRES)).double() / len(one) for one in (data, made))
+    middle = (p + q) / 2
+    divergence = (torch.special.xlogy(p, p / middle) + torch.special.xlogy(q, q / middle)).nansum().item() / 2
+    assert 0.3 < divergence < LOG2
+    assert -loss == pytest.approx(2 * divergence - math.log(4), abs=2e-3)
+
+
 @pytest.mark.parametrize("kind", CROSS_ENTROPY)
 def test_at_equality_the_discriminator_says_half_and_the_value_is_minus_log_4(kind):
+    assert AdversarialLoss(kind).discriminator(tensor([0.0]), tensor([0.0])).item() == pytest.approx(2 * LOG2)
     data = samples(DATA)
     logits, loss = best_discriminator(AdversarialLoss(kind), data, data)
     torch.testing.assert_close(logits.sigmoid(), torch.full_like(logits, 0.5), atol=1e-4, rtol=0)
@@ -203,9 +286,11 @@ def test_at_equality_the_discriminator_says_half_and_the_value_is_minus_log_4(ki
 
 def test_at_equality_a_smoothed_discriminator_says_half_the_label():
     data = samples(DATA)
-    logits, _ = best_discriminator(AdversarialLoss("non_saturating", real_label=0.9), data, data)
+    logits, loss = best_discriminator(AdversarialLoss("non_saturating", real_label=0.9), data, data)
     _, known = share_of_data(data, data)
     torch.testing.assert_close(logits.sigmoid()[known], torch.full((int(known.sum()),), 0.45), atol=0.01, rtol=0)
+    # Half of what is said of both is of 0.9 + 0 against 0.1 + 1: twice the entropy of 0.45.
+    assert loss == pytest.approx(-2 * (0.45 * math.log(0.45) + 0.55 * math.log(0.55)), abs=1e-5)
 
 
 def test_smoothing_bounds_the_logit_where_all_is_real():

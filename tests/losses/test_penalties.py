@@ -1,7 +1,10 @@
+import io
+
 import pytest
 import torch
+from torch import nn
 
-from i2i.losses import gradient_penalty, l1
+from i2i.losses import HistoricalAverage, gradient_penalty, l1
 
 
 def linear(weight):
@@ -71,3 +74,84 @@ def test_l1_is_the_mean_distance_in_float32():
     half = torch.cat([white[:1], black[:1]])
     assert l1(half.bfloat16(), white.bfloat16()).item() == 1
     assert l1(half.bfloat16(), white.bfloat16()).dtype == torch.float32
+
+
+def weights_at(network, value):
+    """Set every weight of a network: those of its place in the list a multiple of `value`."""
+    with torch.no_grad():
+        for place, weight in enumerate(network.parameters(), start=1):
+            weight.fill_(place * value)
+
+
+def test_history_is_the_exact_mean_of_the_weights_after_each_step():
+    network = nn.Linear(3, 2)
+    history = HistoricalAverage(network)
+    values = [0.3, -1.2, 2.5, 0.7, 0.1]
+    for count, value in enumerate(values, start=1):
+        weights_at(network, value)
+        history.update()
+        # The weights before the first step are no part of it. Six weights lie at the value, two biases at its double.
+        away = value - sum(values[:count]) / count
+        assert history().item() == pytest.approx(6 * away**2 + 2 * (2 * away) ** 2, rel=1e-4, abs=1e-10)
+    assert int(history.steps) == 5
+    weights_at(network, 0.48)  # the mean
+    assert history().item() == pytest.approx(0, abs=1e-10)
+
+
+def test_history_pulls_the_weights_towards_their_mean():
+    network = nn.Linear(3, 2)
+    history = HistoricalAverage(network)
+    taken = []
+    for seed in range(4):
+        with torch.no_grad():
+            for weight in network.parameters():
+                weight.normal_(generator=torch.Generator().manual_seed(seed))
+        taken.append([weight.detach().clone() for weight in network.parameters()])
+        history.update()
+    history().backward()
+    for weight, *values in zip(network.parameters(), *taken, strict=True):
+        torch.testing.assert_close(weight.grad, 2 * (weight.detach() - torch.stack(values).mean(0)))
+
+
+def test_history_is_0_before_the_first_step_and_after_it():
+    network = nn.Linear(3, 2)
+    history = HistoricalAverage(network)
+    assert history().item() == 0
+    history().backward()
+    assert all((weight.grad == 0).all() for weight in network.parameters())
+    weights_at(network, 1.0)
+    assert history().item() > 0
+    history.update()
+    assert history().item() == 0
+
+
+def test_history_goes_on_bit_for_bit_from_its_state():
+    def play(network, history, values):
+        seen = []
+        for value in values:
+            weights_at(network, value)
+            seen.append(history().item())
+            history.update()
+        return seen
+
+    first = nn.Linear(3, 2)
+    history = HistoricalAverage(first)
+    play(first, history, [0.3, -1.2, 2.5])
+    file = io.BytesIO()
+    torch.save(history.state_dict(), file)
+    file.seek(0)
+    second = nn.Linear(3, 2)
+    again = HistoricalAverage(second)
+    again.load_state_dict(torch.load(file, weights_only=True))
+    assert int(again.steps) == 3
+    values = [0.7, 0.11, -0.4]
+    assert play(second, again, values) == play(first, history, values)
+
+
+def test_history_owns_no_weights_of_the_network():
+    network = nn.Linear(3, 2)
+    history = HistoricalAverage(network)
+    assert not list(history.parameters())
+    history.update()
+    weights_at(network, 5.0)
+    assert all((mean != 5.0).all() and (mean != 10.0).all() for mean in history.buffers())

@@ -9,7 +9,17 @@ from i2i.networks import Backbones, build_discriminator, discriminators
 from i2i.registry import Spec
 
 SMALL = {"width": 4, "layers": 2}
-VARIANTS = ["norm=batch", "norm=instance", "norm=none", "spectral=true", "scales=2", "layers=0", "layers=1"]
+VARIANTS = [
+    "norm=batch",
+    "norm=instance",
+    "norm=none",
+    "spectral=true",
+    "scales=2",
+    "layers=1",
+    "down=blur",
+    "down=blur,init=xavier,norm=instance",
+    "minibatch=3",
+]
 
 
 def small(name, variant=""):
@@ -22,6 +32,19 @@ def small(name, variant=""):
 
 
 SMALL_SPECS = [spec for name in discriminators for variant in ["", *VARIANTS] if (spec := small(name, variant))]
+SMALL_SPECS += ["patchgan:width=4,layers=0"]
+
+
+def build(spec, in_channels=3, size=32):
+    """A discriminator for pictures of 32 pixels, where one is made for a single size."""
+    torch.manual_seed(0)
+    return build_discriminator(spec, in_channels=in_channels, image_size=size)
+
+
+def sizes_of(discriminator):
+    """Its smallest size and, where it isn't made for a single one, a larger."""
+    smallest = max(discriminator.smallest, 2)
+    return [smallest] if "image_size" in discriminator.spec.options else [smallest, smallest + 7]
 
 
 def scales_of(logits):
@@ -30,8 +53,8 @@ def scales_of(logits):
 
 @pytest.mark.parametrize("spec", SMALL_SPECS)
 def test_every_picture_is_judged_from_the_smallest_size_on(spec):
-    discriminator = build_discriminator(spec, in_channels=3)
-    for side in (max(discriminator.smallest, 2), discriminator.smallest + 7):
+    discriminator = build(spec)
+    for side in sizes_of(discriminator):
         for logits in scales_of(discriminator(torch.randn(2, 3, side, side))):
             assert logits.shape[0] == 2
             assert logits[0].numel() > 0
@@ -40,11 +63,54 @@ def test_every_picture_is_judged_from_the_smallest_size_on(spec):
 
 @pytest.mark.parametrize("spec", SMALL_SPECS)
 def test_the_spec_rebuilds_the_network(spec):
-    discriminator = build_discriminator(spec, in_channels=6)
+    discriminator = build(spec, 6)
     again = build_discriminator(str(discriminator.spec))
     shapes = {key: value.shape for key, value in discriminator.state_dict().items()}
     assert {key: value.shape for key, value in again.state_dict().items()} == shapes
     assert set(discriminator.spec.options) == set(inspect.signature(discriminators[again.spec.name]).parameters)
+
+
+@pytest.mark.parametrize("spec", SMALL_SPECS)
+def test_what_is_examined_is_what_is_judged(spec):
+    discriminator = build(spec).eval()
+    side = sizes_of(discriminator)[-1]
+    x = torch.randn(3, 3, side, side)
+    logits, seen = discriminator.examine(x)
+    judged = discriminator(x)
+    assert len(scales_of(logits)) == len(scales_of(judged))
+    assert all(torch.equal(one, other) for one, other in zip(scales_of(logits), scales_of(judged), strict=True))
+    assert seen
+    outputs = []
+    for module in discriminator.modules():
+        module.register_forward_hook(lambda _, __, y: outputs.append(y))
+    discriminator(x)
+    for activations in seen:
+        assert len(activations) == 3
+        assert activations.requires_grad
+        assert any(isinstance(y, Tensor) and torch.equal(y, activations) for y in outputs)
+
+
+@pytest.mark.parametrize(
+    ("options", "shapes"),
+    [
+        ("layers=0", [(4, 32), (8, 32)]),
+        ("layers=2", [(4, 16), (8, 8), (16, 7)]),
+        ("layers=2,down=blur", [(4, 31), (8, 15), (16, 7)]),  # what is there before a blur halves it
+        ("layers=2,scales=2", [(4, 16), (8, 8), (16, 7), (4, 8), (8, 4), (16, 3)]),
+    ],
+)
+def test_every_scale_shows_all_its_layers_but_the_last(options, shapes):
+    _, seen = build(f"patchgan:width=4,{options}").examine(torch.randn(2, 3, 32, 32))
+    assert [tuple(one.shape) for one in seen] == [(2, channels, side, side) for channels, side in shapes]
+
+
+@pytest.mark.parametrize("side", [24, 25, 26, 27, 70])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_logits_are_as_many_whichever_way_a_picture_is_halved(layers, side):
+    x = torch.randn(1, 3, side, side)
+    strided, blurred = (build(f"patchgan:layers={layers},width=2,down={down}")(x) for down in ("strided", "blur"))
+    assert strided.shape == blurred.shape
+    assert not torch.equal(strided, blurred)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +118,7 @@ def test_the_spec_rebuilds_the_network(spec):
     [
         ("patchgan", 6, 2_768_705),
         ("patchgan:norm=instance", 3, 2_764_737),
+        ("patchgan:norm=instance,down=blur,init=xavier", 3, 2_764_737),
         ("patchgan:scales=3", 6, 3 * 2_768_705),
     ],
 )
@@ -61,9 +128,23 @@ def test_published_sizes(spec, channels, count):
     assert sum(parameter.numel() for parameter in discriminator.parameters()) == count
 
 
-@pytest.mark.parametrize(("layers", "field"), [(0, 1), (1, 16), (2, 34), (3, 70), (4, 142), (5, 286)])
-def test_receptive_field(layers, field):
-    discriminator = build_discriminator(f"patchgan:layers={layers},width=1,norm=none", in_channels=1)
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ("layers=0", 1),
+        ("layers=1", 16),
+        ("layers=2", 34),
+        ("layers=3", 70),
+        ("layers=4", 142),
+        ("layers=5", 286),
+        # From the last two convolutions' 7 on, each level sees 2 field + 1 through its blur and 3 more through its own.
+        ("layers=1,down=blur", 18),
+        ("layers=2,down=blur", 40),
+        ("layers=3,down=blur", 84),
+    ],
+)
+def test_receptive_field(options, field):
+    discriminator = build_discriminator(f"patchgan:{options},width=1,norm=none", in_channels=1)
     for parameter in discriminator.parameters():
         nn.init.constant_(parameter, 0.1)  # Positive everywhere, so that no path cancels another.
     x = torch.ones(1, 1, 2 * field + 66, 2 * field + 66, requires_grad=True)
@@ -105,9 +186,10 @@ def test_a_coarser_scale_sees_the_mean_of_a_flat_picture():
     torch.testing.assert_close(coarse, fine[..., :4, :4])
 
 
+@pytest.mark.parametrize("down", ["strided", "blur"])
 @pytest.mark.parametrize("layers", [1, 2, 3, 5])
-def test_below_the_smallest_size_there_is_no_patch(layers):
-    discriminator = build_discriminator(f"patchgan:layers={layers},width=1,norm=none", in_channels=3)
+def test_below_the_smallest_size_there_is_no_patch(layers, down):
+    discriminator = build_discriminator(f"patchgan:layers={layers},width=1,norm=none,down={down}", in_channels=3)
     side = discriminator.smallest
     assert discriminator(torch.randn(1, 3, side, side)).shape == (1, 1, 1, 1)
     with pytest.raises(RuntimeError, match="Kernel size can't be greater"):

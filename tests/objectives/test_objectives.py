@@ -1,59 +1,41 @@
 import inspect
+import io
 import math
 from typing import get_args
 
 import pytest
 import torch
+from games import ALIKE, LETTERS, at_zero, config, has, make, moves, noise, play, registry_of_generators
 from torch import nn
 
 from i2i.errors import UsageError
 from i2i.losses import AdversarialLoss, Kind
-from i2i.networks import Backbones, Generator, discriminators, generators
+from i2i.networks import Backbones, Generator, LatentGenerator
 from i2i.objectives import objectives
 from i2i.registry import Spec
+from i2i.report import save_sample_grid
 from i2i.trainer import only
 
-SMALL = {"width": 4, "depth": 4, "blocks": 1, "layers": 1, "dropout": 0}
-LETTERS = {"a": 0, "b": 1}
 KINDS = get_args(Kind)
+TRANSLATORS = [method for method in objectives if objectives[method].data != "single"]
+# What is left to learn of a batch after 40 steps: less than 0.4 of the beginning unless said here. Patches resemble
+# each other more or less, so that contrast stays (0.34 to 0.66 over six seeds); pix2pixhd, without a perceptual term
+# here, learns of the pairs by the discriminator's features alone (0.42).
+LEFT = {"cut": 0.8, "fastcut": 0.8, "pix2pixhd": 0.6}
 
 
-def small(text, registry, **more):
-    """The spec with few weights and no dropout, as far as its builder has such options."""
-    spec, wanted = Spec.parse(text), {**SMALL, **more}
-    parameters = inspect.signature(registry[spec.name]).parameters
-    return Spec(spec.name, {**spec.options, **{n: v for n, v in wanted.items() if n in parameters}})
+def channels_of(method):
+    """Of both domains: other than 3 and, where they may be, than each other."""
+    return (1, 1) if method in ALIKE else (3, 1)
 
 
-def make(method, *, channels=(3, 3), width=4, **options):
-    """A small objective of a method for 32 pixels, with its own backbones and these options."""
-    torch.manual_seed(0)
-    objective = objectives[method]
-    backbones = Backbones(
-        small(objective.generator_spec, generators, width=width),
-        small(objective.discriminator_spec, discriminators),
-        image_size=32,
-        channels=channels,
-    )
-    return objective(objective.Config(**options), backbones)
-
-
-def noise(count=2, channels=(3, 3)):
-    draw = torch.Generator().manual_seed(1)
-    return {name: torch.rand(count, channels[i], 32, 32, generator=draw) * 2 - 1 for name, i in LETTERS.items()}
+def pictures(images):
+    """The pictures of a NamedTuple by name; its other fields are none."""
+    return {name: image for name, image in images._asdict().items() if name[-2:] in ("_a", "_b")}
 
 
 def flat(a, b):
     return {"a": torch.full((2, 3, 32, 32), a), "b": torch.full((2, 3, 32, 32), b)}
-
-
-def at_zero(method, **options):
-    """An objective whose every weight is 0: generators give 0 (grey), discriminators the logit 0."""
-    objective = make(method, **options)
-    with torch.no_grad():
-        for parameter in objective.parameters():
-            parameter.zero_()
-    return objective
 
 
 def terms(losses):
@@ -69,33 +51,37 @@ def moved(module):
 @pytest.mark.parametrize("method", objectives)
 def test_terms_are_finite_scalars_and_so_are_their_gradients(method, kind):
     objective = make(method, adversarial=kind, gradient_penalty=10.0 if kind == "wasserstein" else 0.0)
-    images = objective(noise())
+    images = objective(noise(method))
     named = {}
-    for player, loss in objective.turns(1):
+    for player, loss in moves(objective).items():
         with only(objective.players()[player], of=objective):
             named[player] = loss(images)
             sum(named[player].values()).backward()
-    for losses in named.values():
+    for player, losses in named.items():
         assert all(value.shape == () and value.isfinite() for value in losses.values())
+        penalised = any("gradient_penalty" in term for term in losses)
+        assert penalised is (kind == "wasserstein" and player != "generator")
     assert all(p.grad.isfinite().all() for p in objective.parameters())
-    assert any("gradient_penalty" in term for term in named["discriminator"]) is (kind == "wasserstein")
 
 
 @pytest.mark.parametrize("method", objectives)
 def test_every_parameter_belongs_to_exactly_one_player(method):
     objective = make(method)
-    owned = [id(parameter) for player in objective.players().values() for parameter in player.parameters()]
+    players = objective.players()
+    assert "generator" in players
+    assert len(players) > 1
+    owned = [id(parameter) for player in players.values() for parameter in player.parameters()]
     assert len(owned) == len(set(owned))
     assert set(owned) == {id(parameter) for parameter in objective.parameters()}
 
 
-@pytest.mark.parametrize("weight", [0.0, 10.0])
+@pytest.mark.parametrize("options", [{}, {"gradient_penalty": 10.0}, {"feature_matching": 10.0}])
 @pytest.mark.parametrize("method", objectives)
-def test_a_turn_moves_its_own_player_alone_and_all_of_it(method, weight):
-    objective = make(method, gradient_penalty=weight)
+def test_a_turn_moves_its_own_player_alone_and_all_of_it(method, options):
+    objective = make(method, **options)
     players = objective.players()
-    images = objective(noise())
-    for name, loss in objective.turns(1):
+    images = objective(noise(method))
+    for name, loss in moves(objective).items():
         objective.zero_grad(set_to_none=True)
         with only(players[name], of=objective):
             sum(loss(images).values()).backward()
@@ -110,52 +96,88 @@ def test_a_turn_moves_its_own_player_alone_and_all_of_it(method, weight):
 def test_the_discriminators_loss_never_reaches_a_generator(method, weight):
     objective = make(method, gradient_penalty=weight)
     players = objective.players()
-    sum(objective.discriminator_loss(objective(noise())).values()).backward()
-    assert moved(players["generator"]) == set()
-    assert moved(players["discriminator"])
+    images = objective(noise(method))
+    for name, loss in moves(objective).items():
+        if name != "generator":
+            sum(loss(images).values()).backward()
+            assert moved(players["generator"]) == set()
+            assert moved(players[name])
 
 
 @pytest.mark.parametrize("method", objectives)
 def test_images_keep_size_and_have_the_channels_of_their_domain(method):
-    channels = (3, 1)
+    channels = channels_of(method)
     objective = make(method, channels=channels)
-    batch = noise(channels=channels)
+    batch = noise(method, channels=channels)
     images = objective(batch)
     assert isinstance(images, objective.Images)
-    for name, image in zip(images._fields, images, strict=True):
+    shown = pictures(images)
+    assert any(name.startswith("fake_") for name in shown)
+    for name, image in shown.items():
         assert image.shape == (2, channels[LETTERS[name[-1]]], 32, 32)
         assert image.abs().max() <= 1
         if name.startswith("real_"):
             assert torch.equal(image, batch[name[-1]])
 
 
+@pytest.mark.parametrize("method", [method for method in objectives if method in ALIKE])
+def test_as_many_channels_are_asked_for_where_input_and_output_are_compared(method):
+    with pytest.raises(UsageError, match=f"^{method.removeprefix('fast')}.*need as many channels, not 3 and 1"):
+        make(method, channels=(3, 1))
+
+
 @pytest.mark.parametrize("method", objectives)
 def test_maps_are_generators_between_the_domains_they_name(method):
-    channels = (3, 1)
+    channels = channels_of(method)
     objective = make(method, channels=channels)
     maps = objective.maps()
-    assert "a2b" in maps
+    assert ("z2b" if objective.data == "single" else "a2b") in maps
     owned = {id(parameter) for parameter in objective.players()["generator"].parameters()}
     for name, network in maps.items():
-        assert isinstance(network, Generator)
         start, end = name.split("2")
-        assert (network.in_channels, network.out_channels) == (channels[LETTERS[start]], channels[LETTERS[end]])
+        assert isinstance(network, LatentGenerator if start == "z" else Generator)
+        assert network.out_channels == channels[LETTERS[end]]
+        assert start == "z" or network.in_channels == channels[LETTERS[start]]
         assert {id(parameter) for parameter in network.parameters()} <= owned
         assert Spec.parse(str(network.spec)) == network.spec
 
 
 @pytest.mark.parametrize("method", objectives)
-def test_the_discriminator_moves_every_step_and_the_generator_every_kth(method):
+def test_a_preview_shows_pictures_and_is_always_the_same(method, tmp_path):
+    channels = channels_of(method)
+    objective = make(method, channels=channels).eval()
+    batch = noise(method, channels=channels)
+    before = torch.get_rng_state()
+    with torch.no_grad():
+        shown, again = pictures(objective.preview(batch)), pictures(objective.preview(batch))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert any(not name.startswith("real_") for name in shown)
+    for name, image in shown.items():
+        assert image.shape == (2, channels[LETTERS[name[-1]]], 32, 32)
+        assert torch.equal(image, again[name])
+    save_sample_grid(tmp_path / "grid.png", objective.preview(batch), domains=("before", "after"))
+    assert (tmp_path / "grid.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("method", objectives)
+def test_the_generator_moves_once_for_every_kth_move_of_a_discriminator(method):
     objective = make(method, discriminator_steps=3)
-    players = [{name for name, _ in objective.turns(step)} for step in range(1, 7)]
-    assert players == 2 * [{"discriminator"}, {"discriminator"}, {"discriminator", "generator"}]
-    named = [name for name, _ in objective.turns(3)]
-    assert len(named) == len(set(named)) == len(objective.players())
+    moving = [[name for name, _ in objective.turns(step)] for step in range(1, 10)]
+    assert all(len(names) == len(set(names)) for names in moving)
+    assert all(set(names) | {"generator"} == objective.players().keys() for names in moving)
+    places = [place for place, names in enumerate(moving) if "generator" in names]
+    assert len(places) == 3
+    assert places[1] - places[0] == places[2] - places[1] == 3
 
 
 @pytest.mark.parametrize(
     ("method", "order"),
-    [("pix2pix", ["discriminator", "generator"]), ("cyclegan", ["generator", "discriminator"])],
+    [
+        ("pix2pix", ["discriminator", "generator"]),
+        ("cyclegan", ["generator", "discriminator"]),
+        ("cut", ["discriminator", "generator"]),
+        ("fastcut", ["discriminator", "generator"]),
+    ],
 )
 def test_turns_are_in_the_papers_order(method, order):
     objective = make(method)
@@ -164,6 +186,73 @@ def test_turns_are_in_the_papers_order(method, order):
         "discriminator": objective.discriminator_loss,
         "generator": objective.generator_loss,
     }
+
+
+@pytest.mark.parametrize("method", objectives)
+def test_feature_matching_is_a_term_of_the_generators_alone(method):
+    said = {}
+    for weight in (0.0, 5.0, 10.0):
+        objective = make(method, feature_matching=weight)
+        images = objective(noise(method))
+        for name, loss in moves(objective).items():
+            torch.manual_seed(2)
+            said[name, weight] = {term: value.item() for term, value in loss(images).items()}
+    for name in objective.players():
+        none, some, twice = (said[name, weight] for weight in (0.0, 5.0, 10.0))
+        new = {term for term in some if "feature_matching" in term}
+        assert bool(new) is (name == "generator")
+        assert set(none) == set(some) - new
+        assert {term: value for term, value in some.items() if term not in new} == pytest.approx(none)
+        assert {term: 2 * some[term] for term in new} == pytest.approx({term: twice[term] for term in new})
+        assert all(some[term] > 0 for term in new)
+
+
+def fooled(objective, method, times):
+    """What is recognised after the generator's loss was taken so many times, and how many judges there are."""
+    images = objective(noise(method))
+    for _ in range(times):
+        losses = objective.generator_loss(images)
+    return float(objective.recognised), sum(term.startswith("adversarial") for term in losses)
+
+
+# Where all weights are 0, so are the logits: on the generated side for lsgan, at the boundary for cross-entropy.
+@pytest.mark.parametrize(("kind", "share"), [("lsgan", 1.0), ("non_saturating", 0.0)])
+@pytest.mark.parametrize("method", objectives)
+def test_a_discriminator_that_recognises_too_much_sits_out_and_comes_back(method, kind, share):
+    objective = at_zero(method, balance=0.8, adversarial=kind)
+    everyone = objective.players().keys()
+    assert float(objective.recognised) == 0.5
+    for times in (1, 3):
+        objective.recognised.fill_(0.5)
+        found, judges = fooled(objective, method, times)
+        assert judges
+        assert found == pytest.approx(share + (0.5 - share) * 0.9 ** (times * judges), abs=1e-5)
+    objective.recognised.fill_(0.9)
+    assert [name for name, _ in objective.turns(1)] == ["generator"]
+    if share == 0.0:  # the generator's own steps bring it down
+        fooled(objective, method, 1)
+        fooled(objective, method, 1)
+    else:
+        objective.recognised.fill_(0.79)
+    assert {name for name, _ in objective.turns(1)} == everyone
+    # Looking at pictures without training doesn't count.
+    objective.recognised.fill_(0.6)
+    assert fooled(objective.eval(), method, 2)[0] == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("method", objectives)
+def test_without_a_balance_the_discriminator_always_moves(method):
+    objective = make(method)
+    everyone = objective.players().keys()
+    assert fooled(objective, method, 3)[0] == 0.5
+    objective.recognised.fill_(1.0)
+    assert {name for name, _ in objective.turns(1)} == everyone
+
+
+@pytest.mark.parametrize("method", objectives)
+def test_a_critic_has_no_balance(method):
+    with pytest.raises(UsageError, match="wasserstein's critic has no boundary to be right about"):
+        config(method, adversarial="wasserstein", balance=0.8)
 
 
 def pattern():
@@ -175,13 +264,21 @@ def pattern():
     return {"a": a, "b": -0.8 * a.flip(1)}
 
 
+def left_to_learn(objective, images, losses):
+    """The sum of the terms in which no discriminator has a say; where there are none, how far pairs are apart."""
+    own = [value.item() for term, value in losses.items() if not term.startswith(("adversarial", "feature_matching"))]
+    if own:
+        return sum(own)
+    return (images.fake_b - images.real_b).abs().mean().item() if objective.data == "paired" else None
+
+
 @pytest.mark.parametrize("method", objectives)
 def test_one_batch_is_learned_by_heart(method):
     objective = make(method, width=8)
     players = objective.players()
     adams = {n: torch.optim.Adam(p.parameters(), lr=2e-3, betas=(0.5, 0.999)) for n, p in players.items()}
     batch, history = pattern(), []
-    for step in range(1, 61):
+    for step in range(1, 41):
         images = objective(batch)
         for name, loss in objective.turns(step):
             with only(players[name], of=objective):
@@ -190,8 +287,70 @@ def test_one_batch_is_learned_by_heart(method):
                 sum(losses.values()).backward()
             adams[name].step()
             if name == "generator":
-                history.append(sum(v.item() for term, v in losses.items() if not term.startswith("adversarial")))
-    assert sum(history[-5:]) / 5 < 0.4 * history[0]
+                history.append(left_to_learn(objective, images, losses))
+                if history[0] is None:
+                    pytest.skip(f"{method} has no pairs, and terms of its discriminator alone")
+    assert sum(history[-5:]) / 5 < LEFT.get(method, 0.4) * history[0]
+
+
+def takes_latent(method):
+    """Whether its translators have a second argument."""
+    return any(getattr(network, "latent", 0) for way, network in make(method).maps().items() if way[0] != "z")
+
+
+def has_norm(method):
+    """Whether the backbone of its generators is one that normalises."""
+    name = Spec.parse(objectives[method].generator_spec).name
+    return "norm" in inspect.signature(registry_of_generators(method)[name]).parameters
+
+
+NORMED = [method for method in objectives if has_norm(method)]
+VIRTUAL = [method for method in NORMED if not takes_latent(method)]
+
+
+@pytest.mark.parametrize(
+    ("method", "generator"),
+    [*((method, {}) for method in objectives), *((method, {"norm": "virtual"}) for method in VIRTUAL)],
+)
+def test_a_game_goes_on_exactly_from_its_state(method, generator):
+    options = {"balance": 0.7, **({"history": 3} if has(method, "history") else {})}
+    first = make(method, generator=generator, **options)
+    play(first, method, range(1, 4))
+    file = io.BytesIO()
+    torch.save({"objective": first.state_dict(), "random": torch.get_rng_state()}, file)
+    expected = play(first, method, range(4, 7))
+    file.seek(0)
+    state = torch.load(file, weights_only=True)
+    again = make(method, generator=generator, **options)
+    play(again, method, [11])  # so that nothing of its own is left
+    again.load_state_dict(state["objective"])
+    torch.set_rng_state(state["random"])
+    assert play(again, method, range(4, 7)) == expected
+    for name, value in first.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize("method", VIRTUAL)
+def test_virtual_batch_norm_in_every_game(method):
+    objective = make(method, generator={"norm": "virtual"})
+    before = {name: weight.detach().clone() for name, weight in objective.players()["generator"].named_parameters()}
+    said = play(objective, method, [1, 2], count=3)
+    assert all(math.isfinite(value) for losses in said for value in losses.values())
+    for name, weight in objective.players()["generator"].named_parameters():
+        assert weight.isfinite().all()
+        assert not torch.equal(weight, before[name]), name
+    batch = noise(method, 3, seed=1)
+    for way, network in objective.maps().items():
+        reference = network.reference.batch
+        assert len(reference) == 3
+        if way[0] != "z":  # a method may mirror what it translates
+            assert any(torch.equal(reference, seen) for seen in (batch[way[0]], batch[way[0]].flip(3)))
+
+
+@pytest.mark.parametrize("method", [method for method in NORMED if method not in VIRTUAL])
+def test_virtual_batch_norm_beside_a_latent_is_refused(method):
+    with pytest.raises(UsageError, match="norm=virtual knows no latent"):
+        make(method, generator={"norm": "virtual"})
 
 
 @pytest.mark.parametrize("method", objectives)
@@ -206,12 +365,11 @@ def test_a_smoothed_hinge_is_refused_as_a_usage_error(method):
         make(method, adversarial="hinge", real_label=0.9)
 
 
-@pytest.mark.parametrize("method", objectives)
+@pytest.mark.parametrize("method", TRANSLATORS)
 def test_a_size_that_the_generator_does_not_take_is_refused(method):
-    objective = objectives[method]
     asked = Backbones(Spec.parse("unet:depth=8,width=1"), Spec.parse("patchgan:width=1"), image_size=250)
     with pytest.raises(UsageError, match=r"image size 250: .* multiple of 256; use 256, or --generator resnet"):
-        objective(objective.Config(), asked)
+        objectives[method](config(method), asked)
 
 
 def test_a_backbone_that_is_asked_for_keeps_what_the_method_sets_of_its_own():
@@ -288,7 +446,7 @@ def test_cyclegan_weights_are_applied():
 
 def test_pix2pix_judges_input_and_output_together():
     objective = make("pix2pix").eval()
-    batch = noise()
+    batch = noise("pix2pix")
     images = objective(batch)
     judge, loss = objective.discriminator, AdversarialLoss("non_saturating")
     real, fake = (judge(torch.cat([batch["a"], b], 1)) for b in (batch["b"], objective.generator(batch["a"])))
@@ -299,7 +457,7 @@ def test_pix2pix_judges_input_and_output_together():
 
 def test_cyclegan_goes_there_and_back():
     objective = make("cyclegan", identity_weight=1.0).eval()
-    batch = noise()
+    batch = noise("cyclegan")
     images = objective(batch)
     losses = objective.generator_loss(images)
     for domain, network in (("a", objective.b2a), ("b", objective.a2b)):
@@ -314,7 +472,7 @@ def test_cyclegan_goes_there_and_back():
 def test_cyclegan_discriminators_are_shown_the_history():
     objective = make("cyclegan", history=3).train()
     judge, loss = objective.discriminator_a, AdversarialLoss("lsgan")
-    images = objective(noise(count=1))
+    images = objective(noise("cyclegan", count=1))
     older = [torch.full((1, 3, 32, 32), value) for value in (-0.5, 0.0, 0.5)]
     for old in older:
         objective.history_a(old)

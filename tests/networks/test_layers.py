@@ -1,0 +1,111 @@
+import itertools
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from i2i.networks.layers import Blur, initialize, upsample
+
+
+@pytest.fixture(autouse=True)
+def _no_gradients():
+    with torch.no_grad():
+        yield
+
+
+def blurred_by_hand(x):
+    """Every second pixel of (C, H, W), and its neighbours weighed 1 2 1 both ways; beyond the border is the mirror."""
+    height, width = x.shape[1:]
+
+    def inside(place, size):
+        place = abs(place)
+        return place if place < size else 2 * (size - 1) - place
+
+    y = torch.zeros(len(x), math.ceil(height / 2), math.ceil(width / 2))
+    for row, column in itertools.product(range(y.shape[1]), range(y.shape[2])):
+        for down, right in itertools.product((-1, 0, 1), repeat=2):
+            weight = (2 - abs(down)) * (2 - abs(right)) / 16
+            y[:, row, column] += weight * x[:, inside(2 * row + down, height), inside(2 * column + right, width)]
+    return y
+
+
+@pytest.mark.parametrize(("height", "width"), [(2, 2), (3, 2), (6, 8), (7, 5)])
+def test_blur_is_the_binomial_filter_by_hand(height, width):
+    x = torch.randn(2, 3, height, width)
+    y = Blur()(x)
+    assert y.shape == (2, 3, math.ceil(height / 2), math.ceil(width / 2))
+    torch.testing.assert_close(y, torch.stack([blurred_by_hand(one) for one in x]))
+
+
+def test_blur_leaves_what_is_flat_and_takes_what_is_finest():
+    flat = torch.tensor([0.3, -2.0])[None, :, None, None].expand(1, 2, 8, 6)
+    torch.testing.assert_close(Blur()(flat), flat[..., ::2, ::2])
+    sign = torch.tensor([1.0, -1.0]).repeat(4)
+    for finest in (sign.expand(8, 8), sign[:, None].expand(8, 8), sign[:, None] * sign):
+        # Every second pixel alone would be all 1.
+        assert Blur()(finest[None, None]).abs().max() <= 1e-7
+        assert (finest[::2, ::2] == 1).all()
+
+
+def test_blur_has_nothing_to_learn_and_nothing_to_keep():
+    blur = Blur()
+    assert not list(blur.parameters())
+    assert not blur.state_dict()
+    assert blur.weights.sum().item() == 1
+    assert Blur()(torch.randn(1, 2, 4, 4, dtype=torch.bfloat16)).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("kernel", [3, 4])
+@pytest.mark.parametrize("up", ["transposed", "resize", "bilinear"])
+def test_every_way_up_doubles_height_and_width(up, kernel):
+    layer = upsample(up, 3, 5, kernel=kernel, bias=True)
+    for height, width in ((1, 1), (2, 3), (5, 4)):
+        assert layer(torch.randn(2, 3, height, width)).shape == (2, 5, 2 * height, 2 * width)
+
+
+def test_bilinear_weighs_by_distance_and_resize_repeats():
+    # A pixel's two halves lie a quarter of a pixel before and after its middle.
+    ramp = torch.tensor([0.0, 4.0, 8.0]).expand(1, 1, 3, 3)
+    wanted = {"bilinear": [0.0, 1.0, 3.0, 5.0, 7.0, 8.0], "resize": [0.0, 0.0, 4.0, 4.0, 8.0, 8.0]}
+    for up, values in wanted.items():
+        grow, convolution = upsample(up, 1, 1, kernel=3, bias=False)
+        torch.testing.assert_close(grow(ramp), torch.tensor(values).expand(1, 1, 6, 6))
+        assert (convolution.kernel_size, convolution.stride, convolution.padding) == ((3, 3), (1, 1), (1, 1))
+
+
+def test_bilinear_spreads_a_pixel_over_its_neighbours():
+    grow, _ = upsample("bilinear", 1, 1, kernel=3, bias=False)
+    impulse = torch.zeros(1, 1, 5, 5)
+    impulse[0, 0, 2, 2] = 1
+    side = torch.tensor([0.0, 0.0, 0.0, 0.25, 0.75, 0.75, 0.25, 0.0, 0.0, 0.0])
+    torch.testing.assert_close(grow(impulse)[0, 0], side[:, None] * side)
+
+
+@pytest.mark.parametrize(
+    ("layer", "inward", "outward"),
+    [
+        (nn.Conv2d(48, 96, 3), 48 * 9, 96 * 9),
+        (nn.ConvTranspose2d(96, 48, 3), 48 * 9, 96 * 9),
+        (nn.Conv2d(3, 64, 7), 3 * 49, 64 * 49),
+        (nn.Linear(300, 256), 300, 256),
+    ],
+)
+def test_xavier_begins_by_glorot_and_bengio_with_gain_002(layer, inward, outward):
+    torch.manual_seed(0)
+    nn.init.ones_(layer.bias)
+    initialize(nn.Sequential(layer), init="xavier")
+    std, count = 0.02 * math.sqrt(2 / (inward + outward)), layer.weight.numel()
+    # Within 5 standard errors of a normal distribution, whose share within one standard deviation is 0.6827.
+    assert layer.weight.std().item() == pytest.approx(std, rel=5 / (2 * count) ** 0.5)
+    assert layer.weight.mean().abs().item() < 5 * std / count**0.5
+    assert (layer.weight.abs() < std).float().mean().item() == pytest.approx(0.6827, abs=2.5 / count**0.5)
+    assert (layer.bias == 0).all()
+
+
+def test_gains_begin_near_1_however_weights_do():
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(4000)
+    initialize(norm, init="xavier")
+    assert norm.weight.mean().item() == pytest.approx(1, abs=5 * 0.02 / 4000**0.5)
+    assert norm.weight.std().item() == pytest.approx(0.02, rel=5 / 8000**0.5)
