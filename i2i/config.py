@@ -96,6 +96,8 @@ class TrainConfig:
         check_numbers(self, positive=("steps", "epochs", "batch_size", "lr", *every))
         if self.decay > 1:
             raise UsageError(f"decay is {self.decay}; it is a share of the steps, from 0 to 1")
+        if self.seed >= 2**63:
+            raise UsageError(f"seed is {self.seed}; it is from 0 to below 2^63")
         if self.momentum >= 1:
             raise UsageError(f"momentum is {self.momentum}; it is from 0 to below 1")
         if not all(0 <= beta < 1 for beta in self.betas):

@@ -25,3 +25,14 @@ def pick_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"device {name!r} can't be used here: {str(error).splitlines()[0]}; try auto or cpu") from None
     return device
+
+
+def seeded(seed: int) -> torch.Generator:
+    """Random numbers from a seed, on the CPU so that they are the same for every device.
+
+    Raises:
+        UsageError: the seed is negative, or 2^63 or more.
+    """
+    if not 0 <= seed < 2**63:
+        raise UsageError(f"seed {seed}: it is from 0 to below 2^63")
+    return torch.Generator().manual_seed(seed)

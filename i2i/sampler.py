@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from i2i.checkpoint import Model, load_model
-from i2i.device import pick_device
+from i2i.device import pick_device, seeded
 from i2i.errors import UsageError, unknown
 from i2i.image import to_levels
 from i2i.networks import LatentGenerator
@@ -96,11 +96,11 @@ class Sampler:
         """Latents from U(-1, 1), (count, latent), as a seed says.
 
         Raises:
-            UsageError: the count is below 1.
+            UsageError: the count is below 1, or the seed below 0.
         """
         if count < 1:
             raise UsageError(f"{count} pictures; draw 1 or more")
-        return torch.rand(count, self.generator.latent, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+        return torch.rand(count, self.generator.latent, generator=seeded(seed)) * 2 - 1
 
     @torch.no_grad()
     def draw(self, latents: Tensor, *, label: str | None = None, batch_size: int = 64) -> list[Image.Image]:

@@ -250,10 +250,12 @@ class Trainer:
         try:
             self.objective.load_state_dict(state["objective"])
             for name, optimizer in self.optimizers.items():
-                optimizer.load_state_dict(state["optimizers"][name])
+                self._restore_optimizer(optimizer, state["optimizers"][name])
             for name, turn in self.turns.items():
                 if turn.history and name in state["histories"]:
                     turn.history.load_state_dict(state["histories"][name])
+        except UsageError:
+            raise
         except (RuntimeError, KeyError, ValueError) as error:
             reason = str(error).splitlines()[-1].strip()
             raise UsageError(f"{self.folder}/state.pt was saved with other networks: {reason}") from None
@@ -261,6 +263,15 @@ class Trainer:
         set_random_state(state["random"], self.device)
         if self.step >= self.steps:
             raise UsageError(f"{self.folder} has done its {self.step} steps; give a larger --steps to train on")
+
+    def _restore_optimizer(self, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+        was = "sgd" if "momentum" in state["param_groups"][0] else "adam"
+        if was != self.config.train.optimizer:
+            raise UsageError(f"{self.folder} has the state of another optimizer; go on with --optimizer {was}")
+        flags = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+        optimizer.load_state_dict(state)
+        for group, given in zip(optimizer.param_groups, flags, strict=True):
+            group.update(given)
 
     @torch.no_grad()
     def _show_reference(self) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from i2i.checkpoint import Model, load_model
-from i2i.device import pick_device
+from i2i.device import pick_device, seeded
 from i2i.errors import UsageError, unknown
 from i2i.image import Entered, ImageLike, enter, pad
 from i2i.networks import Generator
@@ -125,7 +125,7 @@ class Translator:
         return [one.leave(result) for one, result in zip(entered, results, strict=True)]
 
     def _latent(self, seed: int) -> Tensor:
-        return torch.randn(1, self.generator.latent, generator=torch.Generator().manual_seed(seed))
+        return torch.randn(1, self.generator.latent, generator=seeded(seed))
 
 
 def translate(

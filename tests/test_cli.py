@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from i2i.cli import main
 from i2i.data.transforms import resized
 from i2i.objectives import objectives
 from i2i.picture import read
+from i2i.report import contact_sheet
 
 
 def fails(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
@@ -47,17 +49,46 @@ def test_help_names_every_command_and_loads_no_torch() -> None:
         assert f"i2i {command}" in said
 
 
-@pytest.mark.parametrize("command", [["train", "pix2pix"], ["train", "cyclegan"], ["translate"], ["info"], ["models"]])
-def test_every_command_explains_its_flags(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", ["translate", "sample", "evaluate", "info", "models"])
+def test_every_command_explains_its_flags(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main([*command, "--help"])
+        main([command, "--help"])
     assert not stopped.value.code
-    assert "usage: i2i" in capsys.readouterr().out
+    assert f"usage: i2i {command}" in capsys.readouterr().out
 
 
-def test_train_without_a_method_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train"]) == 0
-    assert "cyclegan, pix2pix" in capsys.readouterr().out
+@pytest.mark.parametrize("method", list(objectives))
+def test_the_help_of_a_method_shows_its_own_defaults(
+    method: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "110")  # wider ones get panels side by side
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", method, "--help"])
+    assert not stopped.value.code
+    about: dict[str, str] = {}
+    for line in capsys.readouterr().out.splitlines():
+        words = line.strip("│ ")
+        flag = words.split()[0] if words.startswith("--") else next(reversed(about), "")
+        about[flag] = f"{about.get(flag, '')} {words}"
+    kind = objectives[method]
+    for config in (kind.data_config, kind.train_config, kind.Config()):
+        for name, value in dataclasses.asdict(config).items():
+            if not isinstance(value, bool | tuple):
+                assert f"(default: {value})" in about[f"--{name.replace('_', '-')}"], name
+
+
+@pytest.mark.parametrize(("method", "epochs", "decay"), [("cut", 400, 0.5), ("fastcut", 200, 0.25)])
+def test_a_methods_own_settings_are_those_of_a_run_unless_flags_say_otherwise(
+    method: str, epochs: int, decay: float, unpaired: Path, tmp_path: Path
+) -> None:
+    words = ["train", method, str(unpaired), *SMALL, "--generator", "resnet:blocks=1,width=4", "--steps", "1"]
+    assert main([*words, "--run", str(tmp_path / "own")]) == 0
+    assert main([*words, "--run", str(tmp_path / "given"), "--epochs", "7", "--decay", "0.125"]) == 0
+    assert main([*words, "--run", str(tmp_path / "given"), "--resume", "--steps", "2", "--lr", "0.001"]) == 0
+    own, given = (json.loads((tmp_path / name / "config.json").read_text())["train"] for name in ("own", "given"))
+    assert (own["epochs"], own["decay"], own["lr"]) == (epochs, decay, 2e-4)
+    # What was given before comes before the method's own when the run goes on.
+    assert (given["epochs"], given["decay"], given["lr"]) == (7, 0.125, 0.001)
 
 
 def test_wrong_use_of_train(pairs: Path, unpaired: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -387,6 +418,8 @@ def test_sample_to_a_file_and_to_a_folder(drawing: Path, tmp_path: Path, capsys:
     assert capsys.readouterr().out == f"{grid}: 16 pictures of 8 px\n"
     # Eight of each class, a column for each.
     shown = squares(grid, rows=8, columns=2)
+    labelled = contact_sheet([[picture.astype(np.uint8) for picture in row] for row in shown], ["black", "white"])
+    assert (labelled == levels_of(grid)).all()
     assert main(["sample", str(drawing), str(folder), "--count", "5"]) == 0
     assert capsys.readouterr().out == f"{folder}: 5 files of 8 px\n"
     assert sorted(path.name for path in folder.iterdir()) == [f"{number:05}.png" for number in range(1, 6)]
@@ -419,7 +452,7 @@ def test_sample_a_walk(drawing: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "32 pictures" in capsys.readouterr().out
     walks = squares(walk, rows=8, columns=4)
     assert main(["sample", str(drawing), str(tmp_path / "ends.png"), "--count", "9", "--label", "white"]) == 0
-    ends = sum(squares(tmp_path / "ends.png", rows=3, columns=3), [])
+    ends = [picture for row in squares(tmp_path / "ends.png", rows=3, columns=3) for picture in row]
     for place, row in enumerate(walks):
         assert np.abs(row[0] - ends[place]).max() <= 1
         assert np.abs(row[-1] - ends[place + 1]).max() <= 1

@@ -244,9 +244,9 @@ def done_variants(root, count, samples):
 def test_a_contact_sheet_shows_all_outputs_of_an_input_beside_it(tmp_path, samples, inputs):
     # As many inputs in a row as six pictures hold, one at least.
     write_contact_sheet(tmp_path / "sheet.png", done_variants(tmp_path, 4, samples), domains=("map", "sat"))
-    groups = [[10 * (i + 1) + sample for sample in range(samples + 1)] for i in range(4)]
-    rows = [sum(groups[start : start + inputs], []) for start in range(0, 4, inputs)]
     wide = inputs * (samples + 1)
+    flat = [10 * (i + 1) + sample for i in range(4) for sample in range(samples + 1)]
+    rows = [flat[start : start + wide] for start in range(0, len(flat), wide)]
     expected = [row + [255] * (wide - len(row)) for row in rows]
     assert shown(tmp_path / "sheet.png", columns=wide) == expected
 

@@ -297,7 +297,7 @@ def test_each_picture_of_a_batch_has_its_own_seed(many: Path, batch_size: int) -
 @pytest.mark.parametrize("count", [2, 4])
 def test_as_many_seeds_as_pictures(many: Path, count: int) -> None:
     images = [np.zeros((16, 16, 3), np.uint8)] * 3
-    with pytest.raises(ValueError, match="argument 2 is (shorter|longer) than argument 1"):
+    with pytest.raises(ValueError, match=r"argument 2 is (shorter|longer) than argument 1"):
         list(Translator.load(many, device="cpu").batch(images, seeds=range(count)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -142,23 +143,29 @@ def _one_folder(root: Path, *, data: str) -> Layout:
 
 
 def _single(root: Path, *, labels: bool) -> Layout:
-    """All the pictures of a folder, or of its folder train beside val or test."""
+    """All the pictures of a folder, or of its folder train; val or test, where it has one, is held out."""
     folders = _folders(root)
     train = folders.get("train", root)
-    held_out = next((folders[name] for name in ("val", "test") if train is not root and name in folders), None)
-    classes = tuple(path.name for path in _within(train) if images_in(path)) if labels else ()
+    aside = {folders[name] for name in ("val", "test") if name in folders}
+    held_out = next((folders[name] for name in ("val", "test") if _images_of(folders, name)), None)
+    classes = tuple(path.name for path in _within(train) if path not in aside and images_in(path)) if labels else ()
     if labels and len(classes) < 2:
         raise UsageError(f"{train}: with --labels each of its folders is a class, and there are {len(classes)}")
     words = f"{len(classes)} classes: {', '.join(classes)}" if labels else "a single set of pictures"
     held = _labelled(held_out, classes) if held_out else None
-    return Layout(f"{train}, {words}", ("latent", root.name), _labelled(train, classes), held, classes)
+    return Layout(f"{train}, {words}", ("latent", root.name), _labelled(train, classes, aside), held, classes)
 
 
-def _labelled(folder: Path, classes: tuple[str, ...]) -> Split:
+def _labelled(folder: Path, classes: tuple[str, ...], aside: AbstractSet[Path] = frozenset()) -> Split:
+    """The pictures of a folder but those set aside, with the places of their classes where there are any."""
+    paths = [path for path in _filled(folder) if aside.isdisjoint(path.parents)]
     if not classes:
-        return Split((), tuple(map(Source, _filled(folder))))
-    found = [(path, place) for place, name in enumerate(classes) for path in _filled(folder / name)]
-    return Split((), tuple(Source(path) for path, _ in found), tuple(place for _, place in found))
+        return Split((), tuple(map(Source, paths)))
+    names = [path.relative_to(folder).parts[0] for path in paths]
+    strange = [path for path, name in zip(paths, names, strict=True) if name not in classes]
+    if strange:
+        raise UsageError(f"{strange[0]}: with --labels a picture lies in the folder of its class: {', '.join(classes)}")
+    return Split((), tuple(map(Source, paths)), tuple(map(classes.index, names)))
 
 
 def _folders(root: Path) -> dict[str, Path]:

@@ -52,7 +52,8 @@ class HistoricalAverage(nn.Module):
     def forward(self) -> Tensor:
         """Squared distance of the weights from their mean, a scalar >= 0; 0 before the first `update`."""
         means = self._means()
-        return torch.stack([(w.float() - m).square().sum() for w, m in zip(self._weights, means, strict=True)]).sum()
+        away = torch.stack([(w.float() - m).square().sum() for w, m in zip(self._weights, means, strict=True)]).sum()
+        return away * (self.steps > 0)
 
     @torch.no_grad()
     def update(self) -> None:

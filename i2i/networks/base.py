@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-import torch
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
@@ -127,13 +126,6 @@ def build_discriminator(spec: Spec | str, **given: Scalar) -> Discriminator:
     return _build(discriminators, spec, given)
 
 
-def joined(x: Tensor, z: Tensor | None) -> Tensor:
-    """A picture with each value of a latent as a channel of its own (Zhu et al. 2017b, fig. 3a): (N, C + Z, H, W)."""
-    if z is None:
-        return x
-    return torch.cat([x, z[:, :, None, None].expand(-1, -1, *x.shape[2:]).to(x.dtype)], dim=1)
-
-
 @dataclass(frozen=True)
 class Backbones:
     """The networks a run was asked to use; an objective builds its players from it.
@@ -165,7 +157,7 @@ class Backbones:
             given["latent"] = latent
         generator = build_generator(self.generator_spec, in_channels=in_channels, out_channels=out_channels, **given)
         if generator.latent != latent:
-            raise UsageError(f"'{self.generator_spec.name}' has no place for a latent; use --generator unet or resnet")
+            raise UsageError(f"'{self.generator_spec.name}' has no place for a latent; use --generator unet")
         _check_size(self.image_size, self.generator_spec, generator)
         return generator
 
@@ -204,4 +196,7 @@ def _check_size(size: int, asked: Spec, generator: Generator) -> None:
     depth = generator.spec.options.get("depth")
     label = Spec(asked.name, {"depth": depth} if depth is not None else {})
     other = "" if asked.name == "resnet" else ", or --generator resnet (a multiple of 4)"
-    raise UsageError(f"image size {size}: '{label}' needs a multiple of {generator.multiple}; use {fitting}{other}")
+    least = f" of {generator.smallest} or more" if size % generator.multiple == 0 else ""
+    raise UsageError(
+        f"image size {size}: '{label}' needs a multiple of {generator.multiple}{least}; use {fitting}{other}"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.networks.base import Generator, generators, joined
+from i2i.networks.base import Generator, generators
 from i2i.networks.layers import (
     Blur,
     Down,
@@ -43,18 +43,15 @@ class ResNet(Generator):
         dropout: float = 0.0,
         down: Down = "strided",
         up: Up = "transposed",
-        latent: int = 0,
         spectral: bool = False,
         init: Init = "normal",
         norm_at_inference: NormAtInference = "sample",
         dropout_at_inference: bool = False,
     ) -> None:
         super().__init__()
-        if blocks < 1 or width < 1 or latent < 0 or not 0 <= dropout < 1:
-            raise UsageError("resnet needs blocks >= 1, width >= 1, latent >= 0 and 0 <= dropout < 1")
-        if norm == "virtual" and latent:
-            raise UsageError("norm=virtual knows no latent; use norm=instance or norm=batch")
-        self.in_channels, self.out_channels, self.latent = in_channels, out_channels, latent
+        if blocks < 1 or width < 1 or not 0 <= dropout < 1:
+            raise UsageError("resnet needs blocks >= 1, width >= 1 and 0 <= dropout < 1")
+        self.in_channels, self.out_channels = in_channels, out_channels
         self.multiple, self.smallest = 4, 8
         bias = needs_bias(norm)
 
@@ -65,7 +62,7 @@ class ResNet(Generator):
             drop = Dropout(dropout, at_inference=dropout_at_inference, seed=seed) if dropout else None
             return residual(4 * width, norm=norm, norm_at_inference=norm_at_inference, dropout=drop)
 
-        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(in_channels + latent, width, 7, bias=bias)]
+        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(in_channels, width, 7, bias=bias)]
         layers += [normed(width), nn.ReLU()]
         self._watched = []
         for channels in (width, 2 * width):
@@ -82,9 +79,9 @@ class ResNet(Generator):
         initialize(self, spectral=spectral, init=init)
         hold_reference(self)
 
-    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
-        """Translate (N, in_channels, H, W) in [-1, 1] to (N, out_channels, H, W) in [-1, 1]; z is (N, latent)."""
-        result: Tensor = self.layers(joined(x, z))
+    def forward(self, x: Tensor) -> Tensor:
+        """Translate (N, in_channels, H, W) in [-1, 1] to (N, out_channels, H, W) in [-1, 1]."""
+        result: Tensor = self.layers(x)
         return result
 
     def features(self, x: Tensor) -> list[Tensor]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.networks.base import Generator, generators, joined
+from i2i.networks.base import Generator, generators
 from i2i.networks.layers import (
     Dropout,
     GeneratorNorm,
@@ -85,7 +85,7 @@ class UNet(Generator):
 
     def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
         """Translate (N, in_channels, H, W) in [-1, 1] to (N, out_channels, H, W) in [-1, 1]; z is (N, latent)."""
-        skips = self._encoded(joined(x, z))
+        skips = self._encoded(x if z is None else _joined(x, z))
         x = self.up[0](skips.pop())
         for up in list(self.up)[1:]:
             x = up(torch.cat([skips.pop(), x], dim=1))
@@ -101,3 +101,11 @@ class UNet(Generator):
             x = down(x)
             found.append(x)
         return found
+
+
+def _joined(x: Tensor, z: Tensor) -> Tensor:
+    """A picture with each value of a latent as a channel of its own (Zhu et al. 2017b, fig. 3a): (N, C + Z, H, W).
+
+    No norm follows the first convolution, which would take from each picture what is the same everywhere.
+    """
+    return torch.cat([x, z[:, :, None, None].expand(-1, -1, *x.shape[2:]).to(x.dtype)], dim=1)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from i2i.config import TrainConfig, check_numbers
+from i2i.device import seeded
+from i2i.errors import UsageError
 from i2i.losses import Kind, l1, standard_normal_divergence
 from i2i.networks import Backbones, Generator
 from i2i.networks.encoder import Encoder
@@ -63,20 +65,22 @@ class BicycleGAN(Objective):
         drawn: Tensor
 
     class Preview(NamedTuple):
-        """A pair, what the target's own latent rebuilds, and what three drawn ones give; pictures as in `Images`."""
+        """A pair, what the target's own latent rebuilds, and what `translate()` gives for three seeds."""
 
         real_a: Tensor
         real_b: Tensor
         rebuilt_b: Tensor
-        first_b: Tensor
-        second_b: Tensor
-        third_b: Tensor
+        seed0_b: Tensor
+        seed1_b: Tensor
+        seed2_b: Tensor
 
     config: Config
 
     def __init__(self, config: Config, backbones: Backbones) -> None:
         super().__init__(config)
         a, b = backbones.channels
+        if backbones.image_size < 16:
+            raise UsageError(f"image size {backbones.image_size}: bicyclegan's encoder needs 16 pixels or more")
         self.generator = backbones.generator(a, b, latent=config.latent)
         blocks = 4 if backbones.image_size >= 256 else 3
         self.encoder = Encoder(b, config.latent, width=config.encoder_width, blocks=blocks)
@@ -93,9 +97,9 @@ class BicycleGAN(Objective):
         return self.Images(a, b, rebuilt, fake, mean, log_variance, drawn)
 
     def preview(self, batch: Batch) -> Preview:
-        """The same three latents for each input, drawn from a fixed seed."""
+        """The same three latents for each input."""
         a, b = batch["a"], batch["b"]
-        latents = torch.randn(3, self.config.latent, generator=torch.Generator().manual_seed(0)).to(a.device)
+        latents = [torch.randn(1, self.config.latent, generator=seeded(seed)).to(a.device) for seed in range(3)]
         outputs = [self.generator(a, latent.expand(len(a), -1)) for latent in latents]
         return self.Preview(a, b, self.generator(a, self.encoder(b)[0]), *outputs)
 

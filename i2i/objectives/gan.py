@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from i2i.config import DataConfig, TrainConfig
+from i2i.device import seeded
 from i2i.networks import Backbones, LatentGenerator
 from i2i.objectives.base import Batch, Losses, Objective, objectives
 from i2i.objectives.noise import uniform
@@ -55,7 +56,7 @@ class GAN(Objective):
     def preview(self, batch: Batch) -> Images:
         """The same latents each time."""
         real = batch["b"]
-        draw = torch.rand(len(real), self.generator.latent, generator=torch.Generator().manual_seed(0))
+        draw = torch.rand(len(real), self.generator.latent, generator=seeded(0))
         return self._drawn(real, (draw * 2 - 1).to(real.device), batch)
 
     def discriminator_loss(self, images: Images) -> Losses:

@@ -420,9 +420,20 @@ def test_classes_are_told_apart_by_case(tmp_path):
     }
 
 
-def test_a_class_that_is_not_held_out_is_named(tmp_path):
-    put(tmp_path, "train/cat/1.png", "train/ant/2.png", "val/ant/3.png")
-    with pytest.raises(UsageError, match=r"val/cat: no images in this folder"):
+@pytest.mark.parametrize("train", ["train/", ""])
+def test_what_is_held_out_is_no_class_and_need_not_have_all(tmp_path, train):
+    put(tmp_path, f"{train}cat/1.png", f"{train}ant/2.png", "val/cat/3.png")
+    layout = single(tmp_path, labels=True)
+    assert layout.classes == ("ant", "cat")
+    assert [source.path.name for source in layout.train.b] == ["2.png", "1.png"]
+    assert (layout.train.labels, layout.validation.labels) == ((0, 1), (1,))
+
+
+def test_a_picture_beside_the_classes_is_named(tmp_path):
+    put(tmp_path, "train/cat/1.png", "train/ant/2.png", "train/3.png")
+    with pytest.raises(
+        UsageError, match=r"train/3\.png: with --labels a picture lies in the folder of its class: ant, cat"
+    ):
         single(tmp_path, labels=True)
 
 
@@ -453,9 +464,9 @@ def test_a_single_set_is_one_folder(tmp_path):
         find_layout([tmp_path / "x", tmp_path / "y"], data="single")
 
 
-@pytest.mark.parametrize("empty", ["", "train", "val"])
+@pytest.mark.parametrize("empty", ["", "train"])
 def test_an_empty_part_of_a_single_set_is_named(tmp_path, empty):
-    put(tmp_path, *{"": [], "train": ["val/1.png"], "val": ["train/1.png"]}[empty])
+    put(tmp_path, *{"": [], "train": ["val/1.png"]}[empty])
     (tmp_path / empty).mkdir(exist_ok=True)
     with pytest.raises(UsageError, match=rf"{(tmp_path / empty).name}: no images in this folder; images end in \.bmp"):
         single(tmp_path)

@@ -120,9 +120,11 @@ def test_history_is_0_before_the_first_step_and_after_it():
     history().backward()
     assert all((weight.grad == 0).all() for weight in network.parameters())
     weights_at(network, 1.0)
-    assert history().item() > 0
+    assert history().item() == 0
     history.update()
     assert history().item() == 0
+    weights_at(network, 2.0)
+    assert history().item() > 0
 
 
 def test_history_goes_on_bit_for_bit_from_its_state():

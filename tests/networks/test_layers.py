@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from i2i.networks.layers import Blur, initialize, upsample
+from i2i.networks.virtual import VirtualBatchNorm
 
 
 @pytest.fixture(autouse=True)
@@ -103,9 +104,13 @@ def test_xavier_begins_by_glorot_and_bengio_with_gain_002(layer, inward, outward
     assert (layer.bias == 0).all()
 
 
-def test_gains_begin_near_1_however_weights_do():
+@pytest.mark.parametrize("init", ["normal", "xavier"])
+@pytest.mark.parametrize("kind", [nn.BatchNorm2d, VirtualBatchNorm])
+def test_gains_begin_near_1_however_weights_do(kind, init):
     torch.manual_seed(0)
-    norm = nn.BatchNorm2d(4000)
-    initialize(norm, init="xavier")
+    norm = kind(4000)
+    nn.init.ones_(norm.bias)
+    initialize(norm, init=init)
+    assert (norm.bias == 0).all()
     assert norm.weight.mean().item() == pytest.approx(1, abs=5 * 0.02 / 4000**0.5)
     assert norm.weight.std().item() == pytest.approx(0.02, rel=5 / 8000**0.5)

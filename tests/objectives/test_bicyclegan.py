@@ -174,14 +174,14 @@ def test_a_preview_uses_the_same_three_latents_for_each_input():
     alike = {"a": batch["a"][:1].expand(3, -1, -1, -1), "b": batch["b"]}
     with torch.no_grad():
         shown = objective.preview(alike)
-        outputs = torch.stack([shown.first_b, shown.second_b, shown.third_b])
+        outputs = torch.stack([shown.seed0_b, shown.seed1_b, shown.seed2_b])
         torch.manual_seed(7)
         again = objective.preview(alike)
         mean = objective.encoder(batch["b"])[0]
         torch.testing.assert_close(shown.rebuilt_b, objective.generator(alike["a"], mean))
     assert torch.equal(shown.real_a, alike["a"])
     assert torch.equal(shown.real_b, batch["b"])
-    torch.testing.assert_close(torch.stack([again.first_b, again.second_b, again.third_b]), outputs, rtol=0, atol=0)
+    torch.testing.assert_close(torch.stack([again.seed0_b, again.seed1_b, again.seed2_b]), outputs, rtol=0, atol=0)
     # The same input gives the same outputs in every row, of which no two are alike.
     torch.testing.assert_close(outputs, outputs[:, :1].expand_as(outputs), rtol=0, atol=1e-5)
     for one, two in ((0, 1), (0, 2), (1, 2)):

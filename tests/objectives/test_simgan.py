@@ -282,7 +282,7 @@ def eyes(tmp_path):
 
 def test_a_run_from_the_command_line_with_both_warm_ups_goes_on_where_it_stopped(eyes, tmp_path, capsys):
     small = ["--generator", "refiner:width=4,blocks=1", "--discriminator", "local:width=6", "--history", "4"]
-    sizes = ["--image-size", "20", "--load-size", "20", "--batch-size", "2", "--log-every", "1", "--workers", "0"]
+    sizes = ["--image-size", "20", "--load-size", "20", "--batch-size", "8", "--log-every", "1", "--workers", "0"]
     short = ["--refiner-warmup", "3", "--discriminator-warmup", "2", *small, *sizes]
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     assert main(["train", "simgan", str(eyes), "--run", str(whole), "--steps", "9", *short]) == 0
