@@ -117,7 +117,7 @@ class CUT(Objective):
 
 @objectives.register("fastcut")
 class FastCUT(CUT):
-    """Park et al. 2020, sec. 4.1: CUT without the identity term, with flip equivariance; half the time and memory."""
+    """Park et al. 2020, sec. 4.1: CUT without the identity term, with flip equivariance, in about half the time."""
 
     train_config = TrainConfig(epochs=200, decay=0.25)
 

@@ -431,9 +431,7 @@ def test_what_is_held_out_is_no_class_and_need_not_have_all(tmp_path, train):
 
 def test_a_picture_beside_the_classes_is_named(tmp_path):
     put(tmp_path, "train/cat/1.png", "train/ant/2.png", "train/3.png")
-    with pytest.raises(
-        UsageError, match=r"train/3\.png: with --labels a picture lies in the folder of its class: ant, cat"
-    ):
+    with pytest.raises(UsageError, match=r"train/3\.png: .* lies in the folder of its class: ant, cat"):
         single(tmp_path, labels=True)
 
 
