@@ -151,4 +151,7 @@ class Projections(nn.Module):
     def forward(self, features: list[Tensor], places: list[Tensor]) -> list[Tensor]:
         """Feature maps (N, C, h, w) at P places of the h w each: (N, P, width) each."""
         patches = [f.flatten(2)[:, :, place].transpose(1, 2) for f, place in zip(features, places, strict=True)]
-        return [F.normalize(layer(patch).float(), dim=2) for layer, patch in zip(self.layers, patches, strict=True)]
+        return [
+            F.normalize(layer(patch).float(), dim=2, eps=1e-6)
+            for layer, patch in zip(self.layers, patches, strict=True)
+        ]

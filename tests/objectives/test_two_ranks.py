@@ -53,7 +53,7 @@ def work(rank, folder):
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)  # in float32 a unit at its kink may fall to either side
     store = distributed.FileStore(str(folder / "store"), 2)
-    distributed.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=timedelta(seconds=60))
+    distributed.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=timedelta(minutes=3))
     half = BATCH // 2
     share, found = slice(rank * half, (rank + 1) * half), {}
     for method in objectives:
