@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import mimetypes
 import os
 import shlex
 import sys
@@ -161,8 +162,6 @@ def sample(args: list[str]) -> int:
 
     import math
 
-    from PIL import Image
-
     from i2i.picture import SUFFIXES, Picture, from_pil, write
     from i2i.registry import load_plugins
     from i2i.report import contact_sheet
@@ -170,7 +169,9 @@ def sample(args: list[str]) -> int:
 
     suffix, folder = flags.output.suffix.lower(), flags.output.is_dir()
     grid = suffix in SUFFIXES and not folder
-    if not (grid or folder) and (flags.output.is_file() or suffix in Image.registered_extensions()):
+    # Images of other kinds, and films, are no folders.
+    other = (mimetypes.guess_type(flags.output.name)[0] or "").partition("/")[0] in ("image", "video")
+    if not (grid or folder) and (flags.output.is_file() or other):
         raise UsageError(f"{flags.output}: give an image file for a grid, such as samples.png, or a folder")
     load_plugins(flags.imports)
     sampler = Sampler.load(flags.model, device=flags.device)
@@ -190,8 +191,12 @@ def sample(args: list[str]) -> int:
         write(Picture(contact_sheet(levels, captions)), flags.output)
         print(f"{flags.output}: {count} pictures of {sampler.image_size} px")
         return 0
-    for number, image in enumerate((image for row in rows for image in row), start=1):
-        write(from_pil(image), flags.output / f"{number:05d}.png")
+    files = [flags.output / f"{number:05d}.png" for number in range(1, count + 1)]
+    there = [file for file in files if file.exists()]
+    if there and not flags.overwrite:
+        raise UsageError(f"{there[0]} is there already; choose another OUT, or add --overwrite")
+    for file, image in zip(files, (image for row in rows for image in row), strict=True):
+        write(from_pil(image), file)
     print(f"{flags.output}: {count} files of {sampler.image_size} px")
     return 0
 

@@ -86,15 +86,14 @@ def plan(source: str, output: Path) -> list[Job]:
 
 
 def variants(jobs: list[Job], samples: int, *, seed: int = 0) -> list[Job]:
-    """Each job `samples` times, into `photo-1.png`, `photo-2.png`, ... for `photo.png`, from `seed` on.
+    """Each job `samples` times, named by its seed from `seed` on: `photo-0.png`, `photo-1.png`, ... for `photo.png`.
 
     Raises:
         UsageError: a picture would be written over itself.
     """
-    numbered = [(job, number) for job in jobs for number in range(samples)]
+    each = [(job, number) for job in jobs for number in range(seed, seed + samples)]
     return _kept_apart(
-        Job(job.source, job.target.with_stem(f"{job.target.stem}-{number + 1}"), seed + number)
-        for job, number in numbered
+        Job(job.source, job.target.with_stem(f"{job.target.stem}-{number}"), number) for job, number in each
     )
 
 

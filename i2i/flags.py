@@ -53,9 +53,9 @@ class Translate:
     to: str | None = None
     """The domain to translate to, by its name, where the model knows both ways."""
     samples: int | None = None
-    """Write this many variants of each, of a model that has many plausible outputs (bicyclegan)."""
+    """Write this many variants of each, named by their seeds, of a model with many plausible outputs (bicyclegan)."""
     seed: int | None = None
-    """Which of the plausible outputs, or the first of the samples."""
+    """Which of the plausible outputs, or the first of the samples; 0 unless given."""
     batch_size: int = 8
     """Pictures of one size that go through the network together."""
     overwrite: bool = False
@@ -84,6 +84,8 @@ class Sample:
     """The class to draw, by its name, where the model knows classes; each in turn unless given."""
     walk: int | None = None
     """Walk from latent to latent in this many steps: each row of the grid is a walk."""
+    overwrite: bool = False
+    """Write over files that are in the folder OUT already."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps."""
     imports: Imports = ()

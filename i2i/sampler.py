@@ -112,6 +112,8 @@ class Sampler:
         return [to_pil(Picture(to_levels(one))) for one in drawn]
 
     def _labels(self, count: int, label: str | None) -> Tensor:
+        if label is not None and not self.classes:
+            raise UsageError(f"label {label!r}: this model was trained without --labels")
         if label is not None and label not in self.classes:
             raise unknown("class", label, self.classes)
         if not self.classes:

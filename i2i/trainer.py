@@ -233,6 +233,7 @@ class Trainer:
             "objective": self.objective.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "histories": {name: turn.history.state_dict() for name, turn in self.turns.items() if turn.history},
+            "classes": list(self.layout.classes),
             "random": random_state(self.device),
         }
         save_state(self.folder / "state.pt", state)
@@ -247,6 +248,10 @@ class Trainer:
 
     def _restore(self) -> None:
         state = load_state(self.folder / "state.pt")
+        known = tuple(state.get("classes", self.layout.classes))
+        if known != self.layout.classes:
+            was, now = (", ".join(names) or "no classes" for names in (known, self.layout.classes))
+            raise UsageError(f"{self.folder} was trained with {was}, and now the data has {now}; bring those back")
         try:
             self.objective.load_state_dict(state["objective"])
             for name, optimizer in self.optimizers.items():
@@ -262,7 +267,7 @@ class Trainer:
         self.step = state["step"]
         set_random_state(state["random"], self.device)
         if self.step >= self.steps:
-            raise UsageError(f"{self.folder} has done its {self.step} steps; give a larger --steps to train on")
+            raise UsageError(f"{self.folder} has done its {self.step} steps; give more --steps or --epochs to train on")
 
     def _restore_optimizer(self, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
         was = "sgd" if "momentum" in state["param_groups"][0] else "adam"

@@ -145,8 +145,10 @@ def _one_folder(root: Path, *, data: str) -> Layout:
 def _single(root: Path, *, labels: bool) -> Layout:
     """All the pictures of a folder, or of its folder train; val or test, where it has one, is held out."""
     folders = _folders(root)
-    train = folders.get("train", root)
     aside = {folders[name] for name in ("val", "test") if name in folders}
+    # Beside other folders of pictures, train is one of them.
+    split = not any(images_in(path) for name, path in folders.items() if name not in ("train", "val", "test"))
+    train = folders.get("train", root) if split else root
     held_out = next((folders[name] for name in ("val", "test") if _images_of(folders, name)), None)
     classes = tuple(path.name for path in _within(train) if path not in aside and images_in(path)) if labels else ()
     if labels and len(classes) < 2:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from typing import Literal, TypeAlias
 
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from i2i.errors import UsageError
 from i2i.networks.base import Discriminator, LatentGenerator, discriminators, latent_generators
-from i2i.networks.layers import GeneratorNorm, MinibatchDiscrimination, Norm, initialize, normalize
+from i2i.networks.layers import MinibatchDiscrimination, Norm, initialize, normalize
 from i2i.networks.virtual import VirtualBatchNorm, hold_reference
+
+LatentNorm: TypeAlias = Literal["batch", "virtual"] | None  # an instance of (N, units) has nothing to average
 
 _START = 4  # height and width, in pixels, at which pictures begin and end
 
@@ -31,7 +34,7 @@ class DCGANGenerator(LatentGenerator):
         latent: int = 100,
         width: int = 128,
         classes: int = 0,
-        norm: GeneratorNorm = "batch",
+        norm: LatentNorm = "batch",
     ) -> None:
         super().__init__()
         doublings = _halvings("dcgan", image_size)
@@ -118,7 +121,7 @@ class MLPGenerator(LatentGenerator):
         width: int = 1200,
         layers: int = 2,
         classes: int = 0,
-        norm: GeneratorNorm = None,
+        norm: LatentNorm = None,
     ) -> None:
         super().__init__()
         if min(latent, width, layers, image_size) < 1:
@@ -211,8 +214,7 @@ def _halvings(name: str, image_size: int) -> int:
     return halvings
 
 
-def _normalize_units(norm: GeneratorNorm, units: int) -> nn.Module:
-    """The normalisation of (N, units); instance norm has nothing to average there, and leaves them."""
+def _normalize_units(norm: LatentNorm, units: int) -> nn.Module:
     if norm == "batch":
         return nn.BatchNorm1d(units)
     return VirtualBatchNorm(units) if norm == "virtual" else nn.Identity()

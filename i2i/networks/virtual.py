@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 
 class VirtualBatchNorm(nn.Module):
@@ -67,28 +67,41 @@ class Reference(nn.Module):
 
 
 def hold_reference(network: nn.Module) -> None:
-    """Let a network with virtual batch norm see its reference batch before each input, at twice the cost in training.
+    """Let a network with virtual batch norm see its reference batch, which is the first input it is given.
 
-    In evaluation mode the reference's statistics are computed once and kept until the network trains again.
+    In training the reference goes through the network before each input, so that a step costs as if its batch were
+    larger by the reference; in evaluation once, until the network trains again.
     """
-    layers = [module for module in network.modules() if isinstance(module, VirtualBatchNorm)]
-    if not layers:
+    if _layers(network):
+        network.reference = Reference()
+        network.register_forward_pre_hook(_see_reference)
+
+
+def _layers(network: nn.Module) -> list[VirtualBatchNorm]:
+    return [module for module in network.modules() if isinstance(module, VirtualBatchNorm)]
+
+
+def _see_reference(network: nn.Module, given: tuple[Any, ...]) -> None:
+    reference, layers = network.reference, _layers(network)
+    assert isinstance(reference, Reference)
+    if reference.seen and not network.training:
         return
-    network.reference = reference = Reference()
-
-    def see(_: nn.Module, given: tuple[Any, ...]) -> None:
-        if reference.seen and not network.training:
-            return
-        batch = reference.batch if len(reference.batch) else given[0].detach().clone()
+    batch = reference.batch if len(reference.batch) else _first(given[0])
+    for layer in layers:
+        layer.seeing_reference = True
+    try:
+        # What is kept for later inputs can't also hold the graph of this one.
+        with torch.set_grad_enabled(network.training and torch.is_grad_enabled()):
+            network.forward(batch)
+    finally:
         for layer in layers:
-            layer.seeing_reference = True
-        try:
-            # What is kept for later inputs can't also hold the graph of this one.
-            with torch.set_grad_enabled(network.training and torch.is_grad_enabled()):
-                network.forward(batch)
-        finally:
-            for layer in layers:
-                layer.seeing_reference = False
-        reference.batch, reference.seen = batch, not network.training
+            layer.seeing_reference = False
+    reference.batch, reference.seen = batch, not network.training
 
-    network.register_forward_pre_hook(see)
+
+def _first(given: Tensor) -> Tensor:
+    """A copy to keep, of the first process's input where several share a batch."""
+    batch = given.detach().clone()
+    if distributed.is_initialized():
+        distributed.broadcast(batch, src=0)
+    return batch

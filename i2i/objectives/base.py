@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from i2i.config import DataConfig, TrainConfig, check_numbers
 from i2i.errors import UsageError
-from i2i.losses import AdversarialLoss, Kind, feature_matching, gradient_penalty, mean_feature_matching
+from i2i.losses import AdversarialLoss, Kind, Logits, feature_matching, gradient_penalty, mean_feature_matching
 from i2i.networks import Backbones, Discriminator, Generator, LatentGenerator
+from i2i.objectives.processes import mean_over_processes
 from i2i.registry import Registry, Spec
 
 Batch: TypeAlias = Mapping[str, Tensor]
@@ -65,6 +66,8 @@ class Objective(nn.Module, ABC):
 
         def __post_init__(self) -> None:
             check_numbers(self, positive=("discriminator_steps", "balance"))
+            if self.balance > 1:
+                raise UsageError(f"balance is {self.balance}; it is a share of pictures, above 0 and up to 1")
             if self.balance < 1 and self.adversarial == "wasserstein":
                 raise UsageError("wasserstein's critic has no boundary to be right about; leave balance at 1")
 
@@ -77,6 +80,10 @@ class Objective(nn.Module, ABC):
             raise UsageError(str(error)) from None
         # A running mean of how many generated pictures the discriminators recognise, which begins undecided.
         self.register_buffer("recognised", torch.tensor(0.5))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        state_dict.setdefault(f"{prefix}recognised", self.recognised)  # which older states lack
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     @classmethod
     def backbones(
@@ -137,35 +144,78 @@ class Objective(nn.Module, ABC):
         return step % self.config.discriminator_steps == 0
 
     def judge(
-        self, discriminator: Discriminator, real: Tensor, fake: Tensor, *, weight: float = 0.5, domain: str = ""
+        self,
+        discriminator: Discriminator,
+        *,
+        real: Tensor,
+        fake: Tensor,
+        condition: Tensor | None = None,
+        weight: float = 0.5,
+        domain: str = "",
     ) -> Losses:
-        """A discriminator's terms: adversarial and, where asked for, the gradient penalty; named for the domain."""
+        """A discriminator's terms: adversarial and, where asked for, the gradient penalty; named for the domain.
+
+        Args:
+            discriminator: who judges.
+            real: (N, C, H, W) in [-1, 1].
+            fake: the same shape; no gradient flows back into it.
+            condition: channels that the discriminator sees before those of each picture, (N, K, H, W).
+            weight: of all terms; the papers' one half unless given.
+            domain: ends the terms' names.
+        """
+
+        def logits(pictures: Tensor) -> Logits:
+            judged: Logits = discriminator(_given(condition, pictures))
+            return judged
+
         ending = f"_{domain}" if domain else ""
-        loss = self.adversarial.discriminator(discriminator(real), discriminator(fake.detach()))
+        loss = self.adversarial.discriminator(logits(real), logits(fake.detach()))
         losses = {f"adversarial{ending}": weight * loss}
         if self.config.gradient_penalty:
-            penalty = gradient_penalty(discriminator, real, fake)
+            penalty = gradient_penalty(logits, real, fake)
             losses[f"gradient_penalty{ending}"] = weight * self.config.gradient_penalty * penalty
         return losses
 
-    def fool(self, discriminator: Discriminator, fake: Tensor, real: Tensor, *, domain: str = "") -> Losses:
-        """A generator's terms before a discriminator: adversarial and, where asked for, feature matching."""
+    def fool(
+        self,
+        discriminator: Discriminator,
+        *,
+        real: Tensor,
+        fake: Tensor,
+        condition: Tensor | None = None,
+        partners: bool = False,
+        domain: str = "",
+    ) -> Losses:
+        """A generator's terms before a discriminator: adversarial and, where asked for, feature matching.
+
+        Args:
+            discriminator: who judges.
+            real: (N, C, H, W) in [-1, 1].
+            fake: the same shape.
+            condition: channels that the discriminator sees before those of each picture, (N, K, H, W).
+            partners: each generated picture should match its own real one, and not all of them on the whole.
+            domain: ends the terms' names.
+        """
         ending = f"_{domain}" if domain else ""
         losses: Losses = {}
         if self.config.feature_matching:
-            logits, seen = discriminator.examine(fake)
+            logits, seen = discriminator.examine(_given(condition, fake))
             with torch.no_grad():
-                _, wanted = discriminator.examine(real)
-            match = feature_matching if self.data == "paired" else mean_feature_matching
+                _, wanted = discriminator.examine(_given(condition, real))
+            match = feature_matching if partners else mean_feature_matching
             losses = {f"feature_matching{ending}": self.config.feature_matching * match(seen, wanted)}
         else:
-            logits = discriminator(fake)
+            logits = discriminator(_given(condition, fake))
         if self.config.balance < 1 and self.training:
-            self.recognised.lerp_(self.adversarial.recognised(logits), 0.1)
+            self.recognised.lerp_(mean_over_processes(self.adversarial.recognised(logits)), 0.1)
         return {f"adversarial{ending}": self.adversarial.generator(logits), **losses}
 
 
 objectives: Registry[Objective] = Registry("method")
+
+
+def _given(condition: Tensor | None, pictures: Tensor) -> Tensor:
+    return pictures if condition is None else torch.cat([condition, pictures], dim=1)
 
 
 def _over(asked: str | None, own: str) -> Spec:

@@ -15,7 +15,7 @@ from i2i.losses import Kind, l1, standard_normal_divergence
 from i2i.networks import Backbones, Generator
 from i2i.networks.encoder import Encoder
 from i2i.objectives.base import Batch, Losses, Objective, objectives
-from i2i.objectives.noise import normal
+from i2i.objectives.processes import normal
 
 
 @objectives.register("bicyclegan")
@@ -105,21 +105,22 @@ class BicycleGAN(Objective):
 
     def discriminator_loss(self, images: Images) -> Losses:
         """The adversarial loss of each discriminator, on rebuilt and on translated pictures."""
+        real, rebuilt, fake = images.real_b, images.rebuilt_b, images.fake_b
         return {
-            **self.judge(self.discriminator_rebuilt, images.real_b, images.rebuilt_b, weight=1.0, domain="rebuilt"),
-            **self.judge(self.discriminator_drawn, images.real_b, images.fake_b, weight=1.0, domain="drawn"),
+            **self.judge(self.discriminator_rebuilt, real=real, fake=rebuilt, weight=1.0, domain="rebuilt"),
+            **self.judge(self.discriminator_drawn, real=real, fake=fake, weight=1.0, domain="drawn"),
         }
 
     def generator_loss(self, images: Images) -> Losses:
         """To pass for real both ways, to rebuild the target, and to show in the output which latent was drawn."""
-        config = self.config
+        config, real, rebuilt = self.config, images.real_b, images.rebuilt_b
         # With the encoder's weights held fixed, so that it can't agree with the generator on a hidden code.
         fixed = {name: weight.detach() for name, weight in self.encoder.named_parameters()}
         recovered, _ = torch.func.functional_call(self.encoder, fixed, (images.fake_b,))
         return {
-            **self.fool(self.discriminator_rebuilt, images.rebuilt_b, images.real_b, domain="rebuilt"),
-            **self.fool(self.discriminator_drawn, images.fake_b, images.real_b, domain="drawn"),
-            "l1": config.l1_weight * l1(images.rebuilt_b, images.real_b),
+            **self.fool(self.discriminator_rebuilt, real=real, fake=rebuilt, partners=True, domain="rebuilt"),
+            **self.fool(self.discriminator_drawn, real=real, fake=images.fake_b, domain="drawn"),
+            "l1": config.l1_weight * l1(rebuilt, real),
             "latent": config.latent_weight * l1(recovered, images.drawn),
             "divergence": config.divergence_weight * standard_normal_divergence(images.mean, images.log_variance),
         }

@@ -19,7 +19,10 @@ from i2i.objectives.base import Batch, Losses, Objective, objectives
 
 @objectives.register("cut")
 class CUT(Objective):
-    """Park et al. 2020, eq. 4: an adversarial loss one way, and PatchNCE on the generator's own features."""
+    """Park et al. 2020, eq. 4: an adversarial loss one way, and PatchNCE on the generator's own features.
+
+    The weights are the paper's; its code halves the sum of the two PatchNCE terms, as 0.5 and 0.5 do here.
+    """
 
     data = "unpaired"
     generator_spec = "resnet:down=blur,up=bilinear,init=xavier"
@@ -77,11 +80,11 @@ class CUT(Objective):
 
     def discriminator_loss(self, images: Images) -> Losses:
         """Half of the adversarial loss."""
-        return self.judge(self.discriminator, images.real_b, images.fake_b)
+        return self.judge(self.discriminator, real=images.real_b, fake=images.fake_b)
 
     def generator_loss(self, images: Images) -> Losses:
         """To pass for real, to keep each patch of the input, and to leave alone what is there already."""
-        losses = self.fool(self.discriminator, images.fake_b, images.real_b)
+        losses = self.fool(self.discriminator, real=images.real_b, fake=images.fake_b)
         losses["nce"] = self.config.nce_weight * self.contrast(images.fake_b, images.real_a, mirrored=images.mirrored)
         if self.config.identity_weight:
             same_b = self.generator(images.real_b)

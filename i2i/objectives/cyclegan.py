@@ -81,8 +81,8 @@ class CycleGAN(Objective):
         """To pass for real in the other domain, to come back, and to leave alone what is there already."""
         weight = self.config.cycle_weight
         losses = {
-            **self.fool(self.discriminator_a, images.fake_a, images.real_a, domain="a"),
-            **self.fool(self.discriminator_b, images.fake_b, images.real_b, domain="b"),
+            **self.fool(self.discriminator_a, real=images.real_a, fake=images.fake_a, domain="a"),
+            **self.fool(self.discriminator_b, real=images.real_b, fake=images.fake_b, domain="b"),
             "cycle_a": weight * l1(images.cycled_a, images.real_a),
             "cycle_b": weight * l1(images.cycled_b, images.real_b),
         }
@@ -93,9 +93,10 @@ class CycleGAN(Objective):
 
     def discriminator_loss(self, images: Images) -> Losses:
         """Half of the adversarial loss in each domain."""
+        shown_a, shown_b = self.history_a(images.fake_a), self.history_b(images.fake_b)
         return {
-            **self.judge(self.discriminator_a, images.real_a, self.history_a(images.fake_a), domain="a"),
-            **self.judge(self.discriminator_b, images.real_b, self.history_b(images.fake_b), domain="b"),
+            **self.judge(self.discriminator_a, real=images.real_a, fake=shown_a, domain="a"),
+            **self.judge(self.discriminator_b, real=images.real_b, fake=shown_b, domain="b"),
         }
 
     def players(self) -> dict[str, nn.Module]:

@@ -13,7 +13,7 @@ from i2i.config import DataConfig, TrainConfig
 from i2i.device import seeded
 from i2i.networks import Backbones, LatentGenerator
 from i2i.objectives.base import Batch, Losses, Objective, objectives
-from i2i.objectives.noise import uniform
+from i2i.objectives.processes import uniform
 
 
 @objectives.register("gan")
@@ -21,7 +21,7 @@ class GAN(Objective):
     """Goodfellow et al. 2014, eq. 1 and algorithm 1, with DCGAN's networks and settings (Radford et al. 2016).
 
     With labels both players are told them (Goodfellow 2016, sec. 4.1; Mirza and Osindero 2014): the generator as a
-    one-hot code after its latent, the discriminator as one channel for each class beside the picture's.
+    one-hot code after its latent, the discriminator as one channel for each class before the picture's.
     """
 
     data = "single"
@@ -61,12 +61,13 @@ class GAN(Objective):
 
     def discriminator_loss(self, images: Images) -> Losses:
         """The adversarial loss."""
-        return self.judge(self.discriminator, *self._labelled(images), weight=1.0)
+        return self.judge(
+            self.discriminator, real=images.real_b, fake=images.fake_b, condition=self._planes(images), weight=1.0
+        )
 
     def generator_loss(self, images: Images) -> Losses:
         """To pass for real."""
-        real, fake = self._labelled(images)
-        return self.fool(self.discriminator, fake, real)
+        return self.fool(self.discriminator, real=images.real_b, fake=images.fake_b, condition=self._planes(images))
 
     def players(self) -> dict[str, nn.Module]:
         """One generator, one discriminator."""
@@ -81,8 +82,6 @@ class GAN(Objective):
         labels = labels.to(latents.dtype)
         return self.Images(real, self.generator(torch.cat([latents, labels], dim=1)), labels)
 
-    def _labelled(self, images: Images) -> tuple[Tensor, Tensor]:
-        """What the discriminator sees: real and drawn pictures, each with its label."""
-        height, width = images.real_b.shape[2:]
-        labels = images.labels[:, :, None, None].expand(-1, -1, height, width)
-        return torch.cat([images.real_b, labels], dim=1), torch.cat([images.fake_b, labels], dim=1)
+    def _planes(self, images: Images) -> Tensor:
+        """The labels as channels of the pictures' size, for the discriminator."""
+        return images.labels[:, :, None, None].expand(-1, -1, *images.real_b.shape[2:])

@@ -29,10 +29,10 @@ class ImageHistory(nn.Module):
         shown = fresh.clone()
         if self.images.shape[1:] != fresh.shape[1:]:
             self.images = fresh[:0]
-        for place, image in enumerate(fresh):
-            if len(self.images) < self.size:
-                self.images = torch.cat([self.images, image[None]])
-            elif torch.rand(()) < 0.5:
+        room = self.size - len(self.images)
+        self.images = torch.cat([self.images, fresh[:room]])
+        for place, image in enumerate(fresh[room:], start=room):
+            if torch.rand(()) < 0.5:
                 old = int(torch.randint(self.size, ()))
                 shown[place] = self.images[old]
                 self.images[old] = image

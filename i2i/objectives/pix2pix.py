@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from i2i.losses import l1
@@ -35,19 +34,14 @@ class Conditional(Objective):
         """Translate the input."""
         return self.Images(real_a=batch["a"], fake_b=self.generator(batch["a"]), real_b=batch["b"])
 
-    def pairs(self, images: Images) -> tuple[Tensor, Tensor]:
-        """What the discriminator sees: the input with the real and with the generated output."""
-        real = torch.cat([images.real_a, images.real_b], dim=1)
-        return real, torch.cat([images.real_a, images.fake_b], dim=1)
-
     def discriminator_loss(self, images: Images) -> Losses:
         """Half of the adversarial loss on pairs."""
-        return self.judge(self.discriminator, *self.pairs(images))
+        return self.judge(self.discriminator, real=images.real_b, fake=images.fake_b, condition=images.real_a)
 
     def generator_loss(self, images: Images) -> Losses:
         """To pass for real."""
-        real, fake = self.pairs(images)
-        return self.fool(self.discriminator, fake, real)
+        real, fake, condition = images.real_b, images.fake_b, images.real_a
+        return self.fool(self.discriminator, real=real, fake=fake, condition=condition, partners=True)
 
     def players(self) -> dict[str, nn.Module]:
         """One generator, one discriminator."""

@@ -102,7 +102,7 @@ class SimGAN(Objective):
 
     def generator_loss(self, images: Images) -> Losses:
         """To pass for real, and to stay near the input (eq. 4)."""
-        return self.fool(self.discriminator, images.fake_b, images.real_b) | self.self_loss(images)
+        return self.fool(self.discriminator, real=images.real_b, fake=images.fake_b) | self.self_loss(images)
 
     def self_loss(self, images: Images) -> Losses:
         """Self-regularisation (sec. 2.1): the mean L1 distance of a refined picture from its input, or of features."""
@@ -121,7 +121,8 @@ class SimGAN(Objective):
 
         Each has an even chance to be an old one, where Algorithm 1 takes exactly half of the minibatch.
         """
-        return self.judge(self.discriminator, images.real_b, self.history(images.fake_b), weight=1.0)
+        shown = self.history(images.fake_b)
+        return self.judge(self.discriminator, real=images.real_b, fake=shown, weight=1.0)
 
     def players(self) -> dict[str, nn.Module]:
         """The refiner as the generator, and the discriminator."""

@@ -1,4 +1,4 @@
-"""Latents drawn so that a run does not depend on how many processes share its batch."""
+"""What the processes that share a batch do alike, so that a run does not depend on how many they are."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ def normal(count: int, length: int) -> Tensor:
 def uniform(count: int, length: int) -> Tensor:
     """Latents from U(-1, 1), (count, length), on the CPU."""
     return _share(count, lambda total: torch.rand(total, length) * 2 - 1)
+
+
+def mean_over_processes(value: Tensor) -> Tensor:
+    """The mean of a tensor over the processes; itself where there is one."""
+    if distributed.is_initialized():
+        distributed.all_reduce(value)
+        value /= distributed.get_world_size()
+    return value
 
 
 def _share(count: int, draw: Callable[[int], Tensor]) -> Tensor:
