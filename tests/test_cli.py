@@ -550,10 +550,10 @@ def test_train_bicyclegan_then_choose_among_its_outputs(
     words = ["translate", str(source), "--model", str(choosing)]
     assert main([*words, str(out), "--samples", "3", "--contact-sheet", str(sheet)]) == 0
     assert "6 translated to photo" in capsys.readouterr().out
-    names = [f"{name}-{number}.png" for name in "xy" for number in (1, 2, 3)]
+    names = [f"{name}-{number}.png" for name in "xy" for number in (0, 1, 2)]
     assert sorted(path.name for path in out.iterdir()) == names
     outputs = {name: levels_of(out / name) for name in names}
-    assert np.abs(outputs["x-1.png"] - outputs["x-2.png"]).max() > 1
+    assert np.abs(outputs["x-0.png"] - outputs["x-1.png"]).max() > 1
     # One input and its outputs in each row.
     assert size_of(sheet) == (4 + 4 * 260, 26 + 2 * 260)
     middles = levels_of(sheet)[26 + 128 :: 260, 4 + 128 :: 260]
@@ -562,11 +562,11 @@ def test_train_bicyclegan_then_choose_among_its_outputs(
 
     # Each is that of a seed: by name, and as the first of others.
     assert main([*words, str(tmp_path / "two"), "--seed", "2"]) == 0
-    assert np.abs(levels_of(tmp_path / "two" / "x.png") - outputs["x-3.png"]).max() <= 1
+    assert np.abs(levels_of(tmp_path / "two" / "x.png") - outputs["x-2.png"]).max() <= 1
     assert main([*words, str(tmp_path / "later"), "--seed", "1", "--samples", "2"]) == 0
-    assert np.abs(levels_of(tmp_path / "later" / "y-1.png") - outputs["y-2.png"]).max() <= 1
+    assert np.abs(levels_of(tmp_path / "later" / "y-1.png") - outputs["y-1.png"]).max() <= 1
     assert main([*words, str(tmp_path / "plain")]) == 0
-    assert np.abs(levels_of(tmp_path / "plain" / "y.png") - outputs["y-1.png"]).max() <= 1
+    assert np.abs(levels_of(tmp_path / "plain" / "y.png") - outputs["y-0.png"]).max() <= 1
 
     # What is there already is shown too.
     sheet.unlink()
@@ -578,7 +578,7 @@ def test_train_bicyclegan_then_choose_among_its_outputs(
 def test_samples_of_one_picture_into_a_named_file(choosing: Path, pairs: Path, tmp_path: Path) -> None:
     words = ["translate", str(pairs / "val" / "0.png"), str(tmp_path / "one.webp"), "--model", str(choosing)]
     assert main([*words, "--samples", "2"]) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["one-1.webp", "one-2.webp"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one-0.webp", "one-1.webp"]
 
 
 def test_wrong_use_of_samples_and_seed(
@@ -601,3 +601,27 @@ def test_info_of_a_model_with_many_outputs(choosing: Path, capsys: pytest.Captur
     assert "drawing -> photo: unet:" in said
     assert "latent=8" in said
     assert f"use it: i2i translate INPUT OUTPUT --model {choosing} --samples 5" in said
+
+
+def test_a_run_keeps_its_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, out = tmp_path / "pets", tmp_path / "run"
+    for name in ("cat", "dog"):
+        (data / name).mkdir(parents=True)
+        Image.new("L", (16, 16), 200).save(data / name / "1.png")
+    small = ["--generator", "dcgan:width=2,latent=4", "--discriminator", "dcgan:width=2", "--image-size", "8"]
+    small += ["--load-size", "8", "--batch-size", "2", "--samples", "2"]
+    assert main(["train", "gan", str(data), "--labels", "--run", str(out), "--steps", "1", *small]) == 0
+    capsys.readouterr()
+    (data / "cat").rename(data / "zebra")
+    assert main(["train", "gan", str(data), "--run", str(out), "--resume", "--steps", "2"]) == 2
+    assert f"{out} was trained with cat, dog, and now the data has dog, zebra" in capsys.readouterr().err
+
+    folder = tmp_path / "drawn"
+    assert main(["sample", str(out), str(folder), "--count", "2"]) == 0
+    assert main(["sample", str(out), str(folder), "--count", "3"]) == 2
+    assert "00001.png is there already; choose another OUT, or add --overwrite" in capsys.readouterr().err
+    assert sorted(path.name for path in folder.iterdir()) == ["00001.png", "00002.png"]
+    assert main(["sample", str(out), str(folder), "--count", "3", "--overwrite"]) == 0
+    assert len(list(folder.iterdir())) == 3
+    assert main(["sample", str(out), str(tmp_path / "film.webm")]) == 2
+    assert not (tmp_path / "film.webm").exists()

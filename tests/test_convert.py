@@ -195,20 +195,20 @@ def test_variants_are_numbered_before_the_suffix_and_seeded_in_turn(here):
     put(here, "photos/a/1.png", "photos/x.y.jpg")
     found = variants(plan("photos", Path("out")), 3, seed=7)
     assert [(job.source.as_posix(), job.target.as_posix(), job.seed) for job in found] == [
-        ("photos/a/1.png", "out/a/1-1.png", 7),
-        ("photos/a/1.png", "out/a/1-2.png", 8),
-        ("photos/a/1.png", "out/a/1-3.png", 9),
-        ("photos/x.y.jpg", "out/x.y-1.jpg", 7),
-        ("photos/x.y.jpg", "out/x.y-2.jpg", 8),
-        ("photos/x.y.jpg", "out/x.y-3.jpg", 9),
+        ("photos/a/1.png", "out/a/1-7.png", 7),
+        ("photos/a/1.png", "out/a/1-8.png", 8),
+        ("photos/a/1.png", "out/a/1-9.png", 9),
+        ("photos/x.y.jpg", "out/x.y-7.jpg", 7),
+        ("photos/x.y.jpg", "out/x.y-8.jpg", 8),
+        ("photos/x.y.jpg", "out/x.y-9.jpg", 9),
     ]
 
 
 def test_variants_of_a_single_file(here):
     put(here, "1.png")
     found = variants(plan("1.png", Path("out.webp")), 2)
-    assert [(job.target.as_posix(), job.seed) for job in found] == [("out-1.webp", 0), ("out-2.webp", 1)]
-    assert [job.target.as_posix() for job in variants(plan("1.png", Path("out.webp")), 1)] == ["out-1.webp"]
+    assert [(job.target.as_posix(), job.seed) for job in found] == [("out-0.webp", 0), ("out-1.webp", 1)]
+    assert [job.target.as_posix() for job in variants(plan("1.png", Path("out.webp")), 1)] == ["out-0.webp"]
 
 
 def test_without_variants_a_job_has_no_seed(here):
@@ -233,7 +233,7 @@ def done_variants(root, count, samples):
     for i in range(count):
         put(root / "in", f"{i:02}.png", level=10 * (i + 1))
         for sample in range(samples):
-            put(root / "out", f"{i:02}-{sample + 1}.png", level=10 * (i + 1) + sample + 1)
+            put(root / "out", f"{i:02}-{sample}.png", level=10 * (i + 1) + sample + 1)
     return variants([Job(root / "in" / f"{i:02}.png", root / "out" / f"{i:02}.png") for i in range(count)], samples)
 
 
@@ -273,7 +273,7 @@ def test_a_contact_sheet_counts_inputs_not_outputs(tmp_path):
 
 def test_a_damaged_output_leaves_its_input_out(tmp_path):
     jobs_done = done_variants(tmp_path, 3, 2)
-    (tmp_path / "out/01-2.png").write_bytes(b"no picture")
+    (tmp_path / "out/01-1.png").write_bytes(b"no picture")
     write_contact_sheet(tmp_path / "sheet.png", jobs_done, domains=("map", "sat"))
     assert shown(tmp_path / "sheet.png", columns=6) == [[10, 11, 12, 30, 31, 32]]
 

@@ -205,7 +205,7 @@ def test_an_unknown_label_names_the_nearest() -> None:
 
 
 def test_a_model_without_classes_knows_no_label() -> None:
-    with pytest.raises(UsageError, match="unknown class 'beta'; there are: none"):
+    with pytest.raises(UsageError, match="label 'beta': this model was trained without --labels"):
         sampler()(2, label="beta")
     assert sampler().classes == ()
 

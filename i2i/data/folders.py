@@ -146,9 +146,9 @@ def _single(root: Path, *, labels: bool) -> Layout:
     """All the pictures of a folder, or of its folder train; val or test, where it has one, is held out."""
     folders = _folders(root)
     aside = {folders[name] for name in ("val", "test") if name in folders}
-    # Beside other folders of pictures, train is one of them.
-    split = not any(images_in(path) for name, path in folders.items() if name not in ("train", "val", "test"))
-    train = folders.get("train", root) if split else root
+    # Beside other classes, train is one of them.
+    other_classes = labels and any(images_in(folders[name]) for name in folders.keys() - {"train", "val", "test"})
+    train = root if other_classes else folders.get("train", root)
     held_out = next((folders[name] for name in ("val", "test") if _images_of(folders, name)), None)
     classes = tuple(path.name for path in _within(train) if path not in aside and images_in(path)) if labels else ()
     if labels and len(classes) < 2:

@@ -468,3 +468,10 @@ def test_an_empty_part_of_a_single_set_is_named(tmp_path, empty):
     (tmp_path / empty).mkdir(exist_ok=True)
     with pytest.raises(UsageError, match=rf"{(tmp_path / empty).name}: no images in this folder; images end in \.bmp"):
         single(tmp_path)
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    put(tmp_path, "bus/1.png", "train/2.png", "plane/3.png", "val/train/4.png")
+    layout = single(tmp_path, labels=True)
+    assert layout.classes == ("bus", "plane", "train")
+    assert layout.validation.labels == (2,)

@@ -15,7 +15,7 @@ from i2i.registry import Spec
 
 NAMES = list(latent_generators)
 JUDGES = ["dcgan", "mlp"]
-NORMS = ["batch", "instance", "none", "virtual"]
+NORMS = ["batch", "none", "virtual"]
 VARIANTS = [f"{name}:width=4,latent=6,norm={norm}" for name in NAMES for norm in NORMS]
 
 

@@ -253,3 +253,12 @@ def test_it_learns_two_outputs_for_one_input_and_to_name_them_by_the_latent():
     with torch.no_grad():
         rebuilt = objective.generator(torch.zeros(2, 1, 16, 16), objective.encoder(both)[0]).mean((1, 2, 3))
     assert rebuilt[1] - rebuilt[0] > 0.5
+
+
+def test_feature_matching_has_the_target_as_partner_of_what_rebuilds_it_alone():
+    objective = make(feature_matching=1.0)
+    images = objective(noise())
+    exchanged = images._replace(rebuilt_b=images.real_b.flip(0), fake_b=images.real_b.flip(0))
+    losses = objective.generator_loss(exchanged)
+    assert losses["feature_matching_rebuilt"] > 1e-3
+    assert losses["feature_matching_drawn"] < 1e-9

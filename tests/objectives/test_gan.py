@@ -148,7 +148,7 @@ def test_the_discriminator_is_told_the_label_in_a_channel_of_each_class():
     planes = torch.zeros(4, 2, 8, 8)
     planes[[0, 2], 0] = 1
     planes[[1, 3], 1] = 1
-    real, fake = (objective.discriminator(torch.cat([x, planes], dim=1)) for x in (images.real_b, images.fake_b))
+    real, fake = (objective.discriminator(torch.cat([planes, x], dim=1)) for x in (images.real_b, images.fake_b))
     loss = AdversarialLoss("non_saturating")
     judged, fooled = (side(images)["adversarial"] for side in (objective.discriminator_loss, objective.generator_loss))
     torch.testing.assert_close(judged, loss.discriminator(real, fake))
@@ -278,3 +278,15 @@ def test_momentum_descent_is_algorithm_1s(shades, tmp_path):
             velocity[name] = 0.7 * velocity[name] + weight.grad
             torch.testing.assert_close(weight.detach(), before[name] - 0.05 * velocity[name], rtol=1e-4, atol=1e-7)
     assert all(one.abs().max() > 0 for one in velocity.values())
+
+
+def test_the_gradient_penalty_measures_the_slope_along_the_picture_alone():
+    objective = make(classes=2, gradient_penalty=1.0)
+    images = objective(labelled(4))
+    images = images._replace(fake_b=images.real_b)  # between equal pictures there is one point
+    x = images.real_b.clone().requires_grad_()
+    planes = images.labels[:, :, None, None].expand(-1, -1, 8, 8)
+    objective.discriminator.eval()
+    (slope,) = torch.autograd.grad(objective.discriminator(torch.cat([planes, x], dim=1)).sum(), x)
+    expected = (slope.flatten(1).norm(dim=1) - 1).square().mean()
+    torch.testing.assert_close(objective.discriminator_loss(images)["gradient_penalty"], expected)

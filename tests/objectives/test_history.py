@@ -111,3 +111,19 @@ def test_of_size_0_it_passes_through():
     for first in range(20):
         assert numbers(history(numbered(first, 2))) == [first, first + 1]
     assert len(history.images) == 0
+
+
+def test_a_history_fills_in_order_and_draws_only_when_it_is_full():
+    history = ImageHistory(5).train()
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    batch = torch.arange(4.0).view(4, 1, 1, 1)
+    assert torch.equal(history(batch), batch)
+    assert torch.equal(torch.get_rng_state(), before)
+    shown = history(batch + 4)
+    assert torch.equal(shown[0], batch[0] + 4)
+    assert len(history.images) == 5
+    assert not torch.equal(torch.get_rng_state(), before)
+    # What is shown and what is kept are together what there was.
+    together = torch.cat([shown[1:], history.images]).flatten().tolist()
+    assert sorted(together) == [0, 1, 2, 3, 4, 5, 6, 7]

@@ -501,3 +501,18 @@ def test_only_gives_back_what_it_took_even_after_an_error():
     with pytest.raises(RuntimeError, match="shapes"), only(pair[0], of=pair):
         pair[0](torch.ones(3, 3))
     assert [p.requires_grad for p in pair.parameters()] == [True, True, True, False]
+
+
+@pytest.mark.parametrize("method", objectives)
+def test_balance_is_a_share(method):
+    with pytest.raises(UsageError, match=r"balance is 5.0; it is a share of pictures, above 0 and up to 1"):
+        config(method, balance=5.0)
+
+
+@pytest.mark.parametrize("method", objectives)
+def test_a_state_of_before_there_was_a_balance_is_read(method):
+    objective = make(method)
+    state = objective.state_dict()
+    del state["recognised"]
+    objective.load_state_dict(state)
+    assert objective.recognised == 0.5

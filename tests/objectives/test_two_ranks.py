@@ -19,7 +19,9 @@ STEPS, BATCH = 3, 4
 def separable(method):
     """An objective in which no picture has a say in what becomes of another: neither by norms nor by a history."""
     norm = {"norm": "instance"}
-    objective = make(method, generator=norm, discriminator=norm, **({"history": 0} if has(method, "history") else {}))
+    generator = {"norm": None} if objectives[method].data == "single" else norm
+    history = {"history": 0} if has(method, "history") else {}
+    objective = make(method, generator=generator, discriminator=norm, **history)
     for weight in objective.parameters():
         # As if training had begun: where CUT's weights begin, vectors so short are normalised that SGD sees rounding.
         if weight.dim() > 1:
