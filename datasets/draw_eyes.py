@@ -3,8 +3,9 @@
     python datasets/draw_eyes.py data/eyes --count 2000 --test 400 --size 64 64 --seed 0
 
 The task of Shrivastava et al. 2017 (SimGAN), made up entirely: both sides draw their gaze, iris and lids from one
-distribution, so what tells A from B is the look alone, and `annotations.json` says where each iris is. The same seed
-draws the same files; a larger count only adds to them.
+distribution, so what tells A from B is the look alone, and `annotations.json` says where each iris is. With
+--camera-only the scene is lit and textured alike too, and B differs by lens, tone and noise. The same seed draws the
+same files; a larger count only adds to them.
 """
 
 from __future__ import annotations
@@ -127,6 +128,11 @@ def photograph(eye: Eye, shape: tuple[int, int], random: np.random.Generator) ->
     return _camera(_glints(eye, parts, picture, random), random)
 
 
+def film(eye: Eye, shape: tuple[int, int], random: np.random.Generator) -> Field:
+    """The easier camera's picture (B): what the renderer draws, seen through the same poor lens."""
+    return _camera(render(eye, shape, random), random)
+
+
 def _eyeball(eye: Eye, parts: Parts, random: np.random.Generator) -> Field:
     """A round, shaded sclera; an iris with fibres, a dark limbus and a soft pupil."""
     shape, r = parts.t.shape, parts.out / eye.radius
@@ -230,6 +236,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=2000, help="how many of each side to train with")
     parser.add_argument("--test", type=int, default=400, help="how many of each side are held out; 0 for none")
     parser.add_argument("--size", type=int, nargs=2, default=(64, 64), metavar=("HEIGHT", "WIDTH"), help="in pixels")
+    parser.add_argument("--camera-only", action="store_true", help="B differs from A by its camera, not by the scene")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other eyes")
     args = parser.parse_args()
     if args.count < 1 or args.test < 0 or min(args.size) < 24 or args.seed < 0:
@@ -244,6 +251,7 @@ def main() -> None:
     if any(args.folder.iterdir()):
         parser.error(f"{args.folder}: expected an empty folder or a new one; name another, or empty it")
     shape, annotations = tuple(args.size), {}
+    real = film if args.camera_only else photograph
     sides = (("trainA", args.count), ("trainB", args.count), ("testA", args.test), ("testB", args.test))
     with tqdm(total=2 * (args.count + args.test), unit="eye") as progress:
         for number, (side, count) in enumerate(sides):
@@ -252,7 +260,7 @@ def main() -> None:
             for index in range(count):
                 random = np.random.default_rng([args.seed, number, index])
                 eye, name = draw_eye(shape, random), f"{side}/{index + 1:05d}.png"
-                picture = (render if side.endswith("A") else photograph)(eye, shape, random)
+                picture = (render if side.endswith("A") else real)(eye, shape, random)
                 grey = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
                 Image.fromarray(grey).save(args.folder / name)
                 centre = [round(float(place), 2) for place in eye.iris]

@@ -26,14 +26,14 @@ class SimGAN(Objective):
     so these become places in a cycle of max(K_g, K_d) steps: the refiner moves in its first K_g, the discriminator in
     its last K_d.
 
-    The paper trains on 35 x 55 pixels; pictures are square here, and others are resized to squares. It names SGD at
-    0.001 and 512 pictures in a step, but neither momentum nor a number of steps.
+    The paper trains on grey pictures of 35 x 55 pixels (--channels 1 1); they are square here, and others are resized
+    to squares. It names SGD at 0.001 and 512 pictures in a step, but neither momentum nor a number of steps.
     """
 
     data = "unpaired"
     generator_spec = "refiner"
     discriminator_spec = "local"
-    data_config = DataConfig(image_size=64, load_size=64, augment=(), channels=(1, 1))
+    data_config = DataConfig(image_size=64, load_size=64, augment=())
     train_config = TrainConfig(steps=20_000, batch_size=512, optimizer="sgd", lr=1e-3, momentum=0.9, decay=0.0)
 
     @dataclass(frozen=True)

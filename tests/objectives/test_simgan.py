@@ -288,7 +288,7 @@ def test_a_run_from_the_command_line_with_both_warm_ups_goes_on_where_it_stopped
     assert main(["train", "simgan", str(eyes), "--run", str(whole), "--steps", "9", *short]) == 0
     assert main(["train", "simgan", str(eyes), "--run", str(halves), "--steps", "4", *short]) == 0
     assert main(["train", "simgan", "--run", str(halves), "--resume", "--steps", "9"]) == 0
-    assert "a2b: refiner:in_channels=1,out_channels=1,blocks=1,width=4" in capsys.readouterr().out
+    assert "a2b: refiner:in_channels=3,out_channels=3,blocks=1,width=4" in capsys.readouterr().out
     moves = []
     for line in (whole / "metrics.jsonl").read_text().splitlines():
         moves.append({term for term in json.loads(line) if "/" in term})
