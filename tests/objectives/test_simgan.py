@@ -282,13 +282,14 @@ def eyes(tmp_path):
 
 def test_a_run_from_the_command_line_with_both_warm_ups_goes_on_where_it_stopped(eyes, tmp_path, capsys):
     small = ["--generator", "refiner:width=4,blocks=1", "--discriminator", "local:width=6", "--history", "4"]
+    small += ["--channels", "1", "1"]
     sizes = ["--image-size", "20", "--load-size", "20", "--batch-size", "8", "--log-every", "1", "--workers", "0"]
     short = ["--refiner-warmup", "3", "--discriminator-warmup", "2", *small, *sizes]
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     assert main(["train", "simgan", str(eyes), "--run", str(whole), "--steps", "9", *short]) == 0
     assert main(["train", "simgan", str(eyes), "--run", str(halves), "--steps", "4", *short]) == 0
     assert main(["train", "simgan", "--run", str(halves), "--resume", "--steps", "9"]) == 0
-    assert "a2b: refiner:in_channels=3,out_channels=3,blocks=1,width=4" in capsys.readouterr().out
+    assert "a2b: refiner:in_channels=1,out_channels=1,blocks=1,width=4" in capsys.readouterr().out
     moves = []
     for line in (whole / "metrics.jsonl").read_text().splitlines():
         moves.append({term for term in json.loads(line) if "/" in term})
