@@ -1,4 +1,4 @@
-"""Draw eyes twice over: plain renderings (A) and the look of a poor grey camera (B), not paired, for a refiner.
+"""Draw eyes twice over: renderings (A) and the look of a poor grey camera (B), not paired, for a refiner.
 
     python datasets/draw_eyes.py data/eyes --count 2000 --test 400 --size 64 64 --seed 0
 
@@ -231,7 +231,7 @@ def _blend(under: Field | float, over: Field | float, cover: Field) -> Field:
 
 def main() -> None:
     """Draw both sides and write down where each iris is."""
-    parser = argparse.ArgumentParser(description="Draw eyes: plain renderings, and the look of a poor grey camera.")
+    parser = argparse.ArgumentParser(description="Draw eyes: renderings, and the look of a poor grey camera.")
     parser.add_argument("folder", type=Path, help="where the pictures go; made if it is not there, else empty")
     parser.add_argument("--count", type=int, default=2000, help="how many of each side to train with")
     parser.add_argument("--test", type=int, default=400, help="how many of each side are held out; 0 for none")
