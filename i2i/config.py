@@ -22,7 +22,7 @@ class DataConfig:
     image_size: int = 256
     """Height and width of a training picture, in pixels."""
     load_size: int | None = None
-    """Pictures are resized to this, then cropped; as in pix2pix 286 for 256 unless given."""
+    """Pictures are resized to this, then cropped; as in pix2pix 286 for 256 unless given, without --augment 256."""
     augment: tuple[Augmentation, ...] = ("flip",)
     """Changes made at random to both pictures of a pair alike (colour: to the input alone), after the crop."""
     labels: bool = False

@@ -108,7 +108,7 @@ class Trainer:
         self.optimizers = {name: self._optimizer(player) for name, player in self.players.items()}
 
         workers = default_workers(self.device) if data.workers is None else data.workers
-        load_size = data.load_size or round(data.image_size * 286 / 256)
+        load_size = data.load_size or (round(data.image_size * 286 / 256) if data.augment else data.image_size)
         if load_size < data.image_size:
             raise UsageError(f"load size {load_size} is below image size {data.image_size}; raise --load-size")
         pictures: dict[str, Any] = {

@@ -27,7 +27,7 @@ class GAN(Objective):
     data = "single"
     generator_spec = "dcgan"
     discriminator_spec = "dcgan"
-    data_config = DataConfig(image_size=64, load_size=64, augment=())
+    data_config = DataConfig(image_size=64, augment=())
     train_config = TrainConfig(epochs=25, batch_size=128, decay=0.0, weight_decay=1e-5, samples=64, reference=64)
 
     @dataclass(frozen=True)

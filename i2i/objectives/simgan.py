@@ -33,7 +33,7 @@ class SimGAN(Objective):
     data = "unpaired"
     generator_spec = "refiner"
     discriminator_spec = "local"
-    data_config = DataConfig(image_size=64, load_size=64, augment=())
+    data_config = DataConfig(image_size=64, augment=())
     train_config = TrainConfig(steps=20_000, batch_size=512, optimizer="sgd", lr=1e-3, momentum=0.9, decay=0.0)
 
     @dataclass(frozen=True)

@@ -290,3 +290,11 @@ def test_the_gradient_penalty_measures_the_slope_along_the_picture_alone():
     (slope,) = torch.autograd.grad(objective.discriminator(torch.cat([planes, x], dim=1)).sum(), x)
     expected = (slope.flatten(1).norm(dim=1) - 1).square().mean()
     torch.testing.assert_close(objective.discriminator_loss(images)["gradient_penalty"], expected)
+
+
+@pytest.mark.parametrize(("data", "expected"), [(GAN.data_config, 64), (DataConfig(image_size=64), 72)])
+def test_pictures_are_loaded_larger_only_where_they_are_changed_at_random(shades, tmp_path, data, expected):
+    train = TrainConfig(generator=MLP[0], discriminator=MLP[1], device="cpu", batch_size=2, samples=2, steps=1)
+    config = RunConfig("gan", (str(shades),), GAN.Config(), data, train)
+    run = Trainer(config, find_layout([shades], data="single"), tmp_path / "run")
+    assert run.pictures.load_size == expected
