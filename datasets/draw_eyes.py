@@ -4,8 +4,8 @@
 
 The task of Shrivastava et al. 2017 (SimGAN), made up entirely: both sides draw their gaze, iris and lids from one
 distribution, so what tells A from B is the look alone, and `annotations.json` says where each iris is. With
---camera-only the scene is lit and textured alike too, and B differs by lens, tone and noise. The same seed draws the
-same files; a larger count only adds to them.
+--camera-only the scene is lit and textured alike too, and B is seen through one camera: its lens, tone and noise. The
+same seed draws the same files; a larger count only adds to them.
 """
 
 from __future__ import annotations
@@ -129,8 +129,8 @@ def photograph(eye: Eye, shape: tuple[int, int], random: np.random.Generator) ->
 
 
 def film(eye: Eye, shape: tuple[int, int], random: np.random.Generator) -> Field:
-    """The easier camera's picture (B): what the renderer draws, seen through the same poor lens."""
-    return _camera(render(eye, shape, random), random)
+    """The easier camera's picture (B): what the renderer draws, all of it seen through one poor lens."""
+    return _camera(render(eye, shape, random), random, settings=np.random.default_rng(0))
 
 
 def _eyeball(eye: Eye, parts: Parts, random: np.random.Generator) -> Field:
@@ -198,13 +198,17 @@ def _glints(eye: Eye, parts: Parts, picture: Field, random: np.random.Generator,
     return picture
 
 
-def _camera(light: Field, random: np.random.Generator) -> Field:
-    """What a poor grey camera makes of the light: blur, dark corners, a tone curve of little contrast, noise."""
+def _camera(light: Field, random: np.random.Generator, *, settings: np.random.Generator | None = None) -> Field:
+    """What a poor grey camera makes of the light: blur, dark corners, a tone curve of little contrast, noise.
+
+    Each picture has a camera of its own, or where `settings` are given the one that they draw.
+    """
     height, width = light.shape
-    picture = cv2.GaussianBlur(light, (0, 0), max(height, width) / 64 * random.uniform(0.55, 1.0))
-    picture = np.clip(picture * _falloff(light.shape, random) * random.uniform(0.85, 1.15), 0, 1)
-    picture = random.uniform(0.06, 0.14) + random.uniform(0.62, 0.8) * picture ** random.uniform(0.75, 1.05)
-    noise = random.normal(0, 1, light.shape) * np.sqrt(random.uniform(0.008, 0.018) ** 2 + 0.0004 * picture)
+    lens = random if settings is None else settings
+    picture = cv2.GaussianBlur(light, (0, 0), max(height, width) / 64 * lens.uniform(0.55, 1.0))
+    picture = np.clip(picture * _falloff(light.shape, lens) * lens.uniform(0.85, 1.15), 0, 1)
+    picture = lens.uniform(0.06, 0.14) + lens.uniform(0.62, 0.8) * picture ** lens.uniform(0.75, 1.05)
+    noise = random.normal(0, 1, light.shape) * np.sqrt(lens.uniform(0.008, 0.018) ** 2 + 0.0004 * picture)
     return picture + cv2.GaussianBlur(noise, (0, 0), 0.45)
 
 
@@ -236,7 +240,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=2000, help="how many of each side to train with")
     parser.add_argument("--test", type=int, default=400, help="how many of each side are held out; 0 for none")
     parser.add_argument("--size", type=int, nargs=2, default=(64, 64), metavar=("HEIGHT", "WIDTH"), help="in pixels")
-    parser.add_argument("--camera-only", action="store_true", help="B differs from A by its camera, not by the scene")
+    parser.add_argument("--camera-only", action="store_true", help="B differs from A by one camera, not by the scene")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other eyes")
     args = parser.parse_args()
     if args.count < 1 or args.test < 0 or min(args.size) < 24 or args.seed < 0:
