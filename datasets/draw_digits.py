@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from output import make_folder
 from PIL import Image
 from street_map import Points, curve
 from tqdm import tqdm
@@ -141,12 +142,7 @@ def main() -> None:
             f"--count {args.count} --size {args.size} --seed {args.seed}: "
             "expected a count of 1 or more, a size of 8 or more and a seed of 0 or more"
         )
-    try:
-        args.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"{args.folder}: cannot make this folder: {error.strerror}")
-    if any(args.folder.iterdir()):
-        parser.error(f"{args.folder}: expected an empty folder or a new one; name another, or empty it")
+    make_folder(parser, args.folder)
     with tqdm(total=10 * args.count, unit="digit") as progress:
         for digit in range(10):
             (args.folder / str(digit)).mkdir()

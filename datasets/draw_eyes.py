@@ -18,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from output import make_folder
 from PIL import Image
 from tqdm import tqdm
 
@@ -248,12 +249,7 @@ def main() -> None:
             f"--count {args.count} --test {args.test} --size {args.size[0]} {args.size[1]} --seed {args.seed}: "
             "expected a count of 1 or more, a test and a seed of 0 or more, and a size of 24 24 or more"
         )
-    try:
-        args.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"{args.folder}: cannot make this folder: {error.strerror}")
-    if any(args.folder.iterdir()):
-        parser.error(f"{args.folder}: expected an empty folder or a new one; name another, or empty it")
+    make_folder(parser, args.folder)
     shape, annotations = tuple(args.size), {}
     real = film if args.camera_only else photograph
     sides = (("trainA", args.count), ("trainB", args.count), ("testA", args.test), ("testB", args.test))

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from output import make_folder
 from street_map import (
     DOCKLAND,
     LAND,
@@ -203,10 +204,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.count < 1 or args.seed < 0:
         parser.error(f"--count {args.count} --seed {args.seed}: expected a count of 1 or more and a seed of 0 or more")
-    try:
-        args.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"{args.folder}: cannot make this folder: {error.strerror}")
+    make_folder(parser, args.folder, empty=False)
     for index in range(args.count):
         scene, size = SCENES[index % len(SCENES)]
         sheet = Sheet(*size, np.random.default_rng([args.seed, index]))

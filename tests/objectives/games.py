@@ -3,6 +3,7 @@
 import inspect
 from dataclasses import fields
 
+import pytest
 import torch
 
 from i2i.networks import Backbones, discriminators, generators, latent_generators
@@ -63,7 +64,11 @@ def make(method, *, channels=(3, 3), classes=0, width=4, generator=None, discrim
 
 def at_zero(method, **options):
     """An objective whose every weight is 0: generators give 0 (grey), discriminators the logit 0."""
-    objective = make(method, **options)
+    return zeroed(make(method, **options))
+
+
+def zeroed(objective):
+    """An objective with every weight at 0."""
     with torch.no_grad():
         for parameter in objective.parameters():
             parameter.zero_()
@@ -105,3 +110,13 @@ def play(objective, method, steps, *, lr=0.05, **batches):
                     parameter -= lr * parameter.grad
             said.append({f"{name}/{term}": value.item() for term, value in losses.items()})
     return said
+
+
+def terms(losses):
+    """Named losses to compare with those worked out by hand."""
+    return {name: pytest.approx(value.item(), rel=1e-5) for name, value in losses.items()}
+
+
+def moved(module):
+    """Names of the parameters that a gradient reached."""
+    return {name for name, parameter in module.named_parameters() if parameter.grad is not None}

@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from games import terms, zeroed
 
 from i2i.errors import UsageError
 from i2i.losses import AdversarialLoss
@@ -23,11 +24,7 @@ def make(*, channels=(1, 1), latent=3, scales=1, size=16, **options):
 
 def at_zero(**options):
     """One whose every weight is 0: outputs are grey (0), logits 0, and the encoder says N(0, 1)."""
-    objective = make(**options)
-    with torch.no_grad():
-        for parameter in objective.parameters():
-            parameter.zero_()
-    return objective
+    return zeroed(make(**options))
 
 
 def noise(count=2, *, channels=(1, 1), seed=1):
@@ -37,10 +34,6 @@ def noise(count=2, *, channels=(1, 1), seed=1):
 
 def flat(a, b):
     return {"a": torch.full((2, 1, 16, 16), a), "b": torch.full((2, 1, 16, 16), b)}
-
-
-def terms(losses):
-    return {name: pytest.approx(value.item(), rel=1e-5) for name, value in losses.items()}
 
 
 def slopes(term, module):

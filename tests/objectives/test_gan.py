@@ -3,6 +3,7 @@ import math
 
 import pytest
 import torch
+from games import terms, zeroed
 from PIL import Image
 
 from i2i.checkpoint import load_state
@@ -30,11 +31,7 @@ def make(specs=MLP, *, classes=0, **options):
 
 def at_zero(**options):
     """One whose every weight is 0: it draws grey (0) and judges it with the logit 0."""
-    objective = make(**options)
-    with torch.no_grad():
-        for parameter in objective.parameters():
-            parameter.zero_()
-    return objective
+    return zeroed(make(**options))
 
 
 def grey(levels, **more):
@@ -46,10 +43,6 @@ def labelled(count):
     """Black pictures of class 0 and white ones of class 1, in turn."""
     label = torch.arange(count) % 2
     return grey(1.6 * label - 0.8, label=label)
-
-
-def terms(losses):
-    return {name: pytest.approx(value.item(), rel=1e-5) for name, value in losses.items()}
 
 
 def learn(objective, batch, steps, *, lr):

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 import torch
-from games import ALIKE, LETTERS, at_zero, config, has, make, moves, noise, play, registry_of_generators
+from games import ALIKE, LETTERS, at_zero, config, has, make, moved, moves, noise, play, registry_of_generators, terms
 from torch import nn
 
 from i2i.errors import UsageError
@@ -36,15 +36,6 @@ def pictures(images):
 
 def flat(a, b):
     return {"a": torch.full((2, 3, 32, 32), a), "b": torch.full((2, 3, 32, 32), b)}
-
-
-def terms(losses):
-    return {name: pytest.approx(value.item(), rel=1e-5) for name, value in losses.items()}
-
-
-def moved(module):
-    """Names of the parameters that a gradient reached."""
-    return {name for name, parameter in module.named_parameters() if parameter.grad is not None}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,6 +2,7 @@ from urllib.error import URLError
 
 import pytest
 import torch
+from games import terms, zeroed
 from torch import nn
 from torchvision.models.vgg import cfgs, make_layers
 
@@ -49,11 +50,7 @@ def make(discriminator=DISCRIMINATOR, *, generator=GENERATOR, channels=(3, 3), p
 
 def at_zero(*args, **options):
     """An objective whose every weight is 0: the generator gives 0 (grey), the discriminators the logit 0."""
-    objective = make(*args, **options)
-    with torch.no_grad():
-        for parameter in objective.parameters():
-            parameter.zero_()
-    return objective
+    return zeroed(make(*args, **options))
 
 
 def flat(a, b, channels=(3, 3)):
@@ -63,10 +60,6 @@ def flat(a, b, channels=(3, 3)):
 def noise(channels=(3, 3)):
     draw = torch.Generator().manual_seed(1)
     return {n: torch.rand(2, c, 32, 32, generator=draw) * 2 - 1 for n, c in zip("ab", channels, strict=True)}
-
-
-def terms(losses):
-    return {name: pytest.approx(value.item(), rel=1e-5) for name, value in losses.items()}
 
 
 def test_its_defaults_are_the_papers():

@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from games import moved, terms, zeroed
 from PIL import Image
 
 from i2i.cli import main
@@ -29,11 +30,7 @@ def make(*, channels=(3, 3), width=4, **options):
 
 def at_zero(**options):
     """One whose every weight is 0: it refines everything to grey (0) and judges it with the logit 0."""
-    objective = make(**options)
-    with torch.no_grad():
-        for parameter in objective.parameters():
-            parameter.zero_()
-    return objective
+    return zeroed(make(**options))
 
 
 def noise(count=2):
@@ -43,14 +40,6 @@ def noise(count=2):
 
 def flat(a, b):
     return {"a": torch.full((2, 3, 32, 32), a), "b": torch.full((2, 3, 32, 32), b)}
-
-
-def terms(losses):
-    return {name: pytest.approx(value.item(), rel=1e-5) for name, value in losses.items()}
-
-
-def moved(module):
-    return {name for name, parameter in module.named_parameters() if parameter.grad is not None}
 
 
 # With every weight at 0 the terms are known: -log sigmoid(0) = log 2, and L1 to grey is the mean.
