@@ -162,7 +162,8 @@ def sample(args: list[str]) -> int:
 
     import math
 
-    from i2i.picture import SUFFIXES, Picture, from_pil, write
+    from i2i.encode import write
+    from i2i.picture import SUFFIXES, Picture, from_pil
     from i2i.registry import load_plugins
     from i2i.report import contact_sheet
     from i2i.sampler import Sampler

@@ -15,8 +15,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from i2i.encode import write
 from i2i.errors import ImageError, UsageError
-from i2i.picture import SUFFIXES, SUFFIXES_IN_WORDS, Levels, Picture, images_in, read, write
+from i2i.picture import SUFFIXES, SUFFIXES_IN_WORDS, Levels, Picture, images_in, read
 from i2i.report import contact_sheet
 from i2i.translator import Translator
 

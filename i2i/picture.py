@@ -1,12 +1,12 @@
-"""Pictures as files hold them: reading, writing, and what goes with the pixels (alpha, colour profile)."""
+"""Pictures as files hold them, and their reading: levels, and what goes with them (alpha, colour profile, EXIF)."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import struct
+import threading
 import warnings
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,21 +14,23 @@ from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from i2i.errors import ImageError, UsageError
-from i2i.files import write_whole
+from i2i.errors import ImageError
+from i2i.tiff import Tag, check_size, geo_tags, read_bands
 
 Levels: TypeAlias = NDArray[Any]
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".npy"})
 SUFFIXES_IN_WORDS = " ".join(sorted(SUFFIXES))
-JPEG_QUALITY = 95
+READABLE = SUFFIXES | {".gif"}
+MAX_PIXELS = 178_956_970  # where Pillow takes a picture for an attack, too
 
 # Pillow would also try formats that start other programs, such as PostScript.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+_ARRAY = b"\x93NUMPY"
+_QUIET = threading.Lock()  # what Python keeps of warnings is one for all threads
 
 
 @dataclass(frozen=True)
@@ -36,18 +38,32 @@ class Picture:
     """A picture as files hold it.
 
     Attributes:
-        levels: grey or colour, uint8 or uint16, (H, W, C); C is 1 or 3 (RGB) for files.
+        levels: uint8, uint16, or float32 in [0, 1], (H, W, C); C is 1 (grey), 3 (RGB), or that of other channels.
         alpha: its transparency, (H, W), of the same depth, or None.
         icc: its colour profile, or None.
+        exif: what a camera wrote, without the orientation, which is applied, or None.
+        dpi: pixels per inch across and down, or None.
+        geo: where on Earth it lies, as tags of a GeoTIFF.
+        frames: pictures in the file, of which this is the first.
     """
 
     levels: Levels
     alpha: Levels | None = None
     icc: bytes | None = None
+    exif: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    geo: tuple[Tag, ...] = ()
+    frames: int = 1
 
 
-def read(source: str | Path | bytes) -> Picture:
+def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read an image file, or its bytes: EXIF orientation applied, palettes and CMYK turned into RGB.
+
+    What it holds decides, not its suffix. Of several frames or pages the first is read.
+
+    Args:
+        source: the file or its bytes: PNG, JPEG, WebP, TIFF, BMP, GIF, or an array (H, W) or (H, W, C) as .npy.
+        max_pixels: refuse what has more, before it is decoded.
 
     Raises:
         ImageError: there is no such file, or it isn't a picture that can be read; the message names it and says why.
@@ -58,14 +74,11 @@ def read(source: str | Path | bytes) -> Picture:
     except (OSError, ValueError) as error:
         raise ImageError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data), formats=_FORMATS)
-            deep = _deep_colour(data, image)
-            return deep or from_pil(image)
+        return _decode(data, max_pixels)
+    except (UnidentifiedImageError, EOFError):
+        raise ImageError(f"{name}: {'not an image that can be read' if data else 'an empty file'}") from None
     except Exception as error:  # decoders of damaged files raise whatever they come upon
-        reason = "not an image that can be read" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise ImageError(f"{name}: {reason}") from None
+        raise ImageError(f"{name}: {str(error) or type(error).__name__}") from None
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -73,85 +86,168 @@ def images_in(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
+        if path.suffix.lower() in READABLE
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.is_file()
     )
 
 
 def from_pil(image: Image.Image) -> Picture:
-    """The levels, alpha and profile of a PIL image."""
+    """The levels of a PIL image, and what goes with them."""
+    frames, tiff = _frames(image), image.format == "TIFF"
     with contextlib.suppress(struct.error, ValueError, TypeError, KeyError, SyntaxError):  # damaged EXIF says nothing
         image = ImageOps.exif_transpose(image)
-    icc = image.info.get("icc_profile")
+    about = {**_about(image), "frames": frames}
+    if tiff:
+        about["exif"] = None  # its own tags, which say how the file is laid out
     if image.mode in ("I;16", "I;16B", "I;16L", "I"):
-        return Picture(np.clip(np.asarray(image), 0, 65535).astype(np.uint16)[..., None], icc=icc)
-    if image.mode in ("F", "LAB", "HSV"):
+        return Picture(np.clip(np.asarray(image), 0, 65535).astype(np.uint16)[..., None], **about)
+    if image.mode == "F":
+        return Picture(checked_floats(np.asarray(image)[..., None]), **about)
+    if image.mode in ("LAB", "HSV"):
         raise ImageError(f"a picture of mode {image.mode!r}; convert it to 8 or 16 bit grey or RGB")
+    if image.mode == "CMYK":
+        return Picture(np.asarray(_rgb_of_cmyk(image, about.pop("icc"))), **about)
     grey = image.mode in ("1", "L", "LA", "La")
     if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
         levels = np.asarray(image.convert("LA" if grey else "RGBA"))
-        return Picture(levels[..., :-1], levels[..., -1], icc)
+        return Picture(levels[..., :-1], levels[..., -1], **about)
     levels = np.asarray(image.convert("L" if grey else "RGB"))
-    return Picture(levels[..., None] if grey else levels, icc=None if image.mode == "CMYK" else icc)
+    return Picture(levels[..., None] if grey else levels, **about)
 
 
 def to_pil(picture: Picture) -> Image.Image:
-    """A PIL image; 16-bit grey stays 16 bit, 16-bit colour, which PIL doesn't have, becomes 8 bit."""
-    levels, alpha = picture.levels, picture.alpha
-    if levels.dtype == np.uint16 and levels.shape[-1] == 1 and alpha is None:
-        image = Image.fromarray(np.ascontiguousarray(levels[..., 0]))
+    """A PIL image; 16-bit and float grey stay as deep, colour of such depth, which PIL doesn't have, becomes 8 bit.
+
+    Raises:
+        ImageError: PIL has no picture of so many channels.
+    """
+    whole = all_channels(picture)
+    if whole.shape[-1] > 4:
+        raise ImageError(f"PIL has no picture of {whole.shape[-1]} channels; give an array, or write a .tif or .npy")
+    if whole.shape[-1] == 1 and whole.dtype != np.uint8:
+        image = Image.fromarray(np.ascontiguousarray(whole[..., 0]))
     else:
-        parts = [levels] if alpha is None else [levels, alpha[..., None]]
-        eight = as_eight_bit(np.concatenate(parts, axis=-1))
+        eight = np.ascontiguousarray(as_depth(whole, np.dtype(np.uint8)))
         image = Image.fromarray(eight[..., 0] if eight.shape[-1] == 1 else eight)
-    if picture.icc:
-        image.info["icc_profile"] = picture.icc
+    kept = {"icc_profile": picture.icc, "exif": picture.exif, "dpi": picture.dpi}
+    image.info |= {name: value for name, value in kept.items() if value}
     return image
 
 
-def write(picture: Picture, path: Path) -> None:
-    """Write a picture as its suffix says, whole or not at all. JPEG: quality 95, full colour resolution, no alpha.
-
-    Raises:
-        UsageError: the suffix is none of an image.
-        OSError: it can't be written there.
-    """
-    write_whole(path, encode(picture, path.suffix))
+def all_channels(picture: Picture) -> Levels:
+    """Levels and alpha together, (H, W, C) or (H, W, C + 1)."""
+    if picture.alpha is None:
+        return picture.levels
+    return np.concatenate([picture.levels, picture.alpha[..., None]], axis=-1)
 
 
-def encode(picture: Picture, suffix: str) -> bytes:
-    """The bytes of a picture in the format that a suffix such as `.png` names.
+def full_scale(depth: np.dtype[Any]) -> float:
+    """The level of white: 255, 65535, or 1 for floats."""
+    return float(np.iinfo(depth).max) if np.issubdtype(depth, np.integer) else 1.0
 
-    Raises:
-        UsageError: the suffix is none of an image.
-    """
-    suffix = suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UsageError(
-            f"can't write images as {suffix or 'a file without a suffix'!r}; use one of {SUFFIXES_IN_WORDS}"
-        )
-    deep = picture.levels.dtype == np.uint16 and (picture.levels.shape[-1] > 1 or picture.alpha is not None)
-    if deep and suffix in (".png", ".tif", ".tiff"):
-        return _encode_deep_colour(picture, suffix)
-    if suffix not in (".png", ".tif", ".tiff"):
-        alpha = None if picture.alpha is None else as_eight_bit(picture.alpha)
-        picture = replace(picture, levels=as_eight_bit(picture.levels), alpha=alpha)
-    if suffix in (".jpg", ".jpeg", ".bmp"):
-        picture = replace(picture, alpha=None)
-    buffer = io.BytesIO()
-    options: dict[str, Any] = {"icc_profile": picture.icc} if picture.icc and suffix != ".bmp" else {}
-    if suffix in (".jpg", ".jpeg"):
-        options |= {"quality": JPEG_QUALITY, "subsampling": 0}
-    elif suffix == ".webp":
-        options |= {"lossless": True, "exact": True}
-    to_pil(picture).save(buffer, Image.registered_extensions()[suffix], **options)
-    return buffer.getvalue()
+
+def as_depth(levels: Levels, depth: np.dtype[Any]) -> Levels:
+    """Levels of another depth, rounded to nearest."""
+    if levels.dtype == depth:
+        return levels
+    scaled = levels * (full_scale(depth) / full_scale(levels.dtype))
+    return (np.round(scaled) if np.issubdtype(depth, np.integer) else scaled).astype(depth)
 
 
 def as_eight_bit(levels: Levels) -> Levels:
     """Levels of 8 bits, rounded to nearest."""
-    return levels if levels.dtype == np.uint8 else np.round(levels / 257.0).astype(np.uint8)
+    return as_depth(levels, np.dtype(np.uint8))
+
+
+def checked_floats(values: NDArray[Any]) -> Levels:
+    """Floats of a file, as float32.
+
+    Raises:
+        ImageError: some are no numbers, or lie outside of [0, 1].
+    """
+    bad = int((~np.isfinite(values)).sum())
+    if bad:
+        raise ImageError(f"{bad} of its {values.size} values are no numbers (NaN or infinite); fill them first")
+    low, high = float(values.min()), float(values.max())
+    if low < 0 or high > 1:
+        raise ImageError(f"floats from {low:.4g} to {high:.4g}; in a file they lie in [0, 1]: scale them first")
+    return values.astype(np.float32)
+
+
+def _decode(data: bytes, max_pixels: int) -> Picture:
+    if data.startswith(_ARRAY):
+        return _from_array(np.load(io.BytesIO(data), allow_pickle=False), max_pixels)
+    tiff = data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+    bands = read_bands(data, max_pixels=max_pixels) if tiff else None
+    geo = geo_tags(data) if tiff else ()
+    if bands is not None:
+        levels = _ORIENTATIONS.get(bands.orientation, _ORIENTATIONS[1])(_checked(bands.values))
+        levels = np.ascontiguousarray(levels)
+        if bands.has_alpha:
+            return Picture(levels[..., :-1], levels[..., -1], geo=geo)
+        return Picture(levels, geo=geo)
+    if max_pixels > MAX_PIXELS:  # asked for, so Pillow should allow it too
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or max_pixels, max_pixels)
+    try:
+        with _QUIET, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+            _about(image)
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{error}; if you trust it, raise --max-megapixels") from None
+    check_size(*image.size, max_pixels)
+    picture = _deep_colour(data, image) or from_pil(image)
+    return replace(picture, geo=geo) if geo else picture
+
+
+def _from_array(array: NDArray[Any], max_pixels: int) -> Picture:
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise ImageError(f"an array of shape {array.shape}; a picture is (H, W) or (H, W, C)")
+    check_size(array.shape[1], array.shape[0], max_pixels)
+    return Picture(_checked(array if array.ndim == 3 else array[..., None]))
+
+
+def _checked(values: NDArray[Any]) -> Levels:
+    if values.dtype.kind == "f":
+        return checked_floats(values)
+    if values.dtype not in (np.uint8, np.uint16):
+        raise ImageError(f"values of {values.dtype}; give uint8 or uint16 levels, or floats in [0, 1]")
+    return values
+
+
+def _about(image: Image.Image) -> dict[str, Any]:
+    """What goes with a PIL image's pixels, its orientation aside."""
+    found: dict[str, Any] = {"icc": image.info.get("icc_profile")}
+    with contextlib.suppress(Exception):  # damaged EXIF says nothing
+        tags = Image.Exif()
+        tags.load(image.getexif().tobytes())
+        tags.pop(_ORIENTATION, None)
+        found["exif"] = tags.tobytes() if tags else None
+    with contextlib.suppress(Exception):
+        across, down = map(float, image.info["dpi"])
+        found["dpi"] = (across, down) if 0 < across < 1e6 and 0 < down < 1e6 else None
+    return found
+
+
+def _frames(image: Image.Image) -> int:
+    if image.format not in ("GIF", "TIFF", "WEBP", "PNG"):
+        return 1
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # what follows the first frame may be damaged
+        return 1
+
+
+def _rgb_of_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:
+    """By the picture's own profile, where it has one that can be used."""
+    with contextlib.suppress(ImageCms.PyCMSError, OSError):
+        if icc:
+            own, screen = ImageCms.ImageCmsProfile(io.BytesIO(icc)), ImageCms.createProfile("sRGB")
+            converted = ImageCms.profileToProfile(image, own, screen, outputMode="RGB")
+            if converted is not None:
+                return converted
+    return image.convert("RGB")
 
 
 def _deep_colour(data: bytes, image: Image.Image) -> Picture | None:
@@ -169,7 +265,8 @@ def _deep_colour(data: bytes, image: Image.Image) -> Picture | None:
     levels = _ORIENTATIONS[image.getexif().get(_ORIENTATION, 1)](levels)
     colours = levels[..., :1] if image.format == "PNG" and data[25] == 4 else levels[..., 2::-1]
     alpha = np.ascontiguousarray(levels[..., 3]) if levels.shape[-1] == 4 else None
-    return Picture(np.ascontiguousarray(colours), alpha, image.info.get("icc_profile"))
+    about = {**_about(image), "exif": None} if image.format == "TIFF" else _about(image)
+    return Picture(np.ascontiguousarray(colours), alpha, frames=_frames(image), **about)
 
 
 _ORIENTATION = 0x0112
@@ -184,23 +281,3 @@ _ORIENTATIONS: dict[int, Callable[[Levels], Levels]] = {
     7: lambda x: x[::-1, ::-1].transpose(1, 0, 2),
     8: lambda x: np.rot90(x),
 }
-
-
-def _encode_deep_colour(picture: Picture, suffix: str) -> bytes:
-    colour = np.repeat(picture.levels, 3, axis=-1) if picture.levels.shape[-1] == 1 else picture.levels
-    alpha = [] if picture.alpha is None else [picture.alpha[..., None]]
-    if suffix != ".png":
-        buffer = io.BytesIO()
-        whole = np.concatenate([colour, *alpha], axis=-1)
-        extra: Any = ["unassalpha"] if alpha else None
-        tags: dict[str, Any] = {"photometric": "rgb", "extrasamples": extra, "iccprofile": picture.icc}
-        tifffile.imwrite(buffer, whole, compression="zlib", **tags)
-        return buffer.getvalue()
-    done, encoded = cv2.imencode(suffix, np.ascontiguousarray(np.concatenate([colour[..., ::-1], *alpha], axis=-1)))
-    assert done
-    data = encoded.tobytes()
-    if picture.icc:
-        # An iCCP chunk, after the header, which ends at byte 33 (PNG specification, 11.3.2.3).
-        body = b"iCCPICC profile\0\0" + zlib.compress(picture.icc)
-        data = data[:33] + struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)) + data[33:]
-    return data

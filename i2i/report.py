@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from i2i.encode import encode
 from i2i.files import write_whole
 from i2i.image import to_levels
-from i2i.picture import Levels, Picture, as_eight_bit, encode, to_pil
+from i2i.picture import Levels, Picture, as_eight_bit, to_pil
 
 _GAP, _CAPTION = 4, 22
 _ROWS = 8  # in a sample grid

@@ -335,7 +335,7 @@ def test_the_profile_stays_only_with_the_kind_of_picture_it_describes():
         (torch.zeros(2, 2, 2), "a picture of 2 channels where 3 are needed"),
         (torch.zeros(5, 2, 2, dtype=torch.uint8), "a picture of 5 channels where 3 are needed"),
         (Picture(np.zeros((2, 2, 4), np.uint8)), "a picture of 4 channels where 3 are needed"),
-        (b"", "these bytes: not an image that can be read"),
+        (b"", "these bytes: an empty file"),
         ("no/such/picture.png", r"no/such/picture\.png: No such file"),
     ],
     ids=str,

@@ -16,9 +16,9 @@ ROOT = Path(i2i.__file__).parent
 # A module may import those of lower levels, and of its own folder.
 LEVELS = [
     {"errors", "__init__"},
-    {"registry", "files", "device", "losses", "config", "stopping"},
+    {"registry", "files", "device", "losses", "config", "stopping", "tiff"},
     {"picture", "networks", "pretrained", "flags"},
-    {"image", "objectives"},
+    {"image", "encode", "objectives"},
     {"data", "checkpoint", "report"},
     {"translator", "sampler", "trainer"},
     {"convert", "evaluate"},

@@ -8,8 +8,9 @@ import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image, ImageCms
 
+from i2i.encode import encode, write
 from i2i.errors import ImageError, UsageError
-from i2i.picture import SUFFIXES, Picture, encode, images_in, read, write
+from i2i.picture import SUFFIXES, Picture, images_in, read
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 QUARTER_TURN = 6  # EXIF: the camera was turned, show it turned 90 degrees clockwise.
@@ -254,14 +255,21 @@ def test_a_truncated_file_of_sixteen_bit_colour_is_named(tmp_path):
         read(path)
 
 
-@pytest.mark.parametrize("contents", [b"", b"not a picture at all", b"\x89PNG\r\n\x1a\n"])
-def test_what_is_no_picture_is_named_with_the_reason(tmp_path, contents):
+@pytest.mark.parametrize(
+    ("contents", "reason"),
+    [
+        (b"", "an empty file"),
+        (b"not a picture at all", "not an image that can be read"),
+        (b"\x89PNG\r\n\x1a\n", "not an image that can be read"),
+    ],
+)
+def test_what_is_no_picture_is_named_with_the_reason(tmp_path, contents, reason):
     path = tmp_path / "fake.png"
     path.write_bytes(contents)
     with pytest.raises(ImageError) as error:
         read(path)
-    assert str(error.value) == f"{path}: not an image that can be read"
-    with pytest.raises(ImageError, match=r"^these bytes: not an image that can be read$"):
+    assert str(error.value) == f"{path}: {reason}"
+    with pytest.raises(ImageError, match=f"^these bytes: {reason}$"):
         read(contents)
 
 
@@ -272,20 +280,33 @@ def test_a_missing_file_and_a_folder_are_named_with_the_reason(tmp_path):
         read(tmp_path)
 
 
-def test_a_picture_of_floats_is_refused_by_name(tmp_path):
-    Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "float.tif")
-    with pytest.raises(ImageError, match=r"float\.tif: a picture of mode 'F'; convert it"):
-        read(tmp_path / "float.tif")
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (np.nan, r"1 of its 4 values are no numbers \(NaN or infinite\); fill them first"),
+        (np.inf, "1 of its 4 values are no numbers"),
+        (1.5, r"floats from 0 to 1.5; in a file they lie in \[0, 1\]"),
+        (-0.25, "floats from -0.25 to 0"),
+    ],
+)
+def test_floats_that_are_no_levels_are_refused_by_name(tmp_path, value, reason):
+    values = np.zeros((2, 2), np.float32)
+    values[0, 0] = value
+    Image.fromarray(values).save(tmp_path / "float.tif")
+    np.save(tmp_path / "float.npy", values)
+    for name in ("float.tif", "float.npy"):
+        with pytest.raises(ImageError, match=rf"{name}: {reason}"):
+            read(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["picture.gif", "picture.txt", "picture"])
 def test_an_unknown_suffix_is_refused_and_nothing_is_written(tmp_path, name):
-    with pytest.raises(UsageError, match=r"use one of \.bmp \.jpeg \.jpg \.png"):
+    with pytest.raises(UsageError, match=r"use one of \.bmp \.jpeg \.jpg \.npy \.png"):
         write(Picture(np.zeros((2, 2, 3), np.uint8)), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+@pytest.mark.parametrize("suffix", sorted(SUFFIXES - {".npy"}))
 def test_every_suffix_names_its_format(suffix):
     data = encode(Picture(np.zeros((4, 4, 3), np.uint8)), suffix.upper())
     formats = {".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
