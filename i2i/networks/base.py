@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -41,6 +41,10 @@ class Generator(nn.Module):
     def sized_for(cls, image_size: int) -> dict[str, Scalar]:  # noqa: ARG003
         """The options that suit a training size in pixels, where they aren't given."""
         return {}
+
+    def stages(self) -> Sequence[nn.Module]:
+        """Modules that are `forward` when run one after the other; itself unless a network is made of such a row."""
+        return [self]
 
     def features(self, x: Tensor) -> list[Tensor]:  # noqa: ARG002
         """What its encoder sees in (N, in_channels, H, W), from the picture itself to the innermost: (N, C, h, w) each.

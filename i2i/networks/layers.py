@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import torch
@@ -55,8 +56,15 @@ class Dropout(nn.Module):
             return F.dropout(x, self.p)
         if not self.at_inference:
             return x
-        draw = torch.rand(x.shape[1:], generator=torch.Generator().manual_seed(self.seed)).to(x.device)
-        return x * ((draw >= self.p).to(x.dtype) / (1 - self.p))
+        return self.dropped(x, self.kept(x.shape[1:]).to(x.device))
+
+    def kept(self, shape: Sequence[int]) -> Tensor:
+        """Which entries of (C, H, W) are kept at inference."""
+        return torch.rand(tuple(shape), generator=torch.Generator().manual_seed(self.seed)) >= self.p
+
+    def dropped(self, x: Tensor, kept: Tensor) -> Tensor:
+        """(N, C, H, W) without the others, scaled to keep the mean."""
+        return x * (kept.to(x.dtype) / (1 - self.p))
 
     def extra_repr(self) -> str:
         """What `print(network)` shows of it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
@@ -83,6 +85,10 @@ class ResNet(Generator):
         """Translate (N, in_channels, H, W) in [-1, 1] to (N, out_channels, H, W) in [-1, 1]."""
         result: Tensor = self.layers(x)
         return result
+
+    def stages(self) -> Sequence[nn.Module]:
+        """Its layers."""
+        return list(self.layers)
 
     def features(self, x: Tensor) -> list[Tensor]:
         """The picture, both halvings' convolutions, and the first and the fifth residual block (Park et al. 2020)."""

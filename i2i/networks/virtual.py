@@ -34,12 +34,20 @@ class VirtualBatchNorm(nn.Module):
         if self.seeing_reference:
             mean, square = mean.mean(0, keepdim=True), square.mean(0, keepdim=True)
             self.mean, self.square, self.size = mean, square, len(x)
-        elif self.size:  # where there is no reference yet, the sample is alone
+            return self._normalised(x, mean, square)
+        return self.mixed(x, mean, square)
+
+    def mixed(self, x: Tensor, mean: Tensor, square: Tensor) -> Tensor:
+        """Normalise by the sample's own moments, (N, C) or (N, C, 1, 1), mixed with those of the reference."""
+        if self.size:  # where there is no reference yet, the sample is alone
             share = 1 / (self.size + 1)
             mean = share * mean + (1 - share) * self.mean
             square = share * square + (1 - share) * self.square
-        shape = (-1, *[1] * len(within))
-        normal = (precise - mean) * torch.rsqrt(self.eps + square - mean.square())
+        return self._normalised(x, mean, square)
+
+    def _normalised(self, x: Tensor, mean: Tensor, square: Tensor) -> Tensor:
+        shape = (-1, *[1] * (x.dim() - 2))
+        normal = (x.float() - mean) * torch.rsqrt(self.eps + square - mean.square())
         return (self.weight.view(shape) * normal + self.bias.view(shape)).to(x.dtype)
 
     def extra_repr(self) -> str:
