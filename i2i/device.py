@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
+
 import torch
 
 from i2i.errors import UsageError
@@ -36,3 +39,24 @@ def seeded(seed: int) -> torch.Generator:
     if not 0 <= seed < 2**63:
         raise UsageError(f"seed {seed}: it is from 0 to below 2^63")
     return torch.Generator().manual_seed(seed)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the device's memory is full."""
+    # On the CPU torch raises a plain RuntimeError, in words that depend on the system.
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in words)
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that are free where a system ends a program that takes more (the CPU's, on Linux); None elsewhere."""
+    if device.type != "cpu":
+        return None
+    free: list[int] = []
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]))
+    with contextlib.suppress(OSError, ValueError):  # a container's own limit
+        most, used = (int(Path("/sys/fs/cgroup", f"memory.{what}").read_text()) for what in ("max", "current"))
+        free.append(most - used)
+    return min(free) if free else None

@@ -70,7 +70,7 @@ def enter(image: ImageLike, channels: int) -> Entered:
     return Entered(opened.read(torch.arange(height), torch.arange(width)), leave)
 
 
-def open_image(image: ImageLike, channels: int, *, depth: np.dtype[Any] | None = None) -> Opened:
+def open_image(image: ImageLike, channels: int, *, deepen: bool = False) -> Opened:
     """Open a picture of any kind for a network that takes so many channels.
 
     A PIL image gives a PIL image, and so do a path and the bytes of a file. Integer arrays (H, W) or (H, W, C) and
@@ -81,19 +81,19 @@ def open_image(image: ImageLike, channels: int, *, depth: np.dtype[Any] | None =
     Args:
         image: the picture.
         channels: what the network takes.
-        depth: that of the result, where it isn't the picture's own.
+        deepen: give a picture or file of 8 bit a result of 16 bit.
 
     Raises:
         ImageError: it can't be read, or has a type, shape or range that isn't any of these.
     """
     if isinstance(image, Picture):
-        return _open_picture(image, channels, depth)
+        return _open_picture(image, channels, deepen=deepen)
     if isinstance(image, Image.Image):
         if 0 in image.size:
             raise ImageError(f"a picture of {image.width} x {image.height} pixels; it is empty")
-        return _through(_open_picture(from_pil(image), channels, depth), to_pil)
+        return _through(_open_picture(from_pil(image), channels, deepen=deepen), to_pil)
     if isinstance(image, str | Path | bytes):
-        return _through(_open_picture(read(image), channels, depth), to_pil)
+        return _through(_open_picture(read(image), channels, deepen=deepen), to_pil)
     if isinstance(image, np.ndarray):
         return _open_array(image, channels)
     if isinstance(image, Tensor):
@@ -111,15 +111,16 @@ def _through(opened: Opened, out: Callable[[Any], Any]) -> Opened:
     return opened._replace(canvas=canvas)
 
 
-def _open_picture(picture: Picture, channels: int, depth: np.dtype[Any] | None = None) -> Opened:
+def _open_picture(picture: Picture, channels: int, *, deepen: bool = False) -> Opened:
     given = picture.levels.shape[-1]
     seen = levels_for(picture, channels)
+    depth = np.dtype(np.uint16) if deepen and picture.levels.dtype == np.uint8 else picture.levels.dtype
 
     def piece(rows: Tensor, columns: Tensor) -> Tensor:
         return to_tensor(_cut(seen, rows, columns), channels)[None]
 
     def canvas(channels: int) -> Canvas:
-        result = np.empty((*picture.levels.shape[:2], channels), depth or picture.levels.dtype)
+        result = np.empty((*picture.levels.shape[:2], channels), depth)
 
         def put(part: Tensor, top: int, left: int) -> None:
             levels = to_levels(part[0], result.dtype)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable, Iterator
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +15,34 @@ import torch
 from torch import Tensor
 
 from i2i.checkpoint import Model, load_model
-from i2i.device import pick_device, seeded
+from i2i.device import free_memory, out_of_memory, pick_device, seeded
 from i2i.errors import UsageError, unknown
-from i2i.image import Entered, ImageLike, enter, pad
+from i2i.image import ImageLike, Opened, open_image, padded
 from i2i.networks import Generator
+from i2i.networks.reach import memory_per_pixel
 from i2i.pretrained import model_file
 from i2i.registry import load_plugins
+from i2i.tiling import translate_tiles
+
+_TILES = (1024, 512, 256, 128)  # tried in turn where a picture is too large for the memory
+_ALWAYS = 2**20  # pixels that any machine has memory for
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=2)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who is told what happens to a large picture.
+
+    Attributes:
+        step: told which share of its tiles is done.
+        say: told that it is translated in tiles because it is too large for the memory.
+    """
+
+    step: Callable[[float], None] | None = None
+    say: Callable[[str], None] = _warn
 
 
 class Translator:
@@ -27,6 +52,7 @@ class Translator:
         domains: the names of what it takes and what it gives.
         swapped: whether the training data lay the other way round: what it gives first, what it takes second.
         image_size: height and width of the pictures it was trained on, in pixels; it translates any size.
+        deepens: whether it was trained from 8 to 16 bit, so that it gives a file of 8 bit a result of 16 bit.
         generator: the network.
 
     Args:
@@ -52,6 +78,8 @@ class Translator:
         self.domains = model.domains if self.direction == "a2b" else model.domains[::-1]
         self.swapped = bool(model.config.get("data", {}).get("swap")) != (self.direction == "b2a")
         self.image_size = int(model.preprocess.get("image_size", 256))
+        depths = tuple(model.preprocess.get("depths", (8, 8)))
+        self.deepens = (depths if self.direction == "a2b" else depths[::-1]) == (8, 16)
         self.generator: Generator = translators[self.direction].to(self.device).eval()
 
     @classmethod
@@ -67,62 +95,137 @@ class Translator:
         load_plugins()
         return cls(load_model(model_file(model)), to=to, device=device)
 
-    def __call__(self, image: ImageLike, *, seed: int | None = None, samples: int | None = None) -> Any:
+    def __call__(
+        self, image: ImageLike, *, seed: int | None = None, samples: int | None = None, tile: int | None = None
+    ) -> Any:
         """Translate a picture of any height and width; the result has the type of the input.
 
         Args:
-            image: a PIL image, an array, a tensor, a path, or the bytes of an image file; see `i2i.image.enter`.
+            image: a PIL image, an array, a tensor, a path, or the bytes of an image file; see `i2i.image.open_image`.
             seed: which of the plausible outputs, of a model that has many (bicyclegan); the one of seed 0 unless given.
             samples: give a list of this many outputs, of seeds `seed`, `seed + 1` and so on.
+            tile: translate in tiles of this height and width, in pixels, for which little memory is needed; the
+                result is that of the whole picture (see `i2i.tiling`).
 
         Raises:
             ImageError: it isn't a picture that can be read.
-            UsageError: a seed or samples of a model that has one output for an input.
+            UsageError: a seed or samples of a model that has one output for an input, or no size of a tile.
         """
         if samples is None:
-            return next(self.batch([image], batch_size=1, seeds=None if seed is None else [seed]))
+            return next(self.batch([image], batch_size=1, seeds=None if seed is None else [seed], tile=tile))
         if samples < 1:
             raise UsageError(f"samples {samples}: it is 1 or more")
         first = seed or 0
-        return list(self.batch([image] * samples, seeds=range(first, first + samples)))
+        return list(self.batch([image] * samples, seeds=range(first, first + samples), tile=tile))
 
     def batch(
-        self, images: Iterable[ImageLike], *, batch_size: int = 8, seeds: Iterable[int] | None = None
+        self,
+        images: Iterable[ImageLike],
+        *,
+        batch_size: int = 8,
+        seeds: Iterable[int] | None = None,
+        tile: int | None = None,
+        watch: Watch | None = None,
     ) -> Iterator[Any]:
         """Translate many pictures in their order; neighbours of one size go through the network together.
 
-        A picture's result is the same as alone, to rounding. `seeds` has one for each picture; see `__call__`.
+        A picture's result is the same as alone, to rounding. `seeds` has one for each picture; see `__call__`. One
+        that is too large for the device's memory is translated in tiles, with a warning or as `watch` says.
 
         Raises:
             ImageError: a picture can't be read.
-            UsageError: the batch size is below 1, or seeds of a model that has one output for an input.
+            UsageError: the batch size or `tile` is below 1, or seeds of a model that has one output for an input.
             ValueError: more or fewer seeds than pictures.
         """
         if batch_size < 1:
             raise UsageError(f"batch size {batch_size}: it is 1 or more")
+        if tile is not None and tile < 1:
+            raise UsageError(f"tile {tile}: it is 1 or more pixels")
         if seeds is not None and not self.generator.latent:
             raise UsageError("this model gives one output for an input; leave out seed and samples")
-        waiting: list[tuple[Entered, int]] = []
+        waiting: list[tuple[Opened, int]] = []
         for image, seed in zip(images, itertools.repeat(0) if seeds is None else seeds, strict=seeds is not None):
-            entered = enter(image, self.generator.in_channels)
-            if waiting and (len(waiting) == batch_size or entered.pixels.shape != waiting[0][0].pixels.shape):
-                yield from self._translate(waiting)
+            opened = open_image(image, self.generator.in_channels, deepen=self.deepens)
+            if waiting and (len(waiting) == batch_size or opened.shape != waiting[0][0].shape):
+                yield from self._translate(waiting, tile, watch or Watch())
                 waiting = []
-            waiting.append((entered, seed))
-        yield from self._translate(waiting)
+            waiting.append((opened, seed))
+        if waiting:
+            yield from self._translate(waiting, tile, watch or Watch())
+
+    def _translate(self, waiting: list[tuple[Opened, int]], tile: int | None, watch: Watch) -> list[Any]:
+        if tile is not None:
+            return [self._in_tiles(opened, seed, tile, watch) for opened, seed in waiting]
+        if self._fits(waiting):
+            try:
+                return self._whole(waiting)
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+        if len(waiting) > 1:
+            return [result for one in waiting for result in self._translate([one], None, watch)]
+        return [self._in_smaller_tiles(*waiting[0], watch)]
 
     @torch.no_grad()
-    def _translate(self, waiting: list[tuple[Entered, int]]) -> list[Any]:
-        if not waiting:
-            return []
-        entered = [one for one, _ in waiting]
-        counts = [len(one.pixels) for one in entered]
-        pixels = torch.cat([one.pixels for one in entered]).to(self.device)
-        padded, frame = pad(pixels, multiple=self.generator.multiple, smallest=self.generator.smallest)
-        latents = [self._latent(seed).expand(count, -1) for (_, seed), count in zip(waiting, counts, strict=True)]
-        given = (padded, torch.cat(latents).to(self.device)) if self.generator.latent else (padded,)
+    def _whole(self, waiting: list[tuple[Opened, int]]) -> list[Any]:
+        _, height, width = waiting[0][0].shape
+        rows, columns, frame = padded(height, width, **self._sizes)
+        pixels = [opened.read(rows, columns) for opened, _ in waiting]
+        counts = [len(one) for one in pixels]
+        given = [torch.cat(pixels).to(self.device)]
+        if self.generator.latent:
+            latents = [self._latent(seed).expand(count, -1) for (_, seed), count in zip(waiting, counts, strict=True)]
+            given.append(torch.cat(latents).to(self.device))
         results = torch.split(frame.crop(self.generator(*given)).float(), counts)
-        return [one.leave(result) for one, result in zip(entered, results, strict=True)]
+        left = []
+        for (opened, _), result in zip(waiting, results, strict=True):
+            canvas = opened.canvas(result.shape[1])
+            canvas.put(result, 0, 0)
+            left.append(canvas.leave())
+        return left
+
+    def _in_tiles(self, opened: Opened, seed: int, tile: int, watch: Watch) -> Any:
+        count, height, width = opened.shape
+        rows, columns, frame = padded(height, width, **self._sizes)
+        canvas = opened.canvas(self.generator.out_channels)
+
+        def put(piece: Tensor, top: int, left: int) -> None:
+            first, start = max(frame.top - top, 0), max(frame.left - left, 0)
+            own = piece[:, :, first : frame.top + height - top, start : frame.left + width - left]
+            if own.numel():
+                canvas.put(own.float(), top + first - frame.top, left + start - frame.left)
+
+        translate_tiles(
+            self.generator,
+            lambda down, across: opened.read(rows[down], columns[across]).to(self.device),
+            put,
+            (len(rows), len(columns)),
+            tile=tile,
+            latent=self._latent(seed).expand(count, -1).to(self.device) if self.generator.latent else None,
+            step=watch.step,
+        )
+        return canvas.leave()
+
+    def _in_smaller_tiles(self, opened: Opened, seed: int, watch: Watch, tiles: Sequence[int] = _TILES) -> Any:
+        try:
+            result = self._in_tiles(opened, seed, tiles[0], watch)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error) or len(tiles) == 1:
+                raise
+            return self._in_smaller_tiles(opened, seed, watch, tiles[1:])
+        _, height, width = opened.shape
+        watch.say(f"{width} x {height} pixels are too many at once for the memory: translated in tiles of {tiles[0]}")
+        return result
+
+    def _fits(self, waiting: list[tuple[Opened, int]]) -> bool:
+        """Whether the memory is likely to hold it, where a system would end the program instead of refusing more."""
+        free = free_memory(self.device)
+        pixels = sum(math.prod(opened.shape) for opened, _ in waiting)
+        return free is None or pixels < _ALWAYS or pixels * memory_per_pixel(self.generator) < free
+
+    @property
+    def _sizes(self) -> dict[str, int]:
+        return {"multiple": self.generator.multiple, "smallest": self.generator.smallest}
 
     def _latent(self, seed: int) -> Tensor:
         return torch.randn(1, self.generator.latent, generator=seeded(seed))
@@ -136,27 +239,29 @@ def translate(
     device: str = "auto",
     seed: int | None = None,
     samples: int | None = None,
+    tile: int | None = None,
 ) -> Any:
     """Translate a picture with a model; the result has the type of the input.
 
     A model is loaded once and kept: `translate(photo, "map2sat")` in a loop is as fast as a Translator.
 
     Args:
-        image: a PIL image, an array, a tensor, a path, or the bytes of an image file; see `i2i.image.enter`.
+        image: a PIL image, an array, a tensor, a path, or the bytes of an image file; see `i2i.image.open_image`.
         model: a pretrained model's name, a model file, a run's folder, or a Translator.
         to: the domain to translate to, by its name, where the model knows both ways.
         device: `auto`, `cpu`, `cuda`, ...; a Translator has its own.
         seed: which of the plausible outputs, of a model that has many; see `Translator.__call__`.
         samples: give a list of this many of them.
+        tile: translate in tiles of this height and width, in pixels; see `Translator.__call__`.
 
     Raises:
         UsageError: there is no such model, it doesn't translate to that domain, or it has one output for an input.
         ImageError: it isn't a picture that can be read.
     """
     if isinstance(model, Translator):
-        return model(image, seed=seed, samples=samples)
+        return model(image, seed=seed, samples=samples, tile=tile)
     file = model_file(model)
-    return _loaded(file, file.stat().st_mtime_ns, to, device)(image, seed=seed, samples=samples)
+    return _loaded(file, file.stat().st_mtime_ns, to, device)(image, seed=seed, samples=samples, tile=tile)
 
 
 @functools.lru_cache(maxsize=4)

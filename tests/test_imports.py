@@ -19,9 +19,9 @@ LEVELS = [
     {"registry", "files", "device", "losses", "config", "stopping", "tiff"},
     {"picture", "networks", "pretrained", "flags"},
     {"image", "encode", "objectives"},
-    {"data", "checkpoint", "report"},
+    {"data", "checkpoint", "report", "tiling"},
     {"translator", "sampler", "trainer"},
-    {"convert", "evaluate"},
+    {"convert", "evaluate", "check"},
     {"cli"},
     {"__main__"},
 ]

@@ -15,6 +15,7 @@ from i2i.networks.base import Generator
 from i2i.networks.held import Statistics, hold_norms
 from i2i.networks.layers import Dropout
 
+_LIVING = 4  # outputs as large as the largest that are in memory at once, with the library's own copies: measured
 _LONGEST = 4096  # in pixels; a network that sees further is taken to see the whole picture
 
 
@@ -55,6 +56,24 @@ def parts_of(generator: Generator) -> tuple[Part, ...]:
     return _known[generator]
 
 
+def memory_per_pixel(generator: Generator) -> float:
+    """About how many bytes a picture takes on its way through a network, for each of its pixels, in float32."""
+    if generator not in _memory:
+        multiple = generator.multiple
+        side = -(-max(generator.smallest, 64) // multiple) * multiple
+        sizes: list[int] = []
+        # A copy, for others may be using it; hooks are no part of its weights.
+        network = copy.deepcopy(generator).cpu()
+        for module in network.modules():
+            if not list(module.children()):
+                module.register_forward_hook(lambda _, __, output: sizes.append(output[0].numel()))
+        with torch.no_grad():
+            network(*_given(generator, side, side))
+        _memory[generator] = 4 * _LIVING * max(sizes) / side**2
+    return _memory[generator]
+
+
+_memory: weakref.WeakKeyDictionary[Generator, float] = weakref.WeakKeyDictionary()
 _known: weakref.WeakKeyDictionary[Generator, tuple[Part, ...]] = weakref.WeakKeyDictionary()
 
 
@@ -103,8 +122,7 @@ def _tried(generator: Generator, length: int) -> tuple[Part, ...]:
     probe = _Probe(length, multiple)
     # On the CPU: a GPU's algorithms may spread what is no number further than the network itself does.
     stages = hold_norms(copy.deepcopy(generator).cpu(), probe).stages()
-    strip = torch.zeros(1, generator.in_channels, length, max(width, generator.smallest))
-    given = (torch.zeros(1, generator.latent),) if generator.latent else ()
+    strip, *given = _given(generator, length, max(width, generator.smallest))
 
     passed = [strip]
     for stage in stages:
@@ -118,6 +136,12 @@ def _tried(generator: Generator, length: int) -> tuple[Part, ...]:
             x = stage(x, *given)
         parts.append(Part(start, stop, tuple(probe.seen), probe.extent(x), x.shape[1], x.shape[2] / length))
     return tuple(parts)
+
+
+def _given(generator: Generator, height: int, width: int) -> list[Tensor]:
+    """A grey picture, and a latent where a network takes one."""
+    picture = torch.zeros(1, generator.in_channels, height, width)
+    return [picture, torch.zeros(1, generator.latent)] if generator.latent else [picture]
 
 
 def _cuts(stages: Sequence[nn.Module], rows: Sequence[int]) -> list[int]:
