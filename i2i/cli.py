@@ -17,9 +17,12 @@ import tyro
 from i2i import __version__
 from i2i.config import RunConfig, from_dict
 from i2i.errors import ImageError, UsageError, unknown
-from i2i.flags import Evaluate, Info, Models, Sample, Train, Translate, parse, values_of
+from i2i.flags import Check, Evaluate, Info, Models, Sample, Train, Translate, parse, values_of
 
 if TYPE_CHECKING:
+    from collections import Counter
+
+    from i2i.convert import Conversion
     from i2i.data import Layout
 
 _STYLE = (tyro.conf.FlagCreatePairsOff,)
@@ -30,6 +33,7 @@ i2i {__version__}: image-to-image translation with adversarial networks
   i2i translate INPUT OUTPUT --model NAME   translate an image, a folder or a glob
   i2i train METHOD DATA                     learn a translation from your pictures
   i2i sample MODEL OUT                      draw pictures from a latent
+  i2i check DATA                            what is wrong with a data set, before training
   i2i evaluate MODEL DATA                   score a model on held-out pairs
   i2i info MODEL                            what a model file is
   i2i models                                the models that come with i2i
@@ -116,14 +120,19 @@ def translate(args: list[str]) -> int:
     """`i2i translate INPUT OUTPUT --model ...`."""
     flags = parse(Translate, "translate", args, "Translate images with a trained model.")
 
-    from i2i.convert import convert, plan, variants, write_contact_sheet
+    from i2i.convert import convert, write_contact_sheet
+    from i2i.jobs import left_out, plan, variants
     from i2i.picture import SUFFIXES
     from i2i.registry import load_plugins
     from i2i.translator import Translator
 
     if flags.contact_sheet and flags.contact_sheet.suffix.lower() not in SUFFIXES:
         raise UsageError(f"--contact-sheet {flags.contact_sheet}: give an image file, such as sheet.png")
-    jobs = plan(flags.input, flags.output)
+    if not 1 <= flags.quality <= 100:
+        raise UsageError(f"--quality {flags.quality}: it is from 1 to 100")
+    if flags.max_megapixels < 1:
+        raise UsageError(f"--max-megapixels {flags.max_megapixels}: it is 1 or more")
+    jobs = plan(flags.input, flags.output, suffix=f".{flags.format}" if flags.format else None)
     load_plugins(flags.imports)
     translator = Translator.load(flags.model, to=flags.to, device=flags.device)
     if (flags.samples is not None or flags.seed is not None) and not translator.generator.latent:
@@ -134,26 +143,27 @@ def translate(args: list[str]) -> int:
         jobs = variants(jobs, flags.samples, seed=flags.seed or 0)
     elif flags.seed is not None:
         jobs = [job._replace(seed=flags.seed) for job in jobs]
+    aside = left_out(flags.input, flags.output)
     try:
-        result = convert(jobs, translator, batch_size=flags.batch_size, overwrite=flags.overwrite)
+        result = convert(
+            jobs,
+            translator,
+            batch_size=flags.batch_size,
+            tile=flags.tile,
+            overwrite=flags.overwrite,
+            quality=flags.quality,
+            max_pixels=flags.max_megapixels * 1_000_000,
+        )
     except KeyboardInterrupt:
         return _complain("interrupted; what is done is kept, and the same command again goes on", 130)
     shown = result.written + result.skipped
     if flags.contact_sheet and shown:
         shown.sort(key=lambda job: (job.source, job.seed or 0))
         write_contact_sheet(flags.contact_sheet, shown, domains=translator.domains)
-    for path, reason in result.failed.items():
-        print(f"i2i: {path}: {reason}", file=sys.stderr)
-    speed = f"{len(result.written) / result.seconds:.1f} a second" if result.written else "none"
-    parts = [f"{len(result.written)} translated to {translator.domains[1]} ({speed})"]
-    if result.skipped:
-        parts.append(f"{len(result.skipped)} there already (--overwrite translates them anew)")
-    if result.failed:
-        parts.append(f"{len(result.failed)} failed")
-    print(f"{flags.output}: {', '.join(parts)}")
+    _tell(result, aside, f"translated to {translator.domains[1]}", flags.output)
     if flags.contact_sheet and shown:
         print(f"to look at: {flags.contact_sheet}")
-    return 1 if result.failed else 0
+    return 1 if result.failed or result.undone else 0
 
 
 def sample(args: list[str]) -> int:
@@ -228,6 +238,24 @@ def evaluate(args: list[str]) -> int:
     return 0
 
 
+def check(args: list[str]) -> int:
+    """`i2i check DATA`: 1 where there is an error among what is found."""
+    flags = parse(Check, "check", args, "Say what is wrong with a data set, before training.")
+    _one_or_two(flags.data)
+    if flags.image_size < 1 or min(flags.channels) < 1:
+        raise UsageError("--image-size and --channels are 1 or more")
+
+    from i2i.check import as_text
+    from i2i.check import check as look_through
+    from i2i.files import write_whole
+
+    report = look_through(flags.data, image_size=flags.image_size, channels=flags.channels)
+    print(as_text(report))
+    if flags.json:
+        write_whole(flags.json, json.dumps(report.to_dict(), indent=2).encode())
+    return 1 if any(finding.severity == "error" for finding in report.findings) else 0
+
+
 def info(args: list[str]) -> int:
     """`i2i info MODEL`."""
     flags = parse(Info, "info", args, "Say what a model file is.")
@@ -278,10 +306,30 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "translate": translate,
     "sample": sample,
+    "check": check,
     "evaluate": evaluate,
     "info": info,
     "models": models,
 }
+
+
+def _tell(result: Conversion, aside: Counter[str], what: str, output: Path) -> None:
+    """Say what became of a conversion: what went wrong with the files' names, then how many there were of what."""
+    for path, reason in result.failed.items():
+        print(f"i2i: {path}: {reason}", file=sys.stderr)
+    for note, paths in result.notes.items():
+        more = f", and {len(paths) - 3} more" if len(paths) > 3 else ""
+        print(f"{', '.join(map(str, paths[:3]))}{more}: {note}")
+    speed = f"{len(result.written) / result.seconds:.1f} a second" if result.written else "none"
+    parts = [f"{len(result.written)} {what} ({speed})"]
+    if result.skipped:
+        parts.append(f"{len(result.skipped)} there already (--overwrite translates them anew)")
+    if result.failed:
+        parts.append(f"{len(result.failed)} failed")
+    if result.undone:
+        parts.append(f"{len(result.undone)} not begun: make room, and the same command again goes on")
+    parts += [f"{count} {kind} left out" for kind, count in aside.items()]
+    print(f"{output}: {', '.join(parts)}")
 
 
 def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path, bool]:

@@ -1,35 +1,35 @@
-"""An image, a folder or a glob of images translated into files."""
+"""Files translated into files: reading, the network, and writing go on at the same time."""
 
 from __future__ import annotations
 
 import contextlib
-import glob
+import errno
 import itertools
+import os
+import signal
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
-from i2i.encode import write
+from i2i.encode import JPEG_QUALITY, write
 from i2i.errors import ImageError, UsageError
-from i2i.picture import SUFFIXES, SUFFIXES_IN_WORDS, Levels, Picture, images_in, read
+from i2i.jobs import Job
+from i2i.picture import MAX_PIXELS, Levels, Picture, read
 from i2i.report import contact_sheet
-from i2i.translator import Translator
+from i2i.translator import Translator, Watch
 
+_THREADS = min(4, os.cpu_count() or 1)  # that read, and as many that write
+_WAITING = 2**28  # bytes of pictures that wait for others of their size
 _ACROSS = 6  # pictures in a row of a contact sheet
-
-
-class Job(NamedTuple):
-    """A picture to translate, the file to write, and which of the plausible outputs, where the model has many."""
-
-    source: Path
-    target: Path
-    seed: int | None = None
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @dataclass
@@ -37,95 +37,81 @@ class Conversion:
     """What became of the jobs of a conversion.
 
     Attributes:
-        written: jobs done.
+        written: jobs done, in their order.
         skipped: jobs whose target was there already.
-        failed: why a picture couldn't be read or written, by its path.
+        failed: why a picture couldn't be read, translated or written, by its path.
+        undone: jobs not begun, because the disk was full.
+        notes: what there is to say of some pictures, and their paths.
         seconds: how long it took.
     """
 
     written: list[Job] = field(default_factory=list)
     skipped: list[Job] = field(default_factory=list)
     failed: dict[Path, str] = field(default_factory=dict)
+    undone: list[Job] = field(default_factory=list)
+    notes: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
     seconds: float = 0.0
 
 
-def plan(source: str, output: Path) -> list[Job]:
-    """The jobs for an image, a folder (its sub-folders and names are kept), or a glob such as `photos/**/*.jpg`.
-
-    Raises:
-        UsageError: there is nothing to translate, or a picture would be written over itself.
-    """
-    root = Path(source)
-    if root.is_dir():
-        paths = images_in(root)
-    elif root.is_file():
-        if root.suffix.lower() not in SUFFIXES:
-            raise UsageError(f"{root}: not an image; images end in {SUFFIXES_IN_WORDS}")
-        paths, root = [root], root.parent
-    elif glob.has_magic(source):
-        root, pattern = _split_glob(source)
-        matching = set(root.glob(pattern))
-        paths = [path for path in images_in(root) if path in matching]
-    else:
-        raise UsageError(f"{source}: there is no such image or folder")
-    if root.resolve() in output.resolve().parents:
-        # What an earlier conversion wrote there is no input.
-        paths = [path for path in paths if output.resolve() not in path.resolve().parents]
-    if not paths:
-        raise UsageError(f"{source}: no images there; images end in {SUFFIXES_IN_WORDS}")
-    if output.suffix.lower() in SUFFIXES and not output.is_dir():
-        if len(paths) > 1:
-            raise UsageError(f"{output} is one file, but {source} holds {len(paths)} images; give a folder")
-        jobs = [Job(paths[0], output)]
-    else:
-        if len(paths) == 1 and output.suffix.lower() in Image.registered_extensions() and not output.is_dir():
-            raise UsageError(f"{output}: can't write that format; use one of {SUFFIXES_IN_WORDS}, or a folder")
-        if output.is_file():
-            raise UsageError(f"{output} is a file; give a folder, or an image file for a single image")
-        jobs = [Job(path, output / path.relative_to(root)) for path in paths]
-    return _kept_apart(jobs)
-
-
-def variants(jobs: list[Job], samples: int, *, seed: int = 0) -> list[Job]:
-    """Each job `samples` times, named by its seed from `seed` on: `photo-0.png`, `photo-1.png`, ... for `photo.png`.
-
-    Raises:
-        UsageError: a picture would be written over itself.
-    """
-    each = [(job, number) for job in jobs for number in range(seed, seed + samples)]
-    return _kept_apart(
-        Job(job.source, job.target.with_stem(f"{job.target.stem}-{number}"), number) for job, number in each
-    )
-
-
 def convert(
-    jobs: list[Job], translator: Translator, *, batch_size: int = 8, overwrite: bool = False, progress: bool = True
+    jobs: list[Job],
+    translator: Translator,
+    *,
+    batch_size: int | None = None,
+    tile: int | None = None,
+    overwrite: bool = False,
+    quality: int = JPEG_QUALITY,
+    max_pixels: int = MAX_PIXELS,
+    progress: bool = True,
 ) -> Conversion:
     """Translate each job's picture into its file; one that can't be read or written is noted, the others are done.
 
+    Each file is written whole or not at all, also where Ctrl-C or SIGTERM ends it (as `KeyboardInterrupt`).
+
     Args:
-        jobs: see `plan`.
+        jobs: see `i2i.jobs.plan`.
         translator: the model.
-        batch_size: pictures of one size that go through the network together.
+        batch_size: pictures of one size that go through the network together; 8, on a CPU 1, unless given.
+        tile: translate in tiles of this size; see `Translator.__call__`.
         overwrite: translate anew what is there already; else it is skipped, so that a conversion can go on.
+        quality: of JPEG, 1 to 100.
+        max_pixels: refuse pictures of more; see `i2i.picture.read`.
         progress: show a bar.
+
+    Raises:
+        UsageError: the batch size or `tile` is below 1.
     """
+    if batch_size is None:
+        batch_size = 1 if translator.device.type == "cpu" else 8
     if batch_size < 1:
         raise UsageError(f"batch size {batch_size}: it is 1 or more")
+    if tile is not None and tile < 1:
+        raise UsageError(f"tile {tile}: it is 1 or more pixels")
     result, begun = Conversion(), time.perf_counter()
     todo: list[Job] = []
     for job in jobs:
-        done = job.target.exists() and not overwrite
-        (result.skipped if done else todo).append(job)
-    with tqdm(total=len(todo), unit="img", dynamic_ncols=True, disable=None if progress else True) as bar:
-        for batch in _batches(todo, batch_size, result.failed):
-            for job, picture in _translate(batch, translator, result.failed):
-                try:
-                    write(picture, job.target)
-                    result.written.append(job)
-                except OSError as error:
-                    result.failed[job.source] = f"can't write {job.target}: {error.strerror or error}"
+        (result.skipped if not overwrite and _exists(job.target) else todo).append(job)
+    with (
+        _ended_by_sigterm(),
+        ThreadPoolExecutor(_THREADS) as readers,
+        _Writers(result, quality) as writers,
+        tqdm(total=len(todo), unit="img", dynamic_ncols=True, disable=None if progress else True) as bar,
+    ):
+        read_all = _read_ahead(todo, readers, result, max_pixels)
+        for batch in _batches(read_all, batch_size):
+            watch = _watch(batch, result, bar)
+            for job, picture in _translate(batch, translator, result, tile=tile, watch=watch):
+                writers.add(job, picture)
             bar.update(len(result.written) + len(result.failed) - bar.n)
+            if writers.full:
+                break
+        writers.finish()
+        bar.update(len(result.written) + len(result.failed) - bar.n)
+    order = {job: place for place, job in enumerate(todo)}
+    result.written.sort(key=order.__getitem__)
+    if writers.full:
+        begun_with = {*result.written, *(job for job in todo if job.source in result.failed)}
+        result.undone = [job for job in todo if job not in begun_with]
     result.seconds = time.perf_counter() - begun
     return result
 
@@ -152,47 +138,134 @@ def write_contact_sheet(path: Path, jobs: list[Job], *, domains: tuple[str, str]
     write(Picture(contact_sheet(rows, captions[: max(map(len, rows))], side=256)), path)
 
 
-def _kept_apart(jobs: Iterable[Job]) -> list[Job]:
-    checked = list(jobs)
-    for job in checked:
-        if job.source.resolve() == job.target.resolve():
-            raise UsageError(f"{job.source} would be written over itself; give another OUTPUT")
-    return checked
+class _Writers:
+    """Threads that encode and write results, a few of them at a time."""
 
+    def __init__(self, result: Conversion, quality: int) -> None:
+        self.result, self.quality, self.full = result, quality, False
+        self.pool = ThreadPoolExecutor(_THREADS)
+        self.waiting: deque[tuple[Job, Future[None]]] = deque()
 
-def _batches(jobs: list[Job], batch_size: int, failed: dict[Path, str]) -> Iterator[list[tuple[Job, Picture]]]:
-    batch: list[tuple[Job, Picture]] = []
-    for job in jobs:
+    def __enter__(self) -> _Writers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pool.shutdown(cancel_futures=True)
+
+    def add(self, job: Job, picture: Picture) -> None:
+        """Write a result soon."""
+        self.waiting.append((job, self.pool.submit(write, picture, job.target, quality=self.quality)))
+        while len(self.waiting) > 2 * _THREADS:
+            self._finish_one()
+
+    def finish(self) -> None:
+        """Wait until all are written."""
+        while self.waiting:
+            self._finish_one()
+
+    def _finish_one(self) -> None:
+        job, writing = self.waiting.popleft()
         try:
-            picture = read(job.source)
+            writing.result()
+            self.result.written.append(job)
+        except OSError as error:
+            self.result.failed[job.source] = f"can't write {job.target}: {error.strerror or error}"
+            self.full |= error.errno in _FULL
+        except Exception as error:  # encoders of odd pictures raise whatever they come upon
+            self.result.failed[job.source] = f"can't write {job.target}: {error}"
+
+
+def _read_ahead(
+    jobs: list[Job], readers: ThreadPoolExecutor, result: Conversion, max_pixels: int
+) -> Iterator[tuple[Job, Picture]]:
+    """Each job's picture, in order, a few of them decoded before they are asked for; one for all jobs of a source."""
+    waiting: deque[tuple[list[Job], Future[Picture]]] = deque()
+    groups = [list(group) for _, group in itertools.groupby(jobs, key=lambda job: job.source)]
+
+    def next_one() -> Iterator[tuple[Job, Picture]]:
+        own, reading = waiting.popleft()
+        source = own[0].source
+        try:
+            picture = reading.result()
         except ImageError as error:
-            failed[job.source] = str(error).removeprefix(f"{job.source}: ")
+            result.failed[source] = str(error).removeprefix(f"{source}: ")
+            return
+        if picture.frames > 1:
+            result.notes["holds several frames or pages, of which the first was translated"].append(source)
+        yield from ((job, picture) for job in own)
+
+    try:
+        for group in groups:
+            waiting.append((group, readers.submit(read, group[0].source, max_pixels=max_pixels)))
+            if len(waiting) > _THREADS:
+                yield from next_one()
+        while waiting:
+            yield from next_one()
+    finally:
+        for _, reading in waiting:
+            reading.cancel()
+
+
+def _batches(pictures: Iterator[tuple[Job, Picture]], batch_size: int) -> Iterator[list[tuple[Job, Picture]]]:
+    """Pictures of one height and width together, wherever they stand, as long as not too many wait."""
+    waiting: dict[tuple[int, ...], list[tuple[Job, Picture]]] = defaultdict(list)
+    held = 0
+    for job, picture in pictures:
+        shape = picture.levels.shape[:2]
+        waiting[shape].append((job, picture))
+        held += picture.levels.nbytes
+        if held > _WAITING:  # the group that holds most goes first
+            shape = max(waiting, key=lambda one: sum(picture.levels.nbytes for _, picture in waiting[one]))
+        elif len(waiting[shape]) < batch_size:
             continue
-        if batch and (len(batch) == batch_size or picture.levels.shape != batch[0][1].levels.shape):
-            yield batch
-            batch = []
-        batch.append((job, picture))
-    if batch:
+        batch = waiting.pop(shape)
+        held -= sum(picture.levels.nbytes for _, picture in batch)
         yield batch
+    yield from waiting.values()
 
 
 def _translate(
-    batch: list[tuple[Job, Picture]], translator: Translator, failed: dict[Path, str]
+    batch: list[tuple[Job, Picture]], translator: Translator, result: Conversion, **options: Any
 ) -> list[tuple[Job, Picture]]:
-    """Translate together or, where that is too much for the device, one by one."""
+    """Translate together or, where one of them can't be translated, one by one."""
     try:
         pictures, seeds = [picture for _, picture in batch], [job.seed for job, _ in batch if job.seed is not None]
-        translated = list(translator.batch(pictures, batch_size=len(batch), seeds=seeds or None))
-    except RuntimeError as error:
+        translated = list(translator.batch(pictures, batch_size=len(batch), seeds=seeds or None, **options))
+    except UsageError:
+        raise
+    except Exception as error:  # whatever a network comes upon in one picture, the others are done
         if len(batch) == 1:
-            failed[batch[0][0].source] = f"can't be translated: {str(error).splitlines()[0]}"
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            result.failed[batch[0][0].source] = f"can't be translated: {reason}"
             return []
-        return [done for one in batch for done in _translate([one], translator, failed)]
+        return [done for one in batch for done in _translate([one], translator, result, **options)]
     return [(job, picture) for (job, _), picture in zip(batch, translated, strict=True)]
 
 
-def _split_glob(source: str) -> tuple[Path, str]:
-    """The folder that a glob begins in, and the rest of it."""
-    parts = Path(source).parts
-    magic = next(place for place, part in enumerate(parts) if glob.has_magic(part))
-    return Path(*parts[:magic]), str(Path(*parts[magic:]))
+def _watch(batch: list[tuple[Job, Picture]], result: Conversion, bar: Any) -> Watch:
+    name = batch[0][0].source.name
+
+    def say(_: str) -> None:
+        result.notes["was translated in tiles, as it is too large for the memory at once"].append(batch[0][0].source)
+
+    return Watch(lambda done: bar.set_postfix_str(f"{name}: {done:.0%}" if done < 1 else ""), say)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, which is said when it is written
+        return False
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end a conversion as cleanly as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

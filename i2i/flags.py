@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import tyro
 
@@ -56,8 +56,16 @@ class Translate:
     """Write this many variants of each, named by their seeds, of a model with many plausible outputs (bicyclegan)."""
     seed: int | None = None
     """Which of the plausible outputs, or the first of the samples; 0 unless given."""
-    batch_size: int = 8
-    """Pictures of one size that go through the network together."""
+    batch_size: int | None = None
+    """Pictures of one size that go through the network together; 8 on a GPU and 1 on a CPU unless given."""
+    tile: int | None = None
+    """Translate in tiles of this many pixels a side, for pictures of any size in little memory, without seams."""
+    format: Literal["png", "jpg", "webp", "tif", "bmp", "npy"] | None = None
+    """Format of the files written; that of each picture unless given."""
+    quality: int = 95
+    """Of JPEG files, 1 to 100; the other formats lose nothing."""
+    max_megapixels: int = 178
+    """Refuse pictures of more: a small file may hold one that fills the memory."""
     overwrite: bool = False
     """Translate anew what is in OUTPUT already; it is skipped otherwise."""
     contact_sheet: Path | None = None
@@ -112,6 +120,20 @@ class Evaluate:
     """auto, cpu, cuda, cuda:1, mps."""
     imports: Imports = ()
     """A module or a .py file that holds the model's backbone; may be given several times."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Flags of `i2i check`."""
+
+    data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")]
+    """A folder of pictures, or two, as for i2i train."""
+    image_size: int = 256
+    """The --image-size of the training: height and width of a picture, in pixels."""
+    channels: tuple[int, int] = (3, 3)
+    """The --channels of the training."""
+    json: Path | None = None
+    """Also write all that was found, with all files, to this file."""
 
 
 @dataclass(frozen=True)

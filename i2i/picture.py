@@ -25,7 +25,7 @@ Levels: TypeAlias = NDArray[Any]
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".npy"})
 SUFFIXES_IN_WORDS = " ".join(sorted(SUFFIXES))
 READABLE = SUFFIXES | {".gif"}
-MAX_PIXELS = 178_956_970  # where Pillow takes a picture for an attack, too
+MAX_PIXELS = 178_000_000  # from where on Pillow takes a picture for an attack, too
 
 # Pillow would also try formats that start other programs, such as PostScript.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")

@@ -306,7 +306,8 @@ def test_a_picture_too_large_for_the_device_is_named_and_the_others_are_done(
 ) -> None:
     from i2i import Generator, Spec, Translator
     from i2i.checkpoint import Model
-    from i2i.convert import convert, plan
+    from i2i.convert import convert
+    from i2i.jobs import plan
 
     class Small(Generator):
         """As a device short of memory: two pictures at once, or a large one, are too much."""

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from i2i.convert import Job, plan, variants, write_contact_sheet
+from i2i.convert import write_contact_sheet
 from i2i.errors import UsageError
+from i2i.jobs import Job, plan, variants
 from i2i.picture import read
 
 

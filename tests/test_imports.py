@@ -20,7 +20,7 @@ LEVELS = [
     {"picture", "networks", "pretrained", "flags"},
     {"image", "encode", "objectives"},
     {"data", "checkpoint", "report", "tiling"},
-    {"translator", "sampler", "trainer"},
+    {"translator", "sampler", "trainer", "jobs"},
     {"convert", "evaluate", "check"},
     {"cli"},
     {"__main__"},

@@ -10,8 +10,8 @@ from typing import Literal
 
 from PIL import Image
 
-from i2i.errors import UsageError
-from i2i.picture import SUFFIXES_IN_WORDS, images_in
+from i2i.errors import ImageError, UsageError
+from i2i.picture import SUFFIXES_IN_WORDS, images_in, read
 
 _LAYOUTS = (
     "side-by-side pairs (DATA/train/*.jpg, or DATA/*.jpg), two folders of pictures with the same names (DATA/A and "
@@ -27,16 +27,38 @@ class Source:
     half: Literal["whole", "left", "right"] = "whole"
 
 
+class UnknownLayoutError(UsageError):
+    """There are pictures, but not as pairs or two sets of them are laid out."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Files that can't be one of a pair, and so are in no split.
+
+    Attributes:
+        kind: `alone` without a partner of the same name, `same_name` as another file, `not_two` pictures side by side,
+            or `unreadable` because of a damaged header.
+        message: the error for people who train.
+        files: the files; of one name, the one that is in the split first.
+    """
+
+    kind: Literal["alone", "same_name", "not_two", "unreadable"]
+    message: str
+    files: tuple[Path, ...]
+
+
 @dataclass(frozen=True)
 class Split:
     """The pictures of domains a and b; of the same length and order where they are pairs.
 
     Of a single set of pictures, which is b, a is empty; `labels` are the places of their classes, where they have any.
+    `problems` tell of files left out; `find_layout` raises the first.
     """
 
     a: tuple[Source, ...]
     b: tuple[Source, ...]
     labels: tuple[int, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
     def turned(self) -> Split:
         """With the domains exchanged."""
@@ -86,19 +108,14 @@ def find_layout(
         UsageError: a folder is missing or empty, a picture has no partner, or no layout is recognised; the message
             names it and says what is expected.
     """
-    folders = [Path(path) for path in paths]
-    if len({folder.resolve() for folder in folders}) < len(folders):
-        raise UsageError(f"{folders[0]} is given twice; the two domains need folders of their own")
-    for folder in folders:
-        if not folder.is_dir():
-            raise UsageError(f"{folder}: there is no such folder" if not folder.exists() else f"{folder}: not a folder")
-    if data == "single":
-        if len(folders) > 1 or swap or domains:
-            raise UsageError("this method learns one set of pictures: give one folder, without --swap and --domains")
-        return _single(folders[0], labels=labels)
-    if labels:
+    if data == "single" and (len(paths) > 1 or swap or domains):
+        raise UsageError("this method learns one set of pictures: give one folder, without --swap and --domains")
+    if data != "single" and labels:
         raise UsageError("labels are for a single set of pictures (gan); leave out --labels")
-    layout = _two_folders(*folders, data=data) if len(folders) == 2 else _one_folder(folders[0], data=data)
+    layout = survey(paths, data=data, labels=labels)
+    for split in (layout.train, layout.validation):
+        if split and split.problems:
+            raise UsageError(split.problems[0].message)
     named = domains is not None and set(domains) == set(layout.domains)
     if named and swap:
         raise UsageError(f"the folders are named {' and '.join(layout.domains)}: --domains decides, leave out --swap")
@@ -109,6 +126,26 @@ def find_layout(
             raise UsageError(f"--domains {domains[0]} {domains[1]}: the two need different names")
         layout = replace(layout, domains=domains)
     return layout
+
+
+def survey(
+    paths: Sequence[str | Path], *, data: Literal["paired", "unpaired", "single"], labels: bool = False
+) -> Layout:
+    """Detect a layout as `find_layout` does, but tell of files that can't be used in `Split.problems`.
+
+    Raises:
+        UsageError: a folder is missing or empty; of the kind UnknownLayoutError where no pairs or two sets are
+            recognised.
+    """
+    folders = [Path(path) for path in paths]
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise UsageError(f"{folders[0]} is given twice; the two domains need folders of their own")
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: there is no such folder" if not folder.exists() else f"{folder}: not a folder")
+    if data == "single":
+        return _single(folders[0], labels=labels)
+    return _two_folders(*folders, data=data) if len(folders) == 2 else _one_folder(folders[0], data=data)
 
 
 def _one_folder(root: Path, *, data: str) -> Layout:
@@ -139,7 +176,7 @@ def _one_folder(root: Path, *, data: str) -> Layout:
     if not full:
         raise UsageError(f"{root}: no images in this folder; expected {_LAYOUTS}")
     names = ", ".join(path.name for path in full)
-    raise UsageError(f"{root}: images in {names}, which is no layout that is known; expected {_LAYOUTS}")
+    raise UnknownLayoutError(f"{root}: images in {names}, which is no layout that is known; expected {_LAYOUTS}")
 
 
 def _single(root: Path, *, labels: bool) -> Layout:
@@ -220,40 +257,66 @@ def _match(one: Path, two: Path, data: str) -> Split:
     a, b = _filled(one), _filled(two)
     if data == "unpaired":
         return Split(tuple(map(Source, a)), tuple(map(Source, b)))
-    by_name_a, by_name_b = _by_name(one, a, "_A"), _by_name(two, b, "_B")
-    alone = {one: by_name_a.keys() - by_name_b.keys(), two: by_name_b.keys() - by_name_a.keys()}
-    for folder, names in alone.items():
-        if names:
-            other = two if folder == one else one
-            raise UsageError(
-                f"{folder}: {len(names)} of {len(a if folder == one else b)} pictures have no partner of the same name "
-                f"in {other}: {_few(sorted(names))}; rename or remove them, or "
-                "train without pairs (cyclegan, cut)"
-            )
-    shared = sorted(by_name_a)
-    return Split(tuple(Source(by_name_a[n]) for n in shared), tuple(Source(by_name_b[n]) for n in shared))
+    by_name_a, same_a = _by_name(one, a, "_A")
+    by_name_b, same_b = _by_name(two, b, "_B")
+    alone_a = _alone(one, two, by_name_a, by_name_b, len(a))
+    alone_b = _alone(two, one, by_name_b, by_name_a, len(b))
+    shared = sorted(by_name_a.keys() & by_name_b.keys())
+    return Split(
+        tuple(Source(by_name_a[name]) for name in shared),
+        tuple(Source(by_name_b[name]) for name in shared),
+        problems=(*same_a, *same_b, *alone_a, *alone_b),
+    )
 
 
-def _by_name(folder: Path, paths: list[Path], ending: str) -> dict[str, Path]:
+def _by_name(folder: Path, paths: list[Path], ending: str) -> tuple[dict[str, Path], list[Problem]]:
     named: dict[str, Path] = {}
+    problems = []
     for path in paths:
         name = path.relative_to(folder).with_suffix("").as_posix().removesuffix(ending)
         if name in named:
-            raise UsageError(f"{folder}: {named[name].name} and {path.name} would be one name; pairs match by name")
-        named[name] = path
-    return named
+            words = f"{folder}: {named[name].name} and {path.name} would be one name; pairs match by name"
+            problems.append(Problem("same_name", words, (named[name], path)))
+        else:
+            named[name] = path
+    return named, problems
+
+
+def _alone(one: Path, two: Path, named: dict[str, Path], others: dict[str, Path], count: int) -> list[Problem]:
+    names = sorted(named.keys() - others.keys())
+    words = (
+        f"{one}: {len(names)} of {count} pictures have no partner of the same name in {two}: {_few(names)}; "
+        "rename or remove them, or train without pairs (cyclegan, cut)"
+    )
+    return [Problem("alone", words, tuple(named[name] for name in names))] if names else []
 
 
 def _halves(paths: list[Path]) -> Split:
+    problems: dict[Path, Problem] = {}
     for path in paths:
         try:
-            with Image.open(path) as image:
-                width, height = image.size
-        except Exception:  # Pillow raises whatever a damaged header leads to
-            raise UsageError(f"{path}: not an image that can be read; mend or remove it") from None
+            width, height = _size(path)
+        except ImageError as error:
+            problems[path] = Problem("unreadable", f"{error}; mend or remove it", (path,))
+            continue
         if width <= height or width % 2:
-            raise UsageError(f"{path} is {width} x {height} pixels: not two pictures side by side; expected {_LAYOUTS}")
-    return Split(tuple(Source(path, "left") for path in paths), tuple(Source(path, "right") for path in paths))
+            words = f"{path} is {width} x {height} pixels: not two pictures side by side; expected {_LAYOUTS}"
+            problems[path] = Problem("not_two", words, (path,))
+    whole = [path for path in paths if path not in problems]
+    return Split(
+        tuple(Source(path, "left") for path in whole),
+        tuple(Source(path, "right") for path in whole),
+        problems=tuple(problems.values()),
+    )
+
+
+def _size(path: Path) -> tuple[int, int]:
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except Exception:  # Pillow raises whatever a damaged header leads to, and knows no arrays
+        height, width = read(path).levels.shape[:2]
+        return width, height
 
 
 def _filled(folder: Path) -> list[Path]:

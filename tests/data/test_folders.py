@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 from PIL import Image
 
-from i2i.data.folders import Source, find_layout
+from i2i.data.folders import Source, UnknownLayoutError, find_layout, survey
 from i2i.errors import UsageError
 
 
@@ -311,7 +312,9 @@ def test_an_empty_part_of_a_layout_is_named(tmp_path, empty):
 @pytest.mark.parametrize("names", [("photos",), ("photos", "maps", "drawings")])
 def test_another_number_of_folders_is_no_layout(tmp_path, names):
     put(tmp_path, *(f"{name}/1.png" for name in names))
-    with pytest.raises(UsageError, match=f"images in {', '.join(sorted(names))}, which is no layout that is known"):
+    with pytest.raises(
+        UnknownLayoutError, match=f"images in {', '.join(sorted(names))}, which is no layout that is known"
+    ):
         find(tmp_path)
 
 
@@ -328,6 +331,42 @@ def test_hidden_pictures_are_not_side_by_side_pictures(tmp_path):
 def test_a_folder_of_hidden_pictures_alone_is_empty(tmp_path):
     put(tmp_path, ".1.png")
     with pytest.raises(UsageError, match="no images in this folder"):
+        find(tmp_path)
+
+
+def test_a_survey_tells_of_all_that_find_layout_refuses(tmp_path):
+    put(tmp_path, "A/1.png", "A/1.jpg", "A/2.png", "A/3.png", "B/1.png", "B/4.png", "B/5.png")
+    layout = survey([tmp_path], data="paired")
+    assert named(tmp_path, layout.train) == (["A/1.jpg"], ["B/1.png"])
+    problems = [
+        (one.kind, [path.relative_to(tmp_path).as_posix() for path in one.files]) for one in layout.train.problems
+    ]
+    assert problems == [
+        ("same_name", ["A/1.jpg", "A/1.png"]),
+        ("alone", ["A/2.png", "A/3.png"]),
+        ("alone", ["B/4.png", "B/5.png"]),
+    ]
+    with pytest.raises(UsageError) as refused:
+        find(tmp_path)
+    assert str(refused.value) == layout.train.problems[0].message
+    assert survey([tmp_path], data="unpaired").train.problems == ()
+
+
+def test_a_survey_of_side_by_side_files_leaves_out_the_others(tmp_path):
+    put(tmp_path, "train/1.png", "val/1.png")
+    put(tmp_path, "train/2.png", size=(7, 4))
+    (tmp_path / "val/3.png").write_text("not a picture")
+    layout = survey([tmp_path], data="paired")
+    assert named(tmp_path, layout.train) == (["train/1.png"],) * 2
+    assert [(one.kind, one.files) for one in layout.train.problems] == [("not_two", (tmp_path / "train/2.png",))]
+    assert [(one.kind, one.files) for one in layout.validation.problems] == [("unreadable", (tmp_path / "val/3.png",))]
+
+
+def test_arrays_may_be_side_by_side(tmp_path):
+    np.save(tmp_path / "1.npy", np.zeros((4, 8, 5), np.uint8))
+    assert find(tmp_path).train.b == (Source(tmp_path / "1.npy", "right"),)
+    np.save(tmp_path / "2.npy", np.zeros((4, 7, 5), np.uint8))
+    with pytest.raises(UsageError, match=r"2\.npy is 7 x 4 pixels"):
         find(tmp_path)
 
 
