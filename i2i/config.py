@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 from i2i.errors import UsageError, unknown
 
 T = TypeVar("T")
+MOST_CHANNELS = 512
 Augmentation = Literal["flip", "vertical_flip", "rotate90", "affine", "colour"]
 
 
@@ -32,16 +33,18 @@ class DataConfig:
     domains: tuple[str, str] | None = None
     """Names of what you have and what you want, such as: map sat. Folders of these names set the direction."""
     channels: tuple[int, int] = (3, 3)
-    """Channels of what you have and what you want: 3 for colour, 1 for grey."""
+    """Channels of what you have and what you want: 3 colour, 1 grey, 4 or 2 with alpha, or those of a TIFF or .npy."""
     workers: int | None = None
     """Processes that prepare pictures; chosen by the number of cores unless given."""
     cache_gb: float = 2.0
     """Decoded pictures are kept in memory up to this many gigabytes, all workers together."""
+    max_megapixels: int = 178
+    """Refuse pictures of more: a small file may hold one that fills the memory."""
 
     def __post_init__(self) -> None:
-        check_numbers(self, positive=("image_size", "load_size"))
-        if not set(self.channels) <= {1, 3}:
-            raise UsageError(f"channels is {self.channels}; each is 1 (grey) or 3 (colour)")
+        check_numbers(self, positive=("image_size", "load_size", "max_megapixels"))
+        if not all(1 <= count <= MOST_CHANNELS for count in self.channels):
+            raise UsageError(f"channels is {self.channels}; each is from 1 to {MOST_CHANNELS}")
 
 
 @dataclass(frozen=True)

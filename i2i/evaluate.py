@@ -11,7 +11,7 @@ from tqdm import tqdm
 from i2i.data import Layout
 from i2i.data.loading import read_source
 from i2i.data.transforms import resized
-from i2i.picture import Levels, Picture
+from i2i.picture import Levels, Picture, all_channels, full_scale
 from i2i.translator import Translator
 
 
@@ -28,10 +28,13 @@ def evaluate(translator: Translator, layout: Layout, *, batch_size: int = 8) -> 
         levels of 255), `psnr` (dB, at most 100), `ssim` (Wang et al. 2004, window 7).
     """
     split, size = layout.validation or layout.train, translator.image_size
-    inputs = (Picture(resized(read_source(source), size)) for source in split.a)
+    taken, given = translator.generator.in_channels, translator.generator.out_channels
+    inputs = (Picture(resized(read_source(source, channels=taken), size)) for source in split.a)
     translated = translator.batch(inputs, batch_size=batch_size)
     pairs = tqdm(zip(translated, split.b, strict=True), total=len(split.b), unit="img", disable=None)
-    scores = [_compare(picture.levels, resized(read_source(source), size)) for picture, source in pairs]
+    scores = [
+        _compare(all_channels(picture), resized(read_source(source, channels=given), size)) for picture, source in pairs
+    ]
     means = dict(zip(("l1", "psnr", "ssim"), np.mean(scores, axis=0).tolist(), strict=True))
     return {"n": len(scores), "split": "held out" if layout.validation else "training", "size": size, **means}
 
@@ -46,4 +49,4 @@ def _compare(result: Levels, target: Levels) -> tuple[float, float, float]:
 
 
 def _eight_bit(levels: Levels) -> Levels:
-    return levels.astype(np.float64) * (255 / np.iinfo(levels.dtype).max)
+    return levels.astype(np.float64) * (255 / full_scale(levels.dtype))

@@ -95,7 +95,9 @@ def contact_sheet(rows: Sequence[Sequence[Levels]], captions: Sequence[str], *, 
 
 
 def _thumbnail(levels: Levels, side: int | None) -> Image.Image:
-    image = to_pil(Picture(as_eight_bit(levels))).convert("RGB")
+    channels = levels.shape[-1]
+    seen = levels[..., : 3 if channels >= 3 else 1]  # of other channels the first ones
+    image = to_pil(Picture(as_eight_bit(seen))).convert("RGB")
     if side is None or max(image.size) == side:
         return image
     scale = side / max(image.size)

@@ -84,26 +84,28 @@ def translate_tiles(
 
     with contextlib.ExitStack() as files:
         for part in parts:
-            statistics.forget()
-            for seen in part.norms:
-                for rows, columns in itertools.product(*spans(seen)):
-                    with contextlib.suppress(Gathered):
-                        run(part, read, rows, columns)
-                statistics.fix()
-            kept = None if part is parts[-1] else files.enter_context(_Kept(size, part.scale, device))
-            output = partial(run, part, read), kept.put if kept else put, *spans(part.output)
-            _blended(*output, fade) if fade else _side_by_side(*output)
-            read = kept.read if kept else read
+            with files.pop_all():  # what this part reads is needed no longer than this
+                statistics.forget()
+                for seen in part.norms:
+                    for rows, columns in itertools.product(*spans(seen)):
+                        with contextlib.suppress(Gathered):
+                            run(part, read, rows, columns)
+                    statistics.fix()
+                kept = None if part is parts[-1] else files.enter_context(_Kept(size, part.scale, device))
+                output = partial(run, part, read), kept.put if kept else put, *spans(part.output)
+                _blended(*output, fade) if fade else _side_by_side(*output)
+                read = kept.read if kept else read
 
 
 def _spans(length: int, tile: int, halo: int, generator: Generator) -> list[Span]:
     """Tiles of nearly one size along a side; a window goes on for `halo` pixels, but not past the picture's edge."""
     multiple = generator.multiple
     smallest = _rounded(generator.smallest, multiple)
-    size = _rounded(length / -(-length // max(tile, multiple)), multiple)
+    count = -(-length // max(tile, multiple))
+    # In equal shares, to a multiple: a narrow last tile would have no room to fade.
+    edges = [length // multiple * place // count * multiple for place in range(count + 1)]
     spans = []
-    for start in range(0, length, size):
-        stop = min(start + size, length)
+    for start, stop in itertools.pairwise(edges):
         first, last = max(start - _rounded(halo, multiple), 0), min(stop + _rounded(halo, multiple), length)
         first = max(min(first, last - smallest), 0)
         spans.append(Span(start, stop, first, min(max(last, first + smallest), length)))

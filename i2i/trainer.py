@@ -117,10 +117,12 @@ class Trainer:
             "load_size": load_size,
             "channels": data.channels,
             "seed": train.seed,
+            "max_pixels": data.max_megapixels * 1_000_000,
         }
         cache = int(data.cache_gb * 1e9) // max(1, workers)
         self.pictures = Pictures(layout.train, augment=data.augment, cache_bytes=cache, **pictures)
         self.shown = Pictures(layout.validation or layout.train, **pictures).fixed(train.samples)
+        self.depths = self.pictures.depths()
         self.workers = workers
         self.steps = train.steps or math.ceil(train.epochs * len(self.pictures) / train.batch_size)
         self.step = 0
@@ -237,7 +239,12 @@ class Trainer:
             "random": random_state(self.device),
         }
         save_state(self.folder / "state.pt", state)
-        preprocess: dict[str, Any] = {"image_size": self.config.data.image_size}
+        data = self.config.data
+        preprocess: dict[str, Any] = {
+            "image_size": data.image_size,
+            "channels": data.channels,
+            "depths": self.depths,
+        }
         if self.layout.classes:
             preprocess["classes"] = self.layout.classes
         # Whoever gets the model need not learn where this machine keeps its pictures.

@@ -191,7 +191,8 @@ class Translator:
 
         def put(piece: Tensor, top: int, left: int) -> None:
             first, start = max(frame.top - top, 0), max(frame.left - left, 0)
-            own = piece[:, :, first : frame.top + height - top, start : frame.left + width - left]
+            stop, end = max(frame.top + height - top, 0), max(frame.left + width - left, 0)
+            own = piece[:, :, first:stop, start:end]
             if own.numel():
                 canvas.put(own.float(), top + first - frame.top, left + start - frame.left)
 
@@ -212,6 +213,8 @@ class Translator:
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error) or len(tiles) == 1:
                 raise
+            result = None
+        if result is None:  # and the error is gone, which held on to what was in memory
             return self._in_smaller_tiles(opened, seed, watch, tiles[1:])
         _, height, width = opened.shape
         watch.say(f"{width} x {height} pixels are too many at once for the memory: translated in tiles of {tiles[0]}")

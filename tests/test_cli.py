@@ -521,7 +521,7 @@ def test_info_of_a_model_that_draws(drawing: Path, capsys: pytest.CaptureFixture
     assert f"use it: i2i sample {drawing} samples.png" in said
     assert main(["info", str(drawing), "--json"]) == 0
     header = json.loads(capsys.readouterr().out)
-    assert header["preprocess"] == {"image_size": 8, "classes": ["black", "white"]}
+    assert header["preprocess"] == {"image_size": 8, "channels": [3, 3], "depths": [8, 8], "classes": ["black", "white"]}
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from i2i.data.folders import Source, Split
 from i2i.data.transforms import JointTransform, resized
 from i2i.errors import ImageError
-from i2i.image import to_tensor
-from i2i.picture import Levels, Picture, read
+from i2i.image import levels_for, to_tensor
+from i2i.picture import MAX_PIXELS, Levels, Picture, read
 
 Sample = dict[str, Tensor]
 
@@ -43,9 +43,10 @@ class Pictures(Dataset[Sample]):
         augment: tuple[str, ...] = (),
         seed: int = 0,
         cache_bytes: int = 0,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         self.split, self.paired, self.load_size, self.channels, self.seed = split, paired, load_size, channels, seed
-        self.image_size = image_size
+        self.image_size, self.max_pixels = image_size, max_pixels
         self._transform = JointTransform(image_size=image_size, augment=augment)
         self._cache: dict[Source, Levels] = {}
         self._room = cache_bytes
@@ -59,10 +60,10 @@ class Pictures(Dataset[Sample]):
         seed_a, seed_b = np.random.SeedSequence((self.seed, position)).generate_state(2)
         if not self.split.a:
             place = self._place(len(self.split.b), position, domain=0)
-            b = self._transform.one(self._read(self.split.b[place]), seed=int(seed_b), is_input=False)
+            b = self._transform.one(self._read(self.split.b[place], "b"), seed=int(seed_b), is_input=False)
             return self._alone(b, place)
-        a = self._read(self._pick(self.split.a, position, domain=0))
-        b = self._read(self._pick(self.split.b, position, domain=0 if self.paired else 1))
+        a = self._read(self._pick(self.split.a, position, domain=0), "a")
+        b = self._read(self._pick(self.split.b, position, domain=0 if self.paired else 1), "b")
         if self.paired:
             a, b = self._transform.pair(a, b, seed=int(seed_a))
         else:
@@ -76,10 +77,12 @@ class Pictures(Dataset[Sample]):
         for place in range(count):
             if not self.split.a:
                 own = place * len(self.split.b) // count
-                samples.append(self._alone(resized(read_source(self.split.b[own]), self.image_size), own))
+                samples.append(self._alone(resized(self._whole(self.split.b[own], "b"), self.image_size), own))
                 continue
-            sources = [domain[place * len(domain) // count] for domain in (self.split.a, self.split.b)]
-            a, b = (resized(read_source(source), self.image_size) for source in sources)
+            a, b = (
+                resized(self._whole(sources[place * len(sources) // count], domain), self.image_size)
+                for sources, domain in ((self.split.a, "a"), (self.split.b, "b"))
+            )
             samples.append(self._tensors(a, b))
         batch: Sample = default_collate(samples)
         return batch
@@ -91,14 +94,23 @@ class Pictures(Dataset[Sample]):
         turn, place = divmod(position, count)
         return _order(self.seed, turn, domain, count)[place]
 
-    def _read(self, source: Source) -> Levels:
+    def depths(self) -> tuple[int, int]:
+        """Bits of a level in each domain, 8 or 16 (32 for floats), as its first picture has."""
+        b = 8 * self._whole(self.split.b[0], "b").dtype.itemsize
+        return (8 * self._whole(self.split.a[0], "a").dtype.itemsize if self.split.a else b), b
+
+    def _read(self, source: Source, domain: str) -> Levels:
         if source not in self._cache:
-            levels = np.ascontiguousarray(resized(read_source(source), self.load_size))
+            levels = np.ascontiguousarray(resized(self._whole(source, domain), self.load_size))
             if levels.nbytes > self._room:
                 return levels
             self._room -= levels.nbytes
             self._cache[source] = levels
         return self._cache[source]
+
+    def _whole(self, source: Source, domain: str) -> Levels:
+        channels = self.channels["ab".index(domain)]
+        return read_source(source, channels=channels, max_pixels=self.max_pixels)
 
     def _alone(self, b: Levels, place: int) -> Sample:
         sample = {"b": to_tensor(b, self.channels[1])}
@@ -149,9 +161,18 @@ def _order(seed: int, turn: int, domain: int, count: int) -> list[int]:
     return order
 
 
-def read_source(source: Source) -> Levels:
-    """The levels of a file, or of the half of it that a source names."""
-    levels = _decoded(source.path).levels
+def read_source(source: Source, *, channels: int, max_pixels: int = MAX_PIXELS) -> Levels:
+    """The levels of a file, or of the half of it that a source names, for a network of so many channels.
+
+    Raises:
+        ImageError: it can't be read, or has other channels; the message says what to give.
+    """
+    picture = _decoded(source.path, max_pixels)
+    try:
+        levels = levels_for(picture, channels)
+    except ImageError as error:
+        given = picture.levels.shape[-1]
+        raise ImageError(f"{source.path}: {error}; give --channels {given} for this domain, or mend it") from None
     if source.half == "whole":
         return levels
     middle = levels.shape[1] // 2
@@ -160,8 +181,8 @@ def read_source(source: Source) -> Levels:
 
 # Both halves of a file are asked for one after the other.
 @functools.lru_cache(maxsize=2)
-def _decoded(path: Path) -> Picture:
-    return read(path)
+def _decoded(path: Path, max_pixels: int) -> Picture:
+    return read(path, max_pixels=max_pixels)
 
 
 def _begin_worker(_: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import cv2
+import numpy as np
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import albumentations
@@ -63,7 +64,10 @@ def resized(picture: Levels, size: int) -> Levels:
     if (height, width) == (size, size):
         return picture
     kernel = cv2.INTER_AREA if min(height, width) > size else cv2.INTER_LINEAR
-    return _three_axes(cv2.resize(picture, (size, size), interpolation=kernel))
+    # OpenCV averages no more than four channels at a time.
+    fours = [picture[..., first : first + 4] for first in range(0, picture.shape[-1], 4)]
+    parts = [_three_axes(cv2.resize(four, (size, size), interpolation=kernel)) for four in fours]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
 
 def _three_axes(picture: Levels) -> Levels:

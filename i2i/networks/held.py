@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from i2i.networks.layers import BatchNorm, Dropout
-from i2i.networks.virtual import VirtualBatchNorm
+from i2i.networks.virtual import Reference, VirtualBatchNorm
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -39,7 +39,7 @@ class Statistics:
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.size = size
-        self._kept: dict[nn.Module, Tensor] = {}
+        self._kept: dict[tuple[nn.Module, tuple[int, ...]], Tensor] = {}
         self.forget()
 
     def forget(self) -> None:
@@ -72,10 +72,11 @@ class Statistics:
     def kept(self, layer: Dropout, x: Tensor) -> Tensor:
         """What dropout keeps of its input (N, C, h, w), at the places where the whole picture keeps it: (C, h, w)."""
         rows, columns = (scaled(span.first) for span, scaled in self._scaled(x))
-        if layer not in self._kept:
-            sides = [scaled(side) for side, (_, scaled) in zip(self.size, self._scaled(x), strict=True)]
-            self._kept[layer] = layer.kept((x.shape[1], *sides)).to(x.device)
-        return self._kept[layer][:, rows : rows + x.shape[2], columns : columns + x.shape[3]]
+        sides = [scaled(side) for side, (_, scaled) in zip(self.size, self._scaled(x), strict=True)]
+        place = layer, (x.shape[1], *sides)
+        if place not in self._kept:
+            self._kept[place] = layer.kept(place[1]).to(x.device)
+        return self._kept[place][:, rows : rows + x.shape[2], columns : columns + x.shape[3]]
 
     def _start(self) -> None:
         self._count, self._mean, self._squares = 0, torch.zeros((), dtype=torch.double), torch.zeros(())
@@ -106,13 +107,23 @@ def hold_norms(network: M, statistics: Statistics) -> M:
     """
     weights = itertools.chain(network.parameters(), network.buffers())
     held = copy.deepcopy(network, {id(tensor): tensor for tensor in weights})
-    for module in list(held.modules()):
-        for name, child in list(module.named_children()):
-            if _normalises_by_itself(child):
-                setattr(module, name, _Held(child, statistics))
-            elif isinstance(child, Dropout) and child.at_inference:
-                setattr(module, name, _Placed(child, statistics))
+    _see_reference(held)
+    for path, module in list(held.named_modules(remove_duplicate=False)):  # a norm may stand in several places
+        parent, _, name = path.rpartition(".")
+        if _normalises_by_itself(module):
+            setattr(held.get_submodule(parent), name, _Held(module, statistics))
+        elif isinstance(module, Dropout) and module.at_inference:
+            setattr(held.get_submodule(parent), name, _Placed(module, statistics))
     return held
+
+
+def _see_reference(network: nn.Module) -> None:
+    """Make virtual batch norm ready now: its reference can't go through norms that are held."""
+    reference = getattr(network, "reference", None)
+    if isinstance(reference, Reference):
+        if len(reference.batch) and not reference.seen:
+            network(reference.batch[:1])
+        reference.seen = True
 
 
 def _normalises_by_itself(module: nn.Module) -> bool:

@@ -16,6 +16,7 @@ from i2i.networks.held import Statistics, hold_norms
 from i2i.networks.layers import Dropout
 
 _LIVING = 4  # outputs as large as the largest that are in memory at once, with the library's own copies: measured
+_SHORTEST = 512  # in pixels; a dilated convolution steps over the ends of what is shorter than it
 _LONGEST = 4096  # in pixels; a network that sees further is taken to see the whole picture
 
 
@@ -47,7 +48,7 @@ def parts_of(generator: Generator) -> tuple[Part, ...]:
     numbers it saw that place. Found once for each network.
     """
     if generator not in _known:
-        length = 16 * generator.multiple
+        length = max(16 * generator.multiple, _SHORTEST)
         found = _tried(generator, length)
         while length < _LONGEST and any(part.output is None for part in found):
             length *= 2
@@ -62,12 +63,17 @@ def memory_per_pixel(generator: Generator) -> float:
         multiple = generator.multiple
         side = -(-max(generator.smallest, 64) // multiple) * multiple
         sizes: list[int] = []
+
+        def note(_: nn.Module, __: object, output: object) -> None:
+            if isinstance(output, Tensor):
+                sizes.append(output[0].numel())
+
         # A copy, for others may be using it; hooks are no part of its weights.
-        network = copy.deepcopy(generator).cpu()
-        for module in network.modules():
-            if not list(module.children()):
-                module.register_forward_hook(lambda _, __, output: sizes.append(output[0].numel()))
+        network = copy.deepcopy(generator).cpu().eval()
         with torch.no_grad():
+            network(*_given(generator, side, side))  # virtual batch norm sees its reference, of any size
+            for module in network.modules():
+                module.register_forward_hook(note)
             network(*_given(generator, side, side))
         _memory[generator] = 4 * _LIVING * max(sizes) / side**2
     return _memory[generator]

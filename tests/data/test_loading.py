@@ -211,9 +211,9 @@ def test_more_fixed_pictures_than_there_are_repeat(tmp_path):
 
 def test_halves_are_left_and_right(tmp_path):
     path = save(tmp_path / "x.png", np.array([[1, 2, 3, 4]], np.uint8))
-    assert read_source(Source(path, "left")).tolist() == [[[1], [2]]]
-    assert read_source(Source(path, "right")).tolist() == [[[3], [4]]]
-    assert read_source(Source(path)).tolist() == [[[1], [2], [3], [4]]]
+    assert read_source(Source(path, "left"), channels=1).tolist() == [[[1], [2]]]
+    assert read_source(Source(path, "right"), channels=1).tolist() == [[[3], [4]]]
+    assert read_source(Source(path), channels=1).tolist() == [[[1], [2], [3], [4]]]
 
 
 # A picture loaded at 12 x 12 x 1 is 144 bytes.
@@ -227,7 +227,7 @@ def test_the_cache_holds_as_many_pictures_as_it_has_bytes_for(tmp_path, room, ke
         source.path.unlink()
     # The last pictures decoded are remembered too; these take their place.
     for source in plain(tmp_path / "others", range(5)):
-        read_source(source)
+        read_source(source, channels=3)
 
     def is_kept(position):
         try:
