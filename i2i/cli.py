@@ -242,14 +242,15 @@ def check(args: list[str]) -> int:
     """`i2i check DATA`: 1 where there is an error among what is found."""
     flags = parse(Check, "check", args, "Say what is wrong with a data set, before training.")
     _one_or_two(flags.data)
-    if flags.image_size < 1 or min(flags.channels) < 1:
-        raise UsageError("--image-size and --channels are 1 or more")
+    if min(flags.image_size, flags.max_megapixels, *flags.channels) < 1:
+        raise UsageError("--image-size, --channels and --max-megapixels are 1 or more")
 
     from i2i.check import as_text
     from i2i.check import check as look_through
     from i2i.files import write_whole
 
-    report = look_through(flags.data, image_size=flags.image_size, channels=flags.channels)
+    most = flags.max_megapixels * 1_000_000
+    report = look_through(flags.data, image_size=flags.image_size, channels=flags.channels, max_pixels=most)
     print(as_text(report))
     if flags.json:
         write_whole(flags.json, json.dumps(report.to_dict(), indent=2).encode())

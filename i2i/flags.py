@@ -132,6 +132,8 @@ class Check:
     """The --image-size of the training: height and width of a picture, in pixels."""
     channels: tuple[int, int] = (3, 3)
     """The --channels of the training."""
+    max_megapixels: int = 178
+    """The --max-megapixels of the training."""
     json: Path | None = None
     """Also write all that was found, with all files, to this file."""
 

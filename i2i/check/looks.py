@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
@@ -19,7 +18,7 @@ from i2i.check.copies import thumbnail
 from i2i.check.registration import Surface, correlate
 from i2i.data.folders import Source
 from i2i.errors import ImageError
-from i2i.picture import Levels, Picture, full_scale, read
+from i2i.picture import MAX_PIXELS, Levels, Picture, full_scale, read
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,9 @@ class Sight(NamedTuple):
     surface: Surface | None
 
 
-def look_at(items: Sequence[tuple[Source, ...]]) -> tuple[list[Sight | None], dict[Path, str]]:
+def look_at(
+    items: Sequence[tuple[Source, ...]], *, max_pixels: int = MAX_PIXELS
+) -> tuple[list[Sight | None], dict[Path, str]]:
     """Read pictures, or pairs of them, in a few threads.
 
     Returns:
@@ -70,24 +71,22 @@ def look_at(items: Sequence[tuple[Source, ...]]) -> tuple[list[Sight | None], di
 
     def see(item: tuple[Source, ...]) -> Sight | None:
         try:
-            return _see(item)
+            return _see(item, max_pixels)
         except ImageError:
             for path in {source.path for source in item}:
                 try:
-                    read(path)
+                    read(path, max_pixels=max_pixels)
                 except ImageError as error:
                     failed[path] = str(error).removeprefix(f"{path}: ")
             return None
 
-    # Each read ignores warnings for itself, but they belong to all threads together.
-    with warnings.catch_warnings(), ThreadPool(min(8, os.cpu_count() or 1)) as pool:
-        warnings.simplefilter("ignore")
+    with ThreadPool(min(8, os.cpu_count() or 1)) as pool:
         seen = list(tqdm(pool.imap(see, items), total=len(items), unit="img", disable=None, leave=False))
     return seen, failed
 
 
-def _see(item: tuple[Source, ...]) -> Sight:
-    pictures = {path: read(path) for path in {source.path for source in item}}
+def _see(item: tuple[Source, ...], max_pixels: int) -> Sight:
+    pictures = {path: read(path, max_pixels=max_pixels) for path in {source.path for source in item}}
     levels = [_part(pictures[source.path].levels, source) for source in item]
     looks = tuple(_look(part, pictures[source.path], source) for part, source in zip(levels, item, strict=True))
     return Sight(looks, correlate(*levels) if len(levels) == 2 else None)

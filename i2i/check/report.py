@@ -24,6 +24,7 @@ from i2i.check.looks import Sight, look_at
 from i2i.check.repeats import of_copies
 from i2i.data.folders import Layout, Source, Split
 from i2i.objectives import objectives
+from i2i.picture import MAX_PIXELS
 
 _USUAL = {"paired": "pix2pix", "unpaired": "cyclegan", "single": "gan"}
 
@@ -77,13 +78,20 @@ class Report:
         }
 
 
-def check(paths: Sequence[str | Path], *, image_size: int = 256, channels: tuple[int, int] = (3, 3)) -> Report:
+def check(
+    paths: Sequence[str | Path],
+    *,
+    image_size: int = 256,
+    channels: tuple[int, int] = (3, 3),
+    max_pixels: int = MAX_PIXELS,
+) -> Report:
     """Read all pictures of a data folder, or of two, and tell what is wrong with them.
 
     Args:
         paths: the folders, laid out as for training.
         image_size: height and width of a training picture, in pixels.
         channels: those that a training would be given, of a and b.
+        max_pixels: pictures of more can't be read.
 
     Raises:
         UsageError: a folder is missing or empty, or lacks a part of its layout.
@@ -96,7 +104,7 @@ def check(paths: Sequence[str | Path], *, image_size: int = 256, channels: tuple
     problems = [problem for split, _ in splits for problem in split.problems]
     others = sorted({path for problem in problems for path in problem.files} - used)
     # Those are read too, to say why they can't be where they can't be.
-    sights, failed = look_at([item for item, _ in items] + [(Source(path),) for path in others])
+    sights, failed = look_at([item for item, _ in items] + [(Source(path),) for path in others], max_pixels=max_pixels)
     seen = [(item, held, sight) for (item, held), sight in zip(items, sights, strict=False) if sight]
     columns = tuple(_columns(layout, seen))
     counts, aside = left_out(folders, used.union(others))
