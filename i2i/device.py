@@ -44,7 +44,7 @@ def seeded(seed: int) -> torch.Generator:
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that the device's memory is full."""
     # On the CPU torch raises a plain RuntimeError, in words that depend on the system; oneDNN's don't say why.
-    words = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
+    words: tuple[str, ...] = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
     words += ("could not create a primitive", "could not execute a primitive")
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in words)
 

@@ -1,4 +1,4 @@
-"""The flags of each command, and how they are read: what is wrong becomes one line that says what to type."""
+"""How flags are read, and what commands share: what is wrong becomes one line that says what to type."""
 
 from __future__ import annotations
 
@@ -8,149 +8,18 @@ import io
 import itertools
 import os
 import re
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import tyro
 
-from i2i.config import DataConfig, TrainConfig
 from i2i.errors import UsageError
 
 T = TypeVar("T")
 
 
 Imports = tyro.conf.UseAppendAction[Annotated[tuple[str, ...], tyro.conf.arg(name="import", metavar="MODULE")]]
-
-
-@dataclass(frozen=True)
-class Train:
-    """Flags of `i2i train`; the method's own join them."""
-
-    data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")] = ()
-    """A folder of pictures, or two."""
-    run: Path | None = None
-    """The run's folder; runs/METHOD-DATA unless given."""
-    resume: bool = False
-    """Go on with a run, with its settings; flags given change them."""
-    imports: Imports = ()
-    """A module or a .py file with a method or a backbone; may be given several times."""
-    pictures: tyro.conf.OmitArgPrefixes[DataConfig] = field(default_factory=DataConfig)
-    training: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
-
-
-@dataclass(frozen=True)
-class Translate:
-    """Flags of `i2i translate`."""
-
-    input: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="INPUT")]
-    """An image, a folder (with its sub-folders), or a glob in quotes such as 'photos/**/*.jpg'."""
-    output: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUTPUT")]
-    """A folder, or for a single image an image file."""
-    model: str
-    """A pretrained model's name (see: i2i models), a model file, or a run's folder."""
-    to: str | None = None
-    """The domain to translate to, by its name, where the model knows both ways."""
-    samples: int | None = None
-    """Write this many variants of each, named by their seeds, of a model with many plausible outputs (bicyclegan)."""
-    seed: int | None = None
-    """Which of the plausible outputs, or the first of the samples; 0 unless given."""
-    batch_size: int | None = None
-    """Pictures of one size that go through the network together; 8 on a GPU and 1 on a CPU unless given."""
-    tile: int | None = None
-    """Translate in tiles of this many pixels a side, for pictures of any size in little memory, without seams."""
-    format: Literal["png", "jpg", "webp", "tif", "bmp", "npy"] | None = None
-    """Format of the files written; that of each picture unless given."""
-    quality: int = 95
-    """Of JPEG files, 1 to 100; the other formats lose nothing."""
-    max_megapixels: int = 178
-    """Refuse pictures of more: a small file may hold one that fills the memory."""
-    overwrite: bool = False
-    """Translate anew what is in OUTPUT already; it is skipped otherwise."""
-    contact_sheet: Path | None = None
-    """Also write inputs beside their outputs as one picture, to look at."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
-    imports: Imports = ()
-    """A module or a .py file that holds the model's backbone; may be given several times."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Flags of `i2i sample`."""
-
-    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
-    """A model file or a run's folder of method gan."""
-    output: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
-    """An image file for a grid of pictures, or a folder for a file each."""
-    count: int | None = None
-    """Pictures to draw, or walks; 64, 8 of each class, or 8 walks, unless given."""
-    seed: int = 0
-    """The same seed draws the same pictures."""
-    label: str | None = None
-    """The class to draw, by its name, where the model knows classes; each in turn unless given."""
-    walk: int | None = None
-    """Walk from latent to latent in this many steps: each row of the grid is a walk."""
-    overwrite: bool = False
-    """Write over files that are in the folder OUT already."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
-    imports: Imports = ()
-    """A module or a .py file that holds the model's backbone; may be given several times."""
-
-
-@dataclass(frozen=True)
-class Evaluate:
-    """Flags of `i2i evaluate`."""
-
-    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
-    """A pretrained model's name, a model file, or a run's folder."""
-    data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")]
-    """A folder of pairs, or two; its val or test pictures are used."""
-    to: str | None = None
-    """The domain to translate to, where the model knows both ways."""
-    swap: bool = False
-    """This data lies the other way round than that of the training."""
-    batch_size: int = 8
-    """Pictures that go through the network together."""
-    json: Path | None = None
-    """Also write the scores to this file."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
-    imports: Imports = ()
-    """A module or a .py file that holds the model's backbone; may be given several times."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """Flags of `i2i check`."""
-
-    data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")]
-    """A folder of pictures, or two, as for i2i train."""
-    image_size: int = 256
-    """The --image-size of the training: height and width of a picture, in pixels."""
-    channels: tuple[int, int] = (3, 3)
-    """The --channels of the training."""
-    max_megapixels: int = 178
-    """The --max-megapixels of the training."""
-    json: Path | None = None
-    """Also write all that was found, with all files, to this file."""
-
-
-@dataclass(frozen=True)
-class Info:
-    """Flags of `i2i info`."""
-
-    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
-    """A pretrained model's name, a model file, or a run's folder."""
-    json: bool = False
-    """Print the whole header as JSON."""
-
-
-@dataclass(frozen=True)
-class Models:
-    """`i2i models` has no flags."""
 
 
 def parse(kind: type[T], command: str, args: list[str], about: str, *, default: T | None = None) -> T:
@@ -188,6 +57,24 @@ def values_of(flag: str, args: Sequence[str]) -> list[str]:
     """The values of a repeatable flag that must be known before the others can be read."""
     after = [value for word, value in itertools.pairwise(args) if word == flag]
     return after + [word.removeprefix(f"{flag}=") for word in args if word.startswith(f"{flag}=")]
+
+
+def one_or_two(data: Sequence[str]) -> None:
+    """Refuse other than one data folder, or two.
+
+    Raises:
+        UsageError: none is given, or more.
+    """
+    if not data:
+        raise UsageError("which pictures? give a data folder")
+    if len(data) > 2:
+        raise UsageError(f"{len(data)} data folders given; give one, or two to match by name")
+
+
+def complain(message: str, code: int) -> int:
+    """Say what went wrong, in one line, and give the exit code."""
+    print(f"i2i: {message}", file=sys.stderr)
+    return code
 
 
 def _flags(kind: Any, default: Any) -> list[str]:

@@ -22,6 +22,7 @@ LEVELS = [
     {"data", "checkpoint", "report", "tiling"},
     {"translator", "sampler", "trainer", "jobs"},
     {"convert", "evaluate", "check"},
+    {"commands"},
     {"cli"},
     {"__main__"},
 ]

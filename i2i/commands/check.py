@@ -1,0 +1,48 @@
+"""`i2i check DATA`: what is wrong with a data set."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from i2i.errors import UsageError
+from i2i.flags import one_or_two, parse
+
+
+@dataclass(frozen=True)
+class Check:
+    """Flags of `i2i check`."""
+
+    data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")]
+    """A folder of pictures, or two, as for i2i train."""
+    image_size: int = 256
+    """The --image-size of the training: height and width of a picture, in pixels."""
+    channels: tuple[int, int] = (3, 3)
+    """The --channels of the training."""
+    max_megapixels: int = 178
+    """The --max-megapixels of the training."""
+    json: Path | None = None
+    """Also write all that was found, with all files, to this file."""
+
+
+def run(args: list[str]) -> int:
+    """`i2i check DATA`: 1 where there is an error among what is found."""
+    flags = parse(Check, "check", args, "Say what is wrong with a data set, before training.")
+    one_or_two(flags.data)
+    if min(flags.image_size, flags.max_megapixels, *flags.channels) < 1:
+        raise UsageError("--image-size, --channels and --max-megapixels are 1 or more")
+
+    from i2i.check import as_text
+    from i2i.check import check as look_through
+    from i2i.files import write_whole
+
+    most = flags.max_megapixels * 1_000_000
+    report = look_through(flags.data, image_size=flags.image_size, channels=flags.channels, max_pixels=most)
+    print(as_text(report))
+    if flags.json:
+        write_whole(flags.json, json.dumps(report.to_dict(), indent=2).encode())
+    return 1 if any(finding.severity == "error" for finding in report.findings) else 0

@@ -1,0 +1,157 @@
+"""`i2i train METHOD DATA`: learn a translation."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from i2i.config import DataConfig, RunConfig, TrainConfig, from_dict
+from i2i.errors import ImageError, UsageError
+from i2i.flags import Imports, complain, one_or_two, parse, values_of
+
+if TYPE_CHECKING:
+    from i2i.data import Layout
+
+
+@dataclass(frozen=True)
+class Train:
+    """Flags of `i2i train`; the method's own join them."""
+
+    data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")] = ()
+    """A folder of pictures, or two."""
+    run: Path | None = None
+    """The run's folder; runs/METHOD-DATA unless given."""
+    resume: bool = False
+    """Go on with a run, with its settings; flags given change them."""
+    imports: Imports = ()
+    """A module or a .py file with a method or a backbone; may be given several times."""
+    pictures: tyro.conf.OmitArgPrefixes[DataConfig] = field(default_factory=DataConfig)
+    training: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
+
+
+def run(args: list[str]) -> int:
+    """`i2i train METHOD DATA ...`: the flags are the run's settings and the method's own."""
+    from i2i.registry import load_plugins
+
+    load_plugins(values_of("--import", args))
+    from i2i.objectives import objectives
+
+    names = ", ".join(objectives)
+    if not args or args[0] in ("-h", "--help"):
+        print("usage: i2i train METHOD DATA [DATA_B] [flags]\n\nMETHOD is one of:\n")
+        listed: dict[str, Any] = dict(objectives)
+        for name, one in listed.items():
+            print(f"  {name:11} {one.data:9} {_what_it_is(one)}")
+        print("\nDATA is a folder of pictures: pairs, two unpaired sets, or a single one; its layout is detected (see")
+        print(f"datasets/README.md). i2i train {next(iter(objectives))} --help shows the flags.")
+        return 0
+    method, rest = args[0], args[1:]
+    if method.startswith("-"):
+        raise UsageError(f"the method comes first: i2i train METHOD DATA ..., where METHOD is one of {names}")
+    kind: Any = objectives[method]
+    config, run, resume = _read_run(method, kind, rest)
+
+    from i2i.data import find_layout
+    from i2i.stopping import Stopped
+    from i2i.trainer import Diverged, Trainer
+
+    wanted = config.data
+    layout = find_layout(config.paths, data=kind.data, domains=wanted.domains, swap=wanted.swap, labels=wanted.labels)
+    trainer = Trainer(config, layout, run, resume=resume)
+    _introduce(config, layout, trainer, run)
+    plugins = [word for module in config.plugins for word in ("--import", module)]
+    go_on = shlex.join(["i2i", "train", method, *config.paths, "--run", str(run), "--resume", *plugins])
+    try:
+        model = trainer.fit()
+    except Stopped as stopped:
+        return complain(f"stopped at step {stopped.step}, all of it saved; go on with: {go_on}", 128 + stopped.signum)
+    except Diverged as error:
+        return complain(f"{error}: {go_on} --lr {config.train.lr / 4:g}", 1)
+    except ImageError as error:
+        return complain(f"{error}; the {trainer.step} steps done are saved: mend it, then go on with: {go_on}", 1)
+    use = f"i2i sample {run} samples.png" if kind.data == "single" else f"i2i translate INPUT OUTPUT --model {run}"
+    print(f"model: {model}\nuse it: {use}")
+    return 0
+
+
+def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path, bool]:
+    """The settings of a run: the flags, over those saved where it is resumed, and its folder."""
+    own = {"method": kind.Config(), "pictures": kind.data_config, "training": kind.train_config}
+    options = [(name, tyro.conf.OmitArgPrefixes[type(value)], value) for name, value in own.items()]  # type: ignore[misc]
+    flags_of: Any = dataclasses.make_dataclass("Train", options, bases=(Train,), frozen=True)
+    about = f"Train {method}: {_what_it_is(kind)}"
+    flags = parse(flags_of, f"train {method}", args, about)
+    run = flags.run or _default_run(method, flags.data, resume=flags.resume)
+    if run.exists() and not run.is_dir():
+        raise UsageError(f"--run {run}: that is a file; give a folder")
+    saved = run / "config.json"
+    if flags.resume:
+        if not saved.is_file():
+            raise UsageError(f"{run}: there is no run to go on with; leave out --resume to begin one")
+        try:
+            was = json.loads(saved.read_text())
+        except ValueError as error:
+            raise UsageError(f"{saved} can't be read: {error}") from None
+        if not isinstance(was, dict):
+            raise UsageError(f"{saved} holds no settings of a run")
+        was.pop("made_by", None)
+        if was.get("method") != method:
+            raise UsageError(
+                f"{run} is a run of {was.get('method')}; go on with: i2i train {was.get('method')} ... --resume"
+            )
+        options = from_dict(kind.Config, was.get("options", {}), where=f"{saved}: options")
+        before = from_dict(RunConfig, was, where=str(saved), options=options)
+        default = flags_of(before.paths, run, True, before.plugins, before.data, before.train, options)
+        flags = parse(flags_of, f"train {method}", args, about, default=default)
+    elif (run / "state.pt").exists():
+        raise UsageError(f"{run} holds a run already; add --resume to go on with it, or choose another --run")
+    one_or_two(flags.data)
+    training = flags.training
+    if values_of("--epochs", args) and not values_of("--steps", args):
+        training = dataclasses.replace(training, steps=None)  # a method's own, or the run's so far, gives way
+    # Resolved, so that the run goes on from any folder.
+    data, plugins = (tuple(str(Path(p).resolve()) for p in flags.data)), tuple(map(_resolved_plugin, flags.imports))
+    config = RunConfig(method, data, flags.method, flags.pictures, training, plugins)
+    return config, run, flags.resume
+
+
+def _what_it_is(kind: Any) -> str:
+    """The first line of a method's module, which says it to people, or of its class, which cites."""
+    said = sys.modules[kind.__module__].__doc__ or kind.__doc__ or ""
+    return next(iter(said.strip().splitlines()), "")
+
+
+def _default_run(method: str, data: Sequence[str], *, resume: bool) -> Path:
+    """`runs/METHOD-DATA`, numbered where there is one already; the newest of them to resume."""
+    if not data:
+        raise UsageError(
+            f"which pictures? i2i train {method} DATA, a folder" + (", or --run DIR --resume" if resume else "")
+        )
+    name = Path("runs") / f"{method}-{Path(data[0]).resolve().name}"
+    numbered = [name, *(name.with_name(f"{name.name}-{number}") for number in range(2, 1000))]
+    free = next(place for place, path in enumerate(numbered) if not (path / "config.json").exists())
+    return numbered[max(free - 1, 0)] if resume else numbered[free]
+
+
+def _resolved_plugin(module: str) -> str:
+    return str(Path(module).resolve()) if module.endswith(".py") else module
+
+
+def _introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> None:
+    from i2i.networks import registry_of
+
+    a, b = layout.domains
+    held_out = f"{len(layout.validation.b)} held out" if layout.validation else "none held out (no val or test folder)"
+    print(f"{config.method}: {a} -> {b}; {layout.description}: {len(trainer.pictures)} to learn from, {held_out}")
+    for direction, generator in trainer.objective.maps().items():
+        count = sum(p.numel() for p in generator.parameters()) / 1e6
+        print(f"{direction}: {generator.spec.brief(registry_of(direction))} ({count:.3f} M parameters)")
+    print(f"{trainer.steps} steps on {trainer.device}, from step {trainer.step}; run folder: {run}")
