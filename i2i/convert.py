@@ -191,7 +191,7 @@ def _read_ahead(
             result.failed[source] = str(error).removeprefix(f"{source}: ")
             return
         if picture.frames > 1:
-            result.notes["holds several frames or pages, of which the first was translated"].append(source)
+            result.notes["the first of several frames or pages was translated"].append(source)
         yield from ((job, picture) for job in own)
 
     try:
@@ -246,7 +246,7 @@ def _watch(batch: list[tuple[Job, Picture]], result: Conversion, bar: Any) -> Wa
     name = batch[0][0].source.name
 
     def say(_: str) -> None:
-        result.notes["was translated in tiles, as it is too large for the memory at once"].append(batch[0][0].source)
+        result.notes["translated in tiles, being too large for the memory at once"].append(batch[0][0].source)
 
     return Watch(lambda done: bar.set_postfix_str(f"{name}: {done:.0%}" if done < 1 else ""), say)
 

@@ -82,19 +82,19 @@ def variants(jobs: list[Job], samples: int, *, seed: int = 0) -> list[Job]:
 
 
 def left_out(source: str, output: Path) -> Counter[str]:
-    """What a folder holds beside its images, by kind in words; nothing of an image or a glob."""
+    """What a folder holds beside its images, by kind in words, singular; nothing of an image or a glob."""
     root, found = Path(source), Counter[str]()
     for path in root.rglob("*") if root.is_dir() else ():
         if output.resolve() in (path.absolute(), *path.absolute().parents):
             continue
         if path.is_symlink():
-            found["symbolic links"] += 1
+            found["symbolic link"] += 1
         elif path.is_dir():
             continue
         elif any(part.startswith(".") for part in path.relative_to(root).parts):
-            found["hidden files"] += 1
+            found["hidden file"] += 1
         elif path.suffix.lower() not in READABLE:
-            found["files that are no images"] += 1
+            found["non-image"] += 1
     return found
 
 

@@ -6,7 +6,7 @@ import functools
 import itertools
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -207,18 +207,18 @@ class Translator:
         )
         return canvas.leave()
 
-    def _in_smaller_tiles(self, opened: Opened, seed: int, watch: Watch, tiles: Sequence[int] = _TILES) -> Any:
-        try:
-            result = self._in_tiles(opened, seed, tiles[0], watch)
-        except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error) or len(tiles) == 1:
-                raise
-            result = None
-        if result is None:  # and the error is gone, which held on to what was in memory
-            return self._in_smaller_tiles(opened, seed, watch, tiles[1:])
+    def _in_smaller_tiles(self, opened: Opened, seed: int, watch: Watch) -> Any:
         _, height, width = opened.shape
-        watch.say(f"{width} x {height} pixels are too many at once for the memory: translated in tiles of {tiles[0]}")
-        return result
+        for tile in _TILES:
+            try:
+                result = self._in_tiles(opened, seed, tile, watch)
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error) or tile == _TILES[-1]:
+                    raise
+                continue  # out of here, as an error keeps alive what memory its tensors have
+            watch.say(f"{width} x {height} pixels are too many at once for the memory: translated in tiles of {tile}")
+            return result
+        raise AssertionError("the last tile ends the loop")
 
     def _fits(self, waiting: list[tuple[Opened, int]]) -> bool:
         """Whether the memory is likely to hold it, where a system would end the program instead of refusing more."""

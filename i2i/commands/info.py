@@ -49,6 +49,9 @@ def run(args: list[str]) -> int:
         print(f"use it: i2i sample {flags.model} samples.png")
         return 0
     print(f"pictures of {header['preprocess']['image_size']} px; any size can be translated")
+    channels, depths = header["preprocess"].get("channels", [3, 3]), header["preprocess"].get("depths", [8, 8])
+    if [*channels, *depths] != [3, 3, 8, 8]:
+        print("  " + ", ".join(f"{n}: {c} x {d} bit" for n, c, d in zip((a, b), channels, depths, strict=True)))
     more = f" --to {b}" if len(header["maps"]) > 1 else ""
     if any(Spec.parse(spec).options.get("latent") for spec in header["maps"].values()):
         more += " --samples 5"

@@ -119,5 +119,5 @@ def _tell(result: Conversion, aside: Counter[str], what: str, output: Path) -> N
         parts.append(f"{len(result.failed)} failed")
     if result.undone:
         parts.append(f"{len(result.undone)} not begun: make room, and the same command again goes on")
-    parts += [f"{count} {kind} left out" for kind, count in aside.items()]
+    parts += [f"{count} {kind}{'s' if count > 1 else ''} left out" for kind, count in aside.items()]
     print(f"{output}: {', '.join(parts)}")
