@@ -59,5 +59,6 @@ def free_memory(device: torch.device) -> int | None:
         free.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]))
     with contextlib.suppress(OSError, ValueError):  # a container's own limit
         most, used = (int(Path("/sys/fs/cgroup", f"memory.{what}").read_text()) for what in ("max", "current"))
-        free.append(most - used)
+        kinds = dict(line.split() for line in Path("/sys/fs/cgroup/memory.stat").read_text().splitlines())
+        free.append(most - used + int(kinds.get("inactive_file", 0)))  # of files that were read, given back on demand
     return min(free) if free else None

@@ -51,7 +51,7 @@ def translate_tiles(
         size: height and width of the padded picture, multiples of what the network takes.
         tile: height and width of a tile, in pixels, at most; rounded up to what the network takes.
         latent: z (N, latent) of a generator that has one.
-        step: told after each tile which share of the tiles of all passes is done.
+        step: told at each tile which share of the tiles of all passes is done with it.
 
     Raises:
         OSError: the temporary folder is full.

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +20,9 @@ from torch import Tensor, nn
 
 from i2i import Generator, ImageError, Spec, Translator, UsageError, translate
 from i2i.checkpoint import Model, save_model
+from i2i.device import free_memory
 from i2i.networks import build_generator
+from i2i.translator import Watch
 
 
 class Same(Generator):
@@ -333,3 +339,277 @@ def test_threads_may_share_a_translator_of_many_outputs(many: Path) -> None:
     for thread in threads:
         thread.join()
     assert all((a == b).all() for a, b in zip(alone, results, strict=True))
+
+
+def made(spec: str) -> Generator:
+    """A small network whose outputs differ from place to place."""
+    torch.manual_seed(0)
+    generator = build_generator(spec, in_channels=3, out_channels=3)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter *= 5 if parameter.dim() > 1 else 1
+    return generator
+
+
+@pytest.fixture(scope="module")
+def resnet() -> Translator:
+    return translator(made("resnet:blocks=1,width=4"))
+
+
+def scene(height: int, width: int, channels: int, dtype: Any = np.uint8) -> Any:
+    """A picture that is darker on the left, so that its tiles have other statistics than it has: (H, W, C)."""
+    noise = np.random.default_rng(0).uniform(0, 0.3, (height, width, channels))
+    values = noise + np.linspace(0, 0.7, width)[:, None]
+    if np.issubdtype(dtype, np.floating):
+        return (values * 2 - 1).astype(dtype)
+    return (values * np.iinfo(dtype).max).astype(dtype)
+
+
+def values(picture: Any) -> Any:
+    """What a picture holds, from 0 or -1 to 1."""
+    array = picture.numpy() if isinstance(picture, Tensor) else np.asarray(picture)
+    return array.astype(np.float64) / (np.iinfo(array.dtype).max if np.issubdtype(array.dtype, np.integer) else 1)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda _: Image.fromarray(scene(37, 53, 3)),
+        lambda _: Image.fromarray(scene(37, 53, 4)),
+        lambda _: Image.fromarray(scene(37, 53, 4)).convert("LA"),
+        lambda folder: folder / "photo.png",
+        lambda folder: str(folder / "photo.png"),
+        lambda folder: (folder / "photo.png").read_bytes(),
+        lambda _: scene(37, 53, 3),
+        lambda _: scene(37, 53, 1)[..., 0],
+        lambda _: scene(37, 53, 4, np.uint16),
+        lambda _: scene(37, 53, 3, np.float32),
+        lambda _: scene(37, 53, 3, np.float64),
+        lambda _: torch.from_numpy(scene(37, 53, 3, np.float32)).permute(2, 0, 1),
+        lambda _: torch.from_numpy(scene(37, 53, 3)).permute(2, 0, 1),
+        lambda _: torch.from_numpy(np.stack([scene(24, 36, 3), 255 - scene(24, 36, 3)])).permute(0, 3, 1, 2),
+        lambda _: torch.from_numpy(np.stack([scene(9, 36, 3, np.float32)] * 2)).permute(0, 3, 1, 2),
+    ],
+    ids=[
+        *("image", "rgba", "la", "path", "name", "bytes", "levels", "grey", "deep", "floats", "doubles", "tensor"),
+        *("level-tensor", "batch", "float-batch"),
+    ],
+)
+def test_tiles_give_every_type_the_same_picture(
+    resnet: Translator, make: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    Image.fromarray(scene(37, 53, 3)).save(tmp_path / "photo.png")
+    given = make(tmp_path)
+    whole, tiles = resnet(given), resnet(given, tile=16)
+    assert type(tiles) is type(whole)
+    if isinstance(whole, Image.Image):
+        assert (tiles.mode, tiles.size) == (whole.mode, whole.size)
+    one, other = values(tiles), values(whole)
+    assert one.shape == other.shape
+    assert getattr(tiles, "dtype", None) == getattr(whole, "dtype", None)
+    assert np.abs(one - other).max() <= 1.01 / 255
+    assert (one == other).mean() > 0.9 or np.abs(one - other).max() < 1e-4
+    assert other.std() > 0.05
+
+
+def test_tiles_by_their_own_statistics_would_give_another_picture(resnet: Translator) -> None:
+    image = scene(40, 80, 3)
+    whole, left = resnet(image), resnet(np.ascontiguousarray(image[:, :40]))
+    assert apart(resnet(image, tile=40), whole) <= 1
+    assert apart(left[:, :24], whole[:, :24]) > 20
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (2, 3), (17, 33), (50, 5)])
+@pytest.mark.parametrize("tile", [1, 3, 7, 16, 1000])
+@pytest.mark.parametrize(("multiple", "smallest"), [(1, 8), (4, 8), (16, 32)])
+def test_an_identity_in_tiles_gives_the_identical_picture(
+    size: tuple[int, int], tile: int, multiple: int, smallest: int
+) -> None:
+    class Held(Same):
+        """It has a weight to be on a device with."""
+
+        def __init__(self) -> None:
+            super().__init__(multiple=multiple, smallest=smallest)
+            self.weight = nn.Parameter(torch.ones(()))
+
+    image = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
+    assert (translator(Held())(image, tile=tile) == image).all()
+
+
+@pytest.mark.parametrize("tile", [0, -8])
+def test_a_tile_without_pixels_is_refused(resnet: Translator, photo: Image.Image, tile: int) -> None:
+    for call in (lambda: resnet(photo, tile=tile), lambda: translate(photo, resnet, tile=tile)):
+        with pytest.raises(UsageError, match=f"^tile {tile}: it is 1 or more pixels$"):
+            call()
+
+
+def test_samples_in_tiles_are_those_of_the_same_seeds(many: Path, photo: Image.Image) -> None:
+    one = Translator.load(many, device="cpu")
+    whole, tiles = (one(photo, seed=5, samples=3, tile=tile) for tile in (None, 24))
+    assert [apart(a, b) <= 1 for a, b in zip(tiles, whole, strict=True)] == [True] * 3
+    assert apart(tiles[0], tiles[1]) > 5
+    assert apart(translate(photo, many, device="cpu", seed=6, tile=24), whole[1]) <= 1
+    images = [scene(16, 24, 3), scene(40, 16, 3)]
+    together = zip(one.batch(images, seeds=[3, 9], tile=16), one.batch(images, seeds=[3, 9]), strict=True)
+    assert [apart(a, b) <= 1 for a, b in together] == [True] * 2
+
+
+def test_the_watch_is_told_of_each_picture_in_tiles(resnet: Translator) -> None:
+    shares: list[float] = []
+    list(resnet.batch([scene(32, 32, 3)] * 2, tile=16, watch=Watch(step=shares.append)))
+    assert shares.count(1) == 2
+    assert shares[-1] == 1
+    list(resnet.batch([scene(32, 32, 3)], watch=Watch(step=shares.append)))
+    assert shares.count(1) == 2
+
+
+def test_threads_may_share_a_translator_that_others_use_in_tiles(resnet: Translator) -> None:
+    images = [np.roll(scene(32, 48, 3), 7 * n, axis=1) for n in range(6)]
+    whole = [resnet(image) for image in images]
+    tiles = [resnet(image, tile=16) for image in images]
+    results: list[Any] = [None] * 12
+
+    def work(place: int) -> None:
+        results[place] = resnet(images[place // 2], tile=16 if place % 2 else None)
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all((a == b).all() for a, b in zip(results[::2], whole, strict=True))
+    assert all((a == b).all() for a, b in zip(results[1::2], tiles, strict=True))
+
+
+def test_tiles_leave_the_network_as_it_was(resnet: Translator, photo: Image.Image) -> None:
+    generator, whole = resnet.generator, resnet(photo)
+    before = {key: value.clone() for key, value in generator.state_dict().items()}
+    kinds = [type(module) for module in generator.modules()]
+    resnet(photo, tile=16)
+    after = generator.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[key], before[key]) for key in before)
+    assert [type(module) for module in generator.modules()] == kinds
+    assert resnet(photo).tobytes() == whole.tobytes()
+
+
+class Shared(list[Any]):
+    """A list that copies of its owner share."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Shared:
+        return self
+
+
+class Repeated(nn.Module):
+    """A picture with each channel many times over, which takes no memory, for they are the same."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :, None].expand(-1, -1, self.times, -1, -1)
+
+
+class Wide(Same):
+    """Changes nothing, in a way that would need much memory for each pixel."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.seen = Shared()
+        self.repeat, self.weight = Repeated(times), nn.Parameter(torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.repeat(super().forward(x))[:, :, 0]
+
+
+needs_free_memory = pytest.mark.skipif(
+    free_memory(torch.device("cpu")) is None, reason="needs a system that says how much memory is free"
+)
+
+
+@needs_free_memory
+@pytest.mark.parametrize(("times", "taken"), [(1, (1050, 1000)), (10**8, (525, 1000))])
+def test_what_will_not_fit_is_not_tried(times: int, taken: tuple[int, int]) -> None:
+    generator = Wide(times)  # 10^8: 4.8 GB for a pixel
+    image = np.random.default_rng(0).integers(0, 256, (1050, 1000, 3), dtype=np.uint8)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        result = translator(generator)(image)
+    assert (result == image).all()
+    pictures = [shape for shape in generator.seen if 1000 in shape]
+    assert {shape[2:] for shape in pictures} == {taken}
+    words = "1000 x 1050 pixels are too many at once for the memory: translated in tiles of 1024"
+    assert [str(one.message) for one in said] == [words] * (times > 1)
+
+
+@needs_free_memory
+def test_what_will_not_fit_is_told_to_the_watch() -> None:
+    told: list[str] = []
+    shares: list[float] = []
+    images = [np.zeros((1050, 1000, 3), np.uint8)] * 2
+    watch = Watch(step=shares.append, say=told.append)
+    assert len(list(translator(Wide(10**8)).batch(images, watch=watch))) == 2
+    assert told == ["1000 x 1050 pixels are too many at once for the memory: translated in tiles of 1024"] * 2
+    assert shares == [0.5, 1] * 2
+
+
+LITTLE_MEMORY = """
+import resource, sys, warnings
+from pathlib import Path
+import numpy as np, torch
+from torch import nn
+from i2i import Generator, Spec, Translator
+from i2i.checkpoint import Model
+
+class Wide(Generator):
+    def __init__(self):
+        super().__init__()
+        self.in_channels = self.out_channels = 3
+        self.spec = Spec("wide")
+        layers = nn.Conv2d(3, 64, 1), nn.InstanceNorm2d(64), nn.ReLU(), nn.Conv2d(64, 3, 3, padding=1), nn.Tanh()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return self.layers(x)
+
+def used():
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+one = Translator(Model({"a2b": Wide()}, ("a", "b"), {}, {}, 0), device="cpu")
+image = np.random.default_rng(0).uniform(-1, 1, (600, 800, 3)) * np.linspace(0, 1, 600)[:, None, None]
+one(image[:64, :64], tile=32)  # what is loaded on first use
+with warnings.catch_warnings():
+    warnings.simplefilter("error")
+    expected = one(image)
+resource.setrlimit(resource.RLIMIT_AS, (used() + int(sys.argv[1]) * 2**20, resource.RLIM_INFINITY))
+try:
+    torch.empty(600, 800, 128)
+except RuntimeError:
+    print("limited")
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    result = one(image)
+print(*(warning.message for warning in said))
+print(10 * np.log10(4 / np.square(result - expected).mean().clip(1e-30)))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limit to a program's memory")
+def test_a_picture_for_which_memory_runs_out_is_translated_in_tiles() -> None:
+    # So few pixels are always tried. At the full size 64 channels are 117 MiB, and two such tensors are needed at once.
+    done = subprocess.run(
+        [sys.executable, "-c", LITTLE_MEMORY, "150"],
+        capture_output=True,
+        text=True,
+        check=False,
+        # Memory that is freed goes back to the system, however large the pieces.
+        env={**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "1000000", "MALLOC_ARENA_MAX": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    limited, said, decibels = done.stdout.splitlines()
+    assert limited == "limited"
+    assert said == "800 x 600 pixels are too many at once for the memory: translated in tiles of 512"
+    assert float(decibels) > 60
