@@ -56,7 +56,9 @@ class TrainConfig:
     epochs: int = 200
     """Passes over the data."""
     batch_size: int = 1
-    """Pictures in a step."""
+    """Pictures in a step, of all processes together."""
+    accumulate: int = 1
+    """Parts of a step's pictures that are worked on one after the other, for less memory."""
     optimizer: Literal["adam", "sgd"] = "adam"
     """Adam, or stochastic gradient descent."""
     lr: float = 2e-4
@@ -69,8 +71,16 @@ class TrainConfig:
     """Weight of an L2 penalty on the weights."""
     historical_averaging: float = 0.0
     """Weight of a pull of each player's weights towards their mean over the steps so far."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """How the learning rate falls to zero over the last steps (see --decay)."""
     decay: float = 0.5
-    """The last share of the steps, over which the learning rate falls linearly to zero."""
+    """The last share of the steps, over which the learning rate falls."""
+    warm_up: int = 0
+    """Steps over which the learning rate first rises from zero."""
+    clip: float = 0.0
+    """Scale each player's gradient down to this norm where it is larger; 0: never."""
+    ema: float = 0.0
+    """Keep the mean of the translators' weights over the steps, this the share of the past: 0.999; 0: none."""
     generator: str | None = None
     """Backbone of the generators, such as resnet:blocks=6,width=32; the method's own unless given."""
     discriminator: str | None = None
@@ -79,8 +89,10 @@ class TrainConfig:
     """The same seed gives the same run: on the CPU bit for bit, on a GPU to the rounding of its kernels."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps."""
-    precision: Literal["float32", "bf16"] = "float32"
-    """bf16 computes in bfloat16 where it is safe: faster on recent GPUs and CPUs."""
+    precision: Literal["float32", "bf16", "fp16"] = "float32"
+    """bf16 computes in bfloat16 where it is safe: faster on recent GPUs and CPUs. fp16 is for older GPUs."""
+    deterministic: bool = False
+    """Use algorithms that give the same result each time, where there are such; slower on a GPU."""
     channels_last: bool = False
     """Keep pictures in memory pixel by pixel, which some GPUs prefer."""
     log_every: int = 50
@@ -93,12 +105,22 @@ class TrainConfig:
     """Pictures in the reference batch of virtual batch norm, for a generator with norm=virtual."""
     save_every: int = 2000
     """Steps between saved states."""
+    validate_every: int = 2000
+    """Steps between scores on held-out pairs; the best model so far is kept as best.safetensors. 0: never."""
+    validation_pictures: int = 50
+    """Held-out pairs that are scored, spread over all of them."""
+    tensorboard: bool = False
+    """Also write what TensorBoard shows (pip install tensorboard)."""
 
     def __post_init__(self) -> None:
-        every = ("log_every", "sample_every", "save_every", "samples", "reference")
-        check_numbers(self, positive=("steps", "epochs", "batch_size", "lr", *every))
+        every = ("log_every", "sample_every", "save_every", "samples", "reference", "validation_pictures")
+        check_numbers(self, positive=("steps", "epochs", "batch_size", "accumulate", "lr", *every))
         if self.decay > 1:
             raise UsageError(f"decay is {self.decay}; it is a share of the steps, from 0 to 1")
+        if self.ema >= 1:
+            raise UsageError(f"ema is {self.ema}; it is a share of the past, from 0 to below 1, such as 0.999")
+        if self.batch_size % self.accumulate:
+            raise UsageError(f"batch_size {self.batch_size} can't be worked on in {self.accumulate} equal parts")
         if self.seed >= 2**63:
             raise UsageError(f"seed is {self.seed}; it is from 0 to below 2^63")
         if self.momentum >= 1:

@@ -16,12 +16,12 @@ ROOT = Path(i2i.__file__).parent
 # A module may import those of lower levels, and of its own folder.
 LEVELS = [
     {"errors", "__init__"},
-    {"registry", "files", "device", "losses", "config", "stopping", "tiff"},
-    {"picture", "networks", "pretrained", "flags"},
+    {"registry", "files", "device", "distributed", "losses", "config", "stopping", "tiff", "average", "health"},
+    {"picture", "networks", "pretrained", "flags", "schedule"},
     {"image", "encode", "objectives"},
-    {"data", "checkpoint", "report", "tiling"},
-    {"translator", "sampler", "trainer", "jobs"},
-    {"convert", "evaluate", "check"},
+    {"data", "checkpoint", "report", "tiling", "scores"},
+    {"translator", "sampler", "resume", "validation", "jobs"},
+    {"convert", "evaluate", "check", "trainer"},
     {"commands"},
     {"cli"},
     {"__main__"},

@@ -59,26 +59,41 @@ def run(args: list[str]) -> int:
     kind: Any = objectives[method]
     config, run, resume = _read_run(method, kind, rest)
 
+    from i2i.distributed import joined
+
+    with joined(config.train.device) as device:
+        return _train(kind, config, run, resume=resume, device=device)
+
+
+def _train(kind: Any, config: RunConfig, run: Path, *, resume: bool, device: str) -> int:
     from i2i.data import find_layout
+    from i2i.distributed import launcher, processes, rank
     from i2i.stopping import Stopped
-    from i2i.trainer import Diverged, Trainer
+    from i2i.trainer import Diverged, Parted, Trainer
 
     wanted = config.data
     layout = find_layout(config.paths, data=kind.data, domains=wanted.domains, swap=wanted.swap, labels=wanted.labels)
-    trainer = Trainer(config, layout, run, resume=resume)
-    _introduce(config, layout, trainer, run)
+    trainer = Trainer(config, layout, run, resume=resume, device=device)
+    if rank() == 0:
+        _introduce(config, layout, trainer, run)
     plugins = [word for module in config.plugins for word in ("--import", module)]
-    go_on = shlex.join(["i2i", "train", method, *config.paths, "--run", str(run), "--resume", *plugins])
+    words = [*launcher(), "train", config.method, *config.paths, "--run", str(run), "--resume", *plugins]
+    go_on = shlex.join(words)
     try:
         model = trainer.fit()
     except Stopped as stopped:
-        return complain(f"stopped at step {stopped.step}, all of it saved; go on with: {go_on}", 128 + stopped.signum)
+        said = f"stopped at step {stopped.step}, all of it saved; go on with: {go_on}"
+        return complain(said, 128 + stopped.signum) if rank() == 0 else 128 + stopped.signum
     except Diverged as error:
         return complain(f"{error}: {go_on} --lr {config.train.lr / 4:g}", 1)
+    except Parted as error:
+        return complain(f"{error}; go on with: {go_on}", 1)
     except ImageError as error:
-        return complain(f"{error}; the {trainer.step} steps done are saved: mend it, then go on with: {go_on}", 1)
+        done = trainer.step if processes() == 1 else trainer.saved
+        return complain(f"{error}; the {done} steps done are saved: mend it, then go on with: {go_on}", 1)
     use = f"i2i sample {run} samples.png" if kind.data == "single" else f"i2i translate INPUT OUTPUT --model {run}"
-    print(f"model: {model}\nuse it: {use}")
+    if rank() == 0:
+        print(f"model: {model}\nuse it: {use}")
     return 0
 
 

@@ -121,17 +121,26 @@ class Pictures(Dataset[Sample]):
 
 
 def load(
-    pictures: Pictures, *, batch_size: int, start: int, steps: int, workers: int, pin: bool = False
+    pictures: Pictures,
+    *,
+    batch_size: int,
+    start: int,
+    steps: int,
+    workers: int,
+    share: tuple[int, int] = (0, 1),
+    pin: bool = False,
 ) -> Generator[Sample, None, None]:
-    """The batches of steps `start` (counted from 0) up to `steps`.
+    """The batches of steps `start` (counted from 0) up to `steps`, or a share of each: (1, 4) is the second of four.
 
     Raises:
         ImageError: a picture can't be read.
     """
+    place, shares = share
+    own = batch_size // shares
+    begins = range(start * batch_size + place * own, steps * batch_size, batch_size)
     loader = DataLoader(
         pictures,
-        batch_size=batch_size,
-        sampler=range(start * batch_size, steps * batch_size),
+        batch_sampler=[list(range(begin, begin + own)) for begin in begins],
         num_workers=workers,
         pin_memory=pin,
         worker_init_fn=_begin_worker if workers else None,

@@ -4,7 +4,7 @@ from i2i.losses.adversarial import AdversarialLoss, Kind, Logits
 from i2i.losses.contrastive import patch_nce
 from i2i.losses.divergence import standard_normal_divergence
 from i2i.losses.matching import feature_matching, mean_feature_matching
-from i2i.losses.penalties import HistoricalAverage, gradient_penalty
+from i2i.losses.penalties import HistoricalAverage, gradient_penalty, r1_penalty
 from i2i.losses.perceptual import Perceptual
 from i2i.losses.reconstruction import l1
 
@@ -19,5 +19,6 @@ __all__ = [
     "l1",
     "mean_feature_matching",
     "patch_nce",
+    "r1_penalty",
     "standard_normal_divergence",
 ]

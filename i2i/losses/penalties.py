@@ -24,14 +24,36 @@ def gradient_penalty(discriminator: Callable[[Tensor], Logits], real: Tensor, fa
         E (||grad|| - 1)^2 at points drawn evenly between the two, a scalar >= 0.
     """
     share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
-    between = (share * real.detach().float() + (1 - share) * fake.detach().float()).requires_grad_()
-    logits = discriminator(between)
-    scales = [logits] if isinstance(logits, Tensor) else logits
-    total = sum(one.float().reshape(len(between), -1).mean(1) for one in scales)
-    assert isinstance(total, Tensor)
-    (slope,) = torch.autograd.grad(total.sum(), between, create_graph=True)
+    slope = _slope(discriminator, share * real.detach().float() + (1 - share) * fake.detach().float())
     penalty: Tensor = (torch.linalg.vector_norm(slope.flatten(1), dim=1) - 1).square().mean()
     return penalty
+
+
+def r1_penalty(discriminator: Callable[[Tensor], Logits], real: Tensor) -> Tensor:
+    """How steep the discriminator is at real images.
+
+    Source: Mescheder et al. 2018, "Which training methods for GANs do actually converge?", eq. 9, without its weight.
+
+    Args:
+        discriminator: gives logits; several scales are added up.
+        real: (N, C, H, W).
+
+    Returns:
+        1/2 E ||grad||^2, a scalar >= 0.
+    """
+    slope = _slope(discriminator, real.detach().float())
+    return slope.square().flatten(1).sum(1).mean() / 2
+
+
+def _slope(discriminator: Callable[[Tensor], Logits], pictures: Tensor) -> Tensor:
+    """The gradient of each picture's mean logit at its pixels."""
+    pictures = pictures.requires_grad_()
+    logits = discriminator(pictures)
+    scales = [logits] if isinstance(logits, Tensor) else logits
+    total = sum(one.float().reshape(len(pictures), -1).mean(1) for one in scales)
+    assert isinstance(total, Tensor)
+    (slope,) = torch.autograd.grad(total.sum(), pictures, create_graph=True)
+    return slope
 
 
 class HistoricalAverage(nn.Module):

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from i2i.distributed import processes, summed
 from i2i.networks.virtual import VirtualBatchNorm
 
 Norm: TypeAlias = Literal["batch", "instance"] | None
@@ -33,10 +34,29 @@ class BatchNorm(nn.BatchNorm2d):
         self.at_inference = at_inference
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise (N, C, H, W)."""
+        """Normalise (N, C, H, W); processes that share a batch normalise by the whole of it."""
+        if self.training and processes() > 1:
+            return self._by_all_processes(x)
         if self.training or self.at_inference == "running":
             return super().forward(x)
         return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
+
+    def _by_all_processes(self, x: Tensor) -> Tensor:
+        precise = x if x.dtype == torch.double else x.float()
+        moments = torch.stack([precise.mean((0, 2, 3)), precise.square().mean((0, 2, 3))])
+        mean, square = summed(moments) / processes()
+        variance = square - mean.square()
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        count, share = processes() * x.numel() / x.shape[1], self.momentum or 0.1
+        with torch.no_grad():
+            self.running_mean.lerp_(mean.to(self.running_mean), share)
+            self.running_var.lerp_((variance * count / max(count - 1, 1)).to(self.running_var), share)
+            self.num_batches_tracked += 1
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        normal: Tensor = precise * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]
+        return normal.to(x.dtype)
 
 
 class Dropout(nn.Module):

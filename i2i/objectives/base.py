@@ -11,10 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from i2i.config import DataConfig, TrainConfig, check_numbers
+from i2i.distributed import mean_over_processes
 from i2i.errors import UsageError
-from i2i.losses import AdversarialLoss, Kind, Logits, feature_matching, gradient_penalty, mean_feature_matching
+from i2i.losses import (
+    AdversarialLoss,
+    Kind,
+    Logits,
+    feature_matching,
+    gradient_penalty,
+    mean_feature_matching,
+    r1_penalty,
+)
 from i2i.networks import Backbones, Discriminator, Generator, LatentGenerator
-from i2i.objectives.processes import mean_over_processes
+from i2i.objectives.augment import Change, DiffAugment
 from i2i.registry import Registry, Spec
 
 Batch: TypeAlias = Mapping[str, Tensor]
@@ -57,6 +66,10 @@ class Objective(nn.Module, ABC):
         """The discriminator's target on real pictures; 0.9 is one-sided label smoothing."""
         gradient_penalty: float = 0.0
         """Weight of the gradient penalty: 10 for wasserstein, with a discriminator without batch norm."""
+        r1: float = 0.0
+        """Weight of the R1 penalty on the discriminator's slope at real pictures: 1 to 10."""
+        diffaugment: tuple[Change, ...] = ()
+        """Changes at random in what the discriminator sees, for few pictures: colour translation cutout."""
         discriminator_steps: int = 1
         """Discriminator updates for each generator update (k of Algorithm 1)."""
         balance: float = 1.0
@@ -78,6 +91,7 @@ class Objective(nn.Module, ABC):
             self.adversarial = AdversarialLoss(config.adversarial, real_label=config.real_label)
         except ValueError as error:
             raise UsageError(str(error)) from None
+        self.augment = DiffAugment(config.diffaugment)
         # A running mean of how many generated pictures the discriminators recognise, which begins undecided.
         self.register_buffer("recognised", torch.tensor(0.5))
 
@@ -165,7 +179,8 @@ class Objective(nn.Module, ABC):
         """
 
         def logits(pictures: Tensor) -> Logits:
-            judged: Logits = discriminator(_given(condition, pictures))
+            drawn = self.augment.draw(len(pictures), pictures.device)
+            judged: Logits = discriminator(self._seen(pictures, condition, drawn))
             return judged
 
         ending = f"_{domain}" if domain else ""
@@ -174,6 +189,8 @@ class Objective(nn.Module, ABC):
         if self.config.gradient_penalty:
             penalty = gradient_penalty(logits, real, fake)
             losses[f"gradient_penalty{ending}"] = weight * self.config.gradient_penalty * penalty
+        if self.config.r1:
+            losses[f"r1{ending}"] = weight * self.config.r1 * r1_penalty(logits, real)
         return losses
 
     def fool(
@@ -198,24 +215,28 @@ class Objective(nn.Module, ABC):
         """
         ending = f"_{domain}" if domain else ""
         losses: Losses = {}
+        drawn = self.augment.draw(len(fake), fake.device)  # the same for a picture and its partner
         if self.config.feature_matching:
-            logits, seen = discriminator.examine(_given(condition, fake))
+            logits, seen = discriminator.examine(self._seen(fake, condition, drawn))
             with torch.no_grad():
-                _, wanted = discriminator.examine(_given(condition, real))
+                _, wanted = discriminator.examine(self._seen(real, condition, drawn))
             match = feature_matching if partners else mean_feature_matching
             losses = {f"feature_matching{ending}": self.config.feature_matching * match(seen, wanted)}
         else:
-            logits = discriminator(_given(condition, fake))
-        if self.config.balance < 1 and self.training:
-            self.recognised.lerp_(mean_over_processes(self.adversarial.recognised(logits)), 0.1)
+            logits = discriminator(self._seen(fake, condition, drawn))
+        if self.training and self.config.adversarial != "wasserstein":
+            share = self.adversarial.recognised(logits)
+            share = mean_over_processes(share) if self.config.balance < 1 else share
+            self.recognised.lerp_(share.to(self.recognised), 0.1)
         return {f"adversarial{ending}": self.adversarial.generator(logits), **losses}
+
+    def _seen(self, pictures: Tensor, condition: Tensor | None, drawn: Tensor) -> Tensor:
+        """What a discriminator sees: the condition's channels before the picture's, both changed as drawn."""
+        pictures, condition = self.augment(pictures, condition, drawn)
+        return pictures if condition is None else torch.cat([condition, pictures], dim=1)
 
 
 objectives: Registry[Objective] = Registry("method")
-
-
-def _given(condition: Tensor | None, pictures: Tensor) -> Tensor:
-    return pictures if condition is None else torch.cat([condition, pictures], dim=1)
 
 
 def _over(asked: str | None, own: str) -> Spec:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from i2i.distributed import gathered, own_share
+
 
 class ImageHistory(nn.Module):
     """Half the time return an older generated image and keep the new one in its place.
 
     Source: Shrivastava et al. 2017, sec. 2.3; Zhu et al. 2017, sec. 4, with size 50. Its content is part of the
     state of a run, and begins anew where the images' size changes. In evaluation mode it returns what it is given.
+    Processes that share a batch share the history: each keeps all of it.
     """
 
     images: Tensor
@@ -26,6 +29,7 @@ class ImageHistory(nn.Module):
         fresh = fresh.detach()
         if self.size == 0 or not self.training:
             return fresh
+        fresh = gathered(fresh)
         shown = fresh.clone()
         if self.images.shape[1:] != fresh.shape[1:]:
             self.images = fresh[:0]
@@ -36,7 +40,7 @@ class ImageHistory(nn.Module):
                 old = int(torch.randint(self.size, ()))
                 shown[place] = self.images[old]
                 self.images[old] = image
-        return shown
+        return own_share(shown)
 
     def get_extra_state(self) -> Tensor:
         """The images kept."""

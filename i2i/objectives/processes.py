@@ -1,11 +1,13 @@
-"""What the processes that share a batch do alike, so that a run does not depend on how many they are."""
+"""What the processes that share a batch draw together, so that a run does not depend on how many they are."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
+
+from i2i.distributed import own_share, processes
 
 
 def normal(count: int, length: int) -> Tensor:
@@ -18,17 +20,6 @@ def uniform(count: int, length: int) -> Tensor:
     return _share(count, lambda total: torch.rand(total, length) * 2 - 1)
 
 
-def mean_over_processes(value: Tensor) -> Tensor:
-    """The mean of a tensor over the processes; itself where there is one."""
-    if distributed.is_initialized():
-        distributed.all_reduce(value)
-        value /= distributed.get_world_size()
-    return value
-
-
 def _share(count: int, draw: Callable[[int], Tensor]) -> Tensor:
     """Draw for all processes, which stand at the same random numbers, and keep this one's part."""
-    if not distributed.is_initialized():
-        return draw(count)
-    rank, ranks = distributed.get_rank(), distributed.get_world_size()
-    return draw(ranks * count)[rank * count : (rank + 1) * count]
+    return own_share(draw(processes() * count))

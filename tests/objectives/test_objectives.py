@@ -235,7 +235,6 @@ def test_a_discriminator_that_recognises_too_much_sits_out_and_comes_back(method
 def test_without_a_balance_the_discriminator_always_moves(method):
     objective = make(method)
     everyone = objective.players().keys()
-    assert fooled(objective, method, 3)[0] == 0.5
     objective.recognised.fill_(1.0)
     assert {name for name, _ in objective.turns(1)} == everyone
 

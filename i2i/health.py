@@ -1,0 +1,131 @@
+"""What goes wrong quietly in an adversarial game, seen while it runs and said in plain words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+_WINS = 0.995  # a discriminator that recognises this share of generated pictures wins completely
+_FLAT = 0.02  # pictures in [-1, 1] whose pixels differ by less than this are of one tone
+_INVERTED = -0.3  # correlation of brightness between input and output
+_LINES = 5  # of metrics in a row that must agree, so that no chance is reported
+_PATIENCE = 3  # validations without a better score
+
+
+class Concern(NamedTuple):
+    """Something to know about a run, and what to try."""
+
+    warning: str
+    advice: str
+
+
+class Health:
+    """Watches a run, at each line of its metrics and each validation; says each thing once.
+
+    Args:
+        domains: the people's names of a and b.
+        unpaired: whether input and output of the method should be alike in brightness.
+        steps: a discriminator may win completely for this many steps.
+    """
+
+    def __init__(self, domains: tuple[str, str], *, unpaired: bool, steps: int = 500) -> None:
+        self.names = {"fake_a": f"generated {domains[0]}", "fake_b": f"generated {domains[1]}"}
+        self.unpaired, self.steps = unpaired, steps
+        self.winning_since: int | None = None
+        self.flat: dict[str, int] = {}
+        self.inverted: dict[str, int] = {}
+        self.scores: list[tuple[int, float, float]] = []
+        self.said: set[str] = set()
+
+    def look(self, step: int, losses: Mapping[str, float], signs: Mapping[str, float]) -> list[Concern]:
+        """What a line of metrics shows: the mean losses since the last one, and the `signs` of the last images."""
+        found = [self._wins(step, losses.get("recognised", 0.5))]
+        for name, value in signs.items():
+            kind, _, field = name.partition("/")
+            found.append(self._tone(field, value) if kind == "spread" else self._turned(field, value))
+        return [warning for warning in found if warning]
+
+    def validated(self, step: int, score: float, training: float) -> list[Concern]:
+        """What a validation shows, of scores where lower is better, on held-out pictures and in training."""
+        self.scores.append((step, score, training))
+        best = min(self.scores, key=lambda one: one[1])
+        later = [one for one in self.scores if one[0] > best[0]]
+        if len(later) < _PATIENCE or score < 1.03 * best[1] or training >= best[2] or "validation" in self.said:
+            return []
+        self.said.add("validation")
+        return [
+            Concern(
+                f"held-out pictures get worse ({best[1]:.1f} at step {best[0]}, {score:.1f} now) while those of the "
+                f"training get better ({best[2]:.1f}, {training:.1f}): it learns them by heart",
+                "best.safetensors has the model of that step; use more pictures, more --augment (flip affine colour), "
+                "--diffaugment, or fewer steps",
+            )
+        ]
+
+    def _wins(self, step: int, recognised: float) -> Concern | None:
+        if not recognised > _WINS:
+            self.winning_since = None
+            return None
+        self.winning_since = step if self.winning_since is None else self.winning_since
+        if step - self.winning_since < self.steps or "wins" in self.said:
+            return None
+        self.said.add("wins")
+        return Concern(
+            f"the discriminator has recognised every generated picture for {step - self.winning_since} steps: it wins "
+            "completely, and the generator has little to learn from it",
+            "--balance 0.8 lets it sit out, --real-label 0.9 makes it less sure, --diffaugment helps where pictures "
+            "are few; or a smaller one (--discriminator patchgan:layers=2)",
+        )
+
+    def _tone(self, field: str, spread: float) -> Concern | None:
+        self.flat[field] = self.flat.get(field, 0) + 1 if spread < _FLAT else 0
+        if self.flat[field] < _LINES or f"flat {field}" in self.said:
+            return None
+        self.said.add(f"flat {field}")
+        return Concern(
+            f"{self.names[field]} is of one tone: the generator gives the same at every pixel",
+            "begin again with another --seed or a lower --lr; if it stays, --adversarial lsgan, or norm=instance",
+        )
+
+    def _turned(self, field: str, correlation: float) -> Concern | None:
+        self.inverted[field] = self.inverted.get(field, 0) + 1 if correlation < _INVERTED else 0
+        if not self.unpaired or self.inverted[field] < _LINES or f"inverted {field}" in self.said:
+            return None
+        self.said.add(f"inverted {field}")
+        return Concern(
+            f"{self.names[field]} is a negative of its input: what is light there is dark here (correlation "
+            f"{correlation:.2f}); cycles are consistent with that, so it seldom mends itself",
+            "stop it and begin again with another --seed, or with --identity-weight 5, which keeps colours",
+        )
+
+
+@torch.no_grad()
+def signs_of(images: Any) -> dict[str, Tensor]:
+    """What is worth watching in a step's images: each a scalar where they are.
+
+    `spread/fake_b`: the standard deviation of generated pixels around their picture's mean, of the step's most varied
+    picture. `inversion/fake_b`: the correlation of brightness between an input and its translation, over all pixels.
+    """
+    found: dict[str, Tensor] = {}
+    for field, source in (("fake_b", "real_a"), ("fake_a", "real_b")):
+        fake = getattr(images, field, None)
+        if fake is None:
+            continue
+        fake = fake.float()
+        found[f"spread/{field}"] = fake.flatten(1).std(1).max()
+        real = getattr(images, source, None)
+        if real is not None and real.shape[2:] == fake.shape[2:] and {real.shape[1], fake.shape[1]} <= {1, 3}:
+            one, two = (x.float().mean(1).flatten(1) for x in (real, fake))
+            one, two = (x - x.mean(1, keepdim=True) for x in (one, two))
+            norms = (one.norm(dim=1) * two.norm(dim=1)).clamp_min(1e-6)
+            found[f"inversion/{field}"] = ((one * two).sum(1) / norms).mean()
+    return found
+
+
+def not_a_number(losses: Mapping[str, float]) -> list[str]:
+    """The terms that are infinite or not a number."""
+    return [term for term, value in losses.items() if not math.isfinite(value)]

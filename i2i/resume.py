@@ -1,0 +1,77 @@
+"""All that a run needs to go on exactly: what of a trainer is saved, and how it is put back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from i2i.checkpoint import load_state, random_state, set_random_state
+from i2i.errors import UsageError
+
+if TYPE_CHECKING:
+    from i2i.trainer import Trainer
+
+
+def state_of(trainer: Trainer) -> dict[str, Any]:
+    """Tensors, numbers and text from which the trainer's run goes on as if it had never stopped."""
+    return {
+        "step": trainer.step,
+        "objective": trainer.objective.state_dict(),
+        "optimizers": {name: optimizer.state_dict() for name, optimizer in trainer.optimizers.items()},
+        "scalers": {name: scaler.state_dict() for name, scaler in trainer.scalers.items()},
+        "histories": {name: turn.history.state_dict() for name, turn in trainer.turns.items() if turn.history},
+        "average": trainer.average.state_dict() if trainer.average else None,
+        "best": trainer.best,
+        "classes": list(trainer.layout.classes),
+        "random": random_state(trainer.device),
+    }
+
+
+def restore(trainer: Trainer) -> None:
+    """Put the state of the trainer's folder back.
+
+    Raises:
+        UsageError: there is none, or it is that of other networks, classes or another optimizer.
+    """
+    folder = trainer.folder
+    state = load_state(folder / "state.pt")
+    known = tuple(state.get("classes", trainer.layout.classes))
+    if known != trainer.layout.classes:
+        was, now = (", ".join(names) or "no classes" for names in (known, trainer.layout.classes))
+        raise UsageError(f"{folder} was trained with {was}, and now the data has {now}; bring those back")
+    try:
+        trainer.objective.load_state_dict(state["objective"])
+        for name, optimizer in trainer.optimizers.items():
+            _restore_optimizer(optimizer, state["optimizers"][name], trainer)
+        for name, turn in trainer.turns.items():
+            if turn.history and name in state["histories"]:
+                turn.history.load_state_dict(state["histories"][name])
+        for name, scaler in trainer.scalers.items():
+            if state.get("scalers", {}).get(name):
+                scaler.load_state_dict(state["scalers"][name])
+        if trainer.average is not None:
+            # A mean that begins in mid-run begins with the weights as they are.
+            begun = {name: network.state_dict() for name, network in trainer.objective.maps().items()}
+            for name, network in trainer.average.networks.items():
+                network.load_state_dict(begun[name])
+            if state.get("average"):
+                trainer.average.load_state_dict(state["average"])
+    except UsageError:
+        raise
+    except (RuntimeError, KeyError, ValueError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise UsageError(f"{folder}/state.pt was saved with other networks: {reason}") from None
+    trainer.step = trainer.saved = state["step"]
+    trainer.best = state.get("best")
+    set_random_state(state["random"], trainer.device)
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], trainer: Trainer) -> None:
+    was = "sgd" if "momentum" in state["param_groups"][0] else "adam"
+    if was != trainer.config.train.optimizer:
+        raise UsageError(f"{trainer.folder} has the state of another optimizer; go on with --optimizer {was}")
+    flags = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, given in zip(optimizer.param_groups, flags, strict=True):
+        group.update(given)

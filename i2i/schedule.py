@@ -1,0 +1,23 @@
+"""The learning rate as a function of the step, so that a run that goes on needs no state of it."""
+
+from __future__ import annotations
+
+import math
+
+from i2i.config import TrainConfig
+
+
+def learning_rate(step: int, *, steps: int, config: TrainConfig) -> float:
+    """The rate of a step counted from 0: risen over `warm_up`, then `lr`, then falling over the last share `decay`.
+
+    Args:
+        step: from 0.
+        steps: of the run.
+        config: `lr`, `warm_up`, `schedule`, `decay`.
+    """
+    rate = config.lr * min(1.0, (step + 1) / (config.warm_up + 1))
+    falling = steps * config.decay
+    if config.schedule == "constant" or not falling:
+        return rate
+    left = min(1.0, (steps - step) / falling)
+    return rate * (left if config.schedule == "linear" else (1 - math.cos(math.pi * left)) / 2)
