@@ -18,9 +18,9 @@ def state_of(trainer: Trainer) -> dict[str, Any]:
     return {
         "step": trainer.step,
         "objective": trainer.objective.state_dict(),
-        "optimizers": {name: optimizer.state_dict() for name, optimizer in trainer.optimizers.items()},
-        "scalers": {name: scaler.state_dict() for name, scaler in trainer.scalers.items()},
-        "histories": {name: turn.history.state_dict() for name, turn in trainer.turns.items() if turn.history},
+        "optimizers": {name: mover.optimizer.state_dict() for name, mover in trainer.movers.items()},
+        "scalers": {name: mover.scaler.state_dict() for name, mover in trainer.movers.items()},
+        "histories": {name: m.turn.history.state_dict() for name, m in trainer.movers.items() if m.turn.history},
         "average": trainer.average.state_dict() if trainer.average else None,
         "best": trainer.best,
         "classes": list(trainer.layout.classes),
@@ -42,14 +42,12 @@ def restore(trainer: Trainer) -> None:
         raise UsageError(f"{folder} was trained with {was}, and now the data has {now}; bring those back")
     try:
         trainer.objective.load_state_dict(state["objective"])
-        for name, optimizer in trainer.optimizers.items():
-            _restore_optimizer(optimizer, state["optimizers"][name], trainer)
-        for name, turn in trainer.turns.items():
-            if turn.history and name in state["histories"]:
-                turn.history.load_state_dict(state["histories"][name])
-        for name, scaler in trainer.scalers.items():
-            if state.get("scalers", {}).get(name):
-                scaler.load_state_dict(state["scalers"][name])
+        for name, mover in trainer.movers.items():
+            _restore_optimizer(mover.optimizer, state["optimizers"][name], trainer)
+            if mover.turn.history and name in state["histories"]:
+                mover.turn.history.load_state_dict(state["histories"][name])
+            if mover.scaler.is_enabled() and state.get("scalers", {}).get(name):
+                mover.scaler.load_state_dict(state["scalers"][name])
         if trainer.average is not None:
             # A mean that begins in mid-run begins with the weights as they are.
             begun = {name: network.state_dict() for name, network in trainer.objective.maps().items()}

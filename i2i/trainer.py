@@ -6,10 +6,7 @@ import contextlib
 import json
 import math
 import os
-import sys
-import time
-from collections import defaultdict
-from collections.abc import Iterator
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +22,18 @@ from i2i.config import RunConfig, to_dict
 from i2i.data import Layout, Pictures, load
 from i2i.data.loading import default_workers
 from i2i.device import pick_device
-from i2i.distributed import highest, lost_another, mean_over_processes, processes, rank, shared
+from i2i.diary import Diary, Window, by_player
+from i2i.distributed import highest, launcher, lost_another, mean_over_processes, processes, rank
 from i2i.errors import UsageError
 from i2i.files import write_whole
-from i2i.health import Concern, Health, not_a_number, signs_of
-from i2i.losses import HistoricalAverage
+from i2i.health import Health, not_a_number, signs_of
 from i2i.networks.virtual import Reference
-from i2i.objectives import Losses, LossFn, Objective, objectives
-from i2i.report import Metrics, save_sample_grid
+from i2i.objectives import Objective, objectives
+from i2i.report import save_sample_grid
 from i2i.resume import restore, state_of
 from i2i.schedule import learning_rate
 from i2i.stopping import Stop, Stopped, stop_signals
+from i2i.turns import Mover, only
 from i2i.validation import Validation
 
 _ADVICE = "the last saved state is untouched: go on from it with a lower --lr, --clip 1, or --precision float32"
@@ -48,36 +46,6 @@ class Diverged(RuntimeError):
 
 class Parted(RuntimeError):
     """Another process of the run has ended; the last saved state is as it was."""
-
-
-class Turn(nn.Module):
-    """One player's move: its parameters, and any loss that moves them; what is shared between processes."""
-
-    def __init__(self, player: nn.Module, *, historical_averaging: float = 0.0) -> None:
-        super().__init__()
-        self.player = player
-        self.historical_averaging = historical_averaging
-        self.history = HistoricalAverage(player) if historical_averaging else None
-
-    def forward(self, loss: LossFn, images: Any) -> Losses:
-        """The player's loss terms on a step's images."""
-        if self.history is None:
-            return loss(images)
-        return loss(images) | {"historical_averaging": self.historical_averaging * self.history()}
-
-
-@contextlib.contextmanager
-def only(player: nn.Module, *, of: nn.Module) -> Iterator[None]:
-    """Let gradients reach this player alone of all the parameters of an objective."""
-    mine = {id(parameter) for parameter in player.parameters()}
-    others = [p for p in of.parameters() if id(p) not in mine and p.requires_grad]
-    for parameter in others:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in others:
-            parameter.requires_grad_(True)
 
 
 class Trainer:
@@ -131,11 +99,7 @@ class Trainer:
             self.objective.to(memory_format=torch.channels_last)
         self.players = self.objective.players()
         self.average = WeightAverage(self.objective.maps(), decay=train.ema) if train.ema else None
-        averaging = train.historical_averaging
-        self.turns = {name: Turn(p, historical_averaging=averaging) for name, p in self.players.items()}
-        self.optimizers = {name: self._optimizer(player) for name, player in self.players.items()}
-        fp16 = train.precision == "fp16"
-        self.scalers = {name: torch.amp.GradScaler(self.device.type, enabled=fp16) for name in self.players}
+        self.movers = {name: Mover(player, train, self.device) for name, player in self.players.items()}
 
         workers = default_workers(self.device) if data.workers is None else data.workers
         load_size = data.load_size or (round(data.image_size * 286 / 256) if data.augment else data.image_size)
@@ -165,7 +129,9 @@ class Trainer:
                 raise UsageError(f"{folder} has done its {self.step} steps; give more --steps or --epochs to train on")
         elif any(isinstance(module, Reference) for module in self.objective.modules()):
             self._show_reference()
-        self.shared = {name: shared(turn) for name, turn in self.turns.items()}
+        for mover in self.movers.values():
+            mover.share()
+        self.diary: Diary | None = None
 
     def fit(self) -> Path:
         """Train until the last step and return the model file.
@@ -184,13 +150,15 @@ class Trainer:
                 torn.unlink()
             described = {**to_dict(self.config), "made_by": f"i2i-toolkit {i2i.__version__}"}
             write_whole(self.folder / "config.json", json.dumps(described, indent=2).encode())
-        self.metrics = Metrics(self.folder / "metrics.jsonl", step=self.step) if rank() == 0 else None
+            about = self._about()
+            self.diary = Diary(self.folder, step=self.step, about=about, tensorboard=self.config.train.tensorboard)
         if self.step == 0:
             self.save()
         with stop_signals() as stop:
             try:
                 self._loop(stop)
-            except (Stopped, Diverged):
+            except (Stopped, Diverged) as ended:
+                self._tell("stopped" if isinstance(ended, Stopped) else "diverged")
                 raise
             except Exception as error:
                 if processes() > 1:  # what the others did is not known
@@ -202,6 +170,7 @@ class Trainer:
                 if stop.signum:  # it ended the workers too, which is what went wrong
                     raise Stopped(self.step, stop.signum) from None
                 raise
+        self._tell("finished")
         return self.folder / "model.safetensors"
 
     def _loop(self, stop: Stop) -> None:
@@ -215,7 +184,7 @@ class Trainer:
             workers=self.workers,
             pin=self.device.type == "cuda",
         )
-        window = _Window(self.step)
+        window = Window(self.step)
         hidden = None if rank() == 0 else True
         bar = tqdm(total=self.steps, initial=self.step, unit="step", dynamic_ncols=True, disable=hidden)
         with contextlib.closing(batches), bar:
@@ -225,11 +194,12 @@ class Trainer:
                 asked, last = self._asked(stop), self.step == self.steps
                 if self.step % train.log_every == 0 or last or asked:
                     self._log(window, bar)
-                    window = _Window(self.step)
-                if self.step % train.sample_every == 0 or last:
-                    self.sample()
+                    window = Window(self.step)
                 if self.validation and (self.step % train.validate_every == 0 or last):
                     self.validate()
+                if self.step % train.sample_every == 0 or last:
+                    self.sample()
+                    self._tell("running")
                 if self.step % train.save_every == 0 or last or asked:
                     with stop.held():
                         self.save()
@@ -244,16 +214,18 @@ class Trainer:
         images = made = self._images(parts[0]) if drawn is None else None
         report: dict[str, Tensor] = {}
         for name, loss in self.objective.turns(self.step + 1):
-            with only(self.players[name], of=self.objective):
+            mover = self.movers[name]
+            with only(mover.player, of=self.objective):
                 if drawn is not None:  # each turn makes the images of a part anew, and the same ones
                     set_random_state(drawn, self.device)
-                self.optimizers[name].zero_grad(set_to_none=True)
+                mover.begin()
                 for place, part in enumerate(parts):
                     made = images if drawn is None else self._images(part)
-                    losses = self._backward(name, loss, made, share=len(parts), last=place == len(parts) - 1)
+                    last = place == len(parts) - 1
+                    losses = mover.learn(loss, made, parts=len(parts), last=last, autocast=self._autocast())
                     for term, value in losses.items():
-                        report[term] = report[term] + value if term in report else value
-            self._move(name)
+                        report[f"{name}/{term}"] = report.get(f"{name}/{term}", 0) + value
+            mover.move(self._rate(self.step))
         if self.average is not None:
             self.average.update()
         self.step += 1
@@ -263,30 +235,6 @@ class Trainer:
     def _images(self, part: dict[str, Tensor]) -> Any:
         with self._autocast():
             return self.objective(part)
-
-    def _backward(self, name: str, loss: LossFn, images: Any, *, share: int, last: bool) -> dict[str, Tensor]:
-        """Add the gradients of a part of the batch, and return its terms as they count in the whole."""
-        turn = self.shared[name]
-        # What the processes have is put together once, with the last part.
-        alone = contextlib.nullcontext() if last or turn is self.turns[name] else turn.no_sync()  # type: ignore[operator]
-        with alone:
-            with self._autocast():
-                losses = turn(loss, images)
-            total = torch.stack([term.float() for term in losses.values()]).sum() / share
-            torch.autograd.backward(self.scalers[name].scale(total))
-        return {f"{name}/{term}": value.detach() / share for term, value in losses.items()}
-
-    def _move(self, name: str) -> None:
-        optimizer, scaler, rate = self.optimizers[name], self.scalers[name], self._rate(self.step)
-        if self.config.train.clip:
-            scaler.unscale_(optimizer)
-            nn.utils.clip_grad_norm_(self.players[name].parameters(), self.config.train.clip)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        scaler.step(optimizer)
-        scaler.update()
-        if (history := self.turns[name].history) is not None:
-            history.update()
 
     @torch.no_grad()
     def sample(self) -> None:
@@ -300,17 +248,16 @@ class Trainer:
 
     def validate(self) -> None:
         """Score held-out pairs, and keep the model as best.safetensors where it is the best so far."""
-        if rank() > 0 or self.validation is None:
+        if self.diary is None or self.validation is None:
             return
-        assert self.metrics is not None
         self.objective.eval()
         with self._mean_weights():
             scores, training = self.validation(self.objective.maps()["a2b"], self.device)
-        self.metrics.write({"step": self.step, **{f"validation/{name}": value for name, value in scores.items()}})
+        self.diary.note(self.step, {f"validation/{name}": value for name, value in scores.items()})
         if self.best is None or scores["l1"] < self.best["value"]:
             self.best = {"step": self.step, "score": "l1", "value": scores["l1"]}
             save_model(self.folder / "best.safetensors", self._model())
-        self._say(self.health.validated(self.step, scores["l1"], training))
+        self.diary.warn(self.step, self.health.validated(self.step, scores["l1"], training))
 
     def save(self) -> None:
         """Write the state to go on from and the model file.
@@ -358,41 +305,46 @@ class Trainer:
             return stop.signum or 0
         return highest(stop.signum or 0) if self.step % _AGREE == 0 or self.step == self.steps else 0
 
-    def _log(self, window: _Window, bar: Any) -> None:
+    def _log(self, window: Window, bar: Any) -> None:
         losses, speed = window.means(), window.speed(self.step) * self.config.train.batch_size
         bad = not_a_number(losses)
         if bad:
             raise Diverged(f"step {self.step}: {', '.join(bad)} is no longer a number; {_ADVICE}")
         signs = {name: float(mean_over_processes(value)) for name, value in signs_of(self.images).items()}
         losses["recognised"] = float(self.objective.recognised)
-        if self.metrics is None:
+        if self.diary is None:
             return
-        rate = self._rate(self.step - 1)
-        self.metrics.write({"step": self.step, "lr": rate, "images_per_second": round(speed, 2), **losses})
-        self._say(self.health.look(self.step, losses, signs))
-        players = _by_player(losses)
+        self.diary.note(self.step, {"lr": self._rate(self.step - 1), "images_per_second": round(speed, 2), **losses})
+        self.diary.warn(self.step, self.health.look(self.step, losses, signs))
+        players = by_player(losses)
         shown = f"{speed:.1f} img/s, " + ", ".join(f"{player} {value:.3g}" for player, value in players.items())
         bar.set_postfix_str(shown)
         if bar.disable:  # no terminal: lines in a log instead of a bar
             print(f"step {self.step} of {self.steps}: {shown}", flush=True)
 
-    def _say(self, concerns: list[Concern]) -> None:
-        """Tell people what there is to know, and keep it with the metrics."""
-        assert self.metrics is not None
-        for concern in concerns:
-            self.metrics.write({"step": self.step, **concern._asdict()})
-            tqdm.write(f"step {self.step}: {concern.warning}\n  try: {concern.advice}", file=sys.stderr)
+    def _tell(self, state: str) -> None:
+        if self.diary is not None:
+            self.diary.tell(state, best=self.best)
+
+    def _about(self) -> dict[str, Any]:
+        """What the report says of the run as a whole."""
+        maps = self.objective.maps()
+        words = [*launcher(), "train", self.config.method, *self.config.paths, "--run", str(self.folder), "--resume"]
+        return {
+            "domains": self.layout.domains,
+            "layout": self.layout.description,
+            "training_pictures": len(self.pictures),
+            "held_out_pictures": len(self.layout.validation.b) if self.layout.validation else 0,
+            "maps": {name: str(network.spec) for name, network in maps.items()},
+            "parameters": {name: sum(p.numel() for p in network.parameters()) for name, network in maps.items()},
+            "steps": self.steps,
+            "device": str(self.device),
+            "processes": processes(),
+            "command": shlex.join(words),
+        }
 
     def _rate(self, step: int) -> float:
         return learning_rate(step, steps=self.steps, config=self.config.train)
-
-    def _optimizer(self, player: nn.Module) -> torch.optim.Optimizer:
-        train, weights = self.config.train, list(player.parameters())
-        fused = self.device.type in ("cpu", "cuda", "mps")
-        decay = train.weight_decay
-        if train.optimizer == "sgd":
-            return torch.optim.SGD(weights, lr=train.lr, momentum=train.momentum, weight_decay=decay, fused=fused)
-        return torch.optim.Adam(weights, lr=train.lr, betas=train.betas, weight_decay=decay, fused=fused)
 
     def _autocast(self) -> torch.autocast:
         kind = torch.float16 if self.config.train.precision == "fp16" else torch.bfloat16
@@ -404,42 +356,9 @@ class Trainer:
         return {name: t.contiguous(memory_format=layout) if t.dim() == 4 else t for name, t in moved.items()}
 
 
-class _Window:
-    """The losses since the last line of metrics, summed where they are so that the device need not wait."""
-
-    def __init__(self, step: int) -> None:
-        self.start, self.begun = step, time.perf_counter()
-        self.sums: dict[str, Tensor] = {}
-        self.counts: dict[str, int] = defaultdict(int)
-
-    def add(self, losses: dict[str, Tensor]) -> None:
-        for term, value in losses.items():
-            self.sums[term] = self.sums[term] + value if term in self.sums else value
-            self.counts[term] += 1
-
-    def means(self) -> dict[str, float]:
-        """Of all processes together."""
-        return {
-            term: float(mean_over_processes(total.clone())) / self.counts[term] for term, total in self.sums.items()
-        }
-
-    def speed(self, step: int) -> float:
-        return (step - self.start) / (time.perf_counter() - self.begun)
-
-
 def _parts(batch: dict[str, Tensor], count: int) -> list[dict[str, Tensor]]:
     """A batch in parts of equal size."""
     if count == 1:
         return [batch]
     cut = {name: tensor.chunk(count) for name, tensor in batch.items()}
     return [{name: parts[place] for name, parts in cut.items()} for place in range(count)]
-
-
-def _by_player(losses: dict[str, float]) -> dict[str, float]:
-    """What each player minimises: the sum of its terms."""
-    sums: dict[str, float] = defaultdict(float)
-    for term, value in losses.items():
-        player, slash, _ = term.partition("/")
-        if slash:
-            sums[player] += value
-    return sums

@@ -128,7 +128,7 @@ def test_the_optimizers_use_the_rate_of_their_step(pairs: Path, tmp_path: Path) 
     batch = {name: tensor[None] for name, tensor in one.pictures[0].items()}
     for expected in (0.01, 0.01, 0.01, 0.005):
         one.train_step(batch)
-        assert {group["lr"] for o in one.optimizers.values() for group in o.param_groups} == {expected}
+        assert {group["lr"] for m in one.movers.values() for group in m.optimizer.param_groups} == {expected}
 
 
 Gradients = dict[str, torch.Tensor]
@@ -221,11 +221,11 @@ def test_historical_averaging_may_begin_in_mid_run(pairs: Path, tmp_path: Path) 
 def test_flags_of_the_optimizer_count_in_a_run_that_goes_on(pairs: Path, tmp_path: Path) -> None:
     trainer(pairs, tmp_path / "adam", steps=2).fit()
     one = trainer(pairs, tmp_path / "adam", steps=6, betas=(0.9, 0.99), weight_decay=0.1, resume=True)
-    for optimizer in one.optimizers.values():
+    for optimizer in [m.optimizer for m in one.movers.values()]:
         assert [(group["betas"], group["weight_decay"]) for group in optimizer.param_groups] == [((0.9, 0.99), 0.1)]
     trainer(pairs, tmp_path / "sgd", steps=2, optimizer="sgd").fit()
     one = trainer(pairs, tmp_path / "sgd", steps=6, optimizer="sgd", momentum=0.5, resume=True)
-    assert [o.param_groups[0]["momentum"] for o in one.optimizers.values()] == [0.5, 0.5]
+    assert [o.param_groups[0]["momentum"] for o in [m.optimizer for m in one.movers.values()]] == [0.5, 0.5]
 
 
 @pytest.mark.parametrize(("first", "then"), [("adam", "sgd"), ("sgd", "adam")])

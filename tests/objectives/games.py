@@ -9,7 +9,7 @@ import torch
 from i2i.networks import Backbones, discriminators, generators, latent_generators
 from i2i.objectives import objectives
 from i2i.registry import Spec
-from i2i.trainer import only
+from i2i.turns import only
 
 # What makes a game small, or lets all of its players move in the first step; a new method may add its own.
 OPTIONS = {

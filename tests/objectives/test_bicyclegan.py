@@ -9,7 +9,7 @@ from i2i.losses import AdversarialLoss
 from i2i.networks import Backbones
 from i2i.objectives import objectives
 from i2i.registry import Spec
-from i2i.trainer import only
+from i2i.turns import only
 
 BicycleGAN = objectives["bicyclegan"]
 

@@ -15,7 +15,8 @@ from i2i.losses import AdversarialLoss
 from i2i.networks import Backbones
 from i2i.objectives import objectives
 from i2i.registry import Spec
-from i2i.trainer import Trainer, only
+from i2i.trainer import Trainer
+from i2i.turns import only
 
 GAN = objectives["gan"]
 MLP = ("mlp:latent=4,width=16", "mlp:width=16,pieces=2,dropout=0")

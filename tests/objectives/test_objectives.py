@@ -14,7 +14,7 @@ from i2i.networks import Backbones, Generator, LatentGenerator
 from i2i.objectives import objectives
 from i2i.registry import Spec
 from i2i.report import save_sample_grid
-from i2i.trainer import only
+from i2i.turns import only
 
 KINDS = get_args(Kind)
 TRANSLATORS = [method for method in objectives if objectives[method].data != "single"]

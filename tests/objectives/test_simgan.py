@@ -13,8 +13,8 @@ from i2i.losses import AdversarialLoss
 from i2i.networks import Backbones
 from i2i.objectives import objectives
 from i2i.registry import Spec
-from i2i.trainer import only
 from i2i.translator import Translator
+from i2i.turns import only
 
 SimGAN = objectives["simgan"]
 G, D = "generator", "discriminator"

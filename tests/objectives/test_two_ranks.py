@@ -11,7 +11,7 @@ from torch import distributed, multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from i2i.objectives import objectives
-from i2i.trainer import Turn, only
+from i2i.turns import Turn, only
 
 STEPS, BATCH = 3, 4
 

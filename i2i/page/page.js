@@ -1,0 +1,337 @@
+"use strict";
+// What is shown is kept in the page's address, so that it outlives a reload and can be passed on:
+// #step=4000&smooth=0.6&off=generator/l1&log=generator&linear=discriminator&follow=1
+const { charts, samples, warnings, running } = JSON.parse(document.getElementById("run").textContent);
+const find = (id) => document.getElementById(id);
+const longest = Math.max(0, ...charts.flatMap((chart) => Object.values(chart.curves).map(([steps]) => steps.length)));
+const steps = [...charts.flatMap((chart) => Object.values(chart.curves).flatMap(([s]) => [s[0], s.at(-1)]))];
+const [FIRST, LAST] = [Math.min(...steps), Math.max(...steps)];
+const HEIGHT = 220, LEFT = 50, RIGHT = 12, TOP = 14, BELOW = 24;
+const view = {};
+let hovered = null;
+let written = null;
+
+readView();
+window.addEventListener("hashchange", () => { if (location.hash !== written) { readView(); showAll(); } });
+
+function readView() {
+  const said = new URLSearchParams(location.hash.slice(1));
+  const smooth = Number(said.get("smooth") ?? NaN);
+  const step = parseInt(said.get("step"), 10);
+  view.place = Number.isNaN(step) || !samples.length ? samples.length - 1 : nearest(samples.map(([s]) => s), step);
+  view.chosen = !Number.isNaN(step);
+  view.smooth = smooth >= 0 && smooth <= 0.98 ? smooth : longest > 40 ? 0.6 : 0;
+  view.off = new Set(said.getAll("off"));
+  view.log = Object.fromEntries(charts.map((chart) => [chart.key, chart.log]));
+  for (const key of said.getAll("log")) view.log[key] = true;
+  for (const key of said.getAll("linear")) view.log[key] = false;
+  view.follow = running && said.has("follow");
+}
+
+function keepView() {
+  clearTimeout(keepView.timer);
+  keepView.timer = setTimeout(() => {
+    const said = new URLSearchParams();
+    if (view.chosen && view.place < samples.length - 1) said.set("step", samples[view.place][0]);
+    said.set("smooth", view.smooth);
+    for (const key of view.off) said.append("off", key);
+    for (const chart of charts) {
+      if (view.log[chart.key] !== chart.log) said.append(view.log[chart.key] ? "log" : "linear", chart.key);
+    }
+    if (view.follow) said.set("follow", 1);
+    written = "#" + said;
+    location.replace(written);
+  }, 200);
+}
+
+// Sample grids
+
+function showGrid() {
+  if (!samples.length) return;
+  const place = view.place, [step, address] = samples[place];
+  find("slider").value = place;
+  find("slider").setAttribute("aria-valuetext", `step ${step}`);
+  find("shown").textContent = step.toLocaleString("en");
+  find("full").href = address;
+  document.querySelector(".player span").textContent = `${place + 1} of ${samples.length}`;
+  const next = new Image();
+  next.onload = () => {
+    if (view.place !== place) return;
+    Object.assign(find("grid"), { src: address, alt: `sample grid of step ${step}`, width: next.naturalWidth, height: next.naturalHeight });
+  };
+  next.onerror = () => { if (view.place === place) find("shown").textContent += ` (${address} is missing)`; };
+  next.src = address;
+  for (const beside of [place - 1, place + 1]) if (samples[beside]) new Image().src = samples[beside][1];
+}
+
+function goTo(place) {
+  view.place = Math.max(0, Math.min(samples.length - 1, place));
+  view.chosen = true;
+  showGrid();
+  charts.forEach(drawMarks);
+  keepView();
+}
+
+function play() {
+  const playing = play.timer !== undefined;
+  clearInterval(play.timer);
+  play.timer = undefined;
+  find("play").textContent = playing ? "▶" : "❚❚";
+  find("play").setAttribute("aria-label", playing ? "play" : "pause");
+  if (playing) return;
+  if (view.place === samples.length - 1) goTo(0);
+  play.timer = setInterval(() => {
+    if (view.place < samples.length - 1) goTo(view.place + 1);
+    if (view.place === samples.length - 1) play();
+  }, Math.max(120, Math.min(700, 12000 / samples.length)));
+}
+
+if (samples.length) {
+  find("slider").addEventListener("input", (event) => goTo(Number(event.target.value)));
+  find("play").addEventListener("click", play);
+  document.addEventListener("keydown", (event) => {
+    const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const elsewhere = event.target.closest("input, summary, pre") || event.altKey || event.ctrlKey || event.metaKey;
+    if (way && !elsewhere) { goTo(view.place + way); event.preventDefault(); }
+  });
+}
+
+// Curves
+
+function element(name, values, ...inside) {
+  const svg = ["svg", "path", "line", "circle", "text", "clipPath", "rect", "g"].includes(name);
+  const made = svg ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
+  for (const [key, value] of Object.entries(values)) made.setAttribute(key, value);
+  made.append(...inside);
+  return made;
+}
+
+// The index of the number nearest to one, among rising numbers.
+function nearest(numbers, wanted) {
+  let low = 0, high = numbers.length - 1;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (numbers[middle] <= wanted) low = middle; else high = middle;
+  }
+  return wanted - numbers[low] <= numbers[high] - wanted ? low : high;
+}
+
+// An exponential moving average whose weights sum to one from the first point on.
+function smoothed(values, weight) {
+  let mean = 0, seen = 0;
+  return values.map((value) => {
+    mean = weight * mean + (1 - weight) * value;
+    seen = weight * seen + (1 - weight);
+    return mean / seen;
+  });
+}
+
+function ticks(low, high, log, most) {
+  if (log && high / low >= 10) {
+    const found = [], from = Math.floor(Math.log10(low)), to = Math.ceil(Math.log10(high));
+    const within = to - from <= 2 ? [1, 2, 5] : [1], skip = Math.ceil((to - from - 1) / (most + 1));
+    for (let power = from; power <= to; power += skip) for (const lead of within) found.push(lead * 10 ** power);
+    return found.filter((value) => value >= low && value <= high);
+  }
+  const rough = (high - low) / most, size = 10 ** Math.floor(Math.log10(rough));
+  const every = [1, 2, 5, 10].map((lead) => lead * size).find((width) => width >= rough * 0.8);
+  const found = [];
+  for (let i = Math.ceil(low / every - 1e-9); i * every <= high * (1 + 1e-12) + every * 1e-9; i++) found.push(i * every);
+  return found;
+}
+
+function shown(value, kind) {
+  if (kind === "share") return `${(100 * value).toFixed(0)} %`;
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size < 1e-3 || size >= 1e6) return value.toExponential(2).replace(/\.?0+e/, "e").replace("e+", "e");
+  return Number(value.toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 6 });
+}
+
+const short = (step) => step >= 1e6 ? `${+(step / 1e6).toFixed(2)}M` : step >= 1e4 ? `${+(step / 1e3).toFixed(1)}k` : step.toLocaleString("en");
+const isOff = (chart, name) => view.off.has(`${chart.key}/${name}`);
+
+function setUp(chart, place) {
+  chart.box = find(`chart${place}`);
+  const heading = chart.box.querySelector("h3");
+  if (chart.canLog) {
+    chart.button = element("button", { type: "button" }, "log");
+    chart.button.addEventListener("click", () => { view.log[chart.key] = !view.log[chart.key]; draw(chart); keepView(); });
+    heading.append(chart.button);
+  }
+  chart.at = element("span", { class: "at" });
+  chart.legend = element("div", { class: "legend" });
+  chart.names = Object.keys(chart.curves).map((name, i) => {
+    const value = element("b", {});
+    const button = element("button", { type: "button", class: `c${i % 8}` }, `${name} `, value);
+    button.addEventListener("click", () => {
+      const key = `${chart.key}/${name}`;
+      if (!view.off.delete(key)) view.off.add(key);
+      draw(chart);
+      keepView();
+    });
+    chart.legend.append(button);
+    return { name, value, button, colour: `c${i % 8}` };
+  });
+  chart.legend.append(chart.at);
+  chart.svg = element("svg", { role: "img", "aria-label": `${chart.title}, by step; the legend gives values` });
+  chart.box.append(chart.svg, chart.legend);
+  const stepAt = (event) => {
+    const box = chart.svg.getBoundingClientRect();
+    return chart.toStep((event.clientX - box.left) * chart.width / box.width);
+  };
+  chart.svg.addEventListener("pointermove", (event) => { hovered = stepAt(event); charts.forEach(drawMarks); });
+  chart.svg.addEventListener("pointerleave", () => { hovered = null; charts.forEach(drawMarks); });
+  chart.svg.addEventListener("click", (event) => {
+    if (samples.length) goTo(nearest(samples.map(([s]) => s), stepAt(event)));
+  });
+  new ResizeObserver(() => { if (chart.box.clientWidth !== chart.width) draw(chart); }).observe(chart.box);
+}
+
+function range(chart, lines, log) {
+  if (chart.kind === "share") return [0, 1];
+  const drawn = lines.flatMap((line) => line.smooth);
+  const raw = lines.flatMap((line) => line.values).sort((a, b) => a - b);
+  const inner = (share) => raw[Math.round(share * (raw.length - 1))];
+  let low = Math.min(...drawn, inner(0.01)), high = Math.max(...drawn, inner(0.99));
+  if (log) return [low / 1.15, high * 1.15];
+  const level = high - low <= 1e-6 * Math.abs(high);  // but for rounding
+  const room = level ? Math.abs(high) * 0.1 || 1 : (high - low) * 0.06;
+  const fromZero = low >= 0 && (["rate", "speed"].includes(chart.kind) || low - room < 0 || (chart.kind === "losses" && low < high / 2));
+  return [fromZero ? 0 : low - room, high + room];
+}
+
+function draw(chart) {
+  const log = chart.canLog && view.log[chart.key];
+  const even = ["losses", "share", "speed"].includes(chart.kind) ? view.smooth : 0;
+  chart.button?.setAttribute("aria-pressed", log);
+  if (chart.button) chart.button.textContent = log ? "log ✓" : "log";
+  for (const { name, button } of chart.names) button.setAttribute("aria-pressed", !isOff(chart, name));
+  chart.lines = chart.names.filter(({ name }) => !isOff(chart, name)).map(({ name, colour }) => {
+    const [at, values] = chart.curves[name];
+    return { name, colour, at, values, smooth: even ? smoothed(values, even) : values };
+  });
+  const width = chart.width = chart.box.clientWidth, floor = HEIGHT - BELOW, end = width - RIGHT;
+  const [low, high] = chart.lines.length ? range(chart, chart.lines, log) : [log ? 0.1 : 0, 1];
+  const scale = log ? Math.log : (value) => value;
+  const [bottom, top] = [scale(low), scale(high)];
+  const x = (step) => LEFT + (step - FIRST) / (LAST - FIRST || 1) * (end - LEFT);
+  const y = (value) => floor - (scale(value) - bottom) / (top - bottom) * (floor - TOP);
+  chart.toStep = (left) => FIRST + (left - LEFT) / (end - LEFT) * (LAST - FIRST);
+  Object.assign(chart, { x, y, floor, end });
+  const grid = element("g", {});
+  for (const value of ticks(low, high, log, 4)) {
+    grid.append(element("line", { class: "guide", x1: LEFT, x2: end, y1: y(value), y2: y(value) }));
+    grid.append(element("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, shown(value, chart.kind)));
+  }
+  for (const step of ticks(FIRST, LAST || 1, false, width < 420 ? 3 : 5)) {
+    grid.append(element("line", { class: "axis", x1: x(step), x2: x(step), y1: floor, y2: floor + 4 }));
+    const anchor = x(step) > end - 14 ? "end" : "middle";
+    grid.append(element("text", { x: x(step), y: floor + 17, "text-anchor": anchor }, short(step)));
+  }
+  grid.append(element("line", { class: "axis", x1: LEFT, x2: end, y1: floor, y2: floor }));
+  const frame = element("clipPath", { id: `clip-${chart.box.id}` });
+  frame.append(element("rect", { x: LEFT - 2, y: TOP - 6, width: Math.max(0, end - LEFT + 4), height: floor - TOP + 8 }));
+  const curves = element("g", { "clip-path": `url(#clip-${chart.box.id})` });
+  const path = (at, values) => "M" + at.map((step, i) => `${x(step).toFixed(1)} ${y(values[i]).toFixed(1)}`).join("L");
+  for (const { colour, at, values } of even ? chart.lines : []) {
+    curves.append(element("path", { class: `curve raw ${colour}`, d: path(at, values) }));
+  }
+  for (const { colour, at, smooth } of chart.lines) {
+    curves.append(element("path", { class: `curve ${colour}`, d: path(at, smooth) }));
+    if (at.length < 30) for (const [i, step] of at.entries()) {
+      curves.append(element("circle", { class: `dot ${colour}`, cx: x(step), cy: y(smooth[i]), r: 3 }));
+    }
+  }
+  const marks = element("g", {});
+  if (chart.best !== null) {
+    const at = x(chart.best), right = at > width / 2;
+    marks.append(element("line", { class: "best", x1: at, x2: at, y1: TOP, y2: floor }));
+    const text = { class: "good", x: at + (right ? -5 : 5), y: TOP - 3, "text-anchor": right ? "end" : "start" };
+    marks.append(element("text", text, `best, step ${chart.best.toLocaleString("en")}`));
+  }
+  if (chart.kind === "losses") for (const step of warnings) {
+    const mark = element("path", { class: "warned", d: `M${x(step) - 4} ${floor}h8l-4 -7z` });
+    mark.append(document.createElementNS("http://www.w3.org/2000/svg", "title"));
+    mark.firstChild.textContent = `warning at step ${step}`;
+    marks.append(mark);
+  }
+  chart.marks = element("g", {});
+  chart.svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+  chart.svg.replaceChildren(frame, grid, curves, marks, chart.marks);
+  drawMarks(chart);
+}
+
+// The line under the pointer, or that of the pictures shown, and the values there.
+function drawMarks(chart) {
+  const { x, y, floor, end } = chart, parts = [];
+  const step = hovered === null ? null : Math.max(FIRST, Math.min(LAST, hovered));
+  const line = (kind, at) => element("line", { class: kind, x1: x(at), x2: x(at), y1: TOP, y2: floor });
+  const pictures = samples[view.place]?.[0];
+  if (view.chosen && pictures >= FIRST && pictures <= LAST) parts.push(line("now", pictures));
+  let at = null;
+  for (const { name, value } of chart.names) value.textContent = isOff(chart, name) ? "" : value.textContent;
+  for (const { name, colour, at: places, smooth } of chart.lines) {
+    const i = step === null ? places.length - 1 : nearest(places, step);
+    chart.names.find((one) => one.name === name).value.textContent = shown(smooth[i], chart.kind);
+    at = Math.max(at ?? 0, places[i]);
+    if (step !== null && x(places[i]) <= end + 1) {
+      parts.push(element("circle", { class: `dot ${colour}`, cx: x(places[i]), cy: Math.max(TOP - 4, y(smooth[i])), r: 4 }));
+    }
+  }
+  if (step !== null && at !== null) parts.unshift(line("hover", at));
+  chart.at.textContent = at === null ? "" : `step ${at.toLocaleString("en")}`;
+  chart.marks.replaceChildren(...parts);
+}
+
+charts.forEach(setUp);
+find("smooth")?.addEventListener("input", (event) => {
+  view.smooth = Number(event.target.value);
+  charts.forEach(draw);
+  keepView();
+});
+
+// Commands, times, and a run that goes on
+
+for (const button of document.querySelectorAll(".copy")) {
+  button.addEventListener("click", async () => {
+    const code = button.parentElement.querySelector("code");
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+    } catch {
+      getSelection().selectAllChildren(code);
+      document.execCommand("copy");
+    }
+    button.textContent = "copied";
+    setTimeout(() => { button.textContent = "copy"; }, 1500);
+  });
+}
+
+for (const time of document.querySelectorAll("time")) {
+  const moment = new Date(time.dateTime), minutes = Math.round((Date.now() - moment) / 60000);
+  const ago = minutes < 1 ? "just now" : minutes < 60 ? `${minutes} min ago` : minutes < 2880 ? `${Math.round(minutes / 60)} h ago` : null;
+  time.textContent = ago ?? moment.toLocaleDateString(undefined, { dateStyle: "medium" });
+  time.title = moment.toLocaleString();
+}
+
+function follow() {
+  clearTimeout(follow.timer);
+  if (view.follow) follow.timer = setTimeout(() => location.reload(), 60000);
+}
+if (running) {
+  find("follow").hidden = false;
+  find("follow").firstChild.addEventListener("change", (event) => {
+    view.follow = event.target.checked;
+    follow();
+    keepView();
+  });
+}
+
+function showAll() {
+  if (find("smooth")) find("smooth").value = view.smooth;
+  find("follow").firstChild.checked = view.follow;
+  charts.forEach(draw);
+  showGrid();
+  follow();
+}
+showAll();
