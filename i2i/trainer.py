@@ -288,7 +288,7 @@ class Trainer:
     def _validation(self, pictures: dict[str, Any]) -> Validation | None:
         train = self.config.train
         held_out = self.layout.validation
-        if held_out is None or self.objective.data != "paired" or not train.validate_every:
+        if rank() > 0 or held_out is None or self.objective.data != "paired" or not train.validate_every:
             return None
         sets = (Pictures(split, **pictures) for split in (held_out, self.layout.train))
         return Validation(*sets, count=train.validation_pictures)
