@@ -27,6 +27,7 @@ from i2i.distributed import highest, launcher, lost_another, mean_over_processes
 from i2i.errors import UsageError
 from i2i.files import write_whole
 from i2i.health import Health, not_a_number, signs_of
+from i2i.networks.layers import UnitBatchNorm
 from i2i.networks.virtual import Reference
 from i2i.objectives import Objective, objectives
 from i2i.report import save_sample_grid
@@ -89,7 +90,7 @@ class Trainer:
         )
         torch.manual_seed(train.seed)
         self.objective: Objective = method(config.options, networks)
-        if train.batch_size == 1 and any(isinstance(module, nn.BatchNorm1d) for module in self.objective.modules()):
+        if train.batch_size == 1 and any(isinstance(module, UnitBatchNorm) for module in self.objective.modules()):
             raise UsageError(
                 "batch size 1: batch norm has nothing to compare a latent with; use --batch-size 2 or more, or a "
                 "generator with norm=virtual"

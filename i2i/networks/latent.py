@@ -10,7 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from i2i.errors import UsageError
 from i2i.networks.base import Discriminator, LatentGenerator, discriminators, latent_generators
-from i2i.networks.layers import MinibatchDiscrimination, Norm, initialize, normalize
+from i2i.networks.layers import MinibatchDiscrimination, Norm, UnitBatchNorm, initialize, normalize
 from i2i.networks.virtual import VirtualBatchNorm, hold_reference
 
 LatentNorm: TypeAlias = Literal["batch", "virtual"] | None  # an instance of (N, units) has nothing to average
@@ -216,5 +216,5 @@ def _halvings(name: str, image_size: int) -> int:
 
 def _normalize_units(norm: LatentNorm, units: int) -> nn.Module:
     if norm == "batch":
-        return nn.BatchNorm1d(units)
+        return UnitBatchNorm(units)
     return VirtualBatchNorm(units) if norm == "virtual" else nn.Identity()

@@ -36,27 +36,39 @@ class BatchNorm(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (N, C, H, W); processes that share a batch normalise by the whole of it."""
         if self.training and processes() > 1:
-            return self._by_all_processes(x)
+            return _by_all_processes(self, x)
         if self.training or self.at_inference == "running":
             return super().forward(x)
         return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
 
-    def _by_all_processes(self, x: Tensor) -> Tensor:
-        precise = x if x.dtype == torch.double else x.float()
-        moments = torch.stack([precise.mean((0, 2, 3)), precise.square().mean((0, 2, 3))])
-        mean, square = summed(moments) / processes()
-        variance = square - mean.square()
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        assert self.num_batches_tracked is not None
-        count, share = processes() * x.numel() / x.shape[1], self.momentum or 0.1
-        with torch.no_grad():
-            self.running_mean.lerp_(mean.to(self.running_mean), share)
-            self.running_var.lerp_((variance * count / max(count - 1, 1)).to(self.running_var), share)
-            self.num_batches_tracked += 1
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        normal: Tensor = precise * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]
-        return normal.to(x.dtype)
+
+class UnitBatchNorm(nn.BatchNorm1d):
+    """Batch normalisation of units that are no pictures."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (N, C); processes that share a batch normalise by the whole of it."""
+        return _by_all_processes(self, x) if self.training and processes() > 1 else super().forward(x)
+
+
+def _by_all_processes(norm: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:
+    """Normalise (N, C) or (N, C, H, W) by the statistics of all processes' batches together."""
+    precise = x if x.dtype == torch.double else x.float()
+    others = [place for place in range(x.dim()) if place != 1]
+    moments = torch.stack([precise.mean(others), precise.square().mean(others)])
+    mean, square = summed(moments) / processes()
+    variance = square - mean.square()
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    count, share = processes() * x.numel() / x.shape[1], norm.momentum or 0.1
+    with torch.no_grad():
+        norm.running_mean.lerp_(mean.to(norm.running_mean), share)
+        norm.running_var.lerp_((variance * count / max(count - 1, 1)).to(norm.running_var), share)
+        norm.num_batches_tracked += 1
+    shape = (-1, *[1] * (x.dim() - 2))
+    scale = norm.weight * torch.rsqrt(variance + norm.eps)
+    normal: Tensor = precise * scale.view(shape) + (norm.bias - mean * scale).view(shape)
+    return normal.to(x.dtype)
 
 
 class Dropout(nn.Module):
