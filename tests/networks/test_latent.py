@@ -9,7 +9,7 @@ from torch import nn
 from i2i.errors import UsageError
 from i2i.networks import Backbones, build_discriminator, build_latent_generator, discriminators, latent_generators
 from i2i.networks.latent import Maxout
-from i2i.networks.layers import BatchNorm, MinibatchDiscrimination
+from i2i.networks.layers import BatchNorm, MinibatchDiscrimination, UnitBatchNorm
 from i2i.networks.virtual import VirtualBatchNorm
 from i2i.registry import Spec
 
@@ -214,7 +214,7 @@ def test_dcgans_layers_are_in_the_papers_order():
         layers = list(build_latent_generator("dcgan", out_channels=3, image_size=64).layers)
     doubling = [nn.ConvTranspose2d, BatchNorm, nn.ReLU]
     assert [type(layer) for layer in layers] == [
-        *(nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Unflatten),
+        *(nn.Linear, UnitBatchNorm, nn.ReLU, nn.Unflatten),
         *doubling * 3,
         *(nn.ConvTranspose2d, nn.Tanh),
     ]
@@ -302,7 +302,7 @@ def test_batch_norm_goes_by_the_averages_of_training(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_virtual_batch_norm_is_where_batch_norm_is(name):
     batch, virtual = (build(f"{name}:width=4,latent=6,norm={norm}") for norm in ("batch", "virtual"))
-    wanted = {"BatchNorm", "BatchNorm1d"}
+    wanted = {"BatchNorm", "UnitBatchNorm"}
     places = [place for place, layer in enumerate(batch.layers) if type(layer).__name__ in wanted]
     assert places
     assert [place for place, layer in enumerate(virtual.layers) if isinstance(layer, VirtualBatchNorm)] == places
