@@ -329,7 +329,8 @@ class Trainer:
 
     def _about(self) -> dict[str, Any]:
         """What the report says of the run as a whole."""
-        maps = self.objective.maps()
+        maps, kind = self.objective.maps(), type(self.objective)
+        own = {"data": kind.data_config, "train": kind.train_config}
         words = [*launcher(), "train", self.config.method, *self.config.paths, "--run", str(self.folder), "--resume"]
         return {
             "domains": self.layout.domains,
@@ -342,6 +343,7 @@ class Trainer:
             "device": str(self.device),
             "processes": processes(),
             "command": shlex.join(words),
+            "defaults": {"options": to_dict(kind.Config()), **{name: to_dict(one) for name, one in own.items()}},
         }
 
     def _rate(self, step: int) -> float:

@@ -17,7 +17,7 @@ _PLAIN = {
     "images_per_second": ("Speed", "pictures per second"),
 }
 _APART = 30  # terms whose sizes differ by this factor are shown on a logarithmic scale
-_WIDTH, _HEIGHT, _LEFT, _BELOW = 560, 220, 52, 22
+_WIDTH, _HEIGHT, _LEFT, _BELOW = 400, 200, 52, 22
 
 
 class Score(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from html import escape
 from typing import Any
 
@@ -22,7 +23,7 @@ def scores(run: Run) -> str:
             continue
         step, value = score.pick(curve, key=lambda point: point[1])
         kept, said = count(best.get("step")), number(best.get("value"))
-        if best.get("score") == name and kept is not None and said is not None:
+        if best.get("score") in (name, name.partition("/")[2]) and kept is not None and said is not None:
             step, value = kept, said
         numbers = f"<td>{curve[-1][1]:,.4g}</td><td>{value:,.4g}</td><td>{step:,}</td>"
         rows.append(f"<tr><th>{escape(score.title)} <small>{escape(score.unit)}</small></th>{numbers}</tr>")
@@ -36,30 +37,10 @@ def scores(run: Run) -> str:
 
 def commands(run: Run) -> str:
     """What to type to use the model, to go on with the run and to do it again."""
-    model = str(run.folder)
-    maps = part(run.summary, "maps")
-    plugins = [word for module in run.plugins for word in ("--import", module)]
-    typed: list[tuple[str, str]] = []
-    if run.method == "gan" or "z2b" in maps:
-        typed.append(("Draw pictures", shlex.join(["i2i", "sample", model, "samples.png", *plugins])))
-    else:
-        translate = ["i2i", "translate", "INPUT", "OUTPUT", "--model", model, *plugins]
-        both = run.domains if len(maps) > 1 or run.method == "cyclegan" else ()
-        typed += [(f"Translate to {domain}", shlex.join([*translate, "--to", domain])) for domain in reversed(both)]
-        if not both:
-            typed.append(("Translate a picture, a folder or a glob", shlex.join(translate)))
-        typed.append(("In Python", f"from i2i import translate\ntranslated = translate(picture, {model!r})"))
-    if run.paths and any(map(score_of, run.curves)):
-        typed.append(("Score on held-out pairs", shlex.join(["i2i", "evaluate", model, *run.paths, *plugins])))
-    if run.steps and run.step < run.steps and run.state != "running":
-        go_on = ["i2i", "train", run.method, *run.paths, "--run", model, "--resume", *plugins]
-        typed.append(("Go on with this run", shlex.join(go_on)))
-    if command := run.summary.get("command"):
-        typed.append(("Train again from the start, in a folder of its own", str(command)))
     boxes = "".join(
         f'<div class="command"><h3>{escape(title)}</h3><pre><code>{_words(text)}</code></pre>'
         '<button type="button" class="copy scripted">copy</button></div>'
-        for title, text in typed
+        for title, text in (*_to_use(run), *_to_train(run))
     )
     return section("commands", "Use it", boxes)
 
@@ -113,6 +94,58 @@ def settings(run: Run) -> str:
     head = "<thead><tr><th>changed</th><th>here</th><th>default</th></tr></thead>"
     table = f"<table>{head}{''.join(changed)}</table>" if changed else "<p>All as by default.</p>"
     return section("settings", "Settings", table + "".join(folded))
+
+
+def _to_use(run: Run) -> Iterator[tuple[str, str]]:
+    model, best, maps = str(run.folder), run.folder / "best.safetensors", part(run.summary, "maps")
+    if run.method == "gan" or "z2b" in maps:
+        yield "Draw pictures", _typed(run, "sample", model, "samples.png")
+        return
+    translate = ("translate", "INPUT", "OUTPUT", "--model")
+    both = run.domains if len(maps) > 1 or run.method == "cyclegan" else ()
+    for domain in reversed(both):
+        yield f"Translate to {domain}", _typed(run, *translate, model, "--to", domain)
+    if not both:
+        yield "Translate a picture, a folder or a glob", _typed(run, *translate, model)
+    if best.is_file():
+        yield "With the model of the best step", _typed(run, *translate, str(best))
+    yield "In Python", f"from i2i import translate\ntranslated = translate(picture, {model!r})"
+    if run.paths:
+        yield "Score on held-out pictures", _typed(run, "evaluate", model, *run.paths)
+
+
+def _to_train(run: Run) -> Iterator[tuple[str, str]]:
+    told = str(run.summary.get("command") or "")
+    goes_on = "--resume" in told
+    if run.steps and run.step < run.steps and run.state != "running":
+        own = _typed(run, "train", run.method, *run.paths, "--run", str(run.folder), "--resume")
+        yield "Go on with this run", told if goes_on else own
+    again = _from_the_start(run) if goes_on or not told else told
+    if again:
+        yield "Train like this again", again
+
+
+def _typed(run: Run, *words: str) -> str:
+    return shlex.join(["i2i", *words, *(word for module in run.plugins for word in ("--import", module))])
+
+
+def _from_the_start(run: Run) -> str:
+    """The command of a run like this one, or nothing where the method's own defaults aren't told."""
+    flags = []
+    for key, defaults in part(run.summary, "defaults").items():
+        for name, value in part(run.config, key).items():
+            flag = name.replace("_", "-")
+            if (
+                not isinstance(defaults, dict)
+                or name not in defaults
+                or json.dumps(value) == json.dumps(defaults[name])
+            ):
+                continue
+            if isinstance(value, bool):
+                flags.append(f"--{flag}" if value else f"--no-{flag}")
+            elif value is not None:
+                flags += [f"--{flag}", *map(str, value if isinstance(value, list) else [value])]
+    return _typed(run, "train", run.method, *run.paths, *flags) if run.paths and "defaults" in run.summary else ""
 
 
 def _between(direction: str, run: Run) -> str:
