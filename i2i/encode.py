@@ -60,11 +60,12 @@ def encode(picture: Picture, suffix: str, *, quality: int = JPEG_QUALITY) -> byt
         has_alpha = picture.alpha is not None
         return encode_tiff(whole, has_alpha=has_alpha, icc=picture.icc, dpi=picture.dpi, geo=picture.geo)
     channels = whole.shape[-1]
-    if channels > 4:
+    flat = suffix in (".jpg", ".jpeg", ".bmp")
+    if channels > 4 or (flat and picture.alpha is None and channels in (2, 4)):  # the last is no alpha to leave out
         raise ImageError(f"{channels} channels can't be written as {suffix}; use --format tif or --format npy")
     deep = suffix == ".png" and whole.dtype != np.uint8
     whole = as_depth(whole, np.dtype(np.uint16 if deep else np.uint8))
-    if suffix in (".jpg", ".jpeg", ".bmp") and channels in (2, 4):
+    if flat and channels in (2, 4):
         whole = whole[..., :-1]
     if deep and channels > 1:
         return _encode_deep_png(picture, whole)
@@ -88,12 +89,13 @@ _JPEG_SEGMENT = 65_533
 
 
 def _encode_deep_png(picture: Picture, whole: Any) -> bytes:
-    """16-bit colour, or grey with alpha as such colour, by OpenCV; what goes with it as chunks of our own."""
-    alpha = [whole[..., -1:]] if whole.shape[-1] in (2, 4) else []
-    colour = np.repeat(whole[..., :1], 3, axis=-1) if whole.shape[-1] == 2 else whole[..., :3]
-    done, encoded = cv2.imencode(".png", np.ascontiguousarray(np.concatenate([colour[..., ::-1], *alpha], axis=-1)))
-    assert done
-    data = encoded.tobytes()
+    """16-bit colour by OpenCV, grey with alpha as it can't; what goes with it as chunks of our own."""
+    if whole.shape[-1] == 2:
+        data = _encode_deep_grey(whole)
+    else:
+        done, encoded = cv2.imencode(".png", np.ascontiguousarray(whole[..., [2, 1, 0, 3][: whole.shape[-1]]]))
+        assert done
+        data = encoded.tobytes()
     chunks = b""
     if picture.icc:
         chunks += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(picture.icc))
@@ -102,6 +104,17 @@ def _encode_deep_png(picture: Picture, whole: Any) -> bytes:
     if picture.exif:
         chunks += _chunk(b"eXIf", picture.exif.removeprefix(b"Exif\0\0"))
     return data[:33] + chunks + data[33:]  # the header ends at byte 33 (PNG specification, 11.2.2)
+
+
+def _encode_deep_grey(whole: Any) -> bytes:
+    """16-bit grey with alpha, each row as its difference from the one above (PNG specification, 9.2, type 2)."""
+    high, wide, _ = whole.shape
+    rows = np.ascontiguousarray(whole, ">u2").view(np.uint8).reshape(high, -1)
+    above = np.concatenate([np.zeros_like(rows[:1]), rows[:-1]])
+    filtered = np.insert(rows - above, 0, 2, axis=1)
+    header = struct.pack(">IIBBBBB", wide, high, 16, 4, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(filtered.tobytes())), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, body) for kind, body in chunks)
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:

@@ -73,8 +73,13 @@ def one_or_two(data: Sequence[str]) -> None:
 
 def complain(message: str, code: int) -> int:
     """Say what went wrong, in one line, and give the exit code."""
-    print(f"i2i: {message}", file=sys.stderr)
+    print(one_line(f"i2i: {message}"), file=sys.stderr)
     return code
+
+
+def one_line(text: str) -> str:
+    """With line ends and the like written out: names of files may hold anything."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def _flags(kind: Any, default: Any) -> list[str]:

@@ -93,7 +93,7 @@ def left_out(source: str, output: Path) -> Counter[str]:
             continue
         elif any(part.startswith(".") for part in path.relative_to(root).parts):
             found["hidden file"] += 1
-        elif path.suffix.lower() not in READABLE:
+        elif path.suffix.lower() not in READABLE or not path.is_file():
             found["non-image"] += 1
     return found
 

@@ -7,7 +7,7 @@ import io
 import struct
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from i2i.errors import ImageError
-from i2i.tiff import Tag, check_size, geo_tags, read_bands
+from i2i.tiff import Tag, check_size, geo_tags, pages_in, read_bands
 
 Levels: TypeAlias = NDArray[Any]
 
@@ -30,6 +30,10 @@ MAX_PIXELS = 178_000_000  # from where on Pillow takes a picture for an attack, 
 # Pillow would also try formats that start other programs, such as PostScript.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 _ARRAY = b"\x93NUMPY"
+_ARRAY_HEADERS: dict[Any, Callable[..., Any]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 _QUIET = threading.Lock()  # what Python keeps of warnings is one for all threads
 
 
@@ -75,7 +79,7 @@ def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture
         raise ImageError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
     try:
         return _decode(data, max_pixels)
-    except (UnidentifiedImageError, EOFError):
+    except (UnidentifiedImageError, EOFError, LookupError, struct.error):  # the latter say nothing to people
         raise ImageError(f"{name}: {'not an image that can be read' if data else 'an empty file'}") from None
     except Exception as error:  # decoders of damaged files raise whatever they come upon
         raise ImageError(f"{name}: {str(error) or type(error).__name__}") from None
@@ -101,7 +105,10 @@ def from_pil(image: Image.Image) -> Picture:
     if tiff:
         about["exif"] = None  # its own tags, which say how the file is laid out
     if image.mode in ("I;16", "I;16B", "I;16L", "I"):
-        return Picture(np.clip(np.asarray(image), 0, 65535).astype(np.uint16)[..., None], **about)
+        values = np.asarray(image)
+        if values.size and values.min() < 0:
+            raise ImageError(f"levels down to {values.min()}; give uint8 or uint16 levels, or floats in [0, 1]")
+        return Picture(np.clip(values, 0, 65535).astype(np.uint16)[..., None], **about)
     if image.mode == "F":
         return Picture(checked_floats(np.asarray(image)[..., None]), **about)
     if image.mode in ("LAB", "HSV"):
@@ -110,9 +117,9 @@ def from_pil(image: Image.Image) -> Picture:
         return Picture(np.asarray(_rgb_of_cmyk(image, about.pop("icc"))), **about)
     grey = image.mode in ("1", "L", "LA", "La")
     if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
-        levels = np.asarray(image.convert("LA" if grey else "RGBA"))
+        levels = np.asarray(_as_mode(image, "LA" if grey else "RGBA"))
         return Picture(levels[..., :-1], levels[..., -1], **about)
-    levels = np.asarray(image.convert("L" if grey else "RGB"))
+    levels = np.asarray(_as_mode(image, "L" if grey else "RGB"))
     return Picture(levels[..., None] if grey else levels, **about)
 
 
@@ -177,16 +184,17 @@ def checked_floats(values: NDArray[Any]) -> Levels:
 
 def _decode(data: bytes, max_pixels: int) -> Picture:
     if data.startswith(_ARRAY):
-        return _from_array(np.load(io.BytesIO(data), allow_pickle=False), max_pixels)
+        return _from_array(data, max_pixels)
     tiff = data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
     bands = read_bands(data, max_pixels=max_pixels) if tiff else None
     geo = geo_tags(data) if tiff else ()
     if bands is not None:
         levels = _ORIENTATIONS.get(bands.orientation, _ORIENTATIONS[1])(_checked(bands.values))
         levels = np.ascontiguousarray(levels)
+        about: dict[str, Any] = {"icc": bands.icc, "dpi": _usable(bands.dpi), "geo": geo, "frames": bands.frames}
         if bands.has_alpha:
-            return Picture(levels[..., :-1], levels[..., -1], geo=geo)
-        return Picture(levels, geo=geo)
+            return Picture(levels[..., :-1], levels[..., -1], **about)
+        return Picture(levels, **about)
     if max_pixels > MAX_PIXELS:  # asked for, so Pillow should allow it too
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or max_pixels, max_pixels)
     try:
@@ -198,22 +206,33 @@ def _decode(data: bytes, max_pixels: int) -> Picture:
         raise ImageError(f"{error}; if you trust it, raise --max-megapixels") from None
     check_size(*image.size, max_pixels)
     picture = _deep_colour(data, image) or from_pil(image)
-    return replace(picture, geo=geo) if geo else picture
+    return replace(picture, geo=geo, frames=pages_in(data)) if tiff else picture
 
 
-def _from_array(array: NDArray[Any], max_pixels: int) -> Picture:
-    if array.ndim not in (2, 3) or 0 in array.shape:
-        raise ImageError(f"an array of shape {array.shape}; a picture is (H, W) or (H, W, C)")
-    check_size(array.shape[1], array.shape[0], max_pixels)
+def _from_array(data: bytes, max_pixels: int) -> Picture:
+    file = io.BytesIO(data)
+    version = np.lib.format.read_magic(file)
+    if version not in _ARRAY_HEADERS:
+        raise ImageError("an array of a kind that holds no picture")
+    shape, _, dtype = _ARRAY_HEADERS[version](file)
+    if len(shape) not in (2, 3) or min(shape) < 1:
+        raise ImageError(f"an array of shape {shape}; a picture is (H, W) or (H, W, C)")
+    check_size(shape[1], shape[0], max_pixels)
+    _check_kind(dtype)
+    array = np.load(io.BytesIO(data), allow_pickle=False)
     return Picture(_checked(array if array.ndim == 3 else array[..., None]))
 
 
 def _checked(values: NDArray[Any]) -> Levels:
+    _check_kind(values.dtype)
     if values.dtype.kind == "f":
         return checked_floats(values)
-    if values.dtype not in (np.uint8, np.uint16):
-        raise ImageError(f"values of {values.dtype}; give uint8 or uint16 levels, or floats in [0, 1]")
-    return values
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _check_kind(dtype: np.dtype[Any]) -> None:
+    if dtype.kind != "f" and dtype.newbyteorder("=") not in (np.uint8, np.uint16):
+        raise ImageError(f"values of {dtype}; give uint8 or uint16 levels, or floats in [0, 1]")
 
 
 def _about(image: Image.Image) -> dict[str, Any]:
@@ -225,9 +244,13 @@ def _about(image: Image.Image) -> dict[str, Any]:
         tags.pop(_ORIENTATION, None)
         found["exif"] = tags.tobytes() if tags else None
     with contextlib.suppress(Exception):
-        across, down = map(float, image.info["dpi"])
-        found["dpi"] = (across, down) if 0 < across < 1e6 and 0 < down < 1e6 else None
+        found["dpi"] = _usable(image.info["dpi"])
     return found
+
+
+def _usable(dpi: Sequence[Any] | None) -> tuple[float, float] | None:
+    across, down = map(float, dpi or (0, 0))
+    return (across, down) if 0 < across < 1e6 and 0 < down < 1e6 else None
 
 
 def _frames(image: Image.Image) -> int:
@@ -237,6 +260,10 @@ def _frames(image: Image.Image) -> int:
         return int(getattr(image, "n_frames", 1))
     except Exception:  # what follows the first frame may be damaged
         return 1
+
+
+def _as_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)  # which would copy it
 
 
 def _rgb_of_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:
@@ -251,22 +278,18 @@ def _rgb_of_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:
 
 
 def _deep_colour(data: bytes, image: Image.Image) -> Picture | None:
-    """16-bit colour, or grey with alpha, which Pillow would cut to 8 bit, read by OpenCV."""
-    if image.format == "PNG":
-        deep = data[24] == 16 and data[25] in (2, 4, 6)
-    elif image.format == "TIFF":
-        bits = image.tag_v2.get(258, (8,))  # type: ignore[attr-defined]
-        deep = max(bits) == 16 and len(bits) > 1
-    else:
+    """A PNG's 16-bit colour, or grey with alpha, which Pillow would cut to 8 bit, read by OpenCV."""
+    if image.format != "PNG" or data[24] != 16 or data[25] not in (2, 4, 6):
         return None
-    levels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if deep else None
-    if levels is None or levels.dtype != np.uint16 or levels.ndim != 3:
-        return None
-    levels = _ORIENTATIONS[image.getexif().get(_ORIENTATION, 1)](levels)
-    colours = levels[..., :1] if image.format == "PNG" and data[25] == 4 else levels[..., 2::-1]
+    levels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if levels is None:
+        image.load()  # says what is wrong, where it is more than a torn end
+        raise ImageError("image file is truncated")
+    with contextlib.suppress(Exception):  # damaged EXIF says nothing
+        levels = _ORIENTATIONS.get(image.getexif().get(_ORIENTATION, 1), _ORIENTATIONS[1])(levels)
+    colours = levels[..., :1] if data[25] == 4 else levels[..., 2::-1]
     alpha = np.ascontiguousarray(levels[..., 3]) if levels.shape[-1] == 4 else None
-    about = {**_about(image), "exif": None} if image.format == "TIFF" else _about(image)
-    return Picture(np.ascontiguousarray(colours), alpha, frames=_frames(image), **about)
+    return Picture(np.ascontiguousarray(colours), alpha, frames=_frames(image), **_about(image))
 
 
 _ORIENTATION = 0x0112

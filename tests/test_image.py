@@ -1,3 +1,5 @@
+"""The image contract: what comes in goes out, through tensors, arrays, PIL images and files."""
+
 import io
 
 import numpy as np
@@ -7,17 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.testing import assert_array_equal
+from pictures import Same, assert_same_picture, made, noise, png, same, translator
 from PIL import Image
 
+from i2i.encode import encode
 from i2i.errors import ImageError
-from i2i.image import enter, pad, to_levels, to_tensor
-from i2i.picture import Picture
+from i2i.image import enter, levels_for, open_image, pad, to_levels, to_tensor
+from i2i.picture import Picture, all_channels, as_depth, read
 
 DEPTHS = (np.uint8, np.uint16)
-
-
-def noise(*shape, dtype=np.uint8, seed=0):
-    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max + 1, shape, dtype=dtype)
 
 
 def floats(*shape, dtype=np.float32, seed=0):
@@ -343,3 +343,190 @@ def test_the_profile_stays_only_with_the_kind_of_picture_it_describes():
 def test_what_is_no_picture_is_refused_with_the_reason(image, message):
     with pytest.raises(ImageError, match=f"^{message}"):
         enter(image, 3)
+
+
+# What each format without loss holds: channels, alpha, depth.
+HELD = [
+    (suffix, channels, alpha, depth)
+    for suffix, kinds, depths in (
+        (".png", [(1, False), (1, True), (3, False), (3, True)], (np.uint8, np.uint16)),
+        (".tif", [(1, False), (1, True), (3, False), (3, True)], (np.uint8, np.uint16, np.float32)),
+        (".tif", [(2, False), (4, False), (5, False), (13, False)], (np.uint8, np.uint16, np.float32)),
+        (".npy", [(n, False) for n in (1, 2, 3, 4, 5, 13)], (np.uint8, np.uint16, np.float32)),
+        (".webp", [(3, False), (3, True)], (np.uint8,)),
+        (".bmp", [(1, False), (3, False)], (np.uint8,)),
+    )
+    for channels, alpha in kinds
+    for depth in depths
+]
+# A float32 in [0, 1] goes through [-1, 1], where its last bit is worth more.
+NEAR = {np.float32: 1e-6}
+
+
+def levels_of(data, shape, depth):
+    if depth == np.float32:
+        return data.draw(arrays(depth, shape, elements=st.floats(0, 1, width=32)))
+    return data.draw(arrays(depth, shape))
+
+
+@pytest.mark.parametrize(("suffix", "channels", "alpha", "depth"), HELD)
+@given(data=st.data())
+@settings(max_examples=12, deadline=None)
+def test_a_file_comes_back_identical(suffix, channels, alpha, depth, data):
+    height, width = data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9)), label="size")
+    picture = Picture(
+        levels_of(data, (height, width, channels), depth), levels_of(data, (height, width), depth) if alpha else None
+    )
+    # Alpha goes past a network, or through one that takes it.
+    network = data.draw(st.sampled_from([channels, channels + 1] if alpha else [channels]), label="network")
+    tile = data.draw(st.sampled_from([None, 3, 1000]), label="tile")
+    given_file = read(made(picture, suffix))
+    assert_same_picture(given_file, picture)
+    result = same(network)(given_file, tile=tile)
+    assert_same_picture(read(encode(result, suffix)), picture, atol=NEAR.get(depth, 0))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp", ".webp", ".npy"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grey_through_a_network_of_colour_stays_grey(suffix, channels):
+    levels = noise(5, 7, 1)
+    again = read(encode(same(channels)(Picture(levels)), suffix)).levels
+    # There is no grey WebP.
+    assert_array_equal(again, np.repeat(levels, 3, axis=-1) if suffix == ".webp" else levels, strict=True)
+
+
+@given(data=st.data(), depth=st.sampled_from([1, 2, 4, 8]))
+@settings(max_examples=25, deadline=None)
+def test_a_palette_comes_back_as_its_colours(data, depth):
+    colours = data.draw(arrays(np.uint8, (data.draw(st.integers(1, 2**depth)), 3)))
+    places = data.draw(arrays(np.uint8, (3, 8 // depth), elements=st.integers(0, len(colours) - 1)))
+    rows = [bytes([int("".join(f"{place:0{depth}b}" for place in row), 2)]) for row in places]
+    picture = read(png((8 // depth, 3), depth, 3, rows, (b"PLTE", colours.tobytes())))
+    for suffix in (".png", ".tif", ".webp", ".bmp", ".npy"):
+        assert_array_equal(read(encode(same()(picture), suffix)).levels, colours[places], strict=True)
+
+
+@given(bits=st.lists(st.integers(0, 255), min_size=1, max_size=5))
+@settings(max_examples=25, deadline=None)
+def test_one_bit_comes_back_as_black_and_white(bits):
+    wanted = np.unpackbits(np.array(bits, np.uint8)[:, None], axis=1)[..., None] * np.uint8(255)
+    picture = read(png((8, len(bits)), 1, 0, [bytes([row]) for row in bits]))
+    for suffix in (".png", ".tif", ".bmp", ".npy"):
+        assert_array_equal(read(encode(same()(picture), suffix)).levels, wanted, strict=True)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_less_than_half_a_level_changes_no_file_and_more_changes_every_pixel_by_one(depth):
+    levels = noise(9, 9, 3, dtype=depth) // 2 + 5  # away from white, where it is clipped
+    level = 2 / np.iinfo(depth).max
+    for share, change in ((0.45, 0), (-0.45, 0), (0.55, 1), (-0.55, -1), (1, 1)):
+        result = translator(Same(plus=share * level))(Picture(levels))
+        assert_array_equal(result.levels.astype(int) - levels, np.full(levels.shape, change))
+
+
+def test_jpeg_comes_back_near():
+    ramp = np.linspace(0, 255, 32).astype(np.uint8)
+    levels = np.stack([np.tile(ramp, (32, 1)), np.tile(ramp[:, None], (1, 32)), np.full((32, 32), 90, np.uint8)], -1)
+    picture = read(encode(Picture(levels), ".jpg"))
+    again = read(encode(same()(picture), ".jpg"))
+    assert again.levels.shape == (32, 32, 3)
+    assert np.abs(again.levels.astype(int) - levels).max() <= 6
+
+
+TAKEN_BY = {1: [1, 2, 3, 4], 2: [2, 4], 3: [1, 2, 3, 4], 4: [2, 4], 5: [5], 13: [13]}
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("given_channels", TAKEN_BY)
+@pytest.mark.parametrize("wanted", [1, 2, 3, 4, 5, 13])
+def test_pictures_become_the_channels_of_a_network_or_are_refused(given_channels, wanted, depth):
+    picture = Picture(noise(4, 5, given_channels, dtype=depth))
+    if wanted not in TAKEN_BY[given_channels]:
+        with pytest.raises(ImageError, match=rf"a picture of \d+ channels where {wanted} are needed"):
+            open_image(picture, wanted).read(torch.arange(4), torch.arange(5))
+        return
+    pixels = open_image(picture, wanted).read(torch.arange(4), torch.arange(5))
+    assert pixels.shape == (1, wanted, 4, 5)
+    if wanted in (2, 4) and given_channels in (1, 3):
+        assert (pixels[:, -1] == 1).all(), "opaque where there is no alpha"
+        pixels, wanted = pixels[:, :-1], wanted - 1
+    if wanted == given_channels:
+        assert np.abs(to_levels(pixels[0], np.float32) - as_depth(picture.levels, np.dtype(np.float32))).max() <= 1e-6
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize(("given_channels", "wanted"), [(1, 2), (3, 4)])
+def test_a_network_of_two_or_four_channels_takes_alpha_as_the_last(given_channels, wanted, depth):
+    picture = Picture(noise(4, 5, given_channels, dtype=depth), noise(4, 5, dtype=depth, seed=1))
+    seen = levels_for(picture, wanted)
+    assert_array_equal(seen, all_channels(picture), strict=True)
+    assert_array_equal(levels_for(picture, given_channels), picture.levels, strict=True)
+    opaque = levels_for(Picture(picture.levels), wanted)
+    assert_array_equal(opaque[..., -1], np.full((4, 5), 1 if depth == np.float32 else np.iinfo(depth).max))
+    # What it gives as the last is alpha again.
+    pixels, leave = enter(picture, wanted)
+    assert_same_picture(leave(pixels), picture, atol=NEAR.get(depth, 0))
+    pixels[:, -1] = -1
+    assert (leave(pixels).alpha == 0).all()
+
+
+def test_a_picture_without_alpha_gets_that_of_its_result():
+    pixels, leave = enter(Picture(noise(4, 5, 3)), 4)
+    result = leave(pixels)
+    assert (result.alpha == 255).all()
+    assert result.levels.shape == (4, 5, 3)
+
+
+@pytest.mark.parametrize("network", [1, 3, 4])
+def test_eight_bits_become_sixteen_where_that_is_asked(network):
+    picture = Picture(noise(4, 5, 3), noise(4, 5, seed=1))
+    opened = open_image(picture, network, deepen=True)
+    canvas = opened.canvas(network)
+    canvas.put(opened.read(torch.arange(4), torch.arange(5)), 0, 0)
+    result = canvas.leave()
+    assert result.levels.dtype == result.alpha.dtype == np.uint16
+    assert_array_equal(result.alpha, picture.alpha * np.uint16(257))
+    if network > 1:
+        assert_array_equal(result.levels, picture.levels * np.uint16(257))
+
+
+@pytest.mark.parametrize("depth", [np.uint16, np.float32])
+def test_what_is_deep_already_keeps_its_depth(depth):
+    picture = Picture(noise(4, 5, 3, dtype=depth))
+    opened = open_image(picture, 3, deepen=True)
+    canvas = opened.canvas(3)
+    canvas.put(opened.read(torch.arange(4), torch.arange(5)), 0, 0)
+    assert_same_picture(canvas.leave(), picture, atol=NEAR.get(depth, 0))
+
+
+def test_a_model_trained_from_eight_to_sixteen_bits_deepens_files_and_not_arrays(tmp_path):
+    Image.fromarray(noise(4, 5)).save(tmp_path / "x.png")
+    deepening = translator(Same(1), depths=[8, 16])
+    assert deepening(tmp_path / "x.png").mode == "I;16"
+    assert deepening(noise(4, 5)).dtype == np.uint8
+    assert translator(Same(1), depths=[16, 16])(tmp_path / "x.png").mode == "L"
+
+
+def test_more_channels_than_pil_has_are_refused_with_what_to_give():
+    data = made(Picture(noise(4, 5, 5)), ".tif")
+    with pytest.raises(ImageError, match=r"PIL has no picture of 5 channels; give an array, or write a \.tif or \.npy"):
+        same(5)(data)
+    assert_array_equal(same(5)(noise(4, 5, 5)), noise(4, 5, 5), strict=True)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp", ".npy"])
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_goes_with_a_picture_is_kept_where_a_format_has_a_place(suffix, depth, channels):
+    tags = Image.Exif()
+    tags[0x010F] = "Maker"
+    tags.get_ifd(0x8825)[1] = "N"
+    about = {"icc": b"profile" * 20, "exif": tags.tobytes(), "dpi": (300.0, 150.0)}
+    result = same()(Picture(noise(8, 9, channels, dtype=depth), **about))
+    again = read(encode(result, suffix))
+    assert again.icc == (about["icc"] if suffix not in (".bmp", ".npy") else None)
+    assert again.exif == (about["exif"] if suffix in (".png", ".jpg", ".webp") else None)
+    if suffix in (".webp", ".npy"):
+        assert again.dpi is None
+    else:
+        assert again.dpi == pytest.approx((300, 150), abs=0.05)

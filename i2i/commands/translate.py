@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from i2i.errors import UsageError
-from i2i.flags import Imports, complain, parse
+from i2i.flags import Imports, complain, one_line, parse
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -58,6 +59,9 @@ def run(args: list[str]) -> int:
     """`i2i translate INPUT OUTPUT --model ...`."""
     flags = parse(Translate, "translate", args, "Translate images with a trained model.")
 
+    # Threads of the network that wait give way to those that read and write; torch reads this when it is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
     from i2i.convert import convert, write_contact_sheet
     from i2i.jobs import left_out, plan, variants
     from i2i.picture import SUFFIXES
@@ -94,23 +98,22 @@ def run(args: list[str]) -> int:
         )
     except KeyboardInterrupt:
         return complain("interrupted; what is done is kept, and the same command again goes on", 130)
+    _tell(result, aside, f"translated to {translator.domains[1]}", flags.output)
     shown = result.written + result.skipped
     if flags.contact_sheet and shown:
         shown.sort(key=lambda job: (job.source, job.seed or 0))
         write_contact_sheet(flags.contact_sheet, shown, domains=translator.domains)
-    _tell(result, aside, f"translated to {translator.domains[1]}", flags.output)
-    if flags.contact_sheet and shown:
-        print(f"to look at: {flags.contact_sheet}")
+        print(one_line(f"to look at: {flags.contact_sheet}"))
     return 1 if result.failed or result.undone else 0
 
 
 def _tell(result: Conversion, aside: Counter[str], what: str, output: Path) -> None:
     """Say what became of a conversion: what went wrong with the files' names, then how many there were of what."""
     for path, reason in result.failed.items():
-        print(f"i2i: {path}: {reason}", file=sys.stderr)
+        print(one_line(f"i2i: {path}: {reason}"), file=sys.stderr)
     for note, paths in result.notes.items():
         more = f", and {len(paths) - 3} more" if len(paths) > 3 else ""
-        print(f"{', '.join(map(str, paths[:3]))}{more}: {note}")
+        print(one_line(f"{', '.join(map(str, paths[:3]))}{more}: {note}"))
     speed = f"{len(result.written) / result.seconds:.1f} a second" if result.written else "none"
     parts = [f"{len(result.written)} {what} ({speed})"]
     if result.skipped:
@@ -120,4 +123,4 @@ def _tell(result: Conversion, aside: Counter[str], what: str, output: Path) -> N
     if result.undone:
         parts.append(f"{len(result.undone)} not begun: make room, and the same command again goes on")
     parts += [f"{count} {kind}{'s' if count > 1 else ''} left out" for kind, count in aside.items()]
-    print(f"{output}: {', '.join(parts)}")
+    print(one_line(f"{output}: {', '.join(parts)}"))

@@ -180,8 +180,7 @@ def read_source(source: Source, *, channels: int, max_pixels: int = MAX_PIXELS) 
     try:
         levels = levels_for(picture, channels)
     except ImageError as error:
-        given = picture.levels.shape[-1]
-        raise ImageError(f"{source.path}: {error}; give --channels {given} for this domain, or mend it") from None
+        raise ImageError(f"{source.path}: {error}; --channels of the training says how many") from None
     if source.half == "whole":
         return levels
     middle = levels.shape[1] // 2

@@ -3,12 +3,15 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from pictures import made, noise
 from PIL import Image
 
 from i2i.data import Pictures, load
 from i2i.data.folders import Source, Split
 from i2i.data.loading import default_workers, read_source
+from i2i.errors import ImageError
 from i2i.image import to_levels
+from i2i.picture import Picture
 
 EVERY = ("flip", "vertical_flip", "rotate90", "affine", "colour")
 
@@ -308,3 +311,80 @@ def test_batches_of_a_single_set(tmp_path):
             sample = pictures[2 * step + i]
             assert torch.equal(batch["b"][i], sample["b"])
             assert batch["label"][i] == sample["label"]
+
+
+def many(folder, channels, dtype, *, suffix=".npy", count=3, size=(16, 16)):
+    """Files of noise of so many channels."""
+    folder.mkdir(parents=True)
+    for seed in range(count):
+        (folder / f"{seed}{suffix}").write_bytes(made(Picture(noise(*size, channels, dtype=dtype, seed=seed)), suffix))
+    return tuple(Source(folder / f"{seed}{suffix}") for seed in range(count))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize(
+    ("channels", "suffix"), [((1, 3), ".tif"), ((6, 2), ".npy"), ((4, 13), ".tif"), ((13, 1), ".npy")]
+)
+@pytest.mark.parametrize("paired", [True, False])
+def test_samples_have_as_many_channels_as_their_files(tmp_path, channels, suffix, dtype, paired):
+    split = Split(
+        *(many(tmp_path / name, count, dtype, suffix=suffix) for name, count in zip("ab", channels, strict=True))
+    )
+    pictures = make(split, paired=paired, channels=channels, augment=EVERY)
+    for position in range(6):
+        for name, count in zip("ab", channels, strict=True):
+            x = pictures[position][name]
+            assert (x.shape, x.dtype) == ((count, 8, 8), torch.float32)
+            assert -1 <= x.min() < x.max() <= 1
+    assert pictures.depths() == (8 * np.dtype(dtype).itemsize,) * 2
+    assert pictures.fixed(2)["a"].shape == (2, channels[0], 8, 8)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 4, 6])
+@pytest.mark.parametrize("suffix", [".npy", ".tif"])
+def test_halves_of_any_channels_are_left_and_right(tmp_path, suffix, channels, dtype):
+    (one,) = many(tmp_path / "x", channels, dtype, suffix=suffix, count=1, size=(5, 12))
+    whole = read_source(one, channels=channels)
+    assert whole.shape == (5, 12, channels)
+    assert (read_source(Source(one.path, "left"), channels=channels) == whole[:, :6]).all()
+    assert (read_source(Source(one.path, "right"), channels=channels) == whole[:, 6:]).all()
+
+
+def test_pictures_with_alpha_and_without_are_of_four_channels_where_those_are_asked(tmp_path):
+    solid = Source(save(tmp_path / "solid.png", noise(12, 12, 3)))
+    clear = Source(save(tmp_path / "clear.png", np.dstack([noise(12, 12, 3), np.zeros((12, 12), np.uint8)])))
+    for source, alpha in ((solid, 255), (clear, 0)):
+        levels = read_source(source, channels=4)
+        assert (levels[..., :3] == noise(12, 12, 3)).all()
+        assert (levels[..., 3] == alpha).all()
+        assert read_source(source, channels=3).shape == (12, 12, 3)
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "depths"),
+    [((np.uint8, np.uint16), (8, 16)), ((np.uint16, np.float32), (16, 32)), ((np.uint8,) * 2, (8, 8))],
+)
+def test_depths_are_those_of_each_domain(tmp_path, dtypes, depths):
+    split = Split(many(tmp_path / "a", 3, dtypes[0]), many(tmp_path / "b", 1, dtypes[1]))
+    assert make(split, channels=(3, 1)).depths() == depths
+    assert make(Split((), split.b), channels=(3, 1)).depths() == (depths[1],) * 2
+
+
+def test_a_picture_of_other_channels_is_named_with_what_to_type(tmp_path):
+    (one,) = many(tmp_path / "x", 6, np.uint8, count=1)
+    with pytest.raises(ImageError) as error:
+        read_source(one, channels=3)
+    assert str(error.value).startswith(f"{one.path}: a picture of 6 channels where 3 are needed; give --channels")
+    assert "6" in str(error.value).partition("--channels")[2]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_picture_is_named_from_a_worker_too(tmp_path, workers):
+    sources = many(tmp_path / "x", 6, np.uint8)
+    sources[1].path.write_bytes(sources[1].path.read_bytes()[:-5])
+    pictures = make(Split(sources, sources), channels=(6, 6))
+    with pytest.raises(ImageError) as error:
+        list(load(pictures, batch_size=1, start=0, steps=3, workers=workers))
+    assert str(error.value).startswith(f"{sources[1].path}: ")
+    assert "\n" not in str(error.value)

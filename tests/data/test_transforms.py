@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from pictures import noise
 
 from i2i.data.transforms import JointTransform, resized
+from i2i.picture import full_scale
 
 EVERY = ("flip", "vertical_flip", "rotate90", "affine", "colour")
 
@@ -74,15 +76,16 @@ def test_colour_changes_the_input_alone(augment):
     assert all((a == a[0, 0]).all() for a, _ in pairs), "the same change everywhere"
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("shapes", [(1, 1), (3, 3), (1, 3), (3, 1)])
-def test_every_change_keeps_depth_and_channels(shapes, dtype):
-    a, b = (np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (12, 12, c)).astype(dtype) for c in shapes)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("shapes", [(1, 1), (3, 3), (1, 3), (3, 1), (2, 2), (4, 3), (4, 4), (5, 1), (6, 6), (13, 13)])
+def test_every_change_keeps_depth_channels_and_range(shapes, dtype):
+    a, b = (noise(12, 12, channels, dtype=dtype) for channels in shapes)
     transform = JointTransform(image_size=8, augment=EVERY)
     for seed in range(5):
         changed = transform.pair(a, b, seed=seed)
         assert [(x.shape, x.dtype) for x in changed] == [((8, 8, c), dtype) for c in shapes]
         assert transform.one(a, seed=seed, is_input=True).shape == (8, 8, shapes[0])
+        assert all(0 <= x.min() <= x.max() <= full_scale(x.dtype) for x in changed)
 
 
 def test_a_seed_decides_all_whatever_came_before():
@@ -116,11 +119,66 @@ def test_fine_lines_do_not_alias():
     assert_array_equal(resized(lines, 4), np.full((4, 4, 3), 100, np.uint8), strict=True)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("shape", [(4, 4, 3), (4, 9, 1), (9, 4, 3), (20, 30, 1), (30, 3, 3)])
-def test_any_shape_becomes_a_square_of_its_depth_and_channels(shape, dtype):
-    result = resized(np.full(shape, 77, dtype), 8)
-    assert_array_equal(result, np.full((8, 8, shape[-1]), 77, dtype), strict=True)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 8, 13])
+@pytest.mark.parametrize("size", [(4, 4), (4, 9), (9, 4), (20, 30), (30, 3)])
+def test_any_shape_becomes_a_square_of_its_depth_and_channels(size, channels, dtype):
+    # Each channel has a level of its own, so that none may take another's place.
+    levels = (np.arange(1, channels + 1) * 7 / (100 if dtype == np.float32 else 1)).astype(dtype)
+    result = resized(np.broadcast_to(levels, (*size, channels)), 8)
+    assert result.dtype == dtype
+    assert result.shape == (8, 8, channels)
+    assert np.abs(result.astype(np.float64) - levels).max() <= (1e-6 if dtype == np.float32 else 0)
+
+
+@pytest.mark.parametrize("channels", [2, 4, 5, 13])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("flip", lambda x: [x, x[:, ::-1]]),
+        ("vertical_flip", lambda x: [x, x[::-1]]),
+        ("rotate90", lambda x: [np.rot90(x, turns) for turns in range(4)]),
+    ],
+)
+def test_every_channel_is_flipped_and_turned_with_the_others(change, expected, channels, dtype):
+    picture = noise(8, 8, channels, dtype=dtype)
+    changed = results(JointTransform(image_size=8, augment=(change,)), picture, count=20)
+    assert {np.ascontiguousarray(x).tobytes() for pair in changed for x in pair} == {
+        np.ascontiguousarray(x).tobytes() for x in expected(picture)
+    }
+
+
+@pytest.mark.parametrize("channels", [2, 4, 5, 13])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_affine_moves_every_channel_alike(channels, dtype):
+    one = noise(16, 16, 1, dtype=dtype)
+    for a, b in results(JointTransform(image_size=16, augment=("affine",)), np.repeat(one, channels, axis=-1), count=8):
+        assert_array_equal(a, b, strict=True)
+        assert_array_equal(a, np.repeat(a[..., :1], channels, axis=-1))
+
+
+@pytest.mark.parametrize("shapes", [(1, 13), (4, 1), (6, 3)])
+def test_affine_moves_pairs_of_other_channels_alike(shapes):
+    one = noise(16, 16, 1)
+    transform = JointTransform(image_size=16, augment=("affine", "flip"))
+    for seed in range(8):
+        a, b = transform.pair(*(np.repeat(one, channels, axis=-1) for channels in shapes), seed=seed)
+        assert_array_equal(a[..., 0], b[..., -1], strict=True)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_colour_changes_deep_levels_by_as_much_as_shallow_ones(dtype):
+    white = full_scale(np.dtype(dtype))
+    shallow, deep = (
+        [a[0, 0, 0] / full for a, _ in results(JointTransform(image_size=8, augment=("colour",)), picture)]
+        for picture, full in (
+            (np.full((8, 8, 3), 51, np.uint8), 255),
+            (np.full((8, 8, 3), white / 5).astype(dtype), white),
+        )
+    )
+    assert len({round(share, 3) for share in deep}) > 5
+    assert np.abs(np.array(shallow) - deep).max() < 0.01
 
 
 def test_a_picture_of_the_size_is_left_alone():

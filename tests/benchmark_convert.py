@@ -1,0 +1,65 @@
+"""Pictures per second of a folder conversion beside a plain loop that reads, translates and writes one after the other.
+
+    python tests/benchmark_convert.py PICTURES [--model map2sat] [--batch-size 8] [--repeat 3]
+
+Both sides are the same process, the same model and the same files, in turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from PIL import Image
+
+from i2i import Translator
+from i2i.convert import convert
+from i2i.jobs import Job, plan
+
+
+def plain_loop(jobs: list[Job], translator: Translator) -> None:
+    """What a user writes in four lines."""
+    for job in jobs:
+        with Image.open(job.source) as image:
+            result = translator(image)
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        options = {"quality": 95, "subsampling": 0} if job.target.suffix == ".jpg" else {}
+        result.save(job.target, **options)
+
+
+def main() -> None:
+    """Measure both, in turns."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pictures")
+    parser.add_argument("--model", default="map2sat")
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--repeat", type=int, default=3)
+    flags = parser.parse_args()
+    translator = Translator.load(flags.model)
+    folder = Path(tempfile.mkdtemp())
+    speeds: dict[str, list[float]] = {"plain loop": [], "convert": []}
+    try:
+        for turn in range(flags.repeat + 1):
+            for name, speed in speeds.items():
+                jobs = plan(flags.pictures, folder / name)
+                begun = time.perf_counter()
+                if name == "convert":
+                    convert(jobs, translator, batch_size=flags.batch_size, progress=False)
+                else:
+                    plain_loop(jobs, translator)
+                if turn:  # the first warms up
+                    speed.append(len(jobs) / (time.perf_counter() - begun))
+                shutil.rmtree(folder / name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    plain, pipelined = (statistics.median(speed) for speed in speeds.values())
+    print(f"{len(jobs)} pictures, {flags.model} on {translator.device}, medians of {flags.repeat}:")
+    print(f"plain loop {plain:.2f} img/s, convert {pipelined:.2f} img/s: {pipelined / plain:.2f} times as fast")
+
+
+if __name__ == "__main__":
+    main()

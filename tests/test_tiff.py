@@ -1,0 +1,276 @@
+"""TIFF files of other programs, of any number of channels; what goes with them."""
+
+import io
+import struct
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from numpy.testing import assert_array_equal
+from pictures import assert_same_picture, made, noise, same, tiff
+from PIL import Image, ImageCms
+
+from i2i.encode import encode
+from i2i.errors import ImageError
+from i2i.image import enter
+from i2i.picture import Picture, read
+
+ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+DEPTHS = (np.uint8, np.uint16, np.float32)
+CHANNELS = (1, 2, 3, 4, 5, 13)
+
+# Of a GeoTIFF (OGC 19-008r4, annex C): code, type, count, value.
+GEO = (
+    (33550, 12, 3, (10.0, 10.0, 0.0)),
+    (33922, 12, 6, (0.0, 0.0, 0.0, 440720.5, 3751320.25, 0.0)),
+    (34735, 3, 8, (1, 1, 0, 1, 1024, 0, 1, 1)),
+    (34736, 12, 2, (6378137.0, 298.257223563)),
+    (34737, 2, 9, "WGS 84 |"),
+)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("channels", CHANNELS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"planes": True},
+        {"tile": (16, 16)},
+        {"planes": True, "tile": (16, 16)},
+        {"rowsperstrip": 3},
+        {"compression": "zlib"},
+        {"byteorder": ">"},
+        {"bigtiff": True},
+        {"metadata": None},
+    ],
+    ids=str,
+)
+def test_every_way_to_lay_out_channels_is_read(options, channels, depth):
+    if channels == 1 and options.get("planes"):
+        options = {name: value for name, value in options.items() if name != "planes"}
+    levels = noise(20, 23, channels, dtype=depth)
+    picture = read(tiff(levels, **options))
+    assert_array_equal(picture.levels, levels, strict=True)
+    assert picture.alpha is None
+    assert picture.frames == 1
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_differences_of_neighbours_are_added_up(channels, depth):
+    levels = noise(20, 23, channels, dtype=depth)
+    assert_array_equal(read(tiff(levels, compression="zlib", predictor=True)).levels, levels, strict=True)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("compression", [1, 5, 32946])  # none, LZW, deflate
+def test_what_opencv_wrote_is_read(compression, channels, depth):
+    levels = noise(20, 23, channels, dtype=depth)
+    done, data = cv2.imencode(".tif", levels, [cv2.IMWRITE_TIFF_COMPRESSION, compression])
+    assert done
+    picture = read(data.tobytes())
+    assert_array_equal(picture.levels, levels[..., 2::-1] if channels > 1 else levels, strict=True)
+    if channels == 4:
+        assert_array_equal(picture.alpha, levels[..., 3], strict=True)
+
+
+def test_a_compression_that_cannot_be_read_is_said_with_what_to_do():
+    # Five channels that say they are LZW, which neither tifffile alone nor OpenCV can read.
+    data = bytearray(tiff(noise(20, 23, 5)))
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        place = file.pages.first.tags[259].valueoffset
+    data[place : place + 2] = (5).to_bytes(2, "little")
+    with pytest.raises(ImageError, match=r"its compression \(lzw\) needs another package; pip install imagecodecs"):
+        read(bytes(data))
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("channels", [2, 4, 5])
+def test_an_array_that_became_a_page_for_each_row_is_one_picture(channels, depth):
+    levels, buffer = noise(20, 23, channels, dtype=depth), io.BytesIO()
+    tifffile.imwrite(buffer, levels, photometric="minisblack")
+    with tifffile.TiffFile(io.BytesIO(buffer.getvalue())) as file:
+        assert len(file.pages) == 20
+    picture = read(buffer.getvalue())
+    assert_array_equal(picture.levels, levels, strict=True)
+    assert picture.frames == 1
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_pages_of_one_picture_each_are_several(depth):
+    pages, buffer = noise(3, 20, 23, dtype=depth), io.BytesIO()
+    tifffile.imwrite(buffer, pages, photometric="minisblack")
+    picture = read(buffer.getvalue())
+    assert_array_equal(picture.levels[..., 0], pages[0], strict=True)
+    assert picture.frames == 3
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_smaller_copies_of_a_picture_are_no_more_of_them(channels, depth):
+    levels, buffer = noise(20, 24, channels, dtype=depth), io.BytesIO()
+    stored = levels if channels > 1 else levels[..., 0]
+    layout = {
+        "photometric": "rgb" if channels == 3 else "minisblack",
+        "planarconfig": "contig" if channels > 1 else None,
+    }
+    with tifffile.TiffWriter(buffer) as file:
+        file.write(stored, **layout)
+        file.write(stored[::2, ::2], subfiletype=1, **layout)
+        file.write(stored[::4, ::4], subfiletype=1, **layout)
+    picture = read(buffer.getvalue())
+    assert picture.frames == 1
+    assert_array_equal(picture.levels, levels, strict=True)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_a_first_page_is_read_where_the_next_is_damaged(depth):
+    pages, buffer = noise(3, 20, 23, dtype=depth), io.BytesIO()
+    with tifffile.TiffWriter(buffer) as file:
+        for page in pages:
+            file.write(page, photometric="minisblack", metadata=None)
+    with tifffile.TiffFile(io.BytesIO(buffer.getvalue())) as file:
+        place = file.pages[1].offset
+    data = buffer.getvalue()[:place] + b"\xff" * 40 + buffer.getvalue()[place + 40 :]
+    assert_array_equal(read(data).levels[..., 0], pages[0], strict=True)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_a_fourth_channel_of_no_said_kind_is_a_channel_and_not_alpha(depth):
+    levels = noise(9, 11, 4, dtype=depth)
+    picture = read(tiff(levels))
+    assert_array_equal(picture.levels, levels, strict=True)
+    assert picture.alpha is None
+    with pytest.raises(ImageError, match="a picture of 4 channels where 3 are needed"):
+        enter(picture, 3)
+    pixels, leave = enter(picture, 4)
+    assert_same_picture(leave(pixels), picture, atol=1e-6)
+
+
+def test_rgbx_of_pillow_is_four_channels():
+    levels, buffer = noise(9, 11, 4), io.BytesIO()
+    Image.frombytes("RGBX", (11, 9), levels.tobytes()).save(buffer, "TIFF")
+    picture = read(buffer.getvalue())
+    assert_array_equal(picture.levels, levels, strict=True)
+    assert picture.alpha is None
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_alpha_that_is_said_is_alpha(channels, depth):
+    picture = Picture(noise(9, 11, channels, dtype=depth), noise(9, 11, dtype=depth, seed=1))
+    assert_same_picture(read(made(picture, ".tif")), picture)
+
+
+@pytest.mark.parametrize(("depth", "white"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1)])
+def test_colours_multiplied_by_alpha_are_divided_by_it(depth, white):
+    colours = np.array([[[200, 100, 0], [10, 20, 30], [7, 7, 7]]]) * (white / 255)
+    shares = np.array([[0.5, 1.0, 0.0]])
+    values = np.dstack([colours * shares[..., None], shares * white])
+    buffer = io.BytesIO()
+    stored = np.round(values).astype(depth) if white > 1 else values.astype(depth)
+    tifffile.imwrite(buffer, stored, photometric="rgb", extrasamples=["assocalpha"])
+    picture = read(buffer.getvalue())
+    assert_array_equal(picture.alpha, stored[..., 3], strict=True)
+    apart = np.abs(picture.levels[0, :2] - colours[0, :2]) / white
+    assert apart.max() <= (1 / 255 if white > 1 else 1e-6)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_where_zero_is_white_it_is_turned(depth):
+    levels = noise(9, 11, 1, dtype=depth)
+    white = 1 if depth == np.float32 else np.iinfo(depth).max
+    assert_array_equal(read(tiff(levels, photometric="miniswhite")).levels, depth(white) - levels, strict=True)
+
+
+def packed_by_opencv(levels, orientation):
+    """LZW, with an orientation written over the one that says it is upright."""
+    done, data = cv2.imencode(".tif", levels[..., ::-1], [cv2.IMWRITE_TIFF_COMPRESSION, 5])
+    assert done
+    with tifffile.TiffFile(io.BytesIO(data.tobytes())) as file:
+        place = file.pages.first.tags[284].offset  # says that there are no planes, as is so without it
+    entry = struct.pack("<HHIHH", 274, 3, 1, orientation, 0)
+    return data.tobytes()[:place] + entry + data.tobytes()[place + 12 :]
+
+
+UPRIGHT = {
+    1: lambda x: x,
+    2: lambda x: x[:, ::-1],
+    3: lambda x: x[::-1, ::-1],
+    4: lambda x: x[::-1],
+    5: lambda x: x.swapaxes(0, 1),
+    6: lambda x: np.rot90(x, -1),
+    7: lambda x: x[::-1, ::-1].swapaxes(0, 1),
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("channels", "depth"), [(3, np.uint8), (1, np.uint16), (3, np.uint16), (5, np.uint8), (1, np.float32)]
+)
+def test_orientation_is_applied_once(orientation, channels, depth, packed):
+    levels = noise(5, 9, channels, dtype=depth)
+    data = tiff(levels, extratags=[(274, 3, 1, orientation, True)])
+    if packed and channels < 5:
+        data = packed_by_opencv(levels, orientation)
+    picture = read(data)
+    assert_array_equal(picture.levels, UPRIGHT[orientation](levels), strict=True)
+    assert_array_equal(read(encode(picture, ".tif")).levels, picture.levels, strict=True)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("channels", CHANNELS)
+def test_profile_resolution_and_place_on_earth_are_kept(channels, depth):
+    extra = [(*tag, True) for tag in GEO]
+    about = {"iccprofile": ICC, "resolution": (300, 150), "resolutionunit": "inch", "extratags": extra}
+    picture = read(tiff(noise(9, 11, channels, dtype=depth), **about))
+    assert (picture.icc, picture.dpi, picture.geo) == (ICC, (300, 150), GEO)
+    result = same(channels)(picture)
+    again = read(encode(result, ".tif"))
+    assert (again.icc, again.dpi, again.geo) == (ICC, (300, 150), GEO)
+    assert_same_picture(again, picture, atol=1e-6)
+    with tifffile.TiffFile(io.BytesIO(encode(result, ".tif"))) as file:
+        page = file.pages.first
+        assert tuple((code, page.tags.valueof(code)) for code, *_ in GEO) == tuple((tag[0], tag[3]) for tag in GEO)
+        assert page.iccprofile == ICC
+        assert page.get_resolution("inch") == (300, 150)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_a_resolution_in_centimetres_is_one_in_inches(depth):
+    picture = read(tiff(noise(9, 11, 3, dtype=depth), resolution=(100, 50), resolutionunit="centimeter"))
+    assert picture.dpi == pytest.approx((254, 127))
+    assert read(tiff(noise(9, 11, 3, dtype=depth), resolution=(100, 50), resolutionunit="none")).dpi in (None, (1, 1))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".npy"])
+def test_a_place_on_earth_is_left_out_where_a_format_has_none_for_it(suffix):
+    assert read(encode(Picture(noise(9, 11, 3), geo=GEO), suffix)).geo == ()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_other_floats_are_read_as_floats(dtype):
+    levels = noise(9, 11, 2, dtype=dtype)
+    assert_array_equal(read(tiff(levels)).levels, levels.astype(np.float32), strict=True)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("channels", CHANNELS)
+def test_what_is_written_is_read_by_others(channels, depth):
+    levels = noise(9, 11, channels, dtype=depth)
+    values = tifffile.imread(io.BytesIO(encode(Picture(levels), ".tif")))
+    assert_array_equal(values.reshape(levels.shape), levels, strict=True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"II*\0", b"MM\0*\0\0\0\x08", b"II*\0\xff\xff\xff\x7f" + bytes(20), b"II*\0\x08\0\0\0\0\0\0\0\0\0"],
+)
+def test_a_header_without_pages_is_no_image(data):
+    with pytest.raises(ImageError, match=r"^these bytes: not an image that can be read$"):
+        read(data)
