@@ -17,9 +17,10 @@ from torch import Tensor
 from i2i.checkpoint import Model, load_model
 from i2i.device import free_memory, out_of_memory, pick_device, seeded
 from i2i.errors import UsageError, unknown
-from i2i.image import ImageLike, Opened, open_image, padded
+from i2i.image import ImageLike, Opened, open_image
 from i2i.networks import Generator
 from i2i.networks.reach import memory_per_pixel
+from i2i.padding import padded
 from i2i.pretrained import model_file
 from i2i.registry import load_plugins
 from i2i.tiling import translate_tiles

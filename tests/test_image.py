@@ -14,7 +14,8 @@ from PIL import Image
 
 from i2i.encode import encode
 from i2i.errors import ImageError
-from i2i.image import enter, levels_for, open_image, pad, to_levels, to_tensor
+from i2i.image import enter, levels_for, open_image, to_levels, to_tensor
+from i2i.padding import pad
 from i2i.picture import Picture, all_channels, as_depth, read
 
 DEPTHS = (np.uint8, np.uint16)

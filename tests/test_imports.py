@@ -17,7 +17,7 @@ ROOT = Path(i2i.__file__).parent
 LEVELS = [
     {"errors", "__init__"},
     {"registry", "files", "device", "distributed", "losses", "config", "stopping", "tiff", "average", "health"},
-    {"picture", "networks", "pretrained", "flags", "schedule"},
+    {"picture", "networks", "pretrained", "flags", "schedule", "padding"},
     {"image", "encode", "objectives"},
     {"data", "checkpoint", "report", "tiling", "scores", "page"},
     {"translator", "sampler", "resume", "validation", "jobs"},

@@ -285,7 +285,8 @@ def test_a_picture_that_breaks_in_mid_run_loses_nothing(
     shutil.copytree(pairs, data)
     broken = data / "train" / "3.png"
     broken.write_bytes(broken.read_bytes()[:200])
-    words = ["train", "pix2pix", str(data), *SMALL, "--run", str(tmp_path / "run"), "--workers", workers, "--validate-every", "0"]
+    words = ["train", "pix2pix", str(data), *SMALL, "--run", str(tmp_path / "run"), "--workers", workers]
+    words += ["--validate-every", "0"]
     assert main([*words, "--steps", "6"]) == 1
     said = capsys.readouterr().err
     done = load_state(tmp_path / "run" / "state.pt")["step"]

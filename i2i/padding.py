@@ -1,0 +1,45 @@
+"""Pictures mirrored outwards to the sizes that a network takes, and cut back."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Frame(NamedTuple):
+    """Where a picture lies in the padded one."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def crop(self, x: Tensor) -> Tensor:
+        """Cut the picture out of (..., H, W)."""
+        return x[..., self.top : self.top + self.height, self.left : self.left + self.width]
+
+
+def pad(x: Tensor, *, multiple: int, smallest: int = 1) -> tuple[Tensor, Frame]:
+    """Mirror (..., H, W) outwards, however far, until both sides are multiples of a number and large enough."""
+    height, width = x.shape[-2:]
+    rows, columns, frame = padded(height, width, multiple=multiple, smallest=smallest)
+    if len(rows) == height and len(columns) == width:
+        return x, frame
+    return x[..., rows.to(x.device), :][..., columns.to(x.device)], frame
+
+
+def padded(height: int, width: int, *, multiple: int, smallest: int = 1) -> tuple[Tensor, Tensor, Frame]:
+    """Which rows and columns of a picture stand in the padded one, and where the picture lies in it; see `pad`."""
+    rows, top = _mirrored(height, multiple, smallest)
+    columns, left = _mirrored(width, multiple, smallest)
+    return rows, columns, Frame(top, left, height, width)
+
+
+def _mirrored(size: int, multiple: int, smallest: int) -> tuple[Tensor, int]:
+    needed = -(-max(size, smallest) // multiple) * multiple
+    before = (needed - size) // 2
+    period = max(2 * (size - 1), 1)
+    place = (torch.arange(needed) - before) % period
+    return torch.where(place < size, place, period - place), before
