@@ -1,52 +1,211 @@
-"""Scores of a model on held-out pairs."""
+"""Scores of a model on held-out pictures, pairs or two sets."""
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
 
 import numpy as np
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from tqdm import tqdm
 
 from i2i.data import Layout
+from i2i.data.folders import Source, Split
 from i2i.data.loading import read_source
 from i2i.data.transforms import resized
-from i2i.picture import Levels, Picture, all_channels, full_scale
+from i2i.errors import UsageError
+from i2i.image import to_tensor
+from i2i.picture import Levels, Picture, all_channels
+from i2i.scores.artefacts import SMALLEST, artefact_scores, luminance_correlation, peaks
+from i2i.scores.bootstrap import Bootstrap, Score, Values, score_of_means
+from i2i.scores.distances import distance_scores
+from i2i.scores.features import FeatureNetwork, feature_networks
+from i2i.scores.paired import pair_scores
+from i2i.scores.pixels import only_colour, pixels_of
+from i2i.scores.steganography import cycle_errors, cycle_scores
 from i2i.translator import Translator
 
+T = TypeVar("T")
 
-def evaluate(translator: Translator, layout: Layout, *, batch_size: int = 8) -> dict[str, Any]:
-    """Compare translations of the held-out inputs with their partners, both at the model's training size.
+
+@dataclass(frozen=True)
+class Settings:
+    """What to score, and how.
+
+    Attributes:
+        features: the network of `i2i.scores.features` for distances between the sets; None for no such scores.
+        ms_ssim: whether pairs get MS-SSIM.
+        lpips: whether pairs get LPIPS.
+        resamples: how often pictures are resampled for the intervals; 0 for none.
+        seed: of the resampling.
+        batch_size: pictures that go through a network together.
+    """
+
+    features: str | None = None
+    ms_ssim: bool = False
+    lpips: bool = False
+    resamples: int = 1000
+    seed: int = 0
+    batch_size: int = 8
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores, and what they depend on.
+
+    Attributes:
+        pairs: whether translations were compared with their partners, or else with a set.
+        n: translations.
+        n_real: pictures that they were compared with.
+        split: which pictures these are: `held out`, or `training` where none are.
+        size: the height and width at which all are compared, in pixels.
+        scores: by their short names.
+        settings: what was asked for.
+        features: what the network of the distances is and does.
+    """
+
+    pairs: bool
+    n: int
+    n_real: int
+    split: Literal["held out", "training"]
+    size: int
+    scores: Mapping[str, Score]
+    settings: Settings
+    features: Mapping[str, str] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values that JSON holds."""
+        return {
+            "data": "paired" if self.pairs else "unpaired",
+            "n": self.n,
+            "n_real": self.n_real,
+            "split": self.split,
+            "size": self.size,
+            "resize": "to size x size px: area where a picture shrinks, bilinear where it grows (OpenCV)",
+            "interval": "95 %, bootstrap over pictures",
+            "resamples": self.settings.resamples,
+            "seed": self.settings.seed,
+            "features": self.features,
+            "scores": {name: score.to_dict() for name, score in self.scores.items()},
+        }
+
+
+def evaluate(
+    translator: Translator,
+    layout: Layout,
+    settings: Settings | None = None,
+    *,
+    pairs: bool = True,
+    back: Translator | None = None,
+) -> Evaluation:
+    """Compare translations of the held-out inputs with real pictures, all at the model's training size.
 
     Args:
         translator: the model.
-        layout: pairs, a to b; where it holds none out, those it has are taken.
-        batch_size: pictures that go through the network together.
+        layout: the pictures, a to b; where it holds none out, those it has are taken.
+        settings: what to score.
+        pairs: whether the pictures of a and b are pairs.
+        back: the model's map the other way, for the test of what the cycle hides.
 
-    Returns:
-        `n` pairs, the `split`, the `size` in pixels, and means over the pairs: `l1` (mean absolute difference, in
-        levels of 255), `psnr` (dB, at most 100), `ssim` (Wang et al. 2004, window 7).
+    Raises:
+        UsageError: a score needs a library or weights that aren't there, more pictures, or other channels.
+        ImageError: a picture can't be read.
     """
+    asked = settings or Settings()
     split, size = layout.validation or layout.train, translator.image_size
     taken, given = translator.generator.in_channels, translator.generator.out_channels
-    inputs = (Picture(resized(read_source(source, channels=taken), size)) for source in split.a)
-    translated = translator.batch(inputs, batch_size=batch_size)
-    pairs = tqdm(zip(translated, split.b, strict=True), total=len(split.b), unit="img", disable=None)
-    scores = [
-        _compare(all_channels(picture), resized(read_source(source, channels=given), size)) for picture, source in pairs
-    ]
-    means = dict(zip(("l1", "psnr", "ssim"), np.mean(scores, axis=0).tolist(), strict=True))
-    return {"n": len(scores), "split": "held out" if layout.validation else "training", "size": size, **means}
+    # What a score lacks is found before the work begins.
+    _check(asked, split, given, pairs=pairs)
+    network = feature_networks[asked.features](translator.device) if asked.features else None
+    of_pairs = pair_scores(size, translator.device, with_ms_ssim=asked.ms_ssim, with_lpips=asked.lpips) if pairs else {}
+
+    fakes, reals = (_Gathered(network, asked.batch_size) for _ in range(2))
+    values: dict[str, list[float]] = defaultdict(list)
+    inputs, shown = itertools.tee(_read(split.a, taken, size))
+    results = translator.batch(map(Picture, inputs), batch_size=asked.batch_size)
+    targets: Iterator[Levels | None] = _read(split.b, given, size) if pairs else itertools.repeat(None)
+    for result, picture, target in zip(_bar(results, "translating", len(split.a)), shown, targets, strict=False):
+        fake = pixels_of(fakes.add(all_channels(result)))
+        values["luminance"].append(luminance_correlation(pixels_of(picture), fake))
+        if target is not None:
+            both = np.broadcast_arrays(fake, pixels_of(reals.add(target)))
+            for name, score in of_pairs.items():
+                values[name].append(score.of(*both))
+    for target in [] if pairs else _bar(_read(split.b, given, size), "real pictures", len(split.b)):
+        reals.add(target)
+
+    bootstrap = Bootstrap(asked.resamples, asked.seed)
+    scores = {
+        name: score_of_means(score.label, values[name], bootstrap, better=score.better, about=score.about)
+        for name, score in of_pairs.items()
+    }
+    if network:
+        scores |= distance_scores(network, fakes.features(), reals.features(), bootstrap, paired=pairs)
+    scores |= artefact_scores(values["luminance"], fakes.peaks, reals.peaks, bootstrap)
+    if back:
+        errors = _cycle(translator, back, _read(split.a, taken, size), len(split.a), asked.batch_size)
+        scores |= cycle_scores(errors, bootstrap)
+    about = network.to_dict() if network else None
+    which: Literal["held out", "training"] = "held out" if layout.validation else "training"
+    return Evaluation(pairs, len(split.a), len(split.b), which, size, scores, asked, about)
 
 
-def _compare(result: Levels, target: Levels) -> tuple[float, float, float]:
-    one, two = np.broadcast_arrays(_eight_bit(result), _eight_bit(target))
-    return (
-        float(np.abs(one - two).mean()),
-        min(float(peak_signal_noise_ratio(two, one, data_range=255)), 100.0),
-        float(structural_similarity(two, one, data_range=255, channel_axis=-1)),
-    )
+def _check(asked: Settings, split: Split, channels: int, *, pairs: bool) -> None:
+    """Refuse what these pictures can't be asked for."""
+    if asked.resamples < 0:
+        raise UsageError(f"--resamples {asked.resamples}: it is 0 or more")
+    for flag, given in (("--ms-ssim", asked.ms_ssim), ("--lpips", asked.lpips)):
+        if given and not pairs:
+            raise UsageError(f"{flag} compares pairs, and these pictures are none; leave it out, or give --features")
+    for flag, wanted in (("--lpips", asked.lpips), ("--features", asked.features)):
+        if wanted:
+            only_colour(channels, flag)
+    if asked.features and min(len(split.a), len(split.b)) < 2:
+        raise UsageError("--features compares sets of pictures, of 2 and more; leave it out")
 
 
-def _eight_bit(levels: Levels) -> Levels:
-    return levels.astype(np.float64) * (255 / full_scale(levels.dtype))
+class _Gathered:
+    """What is kept of a set of pictures: how their spectra stand out, and what a network sees in them."""
+
+    def __init__(self, network: FeatureNetwork | None, batch_size: int) -> None:
+        self.peaks: list[Values] = []
+        self._network, self._batch_size = network, batch_size
+        self._waiting: list[Levels] = []
+        self._seen: list[Values] = []
+
+    def add(self, levels: Levels) -> Levels:
+        if min(levels.shape[:2]) >= SMALLEST:
+            self.peaks.append(peaks(pixels_of(levels)))
+        if self._network:
+            self._waiting.append(levels)
+            if len(self._waiting) == self._batch_size:
+                self._see()
+        return levels
+
+    def features(self) -> Values:
+        self._see()
+        return np.concatenate(self._seen)
+
+    def _see(self) -> None:
+        if self._network and self._waiting:
+            self._seen.append(self._network(self._waiting))
+            self._waiting = []
+
+
+def _cycle(
+    there: Translator, back: Translator, pictures: Iterable[Levels], count: int, batch_size: int
+) -> list[Values]:
+    inputs, shown = itertools.tee(to_tensor(levels, there.generator.in_channels) for levels in pictures)
+    fakes = _bar(there.batch(inputs, batch_size=batch_size), "there and back", count)
+    return [cycle_errors(picture, fake, back) for fake, picture in zip(fakes, shown, strict=False)]
+
+
+def _read(sources: Iterable[Source], channels: int, size: int) -> Iterator[Levels]:
+    return (resized(read_source(source, channels=channels), size) for source in sources)
+
+
+def _bar(of: Iterable[T], doing: str, count: int) -> Iterable[T]:
+    bar: Iterable[T] = tqdm(of, doing, count, unit="img", disable=None)
+    return bar

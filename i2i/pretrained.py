@@ -7,6 +7,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from i2i.errors import UsageError, unknown
 
@@ -34,19 +35,22 @@ def pretrained() -> dict[str, Entry]:
     return {name: Entry(folder() / e["file"], e["sha256"], e["description"]) for name, e in sorted(entries.items())}
 
 
-def model_file(model: str | Path) -> Path:
+def model_file(model: str | Path, *, which: Literal["last", "best"] = "last") -> Path:
     """The file of a model: a path of one, a run's folder, or the name of a pretrained one.
 
+    Args:
+        model: the path or the name.
+        which: of a run's folder, the model of its last step, or the one that did best on held-out pictures.
+
     Raises:
-        UsageError: it is none of these, or a pretrained file is not the one that was published.
+        UsageError: it is none of these, the best of what is no run's folder is asked for, or a pretrained file is not
+            the one that was published.
     """
     path = Path(model)
     if path.is_dir():
-        if not (path / "model.safetensors").is_file():
-            raise UsageError(
-                f"{path}: there is no model.safetensors in this folder; give a run's folder or a model file"
-            )
-        return path / "model.safetensors"
+        return _of_run(path, which)
+    if which == "best":
+        raise UsageError(f"{model}: --best chooses in a run's folder; give one, or leave out --best")
     if path.is_file():
         return path
     if path.suffix or len(path.parts) > 1:
@@ -58,9 +62,23 @@ def model_file(model: str | Path) -> Path:
     return entry.file
 
 
+def sha256_of(file: Path) -> str:
+    """The SHA-256 sum of a file, as hexadecimal digits."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _of_run(folder: Path, which: Literal["last", "best"]) -> Path:
+    file = folder / ("best.safetensors" if which == "best" else "model.safetensors")
+    if file.is_file():
+        return file
+    if which == "best" and (folder / "model.safetensors").is_file():
+        raise UsageError(f"{folder}: there is no best.safetensors in this run; leave out --best for its last model")
+    raise UsageError(f"{folder}: there is no {file.name} in this folder; give a run's folder or a model file")
+
+
 @functools.cache
 def _verify(file: Path, sha256: str) -> None:
     if not file.is_file():
         raise UsageError(f"{file}: the file of this pretrained model is missing; install i2i-toolkit again")
-    if hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
+    if sha256_of(file) != sha256:
         raise UsageError(f"{file}: not the file that was published (its SHA-256 differs); install i2i-toolkit again")

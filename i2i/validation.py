@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from skimage.metrics import structural_similarity
-from torch import nn
+from torch import Tensor, nn
 
 from i2i.data import Pictures
 from i2i.device import seeded
+from i2i.image import to_levels
+from i2i.scores.paired import l1, psnr, ssim
+from i2i.scores.pixels import pixels_of
 
 _TRAINING = 8  # pairs of the training that are scored beside those held out, to see both move apart
 
@@ -40,18 +42,12 @@ class Validation:
         return {**means, "n": len(scores)}, training
 
 
-def _scores(
-    translator: nn.Module, pairs: dict[str, torch.Tensor], device: torch.device
-) -> list[tuple[float, float, float]]:
-    found = []
+def _scores(translator: nn.Module, pairs: dict[str, Tensor], device: torch.device) -> list[tuple[float, ...]]:
     latent = getattr(translator, "latent", 0)
     given = (torch.randn(1, latent, generator=seeded(0)).to(device),) if latent else ()
+    found = []
     for a, b in zip(pairs["a"], pairs["b"], strict=True):
-        translated = translator(a[None].to(device), *given)[0].float().cpu().clamp(-1, 1)
-        # As a file would hold them, in levels of 255.
-        one, two = (((x + 1) * 127.5).round().double().permute(1, 2, 0).numpy() for x in (translated, b))
-        error = float(np.square(one - two).mean())
-        psnr = 100.0 if error == 0 else min(100.0, 10 * float(np.log10(255**2 / error)))
-        ssim = float(structural_similarity(two, one, data_range=255, channel_axis=-1))
-        found.append((float(np.abs(one - two).mean()), psnr, ssim))
+        translated = translator(a[None].to(device), *given)[0].float()
+        both = [pixels_of(to_levels(picture)) for picture in (translated, b)]
+        found.append(tuple(score(*both) for score in (l1, psnr, ssim)))
     return found

@@ -1,0 +1,57 @@
+import hashlib
+from pathlib import Path
+from urllib.parse import urlparse
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models import AlexNet_Weights, alexnet
+
+from i2i.errors import UsageError
+from i2i.scores.lpips import Lpips
+
+pytest.importorskip("torchmetrics", reason="torchmetrics isn't installed")
+FILE = Path(urlparse(AlexNet_Weights.IMAGENET1K_V1.url).path).name
+CPU = torch.device("cpu")
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where AlexNet's weights are looked for."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    file = tmp_path / "hub" / "checkpoints" / FILE
+    file.parent.mkdir(parents=True)
+    return file
+
+
+def test_pictures_are_as_far_apart_as_an_untrained_alexnet_sees(weights: Path) -> None:
+    torch.manual_seed(0)
+    torch.save(alexnet().state_dict(), weights)
+    lpips = Lpips(CPU)
+    assert lpips.sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
+    picture = RNG.integers(0, 256, (64, 64, 3)).astype(float)
+    noise = RNG.normal(size=picture.shape)
+    little, much = ((picture + scale * noise).clip(0, 255) for scale in (4, 60))
+    assert lpips(picture, picture) == 0
+    assert 0 < lpips(little, picture) < lpips(much, picture)
+    assert lpips(much, picture) == lpips(much, picture)  # nothing is kept from call to call
+    grey = picture[..., :1]
+    assert lpips(grey, np.repeat(255 - grey, 3, axis=-1)) == pytest.approx(
+        lpips(np.repeat(grey, 3, axis=-1), np.repeat(255 - grey, 3, axis=-1))
+    )
+
+
+def test_weights_that_are_no_tensors_are_refused(weights: Path) -> None:
+    torch.save({"x": Path("anything")}, weights)
+    with pytest.raises(UsageError, match=r"AlexNet .* can't be had .*put them at .*alexnet.*or leave out --lpips"):
+        Lpips(CPU)
+
+
+@pytest.mark.download
+@pytest.mark.skipif(
+    not (Path(torch.hub.get_dir()) / "checkpoints" / FILE).is_file(), reason="needs torchvision's weights of AlexNet"
+)
+def test_lpips_of_the_published_weights() -> None:
+    picture = RNG.integers(0, 256, (64, 64, 3)).astype(float)
+    assert Lpips(CPU)(255 - picture, picture) > 0.1

