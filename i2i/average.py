@@ -41,7 +41,7 @@ class WeightAverage(nn.Module):
             mean = self.networks[name]
             torch._foreach_lerp_(list(mean.parameters()), list(network.parameters()), share)
             for kept, buffer in zip(mean.buffers(), network.buffers(), strict=True):
-                kept.copy_(buffer)
+                kept.resize_(buffer.shape).copy_(buffer)  # a reference of virtual batch norm begins empty
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:

@@ -47,7 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise unknown("command", args[0], COMMANDS)
         command = importlib.import_module(f"i2i.commands.{args[0]}")
         return int(command.run(args[1:]))
-    except (UsageError, ImageError) as error:
+    except UsageError as error:  # which all processes of a run come upon
+        return complain(str(error), 2) if os.environ.get("RANK", "0") == "0" else 2
+    except ImageError as error:
         return complain(str(error), 2)
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -58,7 +58,7 @@ class TrainConfig:
     batch_size: int = 1
     """Pictures in a step, of all processes together."""
     accumulate: int = 1
-    """Parts of a step's pictures that are worked on one after the other, for less memory."""
+    """Parts of a step's pictures that are worked on one after the other, for less memory; batch norm sees each part."""
     optimizer: Literal["adam", "sgd"] = "adam"
     """Adam, or stochastic gradient descent."""
     lr: float = 2e-4
@@ -92,7 +92,7 @@ class TrainConfig:
     precision: Literal["float32", "bf16", "fp16"] = "float32"
     """bf16 computes in bfloat16 where it is safe: faster on recent GPUs and CPUs. fp16 is for older GPUs."""
     deterministic: bool = False
-    """Use algorithms that give the same result each time, where there are such; slower on a GPU."""
+    """On a GPU use algorithms that give the same result each time, where there are such; slower."""
     channels_last: bool = False
     """Keep pictures in memory pixel by pixel, which some GPUs prefer."""
     log_every: int = 50

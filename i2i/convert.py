@@ -40,7 +40,8 @@ class Conversion:
         written: jobs done, in their order.
         skipped: jobs whose target was there already.
         failed: why a picture couldn't be read, translated or written, by its path.
-        undone: jobs not begun, because the disk was full.
+        undone: jobs not begun, because nothing can be written any more.
+        stopped: why.
         notes: what there is to say of some pictures, and their paths.
         seconds: how long it took.
     """
@@ -49,6 +50,7 @@ class Conversion:
     skipped: list[Job] = field(default_factory=list)
     failed: dict[Path, str] = field(default_factory=dict)
     undone: list[Job] = field(default_factory=list)
+    stopped: str = ""
     notes: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
     seconds: float = 0.0
 
@@ -99,8 +101,7 @@ def convert(
     ):
         read_all = _read_ahead(todo, readers, result, max_pixels)
         for batch in _batches(read_all, batch_size):
-            watch = _watch(batch, result, bar)
-            for job, picture in _translate(batch, translator, result, tile=tile, watch=watch):
+            for job, picture in _translate(batch, translator, result, bar, tile):
                 writers.add(job, picture)
             bar.update(len(result.written) + len(result.failed) - bar.n)
             if writers.full:
@@ -170,7 +171,8 @@ class _Writers:
             self.result.written.append(job)
         except OSError as error:
             self.result.failed[job.source] = f"can't write {job.target}: {error.strerror or error}"
-            self.full |= error.errno in _FULL
+            if error.errno in _FULL:
+                self.full, self.result.stopped = True, error.strerror or "the disk is full"
         except Exception as error:  # encoders of odd pictures raise whatever they come upon
             self.result.failed[job.source] = f"can't write {job.target}: {error}"
 
@@ -225,12 +227,13 @@ def _batches(pictures: Iterator[tuple[Job, Picture]], batch_size: int) -> Iterat
 
 
 def _translate(
-    batch: list[tuple[Job, Picture]], translator: Translator, result: Conversion, **options: Any
+    batch: list[tuple[Job, Picture]], translator: Translator, result: Conversion, bar: Any, tile: int | None
 ) -> list[tuple[Job, Picture]]:
     """Translate together or, where one of them can't be translated, one by one."""
+    pictures, seeds = [picture for _, picture in batch], [job.seed for job, _ in batch if job.seed is not None]
+    options: dict[str, Any] = {"seeds": seeds or None, "tile": tile, "watch": _watch(batch, result, bar)}
     try:
-        pictures, seeds = [picture for _, picture in batch], [job.seed for job, _ in batch if job.seed is not None]
-        translated = list(translator.batch(pictures, batch_size=len(batch), seeds=seeds or None, **options))
+        translated = list(translator.batch(pictures, batch_size=len(batch), **options))
     except UsageError:
         raise
     except Exception as error:  # whatever a network comes upon in one picture, the others are done
@@ -238,15 +241,18 @@ def _translate(
             reason = (str(error) or type(error).__name__).splitlines()[0]
             result.failed[batch[0][0].source] = f"can't be translated: {reason}"
             return []
-        return [done for one in batch for done in _translate([one], translator, result, **options)]
-    return [(job, picture) for (job, _), picture in zip(batch, translated, strict=True)]
+    else:
+        return [(job, picture) for (job, _), picture in zip(batch, translated, strict=True)]
+    return [done for one in batch for done in _translate([one], translator, result, bar, tile)]
 
 
 def _watch(batch: list[tuple[Job, Picture]], result: Conversion, bar: Any) -> Watch:
     name = batch[0][0].source.name
 
-    def say(_: str) -> None:
-        result.notes["translated in tiles, being too large for the memory at once"].append(batch[0][0].source)
+    def say(place: int, _: str) -> None:
+        noted = result.notes["translated in tiles, being too large for the memory at once"]
+        if (source := batch[place][0].source) not in noted:
+            noted.append(source)
 
     return Watch(lambda done: bar.set_postfix_str(f"{name}: {done:.0%}" if done < 1 else ""), say)
 

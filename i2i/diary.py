@@ -32,13 +32,13 @@ class Diary:
         tensorboard: also write what TensorBoard shows.
 
     Raises:
-        UsageError: TensorBoard isn't installed.
+        UsageError: see `board`.
     """
 
     def __init__(self, folder: Path, *, step: int, about: Mapping[str, Any], tensorboard: bool = False) -> None:
         self.folder, self.about = folder, dict(about)
         self.metrics = Metrics(folder / "metrics.jsonl", step=step)
-        self.board = _board(folder) if tensorboard else None
+        self.board = board()(str(folder / "tensorboard")) if tensorboard else None
 
     def note(self, step: int, values: Mapping[str, float]) -> None:
         """Add a line of metrics."""
@@ -97,9 +97,14 @@ def by_player(losses: Mapping[str, float]) -> dict[str, float]:
     return sums
 
 
-def _board(folder: Path) -> Any:
+def board() -> Any:
+    """TensorBoard's writer.
+
+    Raises:
+        UsageError: TensorBoard isn't installed.
+    """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise UsageError("--tensorboard needs another package: pip install tensorboard") from None
-    return SummaryWriter(str(folder / "tensorboard"))
+    return SummaryWriter

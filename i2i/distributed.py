@@ -53,7 +53,8 @@ def launcher() -> list[str]:
     local, whole = (int(os.environ.get(name, 1)) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
     if "LOCAL_RANK" not in os.environ:
         return ["i2i"]
-    machines = ["--nnodes", str(whole // local)] if whole > local else []
+    meeting = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "HOST:29500"]
+    machines = ["--nnodes", str(whole // local), *meeting] if whole > local else []
     return ["torchrun", *machines, "--nproc-per-node", str(local), "-m", "--", "i2i"]
 
 
@@ -105,6 +106,15 @@ def gathered(x: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
+def together(x: Tensor) -> Tensor:
+    """As `gathered`, and gradients flow back to each process."""
+    if processes() == 1:
+        return x
+    whole = x.new_zeros((processes() * len(x), *x.shape[1:]))
+    whole[rank() * len(x) : (rank() + 1) * len(x)] = x
+    return summed(whole)
+
+
 def own_share(x: Tensor) -> Tensor:
     """This process' part of what `gathered` put together."""
     count = len(x) // processes()
@@ -129,4 +139,4 @@ class _Summed(torch.autograd.Function):
 
     @staticmethod
     def backward(_: Any, gradient: Tensor) -> Tensor:
-        return _Summed.forward(_, gradient)
+        return summed(gradient)  # which has a gradient too, for penalties on slopes

@@ -29,17 +29,32 @@ class Health:
     Args:
         domains: the people's names of a and b.
         unpaired: whether input and output of the method should be alike in brightness.
+        has_identity: whether the method has identity terms to offer.
         steps: a discriminator may win completely for this many steps.
     """
 
-    def __init__(self, domains: tuple[str, str], *, unpaired: bool, steps: int = 500) -> None:
+    def __init__(
+        self, domains: tuple[str, str], *, unpaired: bool, has_identity: bool = False, steps: int = 500
+    ) -> None:
         self.names = {"fake_a": f"generated {domains[0]}", "fake_b": f"generated {domains[1]}"}
-        self.unpaired, self.steps = unpaired, steps
+        self.unpaired, self.has_identity, self.steps = unpaired, has_identity, steps
         self.winning_since: int | None = None
         self.flat: dict[str, int] = {}
         self.inverted: dict[str, int] = {}
         self.scores: list[tuple[int, float, float]] = []
         self.said: set[str] = set()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it has seen, as plain values."""
+        return {name: sorted(kept) if name == "said" else kept for name, kept in self._seen().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Put back what it had seen."""
+        for name in self._seen().keys() & state.keys():
+            setattr(self, name, set(state[name]) if name == "said" else state[name])
+
+    def _seen(self) -> dict[str, Any]:
+        return {name: vars(self)[name] for name in ("winning_since", "flat", "inverted", "scores", "said")}
 
     def look(self, step: int, losses: Mapping[str, float], signs: Mapping[str, float]) -> list[Concern]:
         """What a line of metrics shows: the mean losses since the last one, and the `signs` of the last images."""
@@ -98,8 +113,9 @@ class Health:
         self.said.add(f"inverted {field}")
         return Concern(
             f"{self.names[field]} is a negative of its input: what is light there is dark here (correlation "
-            f"{correlation:.2f}); cycles are consistent with that, so it seldom mends itself",
-            "stop it and begin again with another --seed, or with --identity-weight 5, which keeps colours",
+            f"{correlation:.2f}); it seldom mends itself",
+            "stop it and begin again with another --seed"
+            + (", or with --identity-weight 5, which keeps colours" if self.has_identity else ""),
         )
 
 
@@ -107,8 +123,9 @@ class Health:
 def signs_of(images: Any) -> dict[str, Tensor]:
     """What is worth watching in a step's images: each a scalar where they are.
 
-    `spread/fake_b`: the standard deviation of generated pixels around their picture's mean, of the step's most varied
-    picture. `inversion/fake_b`: the correlation of brightness between an input and its translation, over all pixels.
+    `spread/fake_b`: the standard deviation of a channel over a generated picture's pixels, of the step's most varied
+    picture and channel. `inversion/fake_b`: the correlation of brightness between an input and its translation, over
+    all pixels.
     """
     found: dict[str, Tensor] = {}
     for field, source in (("fake_b", "real_a"), ("fake_a", "real_b")):
@@ -116,7 +133,7 @@ def signs_of(images: Any) -> dict[str, Tensor]:
         if fake is None:
             continue
         fake = fake.float()
-        found[f"spread/{field}"] = fake.flatten(1).std(1).max()
+        found[f"spread/{field}"] = fake.flatten(2).std(2).max()
         real = getattr(images, source, None)
         if real is not None and real.shape[2:] == fake.shape[2:] and {real.shape[1], fake.shape[1]} <= {1, 3}:
             one, two = (x.float().mean(1).flatten(1) for x in (real, fake))

@@ -23,13 +23,6 @@ from i2i.picture import Levels, Picture, all_channels, as_depth, from_pil, full_
 ImageLike: TypeAlias = Image.Image | NDArray[Any] | Tensor | str | Path | bytes | Picture
 
 
-class Entered(NamedTuple):
-    """A picture inside: pixels (N, in_channels, H, W), and the way out for (N, out_channels, H, W)."""
-
-    pixels: Tensor
-    leave: Callable[[Tensor], Any]
-
-
 class Canvas(NamedTuple):
     """Where the pieces of a result (N, out_channels, h, w) go, at a top and a left, and what they make in the end."""
 
@@ -49,25 +42,6 @@ class Opened(NamedTuple):
     shape: tuple[int, int, int]
     read: Callable[[Tensor, Tensor], Tensor]
     canvas: Callable[[int], Canvas]
-
-
-def enter(image: ImageLike, channels: int) -> Entered:
-    """Bring a picture of any kind inside, with a function that gives a result of the kind that came in.
-
-    `open_image` says which kinds there are.
-
-    Raises:
-        ImageError: it can't be read, or has a type, shape or range that isn't any of these.
-    """
-    opened = open_image(image, channels)
-    _, height, width = opened.shape
-
-    def leave(result: Tensor) -> Any:
-        canvas = opened.canvas(result.shape[1])
-        canvas.put(result, 0, 0)
-        return canvas.leave()
-
-    return Entered(opened.read(torch.arange(height), torch.arange(width)), leave)
 
 
 def open_image(image: ImageLike, channels: int, *, deepen: bool = False) -> Opened:

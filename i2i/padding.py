@@ -21,17 +21,12 @@ class Frame(NamedTuple):
         return x[..., self.top : self.top + self.height, self.left : self.left + self.width]
 
 
-def pad(x: Tensor, *, multiple: int, smallest: int = 1) -> tuple[Tensor, Frame]:
-    """Mirror (..., H, W) outwards, however far, until both sides are multiples of a number and large enough."""
-    height, width = x.shape[-2:]
-    rows, columns, frame = padded(height, width, multiple=multiple, smallest=smallest)
-    if len(rows) == height and len(columns) == width:
-        return x, frame
-    return x[..., rows.to(x.device), :][..., columns.to(x.device)], frame
-
-
 def padded(height: int, width: int, *, multiple: int, smallest: int = 1) -> tuple[Tensor, Tensor, Frame]:
-    """Which rows and columns of a picture stand in the padded one, and where the picture lies in it; see `pad`."""
+    """Mirror a picture outwards, however far, until both sides are multiples of a number and large enough.
+
+    Returns:
+        Which rows and which columns of the picture stand in the padded one, and where it lies there.
+    """
     rows, top = _mirrored(height, multiple, smallest)
     columns, left = _mirrored(width, multiple, smallest)
     return rows, columns, Frame(top, left, height, width)

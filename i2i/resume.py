@@ -23,6 +23,7 @@ def state_of(trainer: Trainer) -> dict[str, Any]:
         "histories": {name: m.turn.history.state_dict() for name, m in trainer.movers.items() if m.turn.history},
         "average": trainer.average.state_dict() if trainer.average else None,
         "best": trainer.best,
+        "health": trainer.health.state_dict(),
         "classes": list(trainer.layout.classes),
         "random": random_state(trainer.device),
     }
@@ -32,10 +33,16 @@ def restore(trainer: Trainer) -> None:
     """Put the state of the trainer's folder back.
 
     Raises:
-        UsageError: there is none, or it is that of other networks, classes or another optimizer.
+        UsageError: there is none, it is damaged, or it is that of other networks, classes or another optimizer.
     """
     folder = trainer.folder
-    state = load_state(folder / "state.pt")
+    try:
+        state = load_state(folder / "state.pt")
+    except UsageError as error:
+        if not (folder / "state.pt").is_file():
+            raise
+        advice = "put back a copy of it, or begin anew with another --run"
+        raise UsageError(f"{error}; {advice} (model.safetensors there translates as before)") from None
     known = tuple(state.get("classes", trainer.layout.classes))
     if known != trainer.layout.classes:
         was, now = (", ".join(names) or "no classes" for names in (known, trainer.layout.classes))
@@ -62,6 +69,7 @@ def restore(trainer: Trainer) -> None:
         raise UsageError(f"{folder}/state.pt was saved with other networks: {reason}") from None
     trainer.step = trainer.saved = state["step"]
     trainer.best = state.get("best")
+    trainer.health.load_state_dict(state.get("health", {}))
     set_random_state(state["random"], trainer.device)
 
 

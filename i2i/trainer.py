@@ -17,12 +17,12 @@ from tqdm import tqdm
 
 import i2i
 from i2i.average import WeightAverage
-from i2i.checkpoint import Model, random_state, save_model, save_state, set_random_state
+from i2i.checkpoint import Model, save_model, save_state
 from i2i.config import RunConfig, to_dict
 from i2i.data import Layout, Pictures, load
 from i2i.data.loading import default_workers
 from i2i.device import pick_device
-from i2i.diary import Diary, Window, by_player
+from i2i.diary import Diary, Window, board, by_player
 from i2i.distributed import highest, launcher, lost_another, mean_over_processes, processes, rank
 from i2i.errors import UsageError
 from i2i.files import write_whole
@@ -30,15 +30,15 @@ from i2i.health import Health, not_a_number, signs_of
 from i2i.networks.layers import UnitBatchNorm
 from i2i.networks.virtual import Reference
 from i2i.objectives import Objective, objectives
+from i2i.objectives.base import Batch
 from i2i.report import save_sample_grid
 from i2i.resume import restore, state_of
 from i2i.schedule import learning_rate
 from i2i.stopping import Stop, Stopped, stop_signals
-from i2i.turns import Mover, only
+from i2i.turns import Mover, Parts, only
 from i2i.validation import Validation
 
 _ADVICE = "the last saved state is untouched: go on from it with a lower --lr, --clip 1, or --precision float32"
-_AGREE = 10  # steps between the processes' agreement whether to stop
 
 
 class Diverged(RuntimeError):
@@ -72,11 +72,15 @@ class Trainer:
         self.config, self.layout, self.folder = config, layout, folder
         train, data = config.train, config.data
         self.device = pick_device(device or train.device)
-        if train.batch_size % (processes() * train.accumulate):
+        least = processes() * train.accumulate
+        if train.batch_size % least:
+            parts = f" in {train.accumulate} parts each" if train.accumulate > 1 else ""
             raise UsageError(
-                f"batch size {train.batch_size} can't be shared by {processes()} processes in {train.accumulate} parts "
-                f"each; give a multiple of {processes() * train.accumulate}"
+                f"batch size {train.batch_size} can't be shared by {processes()} processes{parts}; give a multiple of "
+                f"{least}: --batch-size {math.ceil(train.batch_size / least) * least}"
             )
+        if train.tensorboard:
+            board()  # whether it is there, before the work begins
         if train.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True, warn_only=True)
@@ -90,15 +94,17 @@ class Trainer:
         )
         torch.manual_seed(train.seed)
         self.objective: Objective = method(config.options, networks)
-        if train.batch_size == 1 and any(isinstance(module, UnitBatchNorm) for module in self.objective.modules()):
+        if train.batch_size == train.accumulate and any(isinstance(m, UnitBatchNorm) for m in self.objective.modules()):
             raise UsageError(
-                "batch size 1: batch norm has nothing to compare a latent with; use --batch-size 2 or more, or a "
-                "generator with norm=virtual"
+                "one picture at a time: batch norm has nothing to compare a latent with; use a --batch-size of twice "
+                "--accumulate or more, or a generator with norm=virtual"
             )
         self.objective.to(self.device)
         if train.channels_last:
             self.objective.to(memory_format=torch.channels_last)
         self.players = self.objective.players()
+        made_by = {id(weight) for network in self.objective.maps().values() for weight in network.parameters()}
+        self.makers = {name for name, p in self.players.items() if any(id(w) in made_by for w in p.parameters())}
         self.average = WeightAverage(self.objective.maps(), decay=train.ema) if train.ema else None
         self.movers = {name: Mover(player, train, self.device) for name, player in self.players.items()}
 
@@ -123,7 +129,11 @@ class Trainer:
         self.steps = train.steps or math.ceil(train.epochs * len(self.pictures) / train.batch_size)
         self.step = self.saved = 0
         self.best: dict[str, Any] | None = None
-        self.health = Health(layout.domains, unpaired=self.objective.data == "unpaired")
+        self.health = Health(
+            layout.domains,
+            unpaired=self.objective.data == "unpaired",
+            has_identity=hasattr(config.options, "identity_weight"),
+        )
         if resume:
             restore(self)
             if self.step >= self.steps:
@@ -147,7 +157,7 @@ class Trainer:
         """
         if rank() == 0:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for torn in self.folder.glob(".i2i-*"):
+            for torn in self.folder.glob("**/.i2i-*"):
                 torn.unlink()
             described = {**to_dict(self.config), "made_by": f"i2i-toolkit {i2i.__version__}"}
             write_whole(self.folder / "config.json", json.dumps(described, indent=2).encode())
@@ -163,11 +173,13 @@ class Trainer:
                 raise
             except Exception as error:
                 if processes() > 1:  # what the others did is not known
+                    self._tell("stopped")
                     if lost_another(error):
                         raise Parted(f"another process has ended; the state of step {self.saved} is saved") from None
                     raise
                 with stop.held():
                     self.save()
+                self._tell("stopped")
                 if stop.signum:  # it ended the workers too, which is what went wrong
                     raise Stopped(self.step, stop.signum) from None
                 raise
@@ -210,30 +222,27 @@ class Trainer:
     def train_step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Make the images once, let each player whose turn it is move once, and return the losses that moved them."""
         self.objective.train()
-        parts = _parts(batch, self.config.train.accumulate)
-        drawn = random_state(self.device) if len(parts) > 1 else None
-        images = made = self._images(parts[0]) if drawn is None else None
+        parts = Parts(batch, count=self.config.train.accumulate, make=self._images, device=self.device)
         report: dict[str, Tensor] = {}
         for name, loss in self.objective.turns(self.step + 1):
             mover = self.movers[name]
             with only(mover.player, of=self.objective):
-                if drawn is not None:  # each turn makes the images of a part anew, and the same ones
-                    set_random_state(drawn, self.device)
                 mover.begin()
-                for place, part in enumerate(parts):
-                    made = images if drawn is None else self._images(part)
-                    last = place == len(parts) - 1
-                    losses = mover.learn(loss, made, parts=len(parts), last=last, autocast=self._autocast())
+                for place in range(len(parts)):
+                    images, last = parts.images(place), place == len(parts) - 1
+                    losses = mover.learn(loss, images, parts=len(parts), last=last, autocast=self._autocast())
                     for term, value in losses.items():
                         report[f"{name}/{term}"] = report.get(f"{name}/{term}", 0) + value
             mover.move(self._rate(self.step))
+            if name in self.makers:
+                parts.moved()
         if self.average is not None:
             self.average.update()
         self.step += 1
-        self.images = made
+        self.images = parts.last()
         return report
 
-    def _images(self, part: dict[str, Tensor]) -> Any:
+    def _images(self, part: Batch) -> Any:
         with self._autocast():
             return self.objective(part)
 
@@ -268,10 +277,12 @@ class Trainer:
         """
         if not all(bool(parameter.isfinite().all()) for parameter in self.objective.parameters()):
             raise Diverged(f"step {self.step}: weights are no longer numbers; {_ADVICE}")
+        mean_over_processes(self.objective.recognised)
         if rank() == 0:
-            save_state(self.folder / "state.pt", state_of(self))
+            # The state last: what is killed in between goes on from the one before, and writes both again.
             save_model(self.folder / "model.safetensors", self._model())
-        self.saved = self.step
+            save_state(self.folder / "state.pt", state_of(self))
+        self.saved = highest(self.step)  # once the first has written it
 
     def _model(self) -> Model:
         data = self.config.data
@@ -302,9 +313,7 @@ class Trainer:
 
     def _asked(self, stop: Stop) -> int:
         """The signal that asked to stop, as all processes know it."""
-        if processes() == 1:
-            return stop.signum or 0
-        return highest(stop.signum or 0) if self.step % _AGREE == 0 or self.step == self.steps else 0
+        return highest(stop.signum or 0)
 
     def _log(self, window: Window, bar: Any) -> None:
         losses, speed = window.means(), window.speed(self.step) * self.config.train.batch_size
@@ -312,7 +321,7 @@ class Trainer:
         if bad:
             raise Diverged(f"step {self.step}: {', '.join(bad)} is no longer a number; {_ADVICE}")
         signs = {name: float(mean_over_processes(value)) for name, value in signs_of(self.images).items()}
-        losses["recognised"] = float(self.objective.recognised)
+        losses["recognised"] = float(mean_over_processes(self.objective.recognised))
         if self.diary is None:
             return
         self.diary.note(self.step, {"lr": self._rate(self.step - 1), "images_per_second": round(speed, 2), **losses})
@@ -327,11 +336,16 @@ class Trainer:
         if self.diary is not None:
             self.diary.tell(state, best=self.best)
 
+    def go_on(self) -> str:
+        """The command that goes on with the run."""
+        plugins = [word for module in self.config.plugins for word in ("--import", module)]
+        words = ["train", self.config.method, *self.config.paths, "--run", str(self.folder), "--resume", *plugins]
+        return shlex.join([*launcher(), *words])
+
     def _about(self) -> dict[str, Any]:
         """What the report says of the run as a whole."""
         maps, kind = self.objective.maps(), type(self.objective)
         own = {"data": kind.data_config, "train": kind.train_config}
-        words = [*launcher(), "train", self.config.method, *self.config.paths, "--run", str(self.folder), "--resume"]
         return {
             "domains": self.layout.domains,
             "layout": self.layout.description,
@@ -342,7 +356,7 @@ class Trainer:
             "steps": self.steps,
             "device": str(self.device),
             "processes": processes(),
-            "command": shlex.join(words),
+            "command": self.go_on(),
             "defaults": {"options": to_dict(kind.Config()), **{name: to_dict(one) for name, one in own.items()}},
         }
 
@@ -357,11 +371,3 @@ class Trainer:
         layout = torch.channels_last if self.config.train.channels_last else torch.contiguous_format
         moved = {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
         return {name: t.contiguous(memory_format=layout) if t.dim() == 4 else t for name, t in moved.items()}
-
-
-def _parts(batch: dict[str, Tensor], count: int) -> list[dict[str, Tensor]]:
-    """A batch in parts of equal size."""
-    if count == 1:
-        return [batch]
-    cut = {name: tensor.chunk(count) for name, tensor in batch.items()}
-    return [{name: parts[place] for name, parts in cut.items()} for place in range(count)]

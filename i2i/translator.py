@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,7 +29,7 @@ _TILES = (1024, 512, 256, 128)  # tried in turn where a picture is too large for
 _ALWAYS = 2**20  # pixels that any machine has memory for
 
 
-def _warn(message: str) -> None:
+def _warn(_: int, message: str) -> None:
     warnings.warn(message, stacklevel=2)
 
 
@@ -39,11 +39,19 @@ class Watch:
 
     Attributes:
         step: told which share of its tiles is done.
-        say: told that it is translated in tiles because it is too large for the memory.
+        say: told the place, among those given, of a picture that is too large for the memory, and what became of it.
     """
 
     step: Callable[[float], None] | None = None
-    say: Callable[[str], None] = _warn
+    say: Callable[[int, str], None] = _warn
+
+
+class _Waiting(NamedTuple):
+    """A picture that is to be translated, the seed of its output, and its place among those given."""
+
+    opened: Opened
+    seed: int
+    place: int
 
 
 class Translator:
@@ -144,19 +152,20 @@ class Translator:
             raise UsageError(f"tile {tile}: it is 1 or more pixels")
         if seeds is not None and not self.generator.latent:
             raise UsageError("this model gives one output for an input; leave out seed and samples")
-        waiting: list[tuple[Opened, int]] = []
-        for image, seed in zip(images, itertools.repeat(0) if seeds is None else seeds, strict=seeds is not None):
+        waiting: list[_Waiting] = []
+        given = zip(images, itertools.repeat(0) if seeds is None else seeds, strict=seeds is not None)
+        for place, (image, seed) in enumerate(given):
             opened = open_image(image, self.generator.in_channels, deepen=self.deepens)
-            if waiting and (len(waiting) == batch_size or opened.shape != waiting[0][0].shape):
+            if waiting and (len(waiting) == batch_size or opened.shape != waiting[0].opened.shape):
                 yield from self._translate(waiting, tile, watch or Watch())
                 waiting = []
-            waiting.append((opened, seed))
+            waiting.append(_Waiting(opened, seed, place))
         if waiting:
             yield from self._translate(waiting, tile, watch or Watch())
 
-    def _translate(self, waiting: list[tuple[Opened, int]], tile: int | None, watch: Watch) -> list[Any]:
+    def _translate(self, waiting: list[_Waiting], tile: int | None, watch: Watch) -> list[Any]:
         if tile is not None:
-            return [self._in_tiles(opened, seed, tile, watch) for opened, seed in waiting]
+            return [self._in_tiles(one, tile, watch) for one in waiting]
         if self._fits(waiting):
             try:
                 return self._whole(waiting)
@@ -165,27 +174,28 @@ class Translator:
                     raise
         if len(waiting) > 1:
             return [result for one in waiting for result in self._translate([one], None, watch)]
-        return [self._in_smaller_tiles(*waiting[0], watch)]
+        return [self._in_smaller_tiles(waiting[0], watch)]
 
     @torch.no_grad()
-    def _whole(self, waiting: list[tuple[Opened, int]]) -> list[Any]:
-        _, height, width = waiting[0][0].shape
+    def _whole(self, waiting: list[_Waiting]) -> list[Any]:
+        _, height, width = waiting[0].opened.shape
         rows, columns, frame = padded(height, width, **self._sizes)
-        pixels = [opened.read(rows, columns) for opened, _ in waiting]
+        pixels = [one.opened.read(rows, columns) for one in waiting]
         counts = [len(one) for one in pixels]
         given = [torch.cat(pixels).to(self.device)]
         if self.generator.latent:
-            latents = [self._latent(seed).expand(count, -1) for (_, seed), count in zip(waiting, counts, strict=True)]
+            latents = [self._latent(one.seed).expand(count, -1) for one, count in zip(waiting, counts, strict=True)]
             given.append(torch.cat(latents).to(self.device))
         results = torch.split(frame.crop(self.generator(*given)).float(), counts)
         left = []
-        for (opened, _), result in zip(waiting, results, strict=True):
-            canvas = opened.canvas(result.shape[1])
+        for one, result in zip(waiting, results, strict=True):
+            canvas = one.opened.canvas(result.shape[1])
             canvas.put(result, 0, 0)
             left.append(canvas.leave())
         return left
 
-    def _in_tiles(self, opened: Opened, seed: int, tile: int, watch: Watch) -> Any:
+    def _in_tiles(self, one: _Waiting, tile: int, watch: Watch) -> Any:
+        opened, seed, _ = one
         count, height, width = opened.shape
         rows, columns, frame = padded(height, width, **self._sizes)
         canvas = opened.canvas(self.generator.out_channels)
@@ -208,23 +218,24 @@ class Translator:
         )
         return canvas.leave()
 
-    def _in_smaller_tiles(self, opened: Opened, seed: int, watch: Watch) -> Any:
-        _, height, width = opened.shape
+    def _in_smaller_tiles(self, one: _Waiting, watch: Watch) -> Any:
+        _, height, width = one.opened.shape
         for tile in _TILES:
             try:
-                result = self._in_tiles(opened, seed, tile, watch)
+                result = self._in_tiles(one, tile, watch)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error) or tile == _TILES[-1]:
                     raise
                 continue  # out of here, as an error keeps alive what memory its tensors have
-            watch.say(f"{width} x {height} pixels are too many at once for the memory: translated in tiles of {tile}")
+            said = f"{width} x {height} pixels are too many at once for the memory: translated in tiles of {tile}"
+            watch.say(one.place, said)
             return result
         raise AssertionError("the last tile ends the loop")
 
-    def _fits(self, waiting: list[tuple[Opened, int]]) -> bool:
+    def _fits(self, waiting: list[_Waiting]) -> bool:
         """Whether the memory is likely to hold it, where a system would end the program instead of refusing more."""
         free = free_memory(self.device)
-        pixels = sum(math.prod(opened.shape) for opened, _ in waiting)
+        pixels = sum(math.prod(one.opened.shape) for one in waiting)
         return free is None or pixels < _ALWAYS or pixels * memory_per_pixel(self.generator) < free
 
     @property

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from i2i.checkpoint import random_state, set_random_state
 from i2i.config import TrainConfig
 from i2i.distributed import shared
 from i2i.losses import HistoricalAverage
 from i2i.objectives import Losses, LossFn
+from i2i.objectives.base import Batch
 
 
 class Turn(nn.Module):
@@ -43,6 +45,56 @@ def only(player: nn.Module, *, of: nn.Module) -> Iterator[None]:
     finally:
         for parameter in others:
             parameter.requires_grad_(True)
+
+
+class Parts:
+    """A step's pictures in parts of equal size, and the images made of each.
+
+    Those of a whole batch are made once. Of several parts the memory holds one at a time: its images are made anew for
+    each turn, the same ones. Once who made them has moved they are kept as they were.
+
+    Args:
+        batch: the step's pictures.
+        count: of the parts.
+        make: an objective's images of a batch.
+        device: where they are.
+    """
+
+    def __init__(self, batch: Batch, *, count: int, make: Callable[[Batch], Any], device: torch.device) -> None:
+        cut = {name: tensor.chunk(count) for name, tensor in batch.items()}
+        self.batches = [{name: parts[place] for name, parts in cut.items()} for place in range(count)]
+        self._make, self._device = make, device
+        self._drawn: list[dict[str, Tensor]] = []
+        self._shown: dict[int, Any] = {}
+        self._kept = {0: make(batch)} if count == 1 else {}
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.batches)
+
+    def images(self, place: int) -> Any:
+        """The images of a part."""
+        if place in self._kept:
+            return self._kept[place]
+        now = random_state(self._device)
+        if place < len(self._drawn):
+            set_random_state(self._drawn[place], self._device)
+            images = self._make(self.batches[place])
+            set_random_state(now, self._device)
+        else:
+            self._drawn.append(now)
+            images = self._make(self.batches[place])
+        self._shown[place] = _detached(images)
+        return images
+
+    def moved(self) -> None:
+        """Who made the images has moved: others are shown those of before."""
+        self._kept = self._kept or self._shown
+
+    def last(self) -> Any:
+        """Images to look at, from which no gradient leads back."""
+        images = (self._kept or self._shown).get(len(self) - 1)
+        return None if images is None else _detached(images)
 
 
 class Mover:
@@ -93,6 +145,10 @@ class Mover:
         self.scaler.update()
         if self.turn.history is not None:
             self.turn.history.update()
+
+
+def _detached(images: Any) -> Any:
+    return type(images)(*(x.detach() if isinstance(x, Tensor) else x for x in images))
 
 
 def _optimizer(player: nn.Module, config: TrainConfig, device: torch.device) -> torch.optim.Optimizer:

@@ -9,7 +9,7 @@ import signal
 import socket
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from torch import Tensor, nn
 
 from i2i import Generator, Spec, Translator
 from i2i.checkpoint import Model
+from i2i.image import ImageLike, open_image
+from i2i.padding import Frame, padded
 from i2i.picture import Picture, full_scale
 
 _COLOUR_TYPES = {1: 0, 3: 2, 2: 4, 4: 6}  # of PNG, by channels with alpha (PNG specification, 11.2.1)
@@ -163,3 +165,22 @@ def no_waiting() -> Iterator[None]:
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
+
+
+def enter(image: ImageLike, channels: int) -> tuple[Tensor, Callable[[Tensor], Any]]:
+    """A whole picture inside, (N, channels, H, W), and the way out for a result of its height and width."""
+    opened = open_image(image, channels)
+    _, height, width = opened.shape
+
+    def leave(result: Tensor) -> Any:
+        canvas = opened.canvas(result.shape[1])
+        canvas.put(result, 0, 0)
+        return canvas.leave()
+
+    return opened.read(torch.arange(height), torch.arange(width)), leave
+
+
+def pad(x: Tensor, *, multiple: int, smallest: int = 1) -> tuple[Tensor, Frame]:
+    """A picture (..., H, W) padded, and where it lies in that."""
+    rows, columns, frame = padded(*x.shape[-2:], multiple=multiple, smallest=smallest)
+    return x[..., rows, :][..., columns], frame

@@ -9,13 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.testing import assert_array_equal
-from pictures import Same, assert_same_picture, made, noise, png, same, translator
+from pictures import Same, assert_same_picture, enter, made, noise, pad, png, same, translator
 from PIL import Image
 
 from i2i.encode import encode
 from i2i.errors import ImageError
-from i2i.image import enter, levels_for, open_image, to_levels, to_tensor
-from i2i.padding import pad
+from i2i.image import levels_for, open_image, to_levels, to_tensor
 from i2i.picture import Picture, all_channels, as_depth, read
 
 DEPTHS = (np.uint8, np.uint16)

@@ -202,8 +202,8 @@ def test_commands_name_the_run_and_its_data(full):
         "i2i train pix2pix data/maps --steps 400",
     ):
         assert command in commands
-    assert "--resume" not in commands, "it is running"
-    assert sum("copy" in (a.get("class") or "") for a in page.of("button")) == 4
+    assert "--resume" in commands, "a machine may be lost without a word"
+    assert sum("copy" in (a.get("class") or "") for a in page.of("button")) == 5
 
 
 def test_a_stopped_run_says_how_to_go_on(tmp_path):
@@ -574,4 +574,4 @@ class TestBrowser:
         shown = browse((full / "frame.html").as_uri(), tmp_path, "--virtual-time-budget=5000")
         told = json.loads(shown.split("<pre>")[1].split("</pre>")[0])
         curves = sum(len(chart.curves) for chart in charts_of(read_run(full)))
-        assert told == [60, curves, 3, 0, 4]
+        assert told == [60, curves, 3, 0, 5]

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.testing import assert_array_equal
-from pictures import assert_same_picture, made, noise, same, tiff
+from pictures import assert_same_picture, enter, made, noise, same, tiff
 from PIL import Image, ImageCms
 
 from i2i.encode import encode
 from i2i.errors import ImageError
-from i2i.image import enter
 from i2i.picture import Picture, read
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

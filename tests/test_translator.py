@@ -545,12 +545,13 @@ def test_what_will_not_fit_is_not_tried(times: int, taken: tuple[int, int]) -> N
 
 @needs_free_memory
 def test_what_will_not_fit_is_told_to_the_watch() -> None:
-    told: list[str] = []
+    told: list[tuple[int, str]] = []
     shares: list[float] = []
     images = [np.zeros((1050, 1000, 3), np.uint8)] * 2
-    watch = Watch(step=shares.append, say=told.append)
+    watch = Watch(step=shares.append, say=lambda place, said: told.append((place, said)))
     assert len(list(translator(Wide(10**8)).batch(images, watch=watch))) == 2
-    assert told == ["1000 x 1050 pixels are too many at once for the memory: translated in tiles of 1024"] * 2
+    words = "1000 x 1050 pixels are too many at once for the memory: translated in tiles of 1024"
+    assert told == [(0, words), (1, words)]
     assert shares == [0.5, 1] * 2
 
 

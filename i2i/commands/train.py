@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -67,7 +66,7 @@ def run(args: list[str]) -> int:
 
 def _train(kind: Any, config: RunConfig, run: Path, *, resume: bool, device: str) -> int:
     from i2i.data import find_layout
-    from i2i.distributed import launcher, processes, rank
+    from i2i.distributed import processes, rank
     from i2i.stopping import Stopped
     from i2i.trainer import Diverged, Parted, Trainer
 
@@ -76,9 +75,7 @@ def _train(kind: Any, config: RunConfig, run: Path, *, resume: bool, device: str
     trainer = Trainer(config, layout, run, resume=resume, device=device)
     if rank() == 0:
         _introduce(config, layout, trainer, run)
-    plugins = [word for module in config.plugins for word in ("--import", module)]
-    words = [*launcher(), "train", config.method, *config.paths, "--run", str(run), "--resume", *plugins]
-    go_on = shlex.join(words)
+    go_on = trainer.go_on()
     try:
         model = trainer.fit()
     except Stopped as stopped:
@@ -99,6 +96,8 @@ def _train(kind: Any, config: RunConfig, run: Path, *, resume: bool, device: str
 
 def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path, bool]:
     """The settings of a run: the flags, over those saved where it is resumed, and its folder."""
+    from i2i.registry import load_plugins
+
     own = {"method": kind.Config(), "pictures": kind.data_config, "training": kind.train_config}
     options = [(name, tyro.conf.OmitArgPrefixes[type(value)], value) for name, value in own.items()]  # type: ignore[misc]
     flags_of: Any = dataclasses.make_dataclass("Train", options, bases=(Train,), frozen=True)
@@ -123,6 +122,7 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
                 f"{run} is a run of {was.get('method')}; go on with: i2i train {was.get('method')} ... --resume"
             )
         options = from_dict(kind.Config, was.get("options", {}), where=f"{saved}: options")
+        load_plugins(was.get("plugins", ()))
         before = from_dict(RunConfig, was, where=str(saved), options=options)
         default = flags_of(before.paths, run, True, before.plugins, before.data, before.train, options)
         flags = parse(flags_of, f"train {method}", args, about, default=default)

@@ -121,6 +121,6 @@ def _tell(result: Conversion, aside: Counter[str], what: str, output: Path) -> N
     if result.failed:
         parts.append(f"{len(result.failed)} failed")
     if result.undone:
-        parts.append(f"{len(result.undone)} not begun: make room, and the same command again goes on")
+        parts.append(f"{len(result.undone)} not begun ({result.stopped}): mend that, and the same command goes on")
     parts += [f"{count} {kind}{'s' if count > 1 else ''} left out" for kind, count in aside.items()]
     print(one_line(f"{output}: {', '.join(parts)}"))

@@ -6,6 +6,8 @@ import contextlib
 import functools
 import os
 import signal
+import threading
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -143,7 +145,7 @@ def load(
         batch_sampler=[list(range(begin, begin + own)) for begin in begins],
         num_workers=workers,
         pin_memory=pin,
-        worker_init_fn=_begin_worker if workers else None,
+        worker_init_fn=functools.partial(_begin_worker, trainer=os.getpid()) if workers else None,
         prefetch_factor=4 if workers else None,
         generator=torch.Generator(),  # its own, so that a loader draws nothing from the run's random numbers
     )
@@ -193,11 +195,22 @@ def _decoded(path: Path, max_pixels: int) -> Picture:
     return read(path, max_pixels=max_pixels)
 
 
-def _begin_worker(_: int) -> None:
+def _begin_worker(_: int, *, trainer: int) -> None:
     # Ctrl-C, a closed terminal and a kill of the group reach the trainer alone, which answers at the end of a step.
     # SIGTERM keeps its meaning, because Python ends workers by it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setsid"):
         os.setsid()
+        threading.Thread(target=_end_with, args=(trainer, os.getppid()), daemon=True).start()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
+
+
+def _end_with(trainer: int, parent: int) -> None:
+    # One that is killed can't end its workers, which would wait for ever for somebody to take their pictures. Their
+    # parent is another where Python starts them from a server.
+    with contextlib.suppress(ProcessLookupError):
+        while os.getppid() == parent:
+            os.kill(trainer, 0)
+            time.sleep(1)
+    os._exit(1)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from i2i.distributed import processes, summed
 from i2i.losses.reconstruction import l1
 
 
@@ -33,4 +34,7 @@ def mean_feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Ten
 
 
 def _unit_means(activations: Tensor) -> Tensor:
-    return activations.float().mean([axis for axis in range(activations.dim()) if axis != 1])
+    """Of all processes' batches together."""
+    precise = activations if activations.dtype == torch.double else activations.float()
+    own = precise.mean([axis for axis in range(activations.dim()) if axis != 1])
+    return own if processes() == 1 else summed(own) / processes()

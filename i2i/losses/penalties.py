@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from i2i.distributed import own_share, processes
 from i2i.losses.adversarial import Logits
 
 
@@ -23,8 +24,9 @@ def gradient_penalty(discriminator: Callable[[Tensor], Logits], real: Tensor, fa
     Returns:
         E (||grad|| - 1)^2 at points drawn evenly between the two, a scalar >= 0.
     """
-    share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
-    slope = _slope(discriminator, share * real.detach().float() + (1 - share) * fake.detach().float())
+    drawn = own_share(torch.rand(processes() * len(real), *[1] * (real.dim() - 1))).to(real.device)
+    one, other = _precise(real), _precise(fake)
+    slope = _slope(discriminator, drawn * one + (1 - drawn) * other)
     penalty: Tensor = (torch.linalg.vector_norm(slope.flatten(1), dim=1) - 1).square().mean()
     return penalty
 
@@ -41,8 +43,13 @@ def r1_penalty(discriminator: Callable[[Tensor], Logits], real: Tensor) -> Tenso
     Returns:
         1/2 E ||grad||^2, a scalar >= 0.
     """
-    slope = _slope(discriminator, real.detach().float())
+    slope = _slope(discriminator, _precise(real))
     return slope.square().flatten(1).sum(1).mean() / 2
+
+
+def _precise(pictures: Tensor) -> Tensor:
+    pictures = pictures.detach()
+    return pictures if pictures.dtype == torch.double else pictures.float()
 
 
 def _slope(discriminator: Callable[[Tensor], Logits], pictures: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from i2i.distributed import processes, summed
+from i2i.distributed import own_share, processes, summed, together
 from i2i.networks.virtual import VirtualBatchNorm
 
 Norm: TypeAlias = Literal["batch", "instance"] | None
@@ -54,9 +54,10 @@ def _by_all_processes(norm: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tenso
     """Normalise (N, C) or (N, C, H, W) by the statistics of all processes' batches together."""
     precise = x if x.dtype == torch.double else x.float()
     others = [place for place in range(x.dim()) if place != 1]
-    moments = torch.stack([precise.mean(others), precise.square().mean(others)])
-    mean, square = summed(moments) / processes()
-    variance = square - mean.square()
+    shape = (-1, *[1] * (x.dim() - 2))
+    mean = summed(precise.mean(others)) / processes()
+    away = precise - mean.view(shape)  # first, because a difference of squares may round to below 0
+    variance = summed(away.square().mean(others)) / processes()
     assert norm.running_mean is not None
     assert norm.running_var is not None
     assert norm.num_batches_tracked is not None
@@ -65,9 +66,8 @@ def _by_all_processes(norm: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tenso
         norm.running_mean.lerp_(mean.to(norm.running_mean), share)
         norm.running_var.lerp_((variance * count / max(count - 1, 1)).to(norm.running_var), share)
         norm.num_batches_tracked += 1
-    shape = (-1, *[1] * (x.dim() - 2))
     scale = norm.weight * torch.rsqrt(variance + norm.eps)
-    normal: Tensor = precise * scale.view(shape) + (norm.bias - mean * scale).view(shape)
+    normal: Tensor = away * scale.view(shape) + norm.bias.view(shape)
     return normal.to(x.dtype)
 
 
@@ -84,8 +84,11 @@ class Dropout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop entries of (N, C, H, W)."""
-        if self.training:
+        if self.training and processes() == 1:
             return F.dropout(x, self.p)
+        if self.training:  # the mask of the whole batch, which all processes draw alike
+            mask = x.new_empty((processes() * len(x), *x.shape[1:])).bernoulli_(1 - self.p)
+            return x * own_share(mask) / (1 - self.p)
         if not self.at_inference:
             return x
         return self.dropped(x, self.kept(x.shape[1:]).to(x.device))
@@ -137,7 +140,7 @@ class MinibatchDiscrimination(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, features) to (N, features + kernels)."""
         compared = self.tensor(x).float().unflatten(1, (-1, self.dimensions))
-        distances = (compared[:, None] - compared[None]).abs().sum(3)
+        distances = (compared[:, None] - together(compared)[None]).abs().sum(3)
         closeness = torch.exp(-distances).sum(1) - 1  # but for itself, at distance 0
         return torch.cat([x, closeness.to(x.dtype)], dim=1)
 

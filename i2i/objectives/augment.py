@@ -74,5 +74,6 @@ def _cut(x: Tensor, drawn: Tensor) -> Tensor:
     place = (drawn + 1) / 2
     rows = torch.arange(height, device=x.device) - (place[:, :1] * height).floor()
     columns = torch.arange(width, device=x.device) - (place[:, 1:] * width).floor()
-    inside = (rows.abs() * 4 < height)[:, :, None] & (columns.abs() * 4 < width)[:, None]
+    rows, columns = rows * 4 / height, columns * 4 / width
+    inside = ((rows >= -1) & (rows < 1))[:, :, None] & ((columns >= -1) & (columns < 1))[:, None]
     return x * (~inside[:, None]).to(x.dtype)

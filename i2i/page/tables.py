@@ -117,7 +117,7 @@ def _to_use(run: Run) -> Iterator[tuple[str, str]]:
 def _to_train(run: Run) -> Iterator[tuple[str, str]]:
     told = str(run.summary.get("command") or "")
     goes_on = "--resume" in told
-    if run.steps and run.step < run.steps and run.state != "running":
+    if run.steps and run.step < run.steps and run.state != "finished":
         own = _typed(run, "train", run.method, *run.paths, "--run", str(run.folder), "--resume")
         yield "Go on with this run", told if goes_on else own
     again = _from_the_start(run) if goes_on or not told else told
