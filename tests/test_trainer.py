@@ -31,15 +31,24 @@ from i2i.trainer import Diverged, Trainer
 from i2i.translator import Translator
 
 
-def trainer(data: Path, folder: Path, method: str = "pix2pix", *, resume: bool = False, **train: object) -> Trainer:
+def trainer(
+    data: Path,
+    folder: Path,
+    method: str = "pix2pix",
+    *,
+    resume: bool = False,
+    options: dict[str, object] | None = None,
+    pictures: dict[str, object] | None = None,
+    **train: object,
+) -> Trainer:
     settings = {"steps": 6, "log_every": 2, "sample_every": 100, "samples": 2, "device": "cpu", **train}
     specs = {"generator": "unet:depth=4,width=4", "discriminator": "patchgan:layers=1,width=4"}
     kind = objectives[method]
     config = RunConfig(
         method,
         (str(data),),
-        kind.Config(),
-        DataConfig(image_size=32),
+        kind.Config(**(options or {})),
+        DataConfig(**{"image_size": 32, **(pictures or {})}),
         TrainConfig(**{**specs, **settings}),
     )
     return Trainer(config, find_layout([data], data=kind.data), folder, resume=resume)
@@ -454,7 +463,7 @@ def test_the_model_file_gives_the_last_preview_by_every_norm(
 
 
 def test_batch_norm_of_latents_needs_two_of_them(unpaired: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="batch size 1: batch norm has nothing to compare a latent with"):
+    with pytest.raises(UsageError, match="one picture at a time: batch norm has nothing to compare a latent with"):
         trainer(unpaired / "trainB", tmp_path, "gan", generator="dcgan:width=4")
     trainer(unpaired / "trainB", tmp_path, "gan", generator="dcgan:width=4", batch_size=2, steps=1).fit()
 

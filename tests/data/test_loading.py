@@ -388,3 +388,17 @@ def test_a_damaged_picture_is_named_from_a_worker_too(tmp_path, workers):
         list(load(pictures, batch_size=1, start=0, steps=3, workers=workers))
     assert str(error.value).startswith(f"{sources[1].path}: ")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("shares", [1, 2, 3])
+def test_shares_of_a_batch_are_the_whole_of_it_without_overlap(tmp_path, shares):
+    sources = plain(tmp_path, range(0, 120, 10))
+    pictures = make(Split(sources, sources))
+    options = {"batch_size": 6, "start": 1, "steps": 4, "workers": 0}
+    whole = list(load(pictures, **options))
+    parts = [list(load(pictures, share=(place, shares), **options)) for place in range(shares)]
+    assert [len(part) for part in parts] == [len(whole)] * shares == [3] * shares
+    for step, batch in enumerate(whole):
+        assert_equal({key: torch.cat([part[step][key] for part in parts]) for key in batch}, batch)
+    shown = [level(picture) for part in parts for batch in part[1:] for picture in batch["a"]]
+    assert sorted(shown) == list(range(0, 120, 10))  # the second pass, by all together

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from i2i.losses import HistoricalAverage, gradient_penalty, l1
+from i2i.losses import HistoricalAverage, gradient_penalty, l1, r1_penalty
 
 
 def linear(weight):
@@ -66,6 +66,46 @@ def test_a_flat_discriminator_has_a_penalty_of_1_and_a_finite_gradient():
     penalty.backward()
     assert penalty.item() == 1
     assert weight.grad.isfinite().all()
+
+
+def test_r1_of_a_linear_discriminator_is_half_of_its_weights_squared_length():
+    weight = torch.randn(2, 4, 4, requires_grad=True)
+    real = torch.randn(3, 2, 4, 4, requires_grad=True)
+    penalty = r1_penalty(linear(weight), real)
+    assert penalty.item() == pytest.approx(0.5 * weight.square().sum().item(), rel=1e-5)
+    penalty.backward()
+    torch.testing.assert_close(weight.grad, weight.detach())
+    assert real.grad is None
+
+
+def test_r1_is_taken_at_each_real_picture():
+    # The slope of |x|^2 / 2 is x, so that the penalty is half the pictures' mean squared length.
+    real = torch.randn(3, 2, 4, 4)
+    penalty = r1_penalty(lambda x: x.square().flatten(1).sum(1, keepdim=True) / 2, real)
+    assert penalty.item() == pytest.approx(0.5 * real.square().sum().item() / 3, rel=1e-5)
+
+
+def test_r1_averages_patches_and_adds_scales():
+    # As above: a slope of 1/16, and of 3/16, in each of 16 pixels.
+    real = torch.randn(3, 1, 4, 4)
+    assert r1_penalty(lambda x: x, real).item() == pytest.approx(0.5 / 16)
+    assert r1_penalty(lambda x: [x, 2 * x], real).item() == pytest.approx(0.5 * 9 / 16)
+
+
+def test_r1_of_a_flat_discriminator_is_0_with_a_finite_gradient():
+    weight = torch.zeros(2, 4, 4, requires_grad=True)
+    penalty = r1_penalty(linear(weight), torch.randn(3, 2, 4, 4))
+    penalty.backward()
+    assert penalty.item() == 0
+    assert weight.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("penalty", [lambda d, x: r1_penalty(d, x), lambda d, x: gradient_penalty(d, x, x)])
+def test_penalties_are_as_precise_as_the_pictures(penalty):
+    weight = torch.randn(2, 4, 4, dtype=torch.float64)
+    assert penalty(linear(weight), torch.randn(3, 2, 4, 4, dtype=torch.float64)).dtype == torch.float64
+    weight = weight.float()
+    assert penalty(linear(weight), torch.randn(3, 2, 4, 4).bfloat16()).dtype == torch.float32
 
 
 def test_l1_is_the_mean_distance_in_float32():

@@ -1,16 +1,24 @@
 """Two processes that share a batch are one process: every method, each player's turn wrapped for itself."""
 
+import os
+import socket
 import traceback
 import warnings
-from datetime import timedelta
 
 import pytest
 import torch
-from games import has, make, noise
-from torch import distributed, multiprocessing, nn
+from games import config, has, make, noise, registry_of_generators, small
+from torch import multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from i2i.config import DataConfig, RunConfig, TrainConfig
+from i2i.data import find_layout, load
+from i2i.distributed import joined, processes, rank
+from i2i.errors import UsageError
+from i2i.networks import discriminators
+from i2i.networks.layers import BatchNorm
 from i2i.objectives import objectives
+from i2i.trainer import Trainer
 from i2i.turns import Turn, only
 
 STEPS, BATCH = 3, 4
@@ -22,12 +30,17 @@ def separable(method):
     generator = {"norm": None} if objectives[method].data == "single" else norm
     history = {"history": 0} if has(method, "history") else {}
     objective = make(method, generator=generator, discriminator=norm, **history)
-    for weight in objective.parameters():
-        # As if training had begun: where CUT's weights begin, vectors so short are normalised that SGD sees rounding.
+    return begun(objective)
+
+
+def begun(objective):
+    """As if training had begun: where CUT's weights begin, vectors so short are normalised that SGD sees rounding."""
+    torch.manual_seed(0)
+    for name, weight in objective.named_parameters():
         if weight.dim() > 1:
             nn.init.xavier_normal_(weight)
         else:
-            nn.init.normal_(weight, std=0.1)
+            nn.init.normal_(weight, mean=float(name.endswith("weight")), std=0.1)  # gains lie about 1
     return objective
 
 
@@ -50,21 +63,87 @@ def train(method, share, wrap):
     return {name: weight.detach().clone() for name, weight in objective.named_parameters()}
 
 
-def work(rank, folder):
+# Every method with its own norms and a history that fills up, and what else the processes have to agree about.
+RUNS = {
+    **{method: (method, {}, {}) for method in objectives},
+    "pix2pix with r1": ("pix2pix", {"r1": 1000.0}, {}),
+    "pix2pix with a gradient penalty": ("pix2pix", {"adversarial": "wasserstein", "gradient_penalty": 10.0}, {}),
+    "pix2pix with diffaugment": ("pix2pix", {"diffaugment": ("colour", "translation", "cutout")}, {}),
+    "pix2pix with a balance": ("pix2pix", {"balance": 0.48}, {}),
+    "pix2pix with clipped gradients": ("pix2pix", {}, {"clip": 5.0, "momentum": 0.9}),
+    "pix2pix with historical averaging": ("pix2pix", {}, {"historical_averaging": 1.0}),
+    "cyclegan in two parts": ("cyclegan", {"history": 0}, {"accumulate": 2}),
+    "cut with feature matching": ("cut", {"feature_matching": 10.0}, {}),
+    "gan with minibatch discrimination": ("gan", {}, {"discriminator": "dcgan:minibatch=3"}),
+}
+
+
+def trainer(data, folder, method, options, **train):
+    """The trainer of a small game without dropout, in float64."""
+    kind = objectives[method]
+    specs = {"generator": kind.generator_spec, "discriminator": kind.discriminator_spec, **train}
+    specs["generator"] = str(small(specs["generator"], registry_of_generators(method)))
+    specs["discriminator"] = str(small(specs["discriminator"], discriminators))
+    own = {"history": 6} if has(method, "history") else {}
+    settings = {"steps": STEPS, "batch_size": BATCH, "optimizer": "sgd", "lr": 0.005, "momentum": 0.0, "samples": 1}
+    train = TrainConfig(**{**settings, "device": "cpu", "schedule": "constant", **train, **specs})
+    pictures = DataConfig(image_size=32, augment=("flip",))
+    run = RunConfig(method, (), config(method, **{**own, **options}), pictures, train)
+    one = Trainer(run, find_layout([data[kind.data]], data=kind.data), folder)
+    begun(one.objective)
+    return one
+
+
+def steps_of(one, share=None):
+    """Take the steps of a run, on a share of each batch, and give its weights and running statistics."""
+    place = {"batch_size": BATCH, "start": 0, "steps": STEPS, "workers": 0, "share": share or (rank(), processes())}
+    for batch in load(one.pictures, **place):
+        one.train_step({name: value.double() if value.is_floating_point() else value for name, value in batch.items()})
+    found = {name: value.detach().clone() for name, value in one.objective.state_dict().items()}
+    # How much is recognised is put together where it counts: for a balance, and in the metrics.
+    return {name: value for name, value in found.items() if not name.startswith("recognised")}
+
+
+def bright():
+    """Pictures that are bright all over, whose squares float32 can't tell apart."""
+    return 100 + 1e-3 * torch.randn(BATCH, 3, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
+
+
+def normalised(x, share):
+    """What batch norm in float32 makes of a share, the gradient that reaches it, and its running statistics."""
+    norm = BatchNorm(3, at_inference="running").float().train()
+    x = x[share].requires_grad_()
+    y = norm(x)
+    (slope,) = torch.autograd.grad(y.pow(3).sum(), x)
+    return {"y": y.detach(), "slope": slope, "mean": norm.running_mean, "variance": norm.running_var}
+
+
+def work(rank, folder, data, port):
     """Train every method as one of two processes, and leave behind the weights, or what went wrong."""
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)  # in float32 a unit at its kink may fall to either side
-    store = distributed.FileStore(str(folder / "store"), 2)
-    distributed.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=timedelta(minutes=3))
+    places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in places.items()}, MASTER_ADDR="127.0.0.1")
     half = BATCH // 2
     share, found = slice(rank * half, (rank + 1) * half), {}
-    for method in objectives:
+
+    def attempt(name, result):
         try:
-            found[method] = train(method, share, shared)
+            found[name] = result()
         except Exception:
-            found[method] = traceback.format_exc()
+            found[name] = traceback.format_exc()
+
+    with joined("cpu") as device:
+        assert device == "cpu"
+        for method in objectives:
+            attempt(method, lambda method=method: train(method, share, shared))
+        for name, (method, options, given) in RUNS.items():
+            args = (data, folder / str(len(found)), method, options)
+            attempt(f"run of {name}", lambda args=args, given=given: steps_of(trainer(*args, **given)))
+        attempt("norm", lambda: normalised(bright(), share))
+        attempt("three", lambda: trainer(data, folder, "pix2pix", {}, batch_size=3))
+        attempt("six", lambda: trainer(data, folder, "pix2pix", {}, batch_size=6, accumulate=2))
     torch.save(found, folder / f"{rank}.pt")
-    distributed.destroy_process_group()
 
 
 def shared(turn):
@@ -74,10 +153,19 @@ def shared(turn):
 
 
 @pytest.fixture(scope="module")
-def ranks(tmp_path_factory):
-    """What both processes found, by method."""
+def data(pairs, unpaired):
+    """Pictures for each kind of method."""
+    return {"paired": pairs, "unpaired": unpaired, "single": unpaired / "trainB"}
+
+
+@pytest.fixture(scope="module")
+def ranks(data, tmp_path_factory):
+    """What both processes found, by method and by run."""
     folder = tmp_path_factory.mktemp("ranks")
-    multiprocessing.spawn(work, (folder,), nprocs=2)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    multiprocessing.spawn(work, (folder, data, port), nprocs=2)
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
 
 
@@ -90,7 +178,7 @@ def _in_float64():
 
 
 def apart(one, other):
-    return max((one[name] - other[name]).abs().max().item() for name in one)
+    return max((one[name] - other[name]).abs().max().item() for name in one if one[name].numel())
 
 
 @pytest.mark.parametrize("method", objectives)
@@ -107,3 +195,48 @@ def test_two_processes_are_one(method, ranks):
     # It matters that they share: the weights have gone far, and half of the batch takes them elsewhere.
     assert moved > 1e-3
     assert elsewhere > 1e-4
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_of_two_processes_is_a_run_of_one(name, ranks, data, tmp_path):
+    first, second = (found[f"run of {name}"] for found in ranks)
+    assert not isinstance(first, str), first
+    assert not isinstance(second, str), second
+    method, options, given = RUNS[name]
+    whole = steps_of(trainer(data, tmp_path, method, options, **given))
+    one = trainer(data, tmp_path, method, options, **{**given, "accumulate": 1})
+    begin = {name: weight.detach().clone() for name, weight in one.objective.named_parameters()}
+    half = steps_of(one, share=(0, 2))
+    differ, moved = apart(first, whole), apart(begin, whole)
+    elsewhere = apart({name: half[name] for name in begin}, whole)
+    print(f"{name}: processes differ by {differ:.1e}, half of the batch by {elsewhere:.1e}; moved {moved:.1e}")
+    assert apart(first, second) == 0
+    assert differ < 1e-8
+    assert moved > 1e-3
+    assert elsewhere > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("three", "batch size 3 can't be shared by 2 processes; give a multiple of 2: --batch-size 4"),
+        ("six", "batch size 6 can't be shared by 2 processes in 2 parts each; give a multiple of 4: --batch-size 8"),
+    ],
+)
+def test_a_batch_that_processes_cannot_share_is_refused(name, said, ranks):
+    for found in ranks:
+        assert f"{UsageError.__module__}.{UsageError.__name__}: {said}\n" in found[name]
+
+
+def test_batch_norm_of_two_processes_is_that_of_one_where_pictures_are_nearly_flat(ranks):
+    first, second = (found["norm"] for found in ranks)
+    assert not isinstance(first, str), first
+    whole = normalised(bright(), slice(None))
+    for name, dim in (("y", 0), ("slope", 0)):
+        torch.testing.assert_close(
+            torch.cat([first[name], second[name]], dim), whole[name].float(), rtol=0.02, atol=0.02
+        )
+    for name in ("mean", "variance"):
+        assert torch.equal(first[name], second[name])
+        torch.testing.assert_close(first[name], whole[name].float(), rtol=1e-4, atol=1e-6)
+    assert whole["y"].std() > 0.1

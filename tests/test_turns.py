@@ -1,0 +1,204 @@
+"""A player's turn, the parts of a batch, and gradients that are clipped."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from test_trainer import states_equal, trainer
+from torch import Tensor
+
+from i2i.checkpoint import load_state
+from i2i.config import TrainConfig
+from i2i.data import load
+from i2i.errors import UsageError
+from i2i.objectives import objectives
+from i2i.trainer import Trainer
+from i2i.turns import Parts
+
+ALONE = {"generator": "unet:depth=4,width=4,norm=instance,dropout=0"}
+ALONE["discriminator"] = "patchgan:layers=1,width=4,norm=instance"
+ALONE_CUT = {**ALONE, "generator": "resnet:blocks=1,width=4,norm=instance,init=normal"}
+
+
+class Images(NamedTuple):
+    real_a: Tensor
+    fake_b: Tensor
+    mirrored: bool = False
+
+
+@pytest.fixture
+def _in_float64() -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+def weights_after(one: Trainer, *, steps: int = 3) -> dict[str, Tensor]:
+    """Those of a run that takes some steps in float64, its weights as large as in a run that has begun."""
+    torch.manual_seed(5)
+    with torch.no_grad():
+        for weight in one.objective.parameters():
+            if weight.dim() > 1:
+                torch.nn.init.xavier_normal_(weight)
+    batch_size = one.config.train.batch_size
+    for batch in load(one.pictures, batch_size=batch_size, start=0, steps=steps, workers=0):
+        one.train_step({name: value.double() for name, value in batch.items()})
+    return {name: weight.detach().clone() for name, weight in one.objective.named_parameters()}
+
+
+def apart(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
+    return max((one[name] - other[name]).abs().max().item() for name in one)
+
+
+@pytest.mark.usefixtures("_in_float64")
+@pytest.mark.parametrize("parts", [2, 4])
+@pytest.mark.parametrize(
+    ("method", "options", "train"),
+    [("pix2pix", {}, ALONE), ("cyclegan", {"history": 0}, ALONE), ("cut", {"patches": 256}, ALONE_CUT)],
+)
+def test_a_batch_in_parts_is_the_whole_batch(
+    method: str,
+    options: dict[str, object],
+    train: dict[str, str],
+    parts: int,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    data = request.getfixturevalue("pairs" if objectives[method].data == "paired" else "unpaired")
+    settings = {"optimizer": "sgd", "lr": 0.002, "batch_size": 4, "schedule": "constant", **train}
+    settings |= {"pictures": {"image_size": 16}}  # of whose every patch is contrasted with each
+    whole = weights_after(trainer(data, tmp_path, method, options=options, **settings))
+    cut = weights_after(trainer(data, tmp_path, method, options=options, accumulate=parts, **settings))
+    elsewhere = weights_after(trainer(data, tmp_path, method, options=options, **{**settings, "batch_size": 2}))
+    print(f"{method} in {parts} parts: {apart(whole, cut):.1e}; of half the batch: {apart(whole, elsewhere):.1e}")
+    assert apart(whole, cut) < 1e-8  # PatchNCE counts in float32
+    assert apart(whole, elsewhere) > 1e-5
+
+
+def test_losses_in_parts_are_those_of_the_whole_batch(pairs: Path, tmp_path: Path) -> None:
+    whole, cut = (trainer(pairs, tmp_path, batch_size=4, accumulate=parts, **ALONE) for parts in (1, 4))
+    batch = next(load(whole.pictures, batch_size=4, start=0, steps=1, workers=0))
+    one, other = whole.train_step(batch), cut.train_step(batch)
+    assert one.keys() == other.keys()
+    assert {term: value.item() for term, value in other.items()} == pytest.approx(
+        {term: value.item() for term, value in one.items()}, rel=1e-4
+    )
+
+
+def test_the_images_of_a_part_are_the_same_in_each_turn_until_who_made_them_has_moved() -> None:
+    weight = torch.tensor(1.0, requires_grad=True)
+
+    def make(batch: dict[str, Tensor]) -> Images:
+        return Images(batch["a"], weight * batch["a"] + torch.rand(len(batch["a"])), mirrored=True)
+
+    parts = Parts({"a": torch.arange(6.0)}, count=3, make=make, device=torch.device("cpu"))
+    assert len(parts) == 3
+    first, second, third = ([(parts.images(place), torch.rand(1)) for place in range(3)] for _ in range(3))
+    for place in range(3):
+        assert first[place][0].real_a.tolist() == [2 * place, 2 * place + 1]
+        assert torch.equal(first[place][0].fake_b, second[place][0].fake_b)
+        assert second[place][0].fake_b.requires_grad
+    # What is drawn beside them is drawn anew.
+    assert len({number.item() for turn in (first, second, third) for _, number in turn}) == 9
+    parts.moved()
+    with torch.no_grad():
+        weight.fill_(9.0)
+    for place in range(3):
+        kept = parts.images(place)
+        assert torch.equal(kept.fake_b, first[place][0].fake_b)
+        assert not kept.fake_b.requires_grad
+        assert kept.mirrored is True
+    assert torch.equal(parts.last().fake_b, first[2][0].fake_b)
+
+
+def test_images_of_a_whole_batch_are_made_once() -> None:
+    made: list[int] = []
+
+    def make(batch: dict[str, Tensor]) -> Images:
+        made.append(1)
+        return Images(batch["a"], batch["a"])
+
+    parts = Parts({"a": torch.ones(4)}, count=1, make=make, device=torch.device("cpu"))
+    assert parts.images(0) is parts.images(0)
+    parts.moved()
+    assert len(parts.images(0).fake_b) == 4
+    assert made == [1]
+
+
+def test_parts_of_other_sizes_are_refused(pairs: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="batch_size 4 can't be worked on in 3 equal parts"):
+        TrainConfig(batch_size=4, accumulate=3)
+    with pytest.raises(UsageError, match="one picture at a time: batch norm has nothing to compare a latent with"):
+        trainer(
+            pairs.parent / "boxes" / "train", tmp_path, "gan", generator="dcgan:width=4", batch_size=2, accumulate=2
+        )
+
+
+@pytest.mark.parametrize("clip", [0.5, 1e6])
+def test_a_gradient_is_scaled_down_to_the_clip_where_it_is_longer(clip: float, pairs: Path, tmp_path: Path) -> None:
+    settings = {"optimizer": "sgd", "lr": 1.0, "momentum": 0.0, "schedule": "constant"}
+    moves = {}
+    for name, limit in (("free", 0.0), ("clipped", clip)):
+        one = trainer(pairs, tmp_path, clip=limit, **ALONE, **settings)
+        before = torch.nn.utils.parameters_to_vector(one.players["generator"].parameters()).detach().clone()
+        # Without the adversarial term the generator's gradient doesn't depend on how the discriminator has moved.
+        batch = {key: tensor[None] for key, tensor in one.pictures[0].items()}
+        images = one.objective.train()(batch)
+        mover = one.movers["generator"]
+        mover.begin()
+        torch.autograd.backward((images.fake_b - images.real_b).square().sum())
+        mover.move(1.0)
+        moves[name] = torch.nn.utils.parameters_to_vector(one.players["generator"].parameters()).detach() - before
+    length = moves["free"].norm().item()
+    assert length > 1
+    torch.testing.assert_close(moves["clipped"], moves["free"] * min(1.0, clip / length), rtol=1e-4, atol=1e-6)
+
+
+def test_two_runs_of_one_seed_are_equal_with_deterministic_algorithms(pairs: Path, tmp_path: Path) -> None:
+    try:
+        for name in ("one", "two"):
+            trainer(pairs, tmp_path / name, deterministic=True, ema=0.9, batch_size=2, seed=3).fit()
+            assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    states_equal(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.parametrize("clip", [0.0, 1.0])
+def test_float16_trains_with_a_scaler_that_is_resumed(clip: float, pairs: Path, tmp_path: Path) -> None:
+    settings = {"precision": "fp16", "schedule": "constant", "batch_size": 2, "clip": clip, "steps": 10}
+    trainer(pairs, tmp_path / "whole", **settings).fit()
+    trainer(pairs, tmp_path / "halves", **{**settings, "steps": 6}).fit()
+    fresh = trainer(pairs, tmp_path / "fresh", **settings)
+    begun = {name: weight.detach().clone() for name, weight in fresh.objective.named_parameters()}
+    one = trainer(pairs, tmp_path / "halves", resume=True, **settings)
+    kept = load_state(tmp_path / "halves" / "state.pt")["scalers"]
+    for name, mover in one.movers.items():
+        assert mover.scaler.state_dict() == kept[name] != fresh.movers[name].scaler.state_dict()
+    one.fit()
+    states_equal(tmp_path / "whole", tmp_path / "halves")
+    for name, weight in one.objective.named_parameters():
+        assert weight.dtype == torch.float32
+        assert weight.isfinite().all()
+        assert weight.dim() == 1 or not torch.equal(weight, begun[name]), name
+
+
+def test_a_float16_step_whose_gradients_overflow_is_left_out(pairs: Path, tmp_path: Path) -> None:
+    one = trainer(pairs, tmp_path, precision="fp16")
+    before = {name: weight.detach().clone() for name, weight in one.players["generator"].named_parameters()}
+    mover = one.movers["generator"]
+    mover.begin()
+    for weight in one.players["generator"].parameters():
+        weight.grad = torch.full_like(weight, float("inf"))
+    mover.scaler.scale(torch.zeros(()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mover.move(1.0)
+    assert all(torch.equal(weight, before[name]) for name, weight in one.players["generator"].named_parameters())
+    assert mover.scaler.get_scale() == 32768.0
