@@ -146,7 +146,9 @@ def load_state(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise UsageError(f"{path} can't be read as a saved state: {str(error).splitlines()[0]}") from None
+        raise UsageError(
+            f"{path} can't be read as a saved state: {(str(error) or 'it ends too early').splitlines()[0]}"
+        ) from None
     if not isinstance(state, dict) or state.get("format") != STATE_FORMAT:
         raise UsageError(f"{path}: not a state that this i2i reads, which is {STATE_FORMAT}")
     return state

@@ -21,7 +21,10 @@ from safetensors.torch import load_file
 from i2i.checkpoint import load_model, load_state
 from i2i.cli import main
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that are copies of this one")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that are copies of this one"),
+    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # later Pythons': it has threads, and forks
+]
 STEPS = 24
 OFTEN = ["--steps", str(STEPS), "--log-every", "1", "--sample-every", "10", "--samples", "1", "--device", "cpu"]
 # All that a state holds beside weights: both optimizers, a mean of weights, running statistics, histories, the best
@@ -163,7 +166,7 @@ def test_a_run_killed_while_it_saves_has_a_whole_state(whole: dict[str, Path], p
     [
         lambda data: data[: len(data) // 2],
         lambda data: data[:200] + b"\0" * (len(data) - 200),
-        pytest.param(lambda data: b"", marks=pytest.mark.xfail(reason="an error without words", raises=IndexError)),
+        lambda data: b"",
     ],
     ids=["half", "zeros", "empty"],
 )

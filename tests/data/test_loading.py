@@ -375,8 +375,9 @@ def test_a_picture_of_other_channels_is_named_with_what_to_type(tmp_path):
     (one,) = many(tmp_path / "x", 6, np.uint8, count=1)
     with pytest.raises(ImageError) as error:
         read_source(one, channels=3)
-    assert str(error.value).startswith(f"{one.path}: a picture of 6 channels where 3 are needed; give --channels")
-    assert "6" in str(error.value).partition("--channels")[2]
+    assert str(error.value) == (
+        f"{one.path}: a picture of 6 channels where 3 are needed; --channels of the training says how many"
+    )
 
 
 @pytest.mark.parametrize("workers", [0, 1])
