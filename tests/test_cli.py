@@ -497,7 +497,10 @@ def test_wrong_use_of_train_gan(shades: Path, pairs: Path, tmp_path: Path, capsy
         (["gan", shades, "--image-size", "48", *run], "'dcgan' needs 8, 16, 32, 64, 128 or 256; use --image-size 64"),
         (["gan", shades, "--generator", "unet", *run], "unknown latent generator 'unet'"),
         (["gan", shades, "--generator", "mlp:classes=3", *DRAWS[4:], *run], "classes=3, but here it must be 0"),
-        (["gan", shades, "--generator", "dcgan:width=1", "--batch-size", "1", *run], "batch size 1: batch norm has"),
+        (
+            ["gan", shades, "--generator", "dcgan:width=1", "--batch-size", "1", *run],
+            "one picture at a time: batch norm has",
+        ),
         (["bicyclegan", pairs, "--generator", "unet:norm=virtual", *run], "norm=virtual knows no latent"),
         (["bicyclegan", pairs, "--latent", "0", *run], "latent is 0"),
     ):

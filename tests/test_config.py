@@ -78,5 +78,5 @@ def test_an_augmentation_that_there_is_not_is_named_by_its_place():
 
 
 def test_a_choice_that_there_is_not_lists_the_choices():
-    with pytest.raises(UsageError, match=r"^config\.json: precision is 'fp16'.*float32.*bf16"):
-        from_dict(TrainConfig, {"precision": "fp16"}, where="config.json")
+    with pytest.raises(UsageError, match=r"^config\.json: precision is 'fp8'.*float32.*bf16"):
+        from_dict(TrainConfig, {"precision": "fp8"}, where="config.json")

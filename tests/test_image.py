@@ -1,6 +1,7 @@
 """The image contract: what comes in goes out, through tensors, arrays, PIL images and files."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -381,6 +382,8 @@ def test_a_file_comes_back_identical(suffix, channels, alpha, depth, data):
     network = data.draw(st.sampled_from([channels, channels + 1] if alpha else [channels]), label="network")
     tile = data.draw(st.sampled_from([None, 3, 1000]), label="tile")
     given_file = read(made(picture, suffix))
+    if suffix == ".webp" and alpha and (picture.alpha == 255).all():  # WebP keeps no alpha that hides nothing
+        picture = replace(picture, alpha=None)
     assert_same_picture(given_file, picture)
     result = same(network)(given_file, tile=tile)
     assert_same_picture(read(encode(result, suffix)), picture, atol=NEAR.get(depth, 0))
