@@ -34,7 +34,7 @@ class Health:
     """
 
     def __init__(
-        self, domains: tuple[str, str], *, unpaired: bool, has_identity: bool = False, steps: int = 500
+        self, domains: tuple[str, str], *, unpaired: bool, has_identity: bool = False, steps: int = 2000
     ) -> None:
         self.names = {"fake_a": f"generated {domains[0]}", "fake_b": f"generated {domains[1]}"}
         self.unpaired, self.has_identity, self.steps = unpaired, has_identity, steps

@@ -75,7 +75,7 @@ def test_a_discriminator_that_wins_completely_is_said_once(unpaired: Path, tmp_p
     options = {"self_weight": 1000.0, "refiner_warmup": 0, "discriminator_warmup": 0, "refiner_steps": 1}
     specs = {"generator": "resnet:blocks=1,width=4", "discriminator": "patchgan:layers=1,width=8"}
     one = trainer(unpaired, tmp_path, "simgan", steps=140, log_every=5, lr=2e-3, batch_size=2, options=options, **specs)
-    one.health.steps = 40  # in a run of thousands of steps it may win for 500
+    one.health.steps = 40  # in a run of thousands of steps it may win for 2000
     one.fit()
     said = warnings_of(tmp_path)
     (words,) = [warning for warning in said if "wins" in warning]
