@@ -98,16 +98,7 @@ def summed(x: Tensor) -> Tensor:
 
 
 def gathered(x: Tensor) -> Tensor:
-    """The (N, ...) of all processes, in their order; no gradient flows through."""
-    if processes() == 1:
-        return x
-    parts = [torch.empty_like(x) for _ in range(processes())]
-    distributed.all_gather(parts, x.contiguous())
-    return torch.cat(parts)
-
-
-def together(x: Tensor) -> Tensor:
-    """As `gathered`, and gradients flow back to each process."""
+    """The (N, ...) of all processes, in their order; gradients flow back to each."""
     if processes() == 1:
         return x
     whole = x.new_zeros((processes() * len(x), *x.shape[1:]))

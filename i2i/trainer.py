@@ -204,7 +204,7 @@ class Trainer:
             for batch in batches:
                 window.add(self.train_step(self._to_device(batch)))
                 bar.update()
-                asked, last = self._asked(stop), self.step == self.steps
+                asked, last = highest(stop.signum or 0), self.step == self.steps
                 if self.step % train.log_every == 0 or last or asked:
                     self._log(window, bar)
                     window = Window(self.step)
@@ -310,10 +310,6 @@ class Trainer:
         """Let each network with virtual batch norm take its first input as its reference."""
         batch = default_collate([self.pictures[place] for place in range(self.config.train.reference)])
         self.objective(self._to_device(batch))
-
-    def _asked(self, stop: Stop) -> int:
-        """The signal that asked to stop, as all processes know it."""
-        return highest(stop.signum or 0)
 
     def _log(self, window: Window, bar: Any) -> None:
         losses, speed = window.means(), window.speed(self.step) * self.config.train.batch_size

@@ -87,7 +87,7 @@ def look_at(
 
 def _see(item: tuple[Source, ...], max_pixels: int) -> Sight:
     pictures = {path: read(path, max_pixels=max_pixels) for path in {source.path for source in item}}
-    levels = [_part(pictures[source.path].levels, source) for source in item]
+    levels = [source.of(pictures[source.path].levels) for source in item]
     looks = tuple(_look(part, pictures[source.path], source) for part, source in zip(levels, item, strict=True))
     return Sight(looks, correlate(*levels) if len(levels) == 2 else None)
 
@@ -95,7 +95,7 @@ def _see(item: tuple[Source, ...], max_pixels: int) -> Sight:
 def _look(levels: Levels, picture: Picture, source: Source) -> Look:
     height, width, channels = levels.shape
     small = thumbnail(levels)
-    alpha = picture.alpha if picture.alpha is None else _part(picture.alpha, source)
+    alpha = picture.alpha if picture.alpha is None else source.of(picture.alpha)
     white = full_scale(levels.dtype)
     digest = hashlib.blake2b(f"{levels.shape} {levels.dtype}".encode(), digest_size=16)
     digest.update(levels.tobytes())
@@ -116,9 +116,3 @@ def _look(levels: Levels, picture: Picture, source: Source) -> Look:
 
 def _equal(channels: Levels) -> bool:
     return bool((channels == channels[..., :1]).all())
-
-
-def _part(levels: Levels, source: Source) -> Levels:
-    middle = levels.shape[1] // 2
-    halves = {"whole": slice(None), "left": slice(middle), "right": slice(middle, 2 * middle)}
-    return levels[:, halves[source.half]]

@@ -11,7 +11,7 @@ from typing import Literal
 from PIL import Image
 
 from i2i.errors import ImageError, UsageError
-from i2i.picture import SUFFIXES_IN_WORDS, images_in, read
+from i2i.picture import SUFFIXES_IN_WORDS, Levels, images_in, read
 
 _LAYOUTS = (
     "side-by-side pairs (DATA/train/*.jpg, or DATA/*.jpg), two folders of pictures with the same names (DATA/A and "
@@ -25,6 +25,12 @@ class Source:
 
     path: Path
     half: Literal["whole", "left", "right"] = "whole"
+
+    def of(self, levels: Levels) -> Levels:
+        """Its part of what the file holds, (H, W) or (H, W, C)."""
+        middle = levels.shape[1] // 2
+        halves = {"whole": slice(None), "left": slice(middle), "right": slice(middle, 2 * middle)}
+        return levels[:, halves[self.half]]
 
 
 class UnknownLayoutError(UsageError):

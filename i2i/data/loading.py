@@ -183,10 +183,7 @@ def read_source(source: Source, *, channels: int, max_pixels: int = MAX_PIXELS) 
         levels = levels_for(picture, channels)
     except ImageError as error:
         raise ImageError(f"{source.path}: {error}; --channels of the training says how many") from None
-    if source.half == "whole":
-        return levels
-    middle = levels.shape[1] // 2
-    return levels[:, :middle] if source.half == "left" else levels[:, middle : 2 * middle]
+    return source.of(levels)
 
 
 # Both halves of a file are asked for one after the other.

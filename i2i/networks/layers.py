@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from i2i.distributed import own_share, processes, summed, together
+from i2i.distributed import gathered, own_share, processes, summed
 from i2i.networks.virtual import VirtualBatchNorm
 
 Norm: TypeAlias = Literal["batch", "instance"] | None
@@ -140,7 +140,7 @@ class MinibatchDiscrimination(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, features) to (N, features + kernels)."""
         compared = self.tensor(x).float().unflatten(1, (-1, self.dimensions))
-        distances = (compared[:, None] - together(compared)[None]).abs().sum(3)
+        distances = (compared[:, None] - gathered(compared)[None]).abs().sum(3)
         closeness = torch.exp(-distances).sum(1) - 1  # but for itself, at distance 0
         return torch.cat([x, closeness.to(x.dtype)], dim=1)
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from i2i.errors import UsageError
 from i2i.picture import Levels, as_eight_bit
+from i2i.pretrained import sha256_of
 from i2i.registry import Registry
-from i2i.scores.extras import extra
+from i2i.scores.extras import extra, fetched
 
 feature_networks: Registry[FeatureNetwork] = Registry("feature network")
 
@@ -67,18 +64,13 @@ def inception(device: torch.device) -> FeatureNetwork:
     """
     module: Any = extra("torch_fidelity.feature_extractor_inceptionv3", of="inception", flag="--features")
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(module.URL_INCEPTION_V3).name
-    try:
-        # With `weights_only`, so that torch-fidelity, which reads the file without, meets tensors alone.
-        torch.hub.load_state_dict_from_url(
-            module.URL_INCEPTION_V3, map_location="cpu", check_hash=True, weights_only=True
-        )
-        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    except (OSError, HTTPException, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UsageError(
-            f"--features inception needs its weights (91 MB), which can't be had ({reason}); put "
-            f"{module.URL_INCEPTION_V3} at {file}, or use --features efficientnet-lite0, which needs no download"
-        ) from None
+    url = module.URL_INCEPTION_V3
+    sha256 = fetched(
+        lambda: torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True),
+        file,
+        needs="--features inception needs its weights (91 MB)",
+        advice=f"put {url} at {file}, or use --features efficientnet-lite0, which needs no download",
+    )
     network = module.FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(file)).to(device)
     return FeatureNetwork(
         "inception",
@@ -117,5 +109,5 @@ def efficientnet_lite0(device: torch.device) -> FeatureNetwork:
         resize="bilinear with antialiasing to 224 x 224 px",
         normalisation="(level - 127) / 128",
         weights=file.name,
-        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+        sha256=sha256_of(file),
     )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import pickle
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -12,8 +9,7 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor
 
-from i2i.errors import UsageError
-from i2i.scores.extras import extra
+from i2i.scores.extras import extra, fetched
 from i2i.scores.pixels import Pixels
 
 
@@ -54,12 +50,9 @@ def _fetch() -> str:
 
     weights = AlexNet_Weights.IMAGENET1K_V1
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
-    try:
-        weights.get_state_dict(map_location="cpu", check_hash=True, weights_only=True)
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except (OSError, HTTPException, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UsageError(
-            f"LPIPS needs torchvision's weights of AlexNet (233 MB), which can't be had ({reason}); "
-            f"put them at {file}, or leave out --lpips"
-        ) from None
+    return fetched(
+        lambda: weights.get_state_dict(map_location="cpu", check_hash=True, weights_only=True),
+        file,
+        needs="LPIPS needs torchvision's weights of AlexNet (233 MB)",
+        advice=f"put them at {file}, or leave out --lpips",
+    )
