@@ -10,10 +10,11 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from i2i.errors import UsageError
 from i2i.networks.base import Discriminator, LatentGenerator, discriminators, latent_generators
-from i2i.networks.layers import MinibatchDiscrimination, Norm, UnitBatchNorm, initialize, normalize
+from i2i.networks.layers import Dropout, MinibatchDiscrimination, Norm, UnitBatchNorm, initialize, normalize
 from i2i.networks.virtual import VirtualBatchNorm, hold_reference
 
 LatentNorm: TypeAlias = Literal["batch", "virtual"] | None  # an instance of (N, units) has nothing to average
+LinearInit: TypeAlias = Literal["torch", "uniform"]
 
 _START = 4  # height and width, in pixels, at which pictures begin and end
 
@@ -110,7 +111,14 @@ class DCGANDiscriminator(Discriminator):
 
 @latent_generators.register("mlp")
 class MLPGenerator(LatentGenerator):
-    """Goodfellow et al. 2014, sec. 5: fully connected layers of rectifiers; its code has two of 1200 for digits."""
+    """Goodfellow et al. 2014, sec. 5: fully connected layers of rectifiers; its code has two of 1200 for digits.
+
+    `init=uniform` starts as that code does: weights from U(-0.05, 0.05), biases 0; `torch` is PyTorch's own start.
+
+    Differs from the paper: tanh to [-1, 1] where its code has a sigmoid to [0, 1], whose bias starts at the mean image;
+    z is drawn from U(-1, 1), there from U(-sqrt 3, sqrt 3). Its code trains with
+    `--optimizer sgd --lr 0.1 --momentum 0.5 --batch-size 100`, the momentum rising to 0.7 and the rate falling slowly.
+    """
 
     def __init__(
         self,
@@ -122,6 +130,7 @@ class MLPGenerator(LatentGenerator):
         layers: int = 2,
         classes: int = 0,
         norm: LatentNorm = None,
+        init: LinearInit = "torch",
     ) -> None:
         super().__init__()
         if min(latent, width, layers, image_size) < 1:
@@ -137,6 +146,8 @@ class MLPGenerator(LatentGenerator):
             nn.Tanh(),
             nn.Unflatten(1, (out_channels, image_size, image_size)),
         )
+        if init == "uniform":
+            _initialize_uniform(self, 0.05)
         hold_reference(self)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -147,7 +158,11 @@ class MLPGenerator(LatentGenerator):
 
 @discriminators.register("mlp")
 class MLPDiscriminator(Discriminator):
-    """Goodfellow et al. 2014, sec. 5: fully connected maxout layers with dropout: two of 240 x 5 pieces."""
+    """Goodfellow et al. 2014, sec. 5: fully connected maxout layers with dropout: two of 240 x 5 pieces.
+
+    `dropout` is that of each layer's output, `input_dropout` that of the image. The published run on digits is
+    `mlp:input_dropout=0.2,init=uniform`: weights from U(-0.005, 0.005), biases 0; `torch` is PyTorch's own start.
+    """
 
     def __init__(
         self,
@@ -160,18 +175,25 @@ class MLPDiscriminator(Discriminator):
         dropout: float = 0.5,
         minibatch: int = 0,
         spectral: bool = False,
+        input_dropout: float = 0.0,
+        init: LinearInit = "torch",
     ) -> None:
         super().__init__()
-        if min(width, pieces, layers) < 1 or minibatch < 0 or not 0 <= dropout < 1:
-            raise UsageError("mlp needs width, pieces and layers >= 1, minibatch >= 0 and 0 <= dropout < 1")
+        if min(width, pieces, layers) < 1 or minibatch < 0 or not (0 <= dropout < 1 and 0 <= input_dropout < 1):
+            raise UsageError(
+                "mlp needs width, pieces and layers >= 1, minibatch >= 0, 0 <= dropout < 1 and 0 <= input_dropout < 1"
+            )
         self.smallest = image_size
         widths = [in_channels * image_size**2, *[width] * layers]
+        self.input_dropout = Dropout(input_dropout, at_inference=False, seed=0) if input_dropout else nn.Identity()
         self.layers = nn.ModuleList(
             nn.Sequential(Maxout(before, after, pieces), nn.Dropout(dropout))
             for before, after in itertools.pairwise(widths)
         )
         compare = MinibatchDiscrimination(width, minibatch) if minibatch else nn.Identity()
         self.judge = nn.Sequential(compare, nn.Linear(width + minibatch, 1))
+        if init == "uniform":
+            _initialize_uniform(self, 0.005)
         if spectral:
             for module in self.modules():
                 if isinstance(module, nn.Linear):
@@ -183,7 +205,7 @@ class MLPDiscriminator(Discriminator):
 
     def examine(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Judge, and show the activations of each layer."""
-        seen, x = [], x.flatten(1)
+        seen, x = [], self.input_dropout(x.flatten(1))
         for layer in self.layers:
             x = layer(x)
             seen.append(x)
@@ -218,3 +240,12 @@ def _normalize_units(norm: LatentNorm, units: int) -> nn.Module:
     if norm == "batch":
         return UnitBatchNorm(units)
     return VirtualBatchNorm(units) if norm == "virtual" else nn.Identity()
+
+
+def _initialize_uniform(network: nn.Module, reach: float) -> None:
+    """Weights from U(-reach, reach), biases 0."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.uniform_(module.weight, -reach, reach)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -130,6 +130,9 @@ class MinibatchDiscrimination(nn.Module):
 
     Source: Salimans et al. 2016, sec. 3.2: with M = x T, o_b(x_i) is the sum over the other j of
     exp(-|M_ib - M_jb|), the L1 norm over `dimensions`.
+
+    Differs from the paper: a sample's closeness to itself, which is always 1, is left out, as in the authors' code. T
+    is the paper's plain tensor; that code scales it per kernel, adds a bias, and sets both by the first batch.
     """
 
     def __init__(self, features: int, kernels: int, *, dimensions: int = 5) -> None:

@@ -90,7 +90,7 @@ def test_the_spec_rebuilds_the_network(spec, classes):
     [
         ("dcgan", "dcgan:out_channels=3,image_size=64,latent=100,width=128,classes=0,norm=batch"),
         ("dcgan:norm=virtual", "dcgan:out_channels=3,image_size=64,latent=100,width=128,classes=0,norm=virtual"),
-        ("mlp", "mlp:out_channels=3,image_size=64,latent=100,width=1200,layers=2,classes=0,norm=none"),
+        ("mlp", "mlp:out_channels=3,image_size=64,latent=100,width=1200,layers=2,classes=0,norm=none,init=torch"),
     ],
 )
 def test_a_complete_spec_writes_every_default_out(spec, whole):
@@ -102,7 +102,11 @@ def test_a_complete_spec_writes_every_default_out(spec, whole):
     ("name", "whole"),
     [
         ("dcgan", "dcgan:in_channels=3,image_size=64,width=128,norm=batch,minibatch=0,spectral=false"),
-        ("mlp", "mlp:in_channels=3,image_size=64,width=240,pieces=5,layers=2,dropout=0.5,minibatch=0,spectral=false"),
+        (
+            "mlp",
+            "mlp:in_channels=3,image_size=64,width=240,pieces=5,layers=2,dropout=0.5,minibatch=0,spectral=false,"
+            "input_dropout=0.0,init=torch",
+        ),
     ],
 )
 def test_a_discriminators_complete_spec_writes_every_default_out(name, whole):
@@ -158,6 +162,7 @@ def test_options_that_make_no_generator_are_refused(spec):
         ("mlp", {"layers": 0}),
         ("mlp", {"dropout": 1.0}),
         ("mlp", {"dropout": -0.1}),
+        ("mlp", {"input_dropout": 1.0}),
         ("mlp", {"minibatch": -1}),
     ],
 )
@@ -207,6 +212,30 @@ def test_fully_connected_networks_have_the_published_size():
     with torch.device("meta"):
         assert count(build_latent_generator("mlp", out_channels=1, image_size=28)) == MLP_GENERATOR
         assert count(build_discriminator("mlp", in_channels=1, image_size=28)) == MLP_DISCRIMINATOR
+
+
+def test_mlp_starts_as_the_2014_code_with_init_uniform():
+    torch.manual_seed(0)
+    generator = build_latent_generator("mlp:width=200,init=uniform", out_channels=1, image_size=8)
+    judge = build_discriminator("mlp:width=100,minibatch=3,init=uniform", in_channels=1, image_size=8)
+    for network, reach in ((generator, 0.05), (judge, 0.005)):
+        weights = torch.cat([p.flatten() for p in network.parameters() if p.dim() > 1])
+        # Of U(-r, r): the largest of many is nearly r, the standard deviation r / sqrt 3.
+        assert 0.99 * reach < weights.abs().max() <= reach
+        assert weights.std().item() == pytest.approx(reach / 3**0.5, rel=0.02)
+        assert all((p == 0).all() for p in network.parameters() if p.dim() == 1)
+
+
+def test_input_dropout_of_mlp_drops_pixels_and_keeps_the_mean():
+    x = torch.ones(50, 1, 8, 8)
+    judge = build_discriminator("mlp:width=4,dropout=0,input_dropout=0.2", in_channels=1, image_size=8)
+    seen = []
+    judge.layers[0].register_forward_hook(lambda _, given, __: seen.append(given[0]))
+    judge.train()(x)
+    judge.eval()(x)
+    assert seen[0].unique().tolist() == [0, 1.25]  # 1.25 is 1 / 0.8
+    assert (seen[0] == 0).float().mean().item() == pytest.approx(0.2, abs=0.03)
+    assert torch.equal(seen[1], x.flatten(1))
 
 
 def test_dcgans_layers_are_in_the_papers_order():
