@@ -83,7 +83,7 @@ class Evaluation:
             "n_real": self.n_real,
             "split": self.split,
             "size": self.size,
-            "resize": "to size x size px: area where a picture shrinks, bilinear where it grows (OpenCV)",
+            "resize": "to size x size px: bicubic, antialiased along an axis that shrinks",
             "interval": "95 %, bootstrap over pictures",
             "resamples": self.settings.resamples,
             "seed": self.settings.seed,

@@ -73,7 +73,7 @@ def test_pairs_are_scored_and_all_that_it_depends_on_is_said(
         3,
         20,
     ]
-    assert "area where a picture shrinks" in found["resize"]
+    assert "bicubic, antialiased along an axis that shrinks" in found["resize"]
     assert found["features"] is None
     names = ["l1", "psnr", "ssim", "ms_ssim", "luminance_correlation"]
     checkerboards = ["checkerboard", "checkerboard_rms", "checkerboard_real", "checkerboard_rms_real"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from i2i.data.transforms import resized
 from i2i.picture import Levels, full_scale
 
 _SIDE = 32
-_ALIKE = 0.97  # different photos reach 0.86, copies at half the size or as JPEG of quality 30 lie above 0.976
+_ALIKE = 0.97  # different photos reach 0.86, copies at half the size or as JPEG of quality 30 lie above 0.98
 _FLAT = 20.0  # norm of the differences, in levels, below which they are noise
 _ROWS = 1024
 
@@ -31,8 +31,7 @@ class Groups(NamedTuple):
 
 def thumbnail(picture: Levels) -> NDArray[np.float16]:
     """A picture (H, W, C) at (32, 32, 3) in levels of 255; of other channels than colour the first three."""
-    kernel = cv2.INTER_AREA if min(picture.shape[:2]) > _SIDE else cv2.INTER_LINEAR
-    small = cv2.resize(picture, (_SIDE, _SIDE), interpolation=kernel).reshape(_SIDE, _SIDE, -1)
+    small = resized(picture, _SIDE)
     three = small[..., :3] if small.shape[-1] >= 3 else small[..., [0, 0, 0]]
     return np.asarray(three * np.float32(255 / full_scale(picture.dtype)), np.float16)
 

