@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
+import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from i2i import __version__
 from i2i.errors import ImageError, UsageError, unknown
@@ -36,6 +40,9 @@ Try:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0 all done, 1 some of it failed, 2 wrong usage."""
     args = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names may hold what the terminal lacks; a log is read as it grows
+            stream.reconfigure(errors="backslashreplace", line_buffering=True)
     if not args or args[0] in ("-h", "--help", "help"):
         print(HELP, end="")
         return 0
@@ -46,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args[0] not in COMMANDS:
             raise unknown("command", args[0], COMMANDS)
         command = importlib.import_module(f"i2i.commands.{args[0]}")
-        return int(command.run(args[1:]))
+        with _loudness(args[1:]):
+            return int(command.run(args[1:]))
     except UsageError as error:  # which all processes of a run come upon
         return complain(str(error), 2) if os.environ.get("RANK", "0") == "0" else 2
     except ImageError as error:
@@ -58,3 +66,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return complain(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), 1)
     except KeyboardInterrupt:
         return complain("interrupted", 130)
+
+
+@contextlib.contextmanager
+def _loudness(args: Sequence[str]) -> Iterator[None]:
+    """Print what --quiet and --verbose leave: they are read here, once for all commands."""
+    from i2i.progress import LogHandler, logger
+
+    quiet, verbose = "--quiet" in args, "--verbose" in args or "-v" in args
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose: give one of them")
+    handler, before = LogHandler(), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING)
+    try:
+        with contextlib.ExitStack() as stack:
+            if quiet:
+                nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
+                stack.enter_context(contextlib.redirect_stdout(nowhere))
+            yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)

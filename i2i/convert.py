@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from i2i.encode import JPEG_QUALITY, write
 from i2i.errors import ImageError, UsageError
 from i2i.jobs import Job
 from i2i.picture import MAX_PIXELS, Levels, Picture, read
+from i2i.progress import Progress, logger
 from i2i.report import contact_sheet
 from i2i.translator import Translator, Watch
 
@@ -97,7 +97,7 @@ def convert(
         _ended_by_sigterm(),
         ThreadPoolExecutor(_THREADS) as readers,
         _Writers(result, quality) as writers,
-        tqdm(total=len(todo), unit="img", dynamic_ncols=True, disable=None if progress else True) as bar,
+        Progress(total=len(todo), unit="image", disable=not progress) as bar,
     ):
         read_all = _read_ahead(todo, readers, result, max_pixels)
         for batch in _batches(read_all, batch_size):
@@ -169,6 +169,7 @@ class _Writers:
         try:
             writing.result()
             self.result.written.append(job)
+            logger.info("%s -> %s", job.source, job.target)
         except OSError as error:
             self.result.failed[job.source] = f"can't write {job.target}: {error.strerror or error}"
             if error.errno in _FULL:

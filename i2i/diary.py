@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -12,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor
-from tqdm import tqdm
 
 from i2i.distributed import mean_over_processes
 from i2i.errors import UsageError
 from i2i.files import write_whole
 from i2i.health import Concern
 from i2i.page import write_page
+from i2i.progress import logger
 from i2i.report import Metrics
 
 
@@ -51,7 +50,7 @@ class Diary:
         """Tell people what there is to know, and keep it with the metrics."""
         for concern in concerns:
             self.metrics.write({"step": step, **concern._asdict()})
-            tqdm.write(f"step {step}: {concern.warning}\n  try: {concern.advice}", file=sys.stderr)
+            logger.warning("step %d: %s\n  try: %s", step, concern.warning, concern.advice)
 
     def tell(self, state: str, **news: Any) -> None:
         """Write the report anew; a run doesn't fail because of it."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-from tqdm import tqdm
 
 from i2i.data import Layout
 from i2i.data.folders import Source, Split
@@ -18,6 +17,7 @@ from i2i.data.transforms import resized
 from i2i.errors import UsageError
 from i2i.image import to_tensor
 from i2i.picture import Levels, Picture, all_channels
+from i2i.progress import Progress, logger
 from i2i.scores.artefacts import SMALLEST, artefact_scores, luminance_correlation, peaks
 from i2i.scores.bootstrap import Bootstrap, Score, Values, score_of_means
 from i2i.scores.distances import distance_scores
@@ -126,13 +126,15 @@ def evaluate(
     inputs, shown = itertools.tee(_read(split.a, taken, size))
     results = translator.batch(map(Picture, inputs), batch_size=asked.batch_size)
     targets: Iterator[Levels | None] = _read(split.b, given, size) if pairs else itertools.repeat(None)
-    for result, picture, target in zip(_bar(results, "translating", len(split.a)), shown, targets, strict=False):
+    translated = _bar(results, "translating", len(split.a))
+    for result, picture, target, source in zip(translated, shown, targets, split.a, strict=False):
         fake = pixels_of(fakes.add(all_channels(result)))
         values["luminance"].append(luminance_correlation(pixels_of(picture), fake))
         if target is not None:
             both = np.broadcast_arrays(fake, pixels_of(reals.add(target)))
             for name, score in of_pairs.items():
                 values[name].append(score.of(*both))
+            logger.info("%s: %s", source.path, ", ".join(f"{name} {values[name][-1]:.4g}" for name in of_pairs))
     for target in [] if pairs else _bar(_read(split.b, given, size), "real pictures", len(split.b)):
         reals.add(target)
 
@@ -207,5 +209,5 @@ def _read(sources: Iterable[Source], channels: int, size: int) -> Iterator[Level
 
 
 def _bar(of: Iterable[T], doing: str, count: int) -> Iterable[T]:
-    bar: Iterable[T] = tqdm(of, doing, count, unit="img", disable=None)
+    bar: Iterable[T] = Progress(of, doing, count, unit="image")
     return bar

@@ -19,6 +19,8 @@ from i2i.errors import UsageError
 T = TypeVar("T")
 
 
+Quiet = Annotated[bool, tyro.conf.arg(help="Print errors and nothing else.")]
+Verbose = Annotated[bool, tyro.conf.arg(aliases=("-v",), help="Print more, such as each file and all settings.")]
 Imports = tyro.conf.UseAppendAction[Annotated[tuple[str, ...], tyro.conf.arg(name="import", metavar="MODULE")]]
 
 

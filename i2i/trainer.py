@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import default_collate
-from tqdm import tqdm
 
 import i2i
 from i2i.average import WeightAverage
@@ -31,6 +30,7 @@ from i2i.networks.layers import UnitBatchNorm
 from i2i.networks.virtual import Reference
 from i2i.objectives import Objective, objectives
 from i2i.objectives.base import Batch
+from i2i.progress import Progress
 from i2i.report import save_sample_grid
 from i2i.resume import restore, state_of
 from i2i.schedule import learning_rate
@@ -198,8 +198,7 @@ class Trainer:
             pin=self.device.type == "cuda",
         )
         window = Window(self.step)
-        hidden = None if rank() == 0 else True
-        bar = tqdm(total=self.steps, initial=self.step, unit="step", dynamic_ncols=True, disable=hidden)
+        bar = Progress(total=self.steps, initial=self.step, unit="step", disable=rank() > 0)
         with contextlib.closing(batches), bar:
             for batch in batches:
                 window.add(self.train_step(self._to_device(batch)))
@@ -325,8 +324,6 @@ class Trainer:
         players = by_player(losses)
         shown = f"{speed:.1f} img/s, " + ", ".join(f"{player} {value:.3g}" for player, value in players.items())
         bar.set_postfix_str(shown)
-        if bar.disable:  # no terminal: lines in a log instead of a bar
-            print(f"step {self.step} of {self.steps}: {shown}", flush=True)
 
     def _tell(self, state: str) -> None:
         if self.diary is not None:

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from i2i.check.copies import thumbnail
 from i2i.check.registration import Surface, correlate
 from i2i.data.folders import Source
 from i2i.errors import ImageError
 from i2i.picture import MAX_PIXELS, Levels, Picture, full_scale, read
+from i2i.progress import Progress, logger
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ def look_at(
     failed: dict[Path, str] = {}
 
     def see(item: tuple[Source, ...]) -> Sight | None:
+        logger.info("reading %s", item[0].path)
         try:
             return _see(item, max_pixels)
         except ImageError:
@@ -81,7 +82,7 @@ def look_at(
             return None
 
     with ThreadPool(min(8, os.cpu_count() or 1)) as pool:
-        seen = list(tqdm(pool.imap(see, items), total=len(items), unit="img", disable=None, leave=False))
+        seen = list(Progress(pool.imap(see, items), "reading", len(items), unit="image", leave=False))
     return seen, failed
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 
 from i2i.errors import UsageError
-from i2i.flags import one_or_two, parse
+from i2i.flags import Quiet, Verbose, one_or_two, parse
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Check:
     """The --max-megapixels of the training."""
     json: Path | None = None
     """Also write all that was found, with all files, to this file."""
+    quiet: Quiet = False
+    verbose: Verbose = False
 
 
 def run(args: list[str]) -> int:

@@ -12,7 +12,7 @@ import tyro
 
 from i2i import __version__
 from i2i.errors import UsageError
-from i2i.flags import Imports, one_or_two, parse
+from i2i.flags import Imports, Quiet, Verbose, one_or_two, parse
 
 if TYPE_CHECKING:
     from i2i.data import Layout
@@ -55,6 +55,8 @@ class Evaluate:
     """auto, cpu, cuda, cuda:1, mps."""
     imports: Imports = ()
     """A module or a .py file that holds the model's backbone; may be given several times."""
+    quiet: Quiet = False
+    verbose: Verbose = False
 
 
 def run(args: list[str]) -> int:
@@ -69,6 +71,7 @@ def run(args: list[str]) -> int:
     from i2i.evaluate import evaluate as score
     from i2i.files import write_whole
     from i2i.pretrained import model_file, sha256_of
+    from i2i.progress import logger
     from i2i.registry import load_plugins
     from i2i.scores.table import as_table
     from i2i.translator import Translator
@@ -81,6 +84,7 @@ def run(args: list[str]) -> int:
     back = Translator(model, to=translator.domains[0], device=flags.device) if both_ways else None
     layout, pairs = _find(flags, translator, model.config)
     print(f"{' -> '.join(translator.domains)}: {layout.description}")
+    logger.info("%s, step %s, on %s: %s", file, model.step, translator.device, translator.generator.spec)
     settings = Settings(flags.features, flags.ms_ssim, flags.lpips, flags.resamples, flags.seed, flags.batch_size)
     found = score(translator, layout, settings, pairs=pairs, back=back)
     held_out = found.split.replace(" ", "-")

@@ -14,7 +14,7 @@ import tyro
 
 from i2i.config import DataConfig, RunConfig, TrainConfig, from_dict
 from i2i.errors import ImageError, UsageError
-from i2i.flags import Imports, complain, one_or_two, parse, values_of
+from i2i.flags import Imports, Quiet, Verbose, complain, one_or_two, parse, values_of
 
 if TYPE_CHECKING:
     from i2i.data import Layout
@@ -32,6 +32,8 @@ class Train:
     """Go on with a run, with its settings; flags given change them."""
     imports: Imports = ()
     """A module or a .py file with a method or a backbone; may be given several times."""
+    quiet: Quiet = False
+    verbose: Verbose = False
     pictures: tyro.conf.OmitArgPrefixes[DataConfig] = field(default_factory=DataConfig)
     training: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
 
@@ -162,6 +164,7 @@ def _resolved_plugin(module: str) -> str:
 
 def _introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> None:
     from i2i.networks import registry_of
+    from i2i.progress import logger
 
     a, b = layout.domains
     held_out = f"{len(layout.validation.b)} held out" if layout.validation else "none held out (no val or test folder)"
@@ -170,3 +173,6 @@ def _introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> No
         count = sum(p.numel() for p in generator.parameters()) / 1e6
         print(f"{direction}: {generator.spec.brief(registry_of(direction))} ({count:.3f} M parameters)")
     print(f"{trainer.steps} steps on {trainer.device}, from step {trainer.step}; run folder: {run}")
+    for part in (config.data, config.train, config.options):
+        settings = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(part).items())
+        logger.info("%s: %s", type(part).__qualname__, settings)

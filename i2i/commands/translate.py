@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from i2i.errors import UsageError
-from i2i.flags import Imports, complain, one_line, parse
+from i2i.flags import Imports, Quiet, Verbose, complain, one_line, parse
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -53,6 +53,8 @@ class Translate:
     """auto, cpu, cuda, cuda:1, mps."""
     imports: Imports = ()
     """A module or a .py file that holds the model's backbone; may be given several times."""
+    quiet: Quiet = False
+    verbose: Verbose = False
 
 
 def run(args: list[str]) -> int:
@@ -65,6 +67,7 @@ def run(args: list[str]) -> int:
     from i2i.convert import convert, write_contact_sheet
     from i2i.jobs import left_out, plan, variants
     from i2i.picture import SUFFIXES
+    from i2i.progress import logger
     from i2i.registry import load_plugins
     from i2i.translator import Translator
 
@@ -85,6 +88,7 @@ def run(args: list[str]) -> int:
         jobs = variants(jobs, flags.samples, seed=flags.seed or 0)
     elif flags.seed is not None:
         jobs = [job._replace(seed=flags.seed) for job in jobs]
+    logger.info("%s on %s: %s", flags.model, translator.device, translator.generator.spec)
     aside = left_out(flags.input, flags.output)
     try:
         result = convert(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
+from i2i.progress import Progress
 from i2i.scores.bootstrap import Bootstrap, Score, Values, centred_percentiles
 from i2i.scores.features import FeatureNetwork
 
@@ -71,8 +71,8 @@ def distances(fake: Values, real: Values, bootstrap: Bootstrap, *, paired: bool)
     values = frechet_distance(centred, *ones), kernel_distance(kernels, *ones)
     drawn = [
         (frechet_distance(centred, a, b), kernel_distance(kernels, a, b))
-        for a, b in tqdm(
-            zip(draws_a.astype(float), draws_b.astype(float), strict=True), "resampling", len(draws_a), disable=None
+        for a, b in Progress(
+            zip(draws_a.astype(float), draws_b.astype(float), strict=True), "resampling", len(draws_a), unit="set"
         )
         if min(np.count_nonzero(a), np.count_nonzero(b)) > 1
     ]
