@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor
+from tqdm import tqdm
 
 from i2i.distributed import mean_over_processes
 from i2i.errors import UsageError
@@ -50,7 +53,8 @@ class Diary:
         """Tell people what there is to know, and keep it with the metrics."""
         for concern in concerns:
             self.metrics.write({"step": step, **concern._asdict()})
-            logger.warning("step %d: %s\n  try: %s", step, concern.warning, concern.advice)
+            if logger.isEnabledFor(logging.WARNING):
+                tqdm.write(f"step {step}: {concern.warning}\n  try: {concern.advice}", file=sys.stderr)
 
     def tell(self, state: str, **news: Any) -> None:
         """Write the report anew; a run doesn't fail because of it."""

@@ -126,7 +126,15 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
         options = from_dict(kind.Config, was.get("options", {}), where=f"{saved}: options")
         load_plugins(was.get("plugins", ()))
         before = from_dict(RunConfig, was, where=str(saved), options=options)
-        default = flags_of(before.paths, run, True, before.plugins, before.data, before.train, options)
+        default = flags_of(
+            data=before.paths,
+            run=run,
+            resume=True,
+            imports=before.plugins,
+            pictures=before.data,
+            training=before.train,
+            method=options,
+        )
         flags = parse(flags_of, f"train {method}", args, about, default=default)
     elif (run / "state.pt").exists():
         raise UsageError(f"{run} holds a run already; add --resume to go on with it, or choose another --run")
