@@ -14,6 +14,7 @@ from pathlib import Path
 from i2i import __version__
 from i2i.errors import ImageError, UsageError, unknown
 from i2i.flags import complain
+from i2i.streams import lasting_streams
 
 COMMANDS = ("train", "translate", "sample", "evaluate", "check", "info", "models")
 
@@ -43,6 +44,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names may hold what the terminal lacks; a log is read as it grows
             stream.reconfigure(errors="backslashreplace", line_buffering=True)
+    with lasting_streams() as (out, _):
+        code = _run(args)
+        out.flush()
+        if out.lost and code == 0:
+            return complain(f"standard output: {out.lost.strerror}", 1)
+        return code
+
+
+def _run(args: list[str]) -> int:
     if not args or args[0] in ("-h", "--help", "help"):
         print(HELP, end="")
         return 0
@@ -59,9 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return complain(str(error), 2) if os.environ.get("RANK", "0") == "0" else 2
     except ImageError as error:
         return complain(str(error), 2)
-    except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:  # of a result; text is dropped
+        return 1
     except OSError as error:
         return complain(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), 1)
     except KeyboardInterrupt:

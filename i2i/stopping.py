@@ -43,7 +43,8 @@ class Stop:
             signal.raise_signal(signum)
         if self.signum is None:
             # Not print(): the signal may have come while something else was printing.
-            os.write(2, b"\nstopping after this step; once more stops at once\n")
+            with contextlib.suppress(OSError):
+                os.write(2, b"\nstopping after this step; once more stops at once\n")
         self.signum = self.signum or signum
 
 

@@ -18,7 +18,7 @@ LEVELS = [
     {"errors", "__init__"},
     {"registry", "files", "device", "distributed", "config", "stopping", "tiff", "average", "health"},
     {"losses"},
-    {"picture", "networks", "pretrained", "flags", "schedule", "padding"},
+    {"picture", "networks", "pretrained", "flags", "schedule", "padding", "streams"},
     {"image", "encode", "objectives"},
     {"data", "checkpoint", "report", "tiling", "scores", "page"},
     {"translator", "sampler", "resume", "validation", "jobs"},
