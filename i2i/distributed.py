@@ -77,6 +77,14 @@ def highest(number: int) -> int:
     return int(value)
 
 
+def from_first(text: str | None) -> str | None:
+    """A text of the first process, known to all of them."""
+    told = [text]
+    if processes() > 1:
+        distributed.broadcast_object_list(told, src=0, device=torch.device("cpu"))
+    return told[0]
+
+
 def lost_another(error: BaseException) -> bool:
     """Whether an error says that another process is gone."""
     words = ("closed by peer", "Connection reset", "Broken pipe", "Timed out", "NCCL", "Connection refused")

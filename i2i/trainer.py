@@ -157,8 +157,6 @@ class Trainer:
         """
         if rank() == 0:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for torn in self.folder.glob("**/.i2i-*"):
-                torn.unlink()
             described = {**to_dict(self.config), "made_by": f"i2i-toolkit {i2i.__version__}"}
             write_whole(self.folder / "config.json", json.dumps(described, indent=2).encode())
             about = self._about()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +19,7 @@ from i2i.flags import Imports, Quiet, Verbose, complain, one_or_two, parse, valu
 
 if TYPE_CHECKING:
     from i2i.data import Layout
+    from i2i.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,52 @@ def run(args: list[str]) -> int:
 
 def _train(kind: Any, config: RunConfig, run: Path, *, resume: bool, device: str) -> int:
     from i2i.data import find_layout
-    from i2i.distributed import processes, rank
-    from i2i.stopping import Stopped
-    from i2i.trainer import Diverged, Parted, Trainer
+    from i2i.distributed import rank
+    from i2i.trainer import Trainer
 
     wanted = config.data
     layout = find_layout(config.paths, data=kind.data, domains=wanted.domains, swap=wanted.swap, labels=wanted.labels)
-    trainer = Trainer(config, layout, run, resume=resume, device=device)
-    if rank() == 0:
-        _introduce(config, layout, trainer, run)
+    with _locked(run, resume=resume):
+        trainer = Trainer(config, layout, run, resume=resume, device=device)
+        if rank() == 0:
+            _introduce(config, layout, trainer, run)
+        return _fit(kind, config, run, trainer)
+
+
+@contextlib.contextmanager
+def _locked(run: Path, *, resume: bool) -> Iterator[None]:
+    """Let no other run write the folder: the first process takes the lock, and all hear whether it could."""
+    from i2i.distributed import from_first, rank
+    from i2i.files import remove_temporary
+    from i2i.lock import locked
+    from i2i.progress import logger
+
+    refused = None
+    with contextlib.ExitStack() as stack:
+        if rank() == 0:
+            try:
+                if not stack.enter_context(locked(run)):
+                    logger.warning("%s: this file system has no locks; let no other run write this folder", run)
+                if not resume and (run / "state.pt").exists():
+                    raise UsageError(
+                        f"{run} holds a run already; add --resume to go on with it, or choose another --run"
+                    )
+                remove_temporary(run, run / "samples")
+            except UsageError as error:
+                refused = str(error)
+            except OSError as error:
+                refused = f"--run {run}: {error.strerror}"
+        refused = from_first(refused)
+        if refused:
+            raise UsageError(refused)
+        yield
+
+
+def _fit(kind: Any, config: RunConfig, run: Path, trainer: Trainer) -> int:
+    from i2i.distributed import processes, rank
+    from i2i.stopping import Stopped
+    from i2i.trainer import Diverged, Parted
+
     go_on = trainer.go_on()
     try:
         model = trainer.fit()
