@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from i2i.checkpoint import random_state, set_random_state
 from i2i.config import TrainConfig
 from i2i.distributed import shared
+from i2i.errors import UsageError
 from i2i.losses import HistoricalAverage
 from i2i.objectives import Losses, LossFn
 from i2i.objectives.base import Batch
@@ -130,6 +131,8 @@ class Mover:
         with alone:
             with autocast:
                 losses: Losses = self._shared(loss, images)
+            if not losses:
+                raise UsageError("every term of a player's loss has weight 0; give one of them a weight")
             total = torch.stack([term.float() for term in losses.values()]).sum() / parts
             torch.autograd.backward(self.scaler.scale(total))
         return {term: value.detach() / parts for term, value in losses.items()}

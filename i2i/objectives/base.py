@@ -76,6 +76,8 @@ class Objective(nn.Module, ABC):
         """The discriminator sits out while it recognises more than this share of generated pictures; 1: never."""
         feature_matching: float = 0.0
         """Weight of feature matching: generated pictures should look to the discriminator's layers as real ones do."""
+        adversarial_weight: float = 1.0
+        """Weight of the generator's adversarial term; 0 drops it: with --feature-matching 1 as Salimans et al. 2016."""
 
         def __post_init__(self) -> None:
             check_numbers(self, positive=("discriminator_steps", "balance"))
@@ -205,6 +207,8 @@ class Objective(nn.Module, ABC):
     ) -> Losses:
         """A generator's terms before a discriminator: adversarial and, where asked for, feature matching.
 
+        With `adversarial_weight` 0 feature matching is the generator's only objective (Salimans et al. 2016, sec. 3.1).
+
         Args:
             discriminator: who judges.
             real: (N, C, H, W) in [-1, 1].
@@ -228,7 +232,9 @@ class Objective(nn.Module, ABC):
             share = self.adversarial.recognised(logits)
             share = mean_over_processes(share) if self.config.balance < 1 else share
             self.recognised.lerp_(share.to(self.recognised), 0.1)
-        return {f"adversarial{ending}": self.adversarial.generator(logits), **losses}
+        weight = self.config.adversarial_weight
+        adversarial = {f"adversarial{ending}": weight * self.adversarial.generator(logits)} if weight else {}
+        return adversarial | losses
 
     def _seen(self, pictures: Tensor, condition: Tensor | None, drawn: Tensor) -> Tensor:
         """What a discriminator sees: the condition's channels before the picture's, both changed as drawn."""

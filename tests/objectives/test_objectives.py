@@ -198,6 +198,23 @@ def test_feature_matching_is_a_term_of_the_generators_alone(method):
         assert all(some[term] > 0 for term in new)
 
 
+@pytest.mark.parametrize("method", objectives)
+def test_adversarial_weight_scales_the_generators_term_and_0_drops_it(method):
+    said = {}
+    for weight in (0.0, 1.0, 2.5):
+        objective = make(method, adversarial_weight=weight, feature_matching=1.0)
+        images = objective(noise(method))
+        for name, loss in moves(objective).items():
+            torch.manual_seed(2)
+            said[name, weight] = {term: value.item() for term, value in loss(images).items()}
+    for name in objective.players():
+        none, once, more = (said[name, weight] for weight in (0.0, 1.0, 2.5))
+        scaled = {term for term in once if term.startswith("adversarial") and name == "generator"}
+        assert bool(scaled) is (name == "generator")
+        assert none == {term: value for term, value in once.items() if term not in scaled}
+        assert more == pytest.approx({term: (2.5 if term in scaled else 1) * value for term, value in once.items()})
+
+
 def fooled(objective, method, times):
     """What is recognised after the generator's loss was taken so many times, and how many judges there are."""
     images = objective(noise(method))
