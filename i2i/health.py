@@ -56,6 +56,12 @@ class Health:
     def _seen(self) -> dict[str, Any]:
         return {name: vars(self)[name] for name in ("winning_since", "flat", "inverted", "scores", "said")}
 
+    def unsaid(self, concerns: list[Concern]) -> list[Concern]:
+        """Those that a run, before it was resumed too, has not been told."""
+        new = [concern for concern in concerns if concern.warning not in self.said]
+        self.said |= {concern.warning for concern in new}
+        return new
+
     def look(self, step: int, losses: Mapping[str, float], signs: Mapping[str, float]) -> list[Concern]:
         """What a line of metrics shows: the mean losses since the last one, and the `signs` of the last images."""
         found = [self._wins(step, losses.get("recognised", 0.5))]

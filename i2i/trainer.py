@@ -30,6 +30,7 @@ from i2i.networks.layers import UnitBatchNorm
 from i2i.networks.virtual import Reference
 from i2i.objectives import Objective, objectives
 from i2i.objectives.base import Batch
+from i2i.preflight import check_settings
 from i2i.progress import Progress
 from i2i.report import save_sample_grid
 from i2i.resume import restore, state_of
@@ -127,6 +128,7 @@ class Trainer:
         self.depths = self.pictures.depths()
         self.workers = workers
         self.steps = train.steps or math.ceil(train.epochs * len(self.pictures) / train.batch_size)
+        self.concerns = check_settings(config, self.objective, steps=self.steps, images=len(self.pictures))
         self.step = self.saved = 0
         self.best: dict[str, Any] | None = None
         self.health = Health(
@@ -161,6 +163,7 @@ class Trainer:
             write_whole(self.folder / "config.json", json.dumps(described, indent=2).encode())
             about = self._about()
             self.diary = Diary(self.folder, step=self.step, about=about, tensorboard=self.config.train.tensorboard)
+            self.diary.warn(self.step, self.health.unsaid(self.concerns))
         if self.step == 0:
             self.save()
         with stop_signals() as stop:

@@ -116,7 +116,7 @@ def test_what_two_processes_measure_is_what_one_does(handed: Handed) -> None:
 
 
 def test_only_the_first_process_writes(handed: Handed) -> None:
-    for line in ("8 steps on cpu, from step 4", *(f"step {step} of 8: " for step in range(5, 9)), "use it: "):
+    for line in ("on cpu, from step 4", "use it: "):
         assert handed.printed.count(line) == 1, handed.printed
     names = {path.name for path in handed.by_two.iterdir()}
     assert names == {

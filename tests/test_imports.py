@@ -20,7 +20,7 @@ LEVELS = [
     {"losses", "progress"},
     {"picture", "networks", "pretrained", "flags", "schedule", "padding", "streams"},
     {"image", "encode", "objectives"},
-    {"data", "checkpoint", "report", "tiling", "scores", "page"},
+    {"data", "checkpoint", "report", "tiling", "scores", "page", "preflight"},
     {"translator", "sampler", "resume", "validation", "jobs"},
     {"convert", "evaluate", "check", "diary", "turns"},
     {"trainer"},

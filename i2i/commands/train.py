@@ -219,7 +219,9 @@ def _introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> No
     for direction, generator in trainer.objective.maps().items():
         count = sum(p.numel() for p in generator.parameters()) / 1e6
         print(f"{direction}: {generator.spec.brief(registry_of(direction))} ({count:.3f} M parameters)")
-    print(f"{trainer.steps} steps on {trainer.device}, from step {trainer.step}; run folder: {run}")
+    batch, images = config.train.batch_size, len(trainer.pictures)
+    epochs = f"{trainer.steps * batch / images:.3g} epochs of {images} images, {batch} in a step"
+    print(f"{trainer.steps} steps ({epochs}) on {trainer.device}, from step {trainer.step}; run folder: {run}")
     for part in (config.data, config.train, config.options):
         settings = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(part).items())
         logger.info("%s: %s", type(part).__qualname__, settings)

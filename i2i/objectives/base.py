@@ -46,6 +46,8 @@ class Objective(nn.Module, ABC):
             in the order of the sample grid: `fake_b`.
         data_config: how the paper prepares pictures, as defaults of the command line.
         train_config: how the paper trains, as defaults of the command line.
+        fewest_steps: a run of fewer is warned of: a tenth of the shortest published run, whose source is named beside
+            it; 0 where none is known.
     """
 
     data: ClassVar[Literal["paired", "unpaired", "single"]]
@@ -54,6 +56,7 @@ class Objective(nn.Module, ABC):
     Images: ClassVar[type]
     data_config: ClassVar[DataConfig] = DataConfig()
     train_config: ClassVar[TrainConfig] = TrainConfig()
+    fewest_steps: ClassVar[int] = 0
     recognised: Tensor
 
     @dataclass(frozen=True)

@@ -28,6 +28,7 @@ class CUT(Objective):
     generator_spec = "resnet:down=blur,up=bilinear,init=xavier"
     discriminator_spec = "patchgan:norm=instance,down=blur,init=xavier"
     train_config = TrainConfig(epochs=400)
+    fewest_steps = 8000  # as CycleGAN, whose generator it trains for twice as many epochs
 
     @dataclass(frozen=True)
     class Config(Objective.Config):

@@ -16,6 +16,7 @@ class Conditional(Objective):
     """A game on pairs whose discriminator judges input and output together (Isola et al. 2017, eq. 1)."""
 
     data = "paired"
+    fewest_steps = 8000  # facades: 200 epochs of 400 pairs are 80,000 (Isola et al. 2017, sec. 6.2)
 
     class Images(NamedTuple):
         """Each (N, C, H, W) in [-1, 1]."""
