@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -39,6 +40,21 @@ def seeded(seed: int) -> torch.Generator:
     if not 0 <= seed < 2**63:
         raise UsageError(f"seed {seed}: it is from 0 to below 2^63")
     return torch.Generator().manual_seed(seed)
+
+
+@contextlib.contextmanager
+def isolated(device: torch.device | None = None) -> Iterator[None]:
+    """Compute as if the caller had set nothing: no default device, autocast, inference mode, or gradients.
+
+    PyTorch's default dtype belongs to all threads, so it is left alone: name the dtype of what is made in here.
+    """
+    with contextlib.ExitStack() as settings:
+        settings.enter_context(torch.inference_mode(False))  # turns gradients on, too
+        settings.enter_context(torch.no_grad())
+        settings.enter_context(torch.device("cpu"))
+        for kind in {"cpu", device.type if device else "cpu"}:
+            settings.enter_context(torch.autocast(kind, enabled=False))
+        yield
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -33,7 +33,8 @@ class Sampler:
         device: `auto`, `cpu`, `cuda`, ...
 
     Raises:
-        UsageError: the model translates pictures instead, or there is no such device.
+        UsageError: the model translates pictures instead, its classes aren't those of its network, or there is no
+            such device.
     """
 
     def __init__(self, model: Model, *, device: str = "auto") -> None:
@@ -44,6 +45,8 @@ class Sampler:
         self.generator = generator.to(self.device).eval()
         self.classes: tuple[str, ...] = tuple(model.preprocess.get("classes", ()))
         self.image_size = generator.image_size
+        if len(self.classes) != generator.classes:
+            raise UsageError(f"this model names {len(self.classes)} classes, and its network has {generator.classes}")
 
     @classmethod
     def load(cls, model: str | Path, *, device: str = "auto") -> Sampler:

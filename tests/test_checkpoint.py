@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
@@ -90,3 +91,59 @@ def test_pretrained_models_are_what_the_index_says(name: str) -> None:
     assert (folder() / f"{name}.md").is_file()
     model = load_model(model_file(name))
     assert name == f"{model.domains[0]}2{model.domains[1]}"
+
+
+def test_loading_leaves_the_random_stream_and_the_settings_of_the_caller_alone(run: Path) -> None:
+    before = torch.get_rng_state()
+    model = load_model(run / "model.safetensors")
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"), torch.inference_mode():
+            again = load_model(run / "model.safetensors")
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for one, two in zip(model.maps["a2b"].parameters(), again.maps["a2b"].parameters(), strict=True):
+        assert (two.dtype, two.device.type, two.is_inference()) == (torch.float32, "cpu", False)
+        assert torch.equal(one, two)
+
+
+def test_a_changed_header_or_weight_is_damage(run: Path, tmp_path: Path) -> None:
+    with safe_open(run / "model.safetensors", "pt") as file:
+        header, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    assert header["checksum"].startswith("sha256:")
+    save_file(tensors, tmp_path / "same.safetensors", header)
+    load_model(tmp_path / "same.safetensors")
+    save_file(tensors, tmp_path / "turned.safetensors", {**header, "domains": '["photo", "drawing"]'})
+    name = max(tensors, key=lambda name: tensors[name].numel())
+    save_file({**tensors, name: tensors[name] * 2}, tmp_path / "doubled.safetensors", header)
+    for file in ("turned", "doubled"):
+        with pytest.raises(UsageError, match="its checksum differs; download or copy it again"):
+            load_model(tmp_path / f"{file}.safetensors")
+    del header["checksum"]  # as before there were any
+    save_file({**tensors, name: tensors[name] * 2}, tmp_path / "old.safetensors", header)
+    assert load_model(tmp_path / "old.safetensors").step == 12
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(value: float, run: Path, tmp_path: Path) -> None:
+    model = load_model(run / "model.safetensors")
+    weight = next(parameter for parameter in model.maps["a2b"].parameters() if parameter.dim() == 4)
+    weight[0, 0, 0, 0] = value
+    save_model(tmp_path / "model.safetensors", model)
+    with pytest.raises(UsageError, match="weight has NaN or infinite values"):
+        load_model(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("spec", ["unet:depth=9,width=1", "refiner:blocks=900", "mlp:layers=99"])
+def test_a_spec_of_more_layers_than_the_file_has_weights_is_not_built(spec: str, run: Path, tmp_path: Path) -> None:
+    with safe_open(run / "model.safetensors", "pt") as file:
+        header, tensors = file.metadata(), {name: file.get_tensor(name) for name in list(file.keys())[:2]}
+    del header["checksum"]
+    way, given = ("z2b", "out_channels=3,image_size=8") if "mlp" in spec else ("a2b", "in_channels=3,out_channels=3")
+    header["maps"] = json.dumps({way: f"{spec},{given}"})
+    tensors = {name.replace("a2b", way): tensor for name, tensor in tensors.items()}
+    save_file(tensors, tmp_path / "few.safetensors", header)
+    with pytest.raises(UsageError, match="far more layers than the 2 tensors that the file has for it"):
+        load_model(tmp_path / "few.safetensors")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -254,3 +255,8 @@ def test_each_kind_of_model_says_which_command_takes_it(tmp_path: Path) -> None:
 def test_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(UsageError, match="'cuda:99' can't be used here"):
         Sampler(model(), device="cuda:99")
+
+
+def test_classes_that_are_not_those_of_the_network_are_refused() -> None:
+    with pytest.raises(UsageError, match="this model names 1 classes, and its network has 3"):
+        Sampler(replace(model(classes=LETTERS), preprocess={"image_size": 16, "classes": ("a",)}), device="cpu")

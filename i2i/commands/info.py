@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import tyro
 
-from i2i.flags import parse
+from i2i.flags import one_line, parse
 
 
 @dataclass(frozen=True)
@@ -27,33 +30,38 @@ def run(args: list[str]) -> int:
 
     from i2i.checkpoint import read_header
     from i2i.pretrained import model_file
-    from i2i.registry import Spec
 
     file = model_file(flags.model)
     header = read_header(file)
     if flags.json:
         print(json.dumps(header, indent=2))
         return 0
-    a, b = header["domains"]
-    print(f"{file}  {file.stat().st_size / 1e6:.1f} MB, {header['format']}, made by {header['made_by']}")
-    for direction, spec in header["maps"].items():
-        print(f"  {b} -> {a}: {spec}" if direction == "b2a" else f"  {a} -> {b}: {spec}")
-    config = header["config"]
-    print(
-        f"  trained with {config.get('method')} on {' '.join(config.get('paths', []))}, {header['step']} steps, ",
-        end="",
-    )
-    if "z2b" in header["maps"]:
-        classes = header["preprocess"].get("classes", ())
-        print(f"pictures of {header['preprocess']['image_size']} px" + (f" of {', '.join(classes)}" if classes else ""))
-        print(f"use it: i2i sample {flags.model} samples.png")
-        return 0
-    print(f"pictures of {header['preprocess']['image_size']} px; any size can be translated")
-    channels, depths = header["preprocess"].get("channels", [3, 3]), header["preprocess"].get("depths", [8, 8])
-    if [*channels, *depths] != [3, 3, 8, 8]:
-        print("  " + ", ".join(f"{n}: {c} x {d} bit" for n, c, d in zip((a, b), channels, depths, strict=True)))
-    more = f" --to {b}" if len(header["maps"]) > 1 else ""
-    if any(Spec.parse(spec).options.get("latent") for spec in header["maps"].values()):
-        more += " --samples 5"
-    print(f"use it: i2i translate INPUT OUTPUT --model {flags.model}{more}")
+    for line in _lines(flags.model, file, header):
+        print(one_line(line))
     return 0
+
+
+def _lines(model: str, file: Path, header: Mapping[str, Any]) -> Iterator[str]:
+    """What there is to say of a model file; names in it may hold anything."""
+    from i2i.registry import Spec
+
+    a, b = header["domains"]
+    config, preprocess = header["config"], header["preprocess"]
+    latent = any(Spec.parse(spec).options.get("latent") for spec in header["maps"].values())
+    yield f"{file}  {file.stat().st_size / 1e6:.1f} MB, {header['format']}, made by {header['made_by']}"
+    for direction, spec in header["maps"].items():
+        yield f"  {b} -> {a}: {spec}" if direction == "b2a" else f"  {a} -> {b}: {spec}"
+    trained = f"  trained with {config.get('method')} on {' '.join(config.get('paths', []))}, {header['step']} steps"
+    if "image_size" in preprocess:
+        trained += f", pictures of {preprocess['image_size']} px"
+    if "z2b" in header["maps"]:
+        classes = preprocess.get("classes", ())
+        yield trained + (f" of {', '.join(classes)}" if classes else "")
+        yield f"use it: i2i sample {model} samples.png"
+        return
+    yield f"{trained}; any size can be translated"
+    channels, depths = preprocess.get("channels", [3, 3]), preprocess.get("depths", [8, 8])
+    if [*channels, *depths] != [3, 3, 8, 8]:
+        yield "  " + ", ".join(f"{n}: {c} x {d} bit" for n, c, d in zip((a, b), channels, depths, strict=True))
+    more = f" --to {shlex.quote(b)}" if len(header["maps"]) > 1 else ""
+    yield f"use it: i2i translate INPUT OUTPUT --model {model}{more}{' --samples 5' if latent else ''}"

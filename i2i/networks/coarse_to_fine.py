@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from i2i.errors import UsageError
 from i2i.networks.base import Generator, generators
 from i2i.networks.layers import (
+    DEEPEST,
     GeneratorNorm,
     NormAtInference,
     Up,
@@ -48,10 +49,15 @@ class CoarseToFine(Generator):
         norm_at_inference: NormAtInference = "sample",
     ) -> None:
         super().__init__()
-        if min(blocks, width, depth, enhancer_blocks) < 1 or enhancers < 0 or width % 2**enhancers:
+        if (
+            min(blocks, width, depth, enhancer_blocks) < 1
+            or enhancers < 0
+            or depth + enhancers > DEEPEST
+            or width % 2**enhancers
+        ):
             raise UsageError(
-                "coarse_to_fine needs blocks, depth and enhancer_blocks >= 1, enhancers >= 0, and a width that can be "
-                "halved for each enhancer"
+                "coarse_to_fine needs blocks, depth and enhancer_blocks >= 1, enhancers >= 0, depth + enhancers <= "
+                f"{DEEPEST}, and a width that can be halved for each enhancer"
             )
         self.in_channels, self.out_channels = in_channels, out_channels
         self.multiple = 2 ** (depth + enhancers)

@@ -133,8 +133,8 @@ class MLPGenerator(LatentGenerator):
         init: LinearInit = "torch",
     ) -> None:
         super().__init__()
-        if min(latent, width, layers, image_size) < 1:
-            raise UsageError("mlp needs latent, width and layers >= 1")
+        if min(latent, width, layers, image_size) < 1 or layers > 100:
+            raise UsageError("mlp needs latent and width >= 1, and layers from 1 to 100")
         self.latent, self.classes, self.out_channels, self.image_size = latent, classes, out_channels, image_size
         widths = [latent + classes, *[width] * layers]
         hidden: list[nn.Module] = []

@@ -19,6 +19,7 @@ NormAtInference: TypeAlias = Literal["sample", "running"]
 Down: TypeAlias = Literal["strided", "blur"]
 Up: TypeAlias = Literal["transposed", "resize", "bilinear"]
 Init: TypeAlias = Literal["normal", "xavier"]
+DEEPEST = 12  # halvings: an image is padded to a multiple of 4096 pixels
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -95,7 +96,8 @@ class Dropout(nn.Module):
 
     def kept(self, shape: Sequence[int]) -> Tensor:
         """Which entries of (C, H, W) are kept at inference."""
-        return torch.rand(tuple(shape), generator=torch.Generator().manual_seed(self.seed)) >= self.p
+        draw = torch.rand(tuple(shape), generator=torch.Generator().manual_seed(self.seed), dtype=torch.float32)
+        return draw >= self.p
 
     def dropped(self, x: Tensor, kept: Tensor) -> Tensor:
         """(N, C, H, W) without the others, scaled to keep the mean."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from i2i.errors import UsageError
 from i2i.networks.base import Generator, generators
 from i2i.networks.layers import (
+    DEEPEST,
     Dropout,
     GeneratorNorm,
     NormAtInference,
@@ -45,8 +46,8 @@ class UNet(Generator):
         dropout_at_inference: bool = True,
     ) -> None:
         super().__init__()
-        if depth < 2 or width < 1 or latent < 0 or not 0 <= dropout < 1:
-            raise UsageError("unet needs depth >= 2, width >= 1, latent >= 0 and 0 <= dropout < 1")
+        if not 2 <= depth <= DEEPEST or width < 1 or latent < 0 or not 0 <= dropout < 1:
+            raise UsageError(f"unet needs depth from 2 to {DEEPEST}, width >= 1, latent >= 0 and 0 <= dropout < 1")
         if norm == "virtual" and latent:
             raise UsageError("norm=virtual knows no latent; use norm=instance or norm=batch")
         self.in_channels, self.out_channels, self.latent = in_channels, out_channels, latent

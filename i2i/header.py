@@ -1,0 +1,145 @@
+"""The header of a model file: what it must hold, and the checksum that it carries."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from i2i.config import MOST_CHANNELS
+
+CHECKSUM = "checksum"
+_JSON = ("maps", "modules", "domains", "preprocess", "config", "step")
+_LONGEST = 2**20  # characters of an entry
+_DEEPEST = 16  # objects within objects
+_LARGEST = 2**16  # height and width of a training image, in pixels
+
+
+class _Rule(NamedTuple):
+    """What an entry of the header, or a key of one, must be."""
+
+    entry: str
+    key: str | None
+    fits: Callable[[Any], bool]
+    expected: str
+
+
+def decode(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The header of a model file as Python values, from the text that the file holds.
+
+    Raises:
+        ValueError: an entry is missing, is no JSON, or holds something else than it should; the message says which.
+    """
+    header: dict[str, Any] = dict(metadata)
+    for entry in ("made_by", *_JSON):
+        if entry not in header:
+            raise ValueError(f"its header has no {entry!r}")
+        if len(header[entry]) > (_LONGEST if entry in _JSON else 200):
+            raise ValueError(f"{entry!r} in its header has {len(header[entry])} characters")
+    for entry in _JSON:
+        try:
+            header[entry] = json.loads(header[entry])
+        except (ValueError, RecursionError):  # deep nesting overflows the parser's stack
+            raise ValueError(f"{entry!r} in its header is not JSON that can be read") from None
+        if _too_deep(header[entry]):
+            raise ValueError(f"{entry!r} in its header is nested more than {_DEEPEST} deep")
+    for rule in _RULES:
+        value = header[rule.entry] if rule.key is None else header[rule.entry].get(rule.key, _OPTIONAL.get(rule.key))
+        if not rule.fits(value):
+            where = rule.entry if rule.key is None else f"{rule.entry}.{rule.key}"
+            raise ValueError(f"{where} in its header is {_shortened(value)}; expected {rule.expected}")
+    header["domains"] = tuple(header["domains"])
+    return header
+
+
+def checksum(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    """The SHA-256 sum over a model file's tensors and the rest of its header, as `sha256:` and hexadecimal digits.
+
+    Args:
+        metadata: the header's text; its own checksum is left out.
+        tensors: all tensors by their names in the file, on the CPU.
+    """
+    digest = hashlib.sha256()
+    for key in sorted(metadata.keys() - {CHECKSUM}):
+        digest.update(json.dumps([key, metadata[key]]).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [inner for one in level for inner in _inside(one)]
+    return bool(level)
+
+
+def _inside(value: Any) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+
+
+def _shortened(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= 1000
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_whole(value: Any, most: int, least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _are_maps(value: Any) -> bool:
+    return _is_object(value) and bool(value) and value.keys() <= {"a2b", "b2a", "z2b"} and _are_texts([*value.values()])
+
+
+_OPTIONAL: dict[str, Any] = {  # what stands for a key that a file need not have
+    "image_size": 256,
+    "channels": [3, 3],
+    "depths": [8, 8],
+    "classes": [],
+    "method": "",
+    "paths": [],
+    "data": {},
+}
+_RULES = (
+    _Rule("maps", None, _are_maps, 'the network of each direction, such as {"a2b": "unet:depth=8"}'),
+    _Rule("modules", None, lambda v: _is_object(v) and _are_texts([*v.values()]), "the module of each network"),
+    _Rule("domains", None, lambda v: _are_texts(v) and len(v) == 2, "two names"),
+    _Rule("preprocess", None, _is_object, "an object"),
+    _Rule("preprocess", "image_size", lambda v: _is_whole(v, _LARGEST), f"a whole number from 1 to {_LARGEST}"),
+    _Rule(
+        "preprocess",
+        "channels",
+        lambda v: isinstance(v, list) and len(v) == 2 and all(_is_whole(one, MOST_CHANNELS) for one in v),
+        f"two whole numbers from 1 to {MOST_CHANNELS}",
+    ),
+    _Rule(
+        "preprocess",
+        "depths",
+        lambda v: isinstance(v, list) and len(v) == 2 and all(_is_whole(one, 64) for one in v),
+        "the bits of two domains, such as [8, 16]",
+    ),
+    _Rule("preprocess", "classes", _are_texts, "a list of names"),
+    _Rule("config", None, _is_object, "an object"),
+    _Rule("config", "method", _is_text, "a name"),
+    _Rule("config", "paths", _are_texts, "a list of paths"),
+    _Rule("config", "data", _is_object, "an object"),
+    _Rule("step", None, lambda v: _is_whole(v, 2**63, 0), "a whole number, 0 or more"),
+)
