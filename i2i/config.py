@@ -23,7 +23,10 @@ class DataConfig:
     image_size: int = 256
     """Height and width of a training picture, in pixels."""
     load_size: int | None = None
-    """Pictures are resized to this, then cropped; as in pix2pix 286 for 256 unless given, without --augment 256."""
+    """Pictures are resized to this, then cropped; as in pix2pix 286 for 256 unless given; 256 without --augment, or --crop never."""
+    crop: Literal["always", "before_decay", "never"] = "always"
+    """When pictures are resized to --load-size and cropped: before_decay until the learning rate begins to fall (as CUT
+    does), and else to --image-size."""
     augment: tuple[Augmentation, ...] = ("flip",)
     """Changes made at random to both pictures of a pair alike (colour: to the input alone), after the crop."""
     labels: bool = False
@@ -45,6 +48,8 @@ class DataConfig:
         check_numbers(self, positive=("image_size", "load_size", "max_megapixels"))
         if not all(1 <= count <= MOST_CHANNELS for count in self.channels):
             raise UsageError(f"channels is {self.channels}; each is from 1 to {MOST_CHANNELS}")
+        if self.crop == "never" and self.load_size not in (None, self.image_size):
+            raise UsageError(f"load_size is {self.load_size}, but nothing is cropped; add --crop always")
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ class TrainConfig:
     """Training steps; --epochs counts them unless given."""
     epochs: int = 200
     """Passes over the data."""
+    min_steps: int = 0
+    """Train for this many steps where the epochs are fewer: small data sets need more passes."""
     batch_size: int = 1
     """Pictures in a step, of all processes together."""
     accumulate: int = 1

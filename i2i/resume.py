@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from i2i.checkpoint import load_state, random_state, set_random_state
+from i2i.checkpoint import load_state, random_state, read_header, set_random_state
 from i2i.errors import UsageError
+from i2i.networks import registry_of
+from i2i.registry import Spec
 
 if TYPE_CHECKING:
     from i2i.trainer import Trainer
+
+
+def generator_of(folder: Path) -> str | None:
+    """The generator that a run was started with, from its model file: a method's own may have changed since."""
+    with contextlib.suppress(UsageError):
+        for direction, text in read_header(folder / "model.safetensors")["maps"].items():
+            whole = Spec.parse(text).complete(registry_of(direction))
+            known = {"in_channels", "out_channels", "image_size", "classes"}  # which the trainer gives
+            return str(Spec(whole.name, {name: v for name, v in whole.options.items() if name not in known}))
+    return None
 
 
 def state_of(trainer: Trainer) -> dict[str, Any]:
@@ -66,7 +80,10 @@ def restore(trainer: Trainer) -> None:
         raise
     except (RuntimeError, KeyError, ValueError) as error:
         reason = str(error).splitlines()[-1].strip()
-        raise UsageError(f"{folder}/state.pt was saved with other networks: {reason}") from None
+        raise UsageError(
+            f"{folder}/state.pt was saved with other networks ({reason}); give those that it was trained with: "
+            "--generator SPEC, --discriminator SPEC"
+        ) from None
     trainer.step = trainer.saved = state["step"]
     trainer.best = state.get("best")
     trainer.health.load_state_dict(state.get("health", {}))

@@ -21,3 +21,8 @@ def learning_rate(step: int, *, steps: int, config: TrainConfig) -> float:
         return rate
     left = min(1.0, (steps - step) / falling)
     return rate * (left if config.schedule == "linear" else (1 - math.cos(math.pi * left)) / 2)
+
+
+def decay_start(steps: int, *, config: TrainConfig) -> int:
+    """The step, counted from 0, from which on the rate falls: all before it are at the full rate; `steps` for never."""
+    return steps if config.schedule == "constant" else math.ceil(steps - steps * config.decay)

@@ -33,8 +33,8 @@ from i2i.objectives.base import Batch
 from i2i.preflight import check_settings
 from i2i.progress import Progress
 from i2i.report import save_sample_grid
-from i2i.resume import restore, state_of
-from i2i.schedule import learning_rate
+from i2i.resume import generator_of, restore, state_of
+from i2i.schedule import decay_start, learning_rate
 from i2i.stopping import Stop, Stopped, stop_signals
 from i2i.turns import Mover, Parts, only
 from i2i.validation import Validation
@@ -87,7 +87,7 @@ class Trainer:
             torch.use_deterministic_algorithms(True, warn_only=True)
         method: Any = objectives[config.method]
         networks = method.backbones(
-            train.generator,
+            train.generator or (generator_of(folder) if resume else None),
             train.discriminator,
             image_size=data.image_size,
             channels=data.channels,
@@ -110,7 +110,8 @@ class Trainer:
         self.movers = {name: Mover(player, train, self.device) for name, player in self.players.items()}
 
         workers = default_workers(self.device) if data.workers is None else data.workers
-        load_size = data.load_size or (round(data.image_size * 286 / 256) if data.augment else data.image_size)
+        crops = data.augment and data.crop != "never"
+        load_size = data.load_size or (round(data.image_size * 286 / 256) if crops else data.image_size)
         if load_size < data.image_size:
             raise UsageError(f"load size {load_size} is below image size {data.image_size}; raise --load-size")
         pictures: dict[str, Any] = {
@@ -122,12 +123,16 @@ class Trainer:
             "max_pixels": data.max_megapixels * 1_000_000,
         }
         cache = int(data.cache_gb * 1e9) // max(1, workers)
-        self.pictures = Pictures(layout.train, augment=data.augment, cache_bytes=cache, **pictures)
+        count = max(len(layout.train.a), len(layout.train.b))
+        self.steps = train.steps or max(math.ceil(train.epochs * count / train.batch_size), train.min_steps)
+        whole_from = decay_start(self.steps, config=train) * train.batch_size if data.crop == "before_decay" else None
+        self.pictures = Pictures(
+            layout.train, augment=data.augment, cache_bytes=cache, whole_from=whole_from, **pictures
+        )
         self.shown = Pictures(layout.validation or layout.train, **pictures).fixed(train.samples)
         self.validation = self._validation(pictures)
         self.depths = self.pictures.depths()
         self.workers = workers
-        self.steps = train.steps or math.ceil(train.epochs * len(self.pictures) / train.batch_size)
         self.concerns = check_settings(config, self.objective, steps=self.steps, images=len(self.pictures))
         self.step = self.saved = 0
         self.best: dict[str, Any] | None = None

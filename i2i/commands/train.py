@@ -180,7 +180,8 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
     one_or_two(flags.data)
     training = flags.training
     if values_of("--epochs", args) and not values_of("--steps", args):
-        training = dataclasses.replace(training, steps=None)  # a method's own, or the run's so far, gives way
+        least = training.min_steps if values_of("--min-steps", args) else 0
+        training = dataclasses.replace(training, steps=None, min_steps=least)  # the method's or the run's give way
     # Resolved, so that the run goes on from any folder.
     data, plugins = (tuple(str(Path(p).resolve()) for p in flags.data)), tuple(map(_resolved_plugin, flags.imports))
     config = RunConfig(method, data, flags.method, flags.pictures, training, plugins)

@@ -31,7 +31,8 @@ class Pictures(Dataset[Sample]):
 
     Each pass over a domain shows all its pictures, in an order of its own; domains that aren't pairs each go at their
     own length. A sample is {"a": (C, S, S), "b": (C, S, S)}, float in [-1, 1]; of a single set of pictures it is
-    {"b": ...}, with {"label": place of its class} where there are classes.
+    {"b": ...}, with {"label": place of its class} where there are classes. Images are resized to `load_size` and a
+    crop is cut, and from the position `whole_from` on they are resized to `image_size` and seen whole.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class Pictures(Dataset[Sample]):
         seed: int = 0,
         cache_bytes: int = 0,
         max_pixels: int = MAX_PIXELS,
+        whole_from: int | None = None,
     ) -> None:
         self.split, self.paired, self.load_size, self.channels, self.seed = split, paired, load_size, channels, seed
-        self.image_size, self.max_pixels = image_size, max_pixels
+        self.image_size, self.max_pixels, self.whole_from = image_size, max_pixels, whole_from
         self._transform = JointTransform(image_size=image_size, augment=augment)
         self._cache: dict[Source, Levels] = {}
-        self._room = cache_bytes
+        self._cache_bytes = self._room = cache_bytes
+        self._cached_size = load_size
 
     def __len__(self) -> int:
         """Pictures in a pass over the longer domain."""
@@ -59,13 +62,14 @@ class Pictures(Dataset[Sample]):
 
     def __getitem__(self, position: int) -> Sample:
         """The training sample at a position of the stream, 0 or more."""
+        size = self.load_size if self.whole_from is None or position < self.whole_from else self.image_size
         seed_a, seed_b = np.random.SeedSequence((self.seed, position)).generate_state(2)
         if not self.split.a:
             place = self._place(len(self.split.b), position, domain=0)
-            b = self._transform.one(self._read(self.split.b[place], "b"), seed=int(seed_b), is_input=False)
+            b = self._transform.one(self._read(self.split.b[place], "b", size), seed=int(seed_b), is_input=False)
             return self._alone(b, place)
-        a = self._read(self._pick(self.split.a, position, domain=0), "a")
-        b = self._read(self._pick(self.split.b, position, domain=0 if self.paired else 1), "b")
+        a = self._read(self._pick(self.split.a, position, domain=0), "a", size)
+        b = self._read(self._pick(self.split.b, position, domain=0 if self.paired else 1), "b", size)
         if self.paired:
             a, b = self._transform.pair(a, b, seed=int(seed_a))
         else:
@@ -101,9 +105,12 @@ class Pictures(Dataset[Sample]):
         b = 8 * self._whole(self.split.b[0], "b").dtype.itemsize
         return (8 * self._whole(self.split.a[0], "a").dtype.itemsize if self.split.a else b), b
 
-    def _read(self, source: Source, domain: str) -> Levels:
+    def _read(self, source: Source, domain: str, size: int) -> Levels:
+        if size != self._cached_size:  # once in a run, where crops end
+            self._cache.clear()
+            self._cached_size, self._room = size, self._cache_bytes
         if source not in self._cache:
-            levels = np.ascontiguousarray(resized(self._whole(source, domain), self.load_size))
+            levels = np.ascontiguousarray(resized(self._whole(source, domain), size))
             if levels.nbytes > self._room:
                 return levels
             self._room -= levels.nbytes

@@ -31,7 +31,7 @@ class Encoder(nn.Module):
             nn.Flatten(),
         )
         self.mean, self.log_variance = nn.Linear(widths[-1], latent), nn.Linear(widths[-1], latent)
-        initialize(self)
+        initialize(self, init="xavier")
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Encode (N, in_channels, H, W) in [-1, 1]: the mean and the log variance of z, (N, latent) each."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -10,6 +12,9 @@ from i2i.losses import Logits
 from i2i.networks.base import Discriminator, discriminators
 from i2i.networks.layers import Blur, Down, Init, Norm, initialize, needs_bias, normalize
 
+Padding: TypeAlias = Literal[1, 2]
+ScaleWidth: TypeAlias = Literal["same", "halved"]
+
 
 @discriminators.register("patchgan")
 class PatchGAN(Discriminator):
@@ -17,8 +22,9 @@ class PatchGAN(Discriminator):
 
     `layers` sets the receptive field: 0 is 1x1 (PixelGAN), 1 is 16x16, 3 is 70x70 (2.769 M parameters on 6 channels
     with batch norm at width 64), 5 is 286x286 (ImageGAN). `scales` > 1 gives as many discriminators, each seeing the
-    picture at half the size of the one before (Wang et al. 2018, sec. 3.2), and a list of logits. `down=blur` halves
-    without aliasing, as CUT's does.
+    picture at half the size of the one before (Wang et al. 2018, sec. 3.2), and a list of logits; with
+    `scale_width=halved` each has half the width of the one before, as in BicycleGAN's code. `padding` is that of the
+    4x4 convolutions: 2 in pix2pixHD's code. `down=blur` halves without aliasing, as CUT's does.
     """
 
     def __init__(
@@ -32,13 +38,18 @@ class PatchGAN(Discriminator):
         down: Down = "strided",
         spectral: bool = False,
         init: Init = "normal",
+        padding: Padding = 1,
+        scale_width: ScaleWidth = "same",
     ) -> None:
         super().__init__()
         if layers < 0 or width < 1 or scales < 1:
             raise UsageError("patchgan needs layers >= 0, width >= 1 and scales >= 1")
-        # The last two convolutions take a pixel each from a map halved `layers` times.
-        self.smallest = (3 * 2**layers if layers else 1) * 2 ** (scales - 1)
-        self.scales = nn.ModuleList(_patches(in_channels, layers, width, norm, down) for _ in range(scales))
+        # With a padding of 1 the last two convolutions take a pixel each from a map halved `layers` times; with 2 the
+        # map never ends, but instance norm needs two pixels a side.
+        smallest = {1: 3 * 2**layers, 2: 2}[padding]
+        self.smallest = (smallest if layers else 1) * 2 ** (scales - 1)
+        widths = [width if scale_width == "same" else max(1, round(width / 2**scale)) for scale in range(scales)]
+        self.scales = nn.ModuleList(_patches(in_channels, layers, wide, norm, down, padding) for wide in widths)
         initialize(self, spectral=spectral, init=init)
 
     def forward(self, x: Tensor) -> Logits:
@@ -61,7 +72,7 @@ class PatchGAN(Discriminator):
         return logits if len(logits) > 1 else logits[0], seen
 
 
-def _patches(in_channels: int, layers: int, width: int, norm: Norm, down: Down) -> nn.Sequential:
+def _patches(in_channels: int, layers: int, width: int, norm: Norm, down: Down, padding: Padding) -> nn.Sequential:
     bias = needs_bias(norm)
     if layers == 0:
         return nn.Sequential(
@@ -77,7 +88,7 @@ def _patches(in_channels: int, layers: int, width: int, norm: Norm, down: Down) 
         before, after = width * min(2 ** (level - 1), 8) if level else in_channels, width * min(2**level, 8)
         halves = level < layers
         stride = 2 if halves and down == "strided" else 1
-        built += [nn.Conv2d(before, after, 4, stride=stride, padding=1, bias=bias or level == 0)]
+        built += [nn.Conv2d(before, after, 4, stride=stride, padding=padding, bias=bias or level == 0)]
         built += [normalize(norm, after)] if level else []
         built += [nn.LeakyReLU(0.2), *([Blur()] if halves and down == "blur" else [])]
-    return nn.Sequential(*built, nn.Conv2d(width * min(2**layers, 8), 1, 4, padding=1))
+    return nn.Sequential(*built, nn.Conv2d(width * min(2**layers, 8), 1, 4, padding=padding))

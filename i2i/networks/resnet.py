@@ -24,14 +24,15 @@ from i2i.networks.layers import (
     upsample,
 )
 from i2i.networks.virtual import hold_reference
+from i2i.registry import Scalar
 
 
 @generators.register("resnet")
 class ResNet(Generator):
     """Zhu et al. 2017, sec. 7.2: c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-3; reflection padding.
 
-    9 blocks for 256 px (11.378 M parameters at width 64), 6 for 128 px. The order of the weights is that of the
-    reference code. `down=blur,up=bilinear` resamples without aliasing, as CUT's does.
+    9 blocks (11.378 M parameters at width 64), for 128 px and less 6 unless given. The order of the weights is that of
+    the reference code. `down=blur,up=bilinear` resamples without aliasing, as CUT's does.
     """
 
     def __init__(
@@ -80,6 +81,11 @@ class ResNet(Generator):
         self.layers = nn.Sequential(*layers)
         initialize(self, spectral=spectral, init=init)
         hold_reference(self)
+
+    @classmethod
+    def sized_for(cls, image_size: int) -> dict[str, Scalar]:
+        """6 blocks up to 128 px, 9 above (Zhu et al. 2017, sec. 7.2)."""
+        return {"blocks": 6 if image_size <= 128 else 9}
 
     def forward(self, x: Tensor) -> Tensor:
         """Translate (N, in_channels, H, W) in [-1, 1] to (N, out_channels, H, W) in [-1, 1]."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +13,7 @@ from i2i.networks.layers import (
     DEEPEST,
     Dropout,
     GeneratorNorm,
+    Init,
     NormAtInference,
     Up,
     initialize,
@@ -21,13 +24,18 @@ from i2i.networks.layers import (
 from i2i.networks.virtual import hold_reference
 from i2i.registry import Scalar
 
+Where: TypeAlias = Literal["input", "all"]
+
 
 @generators.register("unet")
 class UNet(Generator):
     """Isola et al. 2017, sec. 6.1.1: C64-C128-C256-C512 x5 down, mirrored up, 4x4 kernels of stride 2.
 
     `depth` halvings: 8 is the paper's network for 256 px (54.414 M parameters at width 64), 7 the one for 128 px.
-    The first three decoder layers have dropout. The order of the weights is that of the reference code.
+    The first three decoder layers have dropout. The order of the weights is that of the reference code. A latent joins
+    the image alone, or with `where=all` the input of every layer of the encoder (Zhu et al. 2017b, fig. 3).
+
+    Differs from the paper's PyTorch code: that has dropout in the decoder layers 2 to 4 (2 and 3 at depth 7).
     """
 
     def __init__(
@@ -44,13 +52,15 @@ class UNet(Generator):
         spectral: bool = False,
         norm_at_inference: NormAtInference = "sample",
         dropout_at_inference: bool = True,
+        where: Where = "input",
+        init: Init = "normal",
     ) -> None:
         super().__init__()
         if not 2 <= depth <= DEEPEST or width < 1 or latent < 0 or not 0 <= dropout < 1:
             raise UsageError(f"unet needs depth from 2 to {DEEPEST}, width >= 1, latent >= 0 and 0 <= dropout < 1")
         if norm == "virtual" and latent:
             raise UsageError("norm=virtual knows no latent; use norm=instance or norm=batch")
-        self.in_channels, self.out_channels, self.latent = in_channels, out_channels, latent
+        self.in_channels, self.out_channels, self.latent, self.where = in_channels, out_channels, latent, where
         self.multiple = self.smallest = 2**depth
         widths = [width * min(2**level, 8) for level in range(depth)]
         bias = needs_bias(norm)
@@ -60,7 +70,8 @@ class UNet(Generator):
             layers: list[nn.Module] = [] if level == 0 else [nn.LeakyReLU(0.2)]
             # The first convolution has no norm, and neither has the innermost, which may see a single pixel.
             inner = 0 < level < depth - 1
-            taken = widths[level - 1] if level else in_channels + latent
+            taken = widths[level - 1] if level else in_channels
+            taken += latent if level == 0 or where == "all" else 0
             layers.append(nn.Conv2d(taken, widths[level], 4, stride=2, padding=1, bias=bias))
             if inner:
                 layers.append(normalize(norm, widths[level], at_inference=norm_at_inference))
@@ -75,7 +86,7 @@ class UNet(Generator):
                 layers.append(Dropout(dropout, at_inference=dropout_at_inference, seed=place))
             self.up.append(nn.Sequential(*layers))
         self.up.append(nn.Sequential(nn.ReLU(), upsample(up, 2 * width, out_channels, kernel=4, bias=True), nn.Tanh()))
-        initialize(self, spectral=spectral)
+        initialize(self, spectral=spectral, init=init)
         hold_reference(self)
 
     @classmethod
@@ -86,7 +97,7 @@ class UNet(Generator):
 
     def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
         """Translate (N, in_channels, H, W) in [-1, 1] to (N, out_channels, H, W) in [-1, 1]; z is (N, latent)."""
-        skips = self._encoded(x if z is None else _joined(x, z))
+        skips = self._encoded(x, z)
         x = self.up[0](skips.pop())
         for up in list(self.up)[1:]:
             x = up(torch.cat([skips.pop(), x], dim=1))
@@ -96,17 +107,18 @@ class UNet(Generator):
         """The picture and the first four levels of the encoder."""
         return [x, *self._encoded(x, levels=4)]
 
-    def _encoded(self, x: Tensor, *, levels: int | None = None) -> list[Tensor]:
+    def _encoded(self, x: Tensor, z: Tensor | None = None, *, levels: int | None = None) -> list[Tensor]:
         found = []
-        for down in list(self.down)[:levels]:
-            x = down(x)
+        for level, down in enumerate(list(self.down)[:levels]):
+            x = down(x if z is None or (level and self.where == "input") else _joined(x, z))
             found.append(x)
         return found
 
 
 def _joined(x: Tensor, z: Tensor) -> Tensor:
-    """A picture with each value of a latent as a channel of its own (Zhu et al. 2017b, fig. 3a): (N, C + Z, H, W).
+    """A feature map with each value of a latent as a channel of its own: (N, C + Z, H, W).
 
-    No norm follows the first convolution, which would take from each picture what is the same everywhere.
+    Instance norm takes from a channel what is the same everywhere, and most of the latent with it. No norm follows the
+    first convolution nor the innermost one.
     """
     return torch.cat([x, z[:, :, None, None].expand(-1, -1, *x.shape[2:]).to(x.dtype)], dim=1)

@@ -48,6 +48,8 @@ class Objective(nn.Module, ABC):
         train_config: how the paper trains, as defaults of the command line.
         fewest_steps: a run of fewer is warned of: a tenth of the shortest published run, whose source is named beside
             it; 0 where none is known.
+        generator_first: the generator moves before the discriminator. Since a step's images are made once, both losses
+            are then those of the weights from before the step.
     """
 
     data: ClassVar[Literal["paired", "unpaired", "single"]]
@@ -57,6 +59,7 @@ class Objective(nn.Module, ABC):
     data_config: ClassVar[DataConfig] = DataConfig()
     train_config: ClassVar[TrainConfig] = TrainConfig()
     fewest_steps: ClassVar[int] = 0
+    generator_first: ClassVar[bool] = False
     recognised: Tensor
 
     @dataclass(frozen=True)
@@ -149,9 +152,11 @@ class Objective(nn.Module, ABC):
 
     def turns(self, step: int) -> Iterator[tuple[str, LossFn]]:
         """Who moves in a step, counted from 1: the discriminator always, the generator every k-th step."""
+        if self.generator_first and self.generator_moves(step):
+            yield "generator", self.generator_loss
         if self.discriminator_moves():
             yield "discriminator", self.discriminator_loss
-        if self.generator_moves(step):
+        if not self.generator_first and self.generator_moves(step):
             yield "generator", self.generator_loss
 
     def discriminator_moves(self) -> bool:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from i2i.config import TrainConfig
+from i2i.config import DataConfig, TrainConfig
 from i2i.errors import UsageError
 from i2i.losses import Kind, patch_nce
 from i2i.networks import Backbones, Generator
@@ -21,12 +21,18 @@ from i2i.objectives.base import Batch, Losses, Objective, objectives
 class CUT(Objective):
     """Park et al. 2020, eq. 4: an adversarial loss one way, and PatchNCE on the generator's own features.
 
-    The weights are the paper's; its code halves the sum of the two PatchNCE terms, as 0.5 and 0.5 do here.
+    As in its code, images are resized and cropped until the learning rate begins to fall, and from then on are seen
+    whole, at the size of the test.
+
+    Differs from the paper: in nothing. From its code: the weights are the paper's, 1 and 1, where the code halves the
+    sum of the two PatchNCE terms, as `--nce-weight 0.5 --identity-weight 0.5` do; the features of the image itself lack
+    the code's border of 3 reflected pixels.
     """
 
     data = "unpaired"
     generator_spec = "resnet:down=blur,up=bilinear,init=xavier"
     discriminator_spec = "patchgan:norm=instance,down=blur,init=xavier"
+    data_config = DataConfig(crop="before_decay")
     train_config = TrainConfig(epochs=400)
     fewest_steps = 8000  # as CycleGAN, whose generator it trains for twice as many epochs
 
@@ -121,7 +127,10 @@ class CUT(Objective):
 
 @objectives.register("fastcut")
 class FastCUT(CUT):
-    """Park et al. 2020, sec. 4.1: CUT without the identity term, with flip equivariance, in about half the time."""
+    """Park et al. 2020, sec. 4.1: CUT without the identity term, with flip equivariance, in about half the time.
+
+    Differs from the paper: in nothing; from its code as CUT does.
+    """
 
     train_config = TrainConfig(epochs=200, decay=0.25)
 

@@ -55,7 +55,11 @@ class Conditional(Objective):
 
 @objectives.register("pix2pix")
 class Pix2Pix(Conditional):
-    """Isola et al. 2017, eq. 4: adversarial, and near the target; the discriminator's loss is halved (sec. 3.3)."""
+    """Isola et al. 2017, eq. 4: adversarial, and near the target; the discriminator's loss is halved (sec. 3.3).
+
+    Differs from the paper: in nothing. From its PyTorch code: dropout in the decoder layers 1 to 3 (2 to 4 there), and
+    the rate falls by the step instead of by the epoch.
+    """
 
     generator_spec = "unet"
     discriminator_spec = "patchgan"

@@ -15,13 +15,18 @@ from i2i.objectives.pix2pix import Conditional
 class Pix2PixHD(Conditional):
     """Wang et al. 2018, eq. 5: least-squares losses at three scales, feature matching and a perceptual term, no L1.
 
-    The discriminators' losses are halved, as in the paper's code. The paper trains the global generator first and an
-    enhancer at twice the size afterwards (sec. 3.2); here they learn together from the start.
+    The discriminators' losses are halved, as in the paper's code, which takes both players' losses before either moves.
+
+    Differs from the paper: it trains the global generator first and an enhancer at twice the size afterwards (sec.
+    3.2), here they learn together from the start; no instance maps and no boundary channel (sec. 3.3); VGG sees images
+    normalised as it was trained, in the paper's code as they are, in [-1, 1]. Three scales are the paper's; its code
+    has two unless asked.
     """
 
     generator_spec = "coarse_to_fine"
-    discriminator_spec = "patchgan:norm=instance,scales=3"
+    discriminator_spec = "patchgan:norm=instance,scales=3,padding=2"
     data_config = DataConfig(image_size=512)
+    generator_first = True
 
     @dataclass(frozen=True)
     class Config(Objective.Config):

@@ -22,6 +22,7 @@ VARIANTS = [
     "up=bilinear",
     "down=blur,up=bilinear,init=xavier",
     "latent=4",
+    "latent=4,where=all",
     "spectral=true",
     "dropout=0",
     "dropout=0.5,norm=batch,dropout_at_inference=true",
@@ -227,6 +228,16 @@ def test_dropout_at_inference_is_as_the_spec_says(name):
     assert (on(x) - off(x)).abs().max() > 0.01 * off(x).std()
 
 
+# Convolutions of 4 x 4 with biases: down 3-64-128-256-512 x 5, up 512-1024 x 3-1024-512-256-128-3.
+UNET_256 = sum(
+    16 * before * after + after
+    for before, after in (
+        *((3, 64), (64, 128), (128, 256), (256, 512), *[(512, 512)] * 4),
+        *((512, 512), *[(1024, 512)] * 3, (1024, 256), (512, 128), (256, 64), (128, 3)),
+    )
+)
+
+
 @pytest.mark.parametrize(
     ("spec", "count"),
     [
@@ -234,6 +245,9 @@ def test_dropout_at_inference_is_as_the_spec_says(name):
         ("resnet", 11_378_179),
         ("resnet:blocks=6", 7_837_699),
         ("resnet:down=blur,up=bilinear,init=xavier", 11_378_179),
+        # BicycleGAN's: 8 more channels, each with kernels of 4, into the 64, 128, 256 and 5 times 512 maps of its
+        # encoder; every convolution has a bias and instance norm no weights.
+        ("unet:norm=instance,dropout=0,latent=8,where=all", UNET_256 + 16 * 8 * (64 + 128 + 256 + 5 * 512)),
     ],
 )
 def test_published_sizes(spec, count):
@@ -269,11 +283,11 @@ def test_weights_begin_by_glorot_and_bengio_where_the_spec_says_so(name):
             assert layer.weight.std().item() == pytest.approx(0.02 * (2 / ends) ** 0.5, rel=5 / (2 * count) ** 0.5)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if small(name, "latent=4")])
-def test_a_latent_chooses_the_picture(name):
-    generator = build(small(name, "latent=4")).eval()
+@pytest.mark.parametrize("spec", [*those("latent=4,where=input"), *those("latent=4,where=all")])
+def test_a_latent_chooses_the_picture(spec):
+    generator = build(spec).eval()
     assert generator.latent == 4
-    assert build(small(name)).latent == 0
+    assert build(generator.spec.name + ":width=4").latent == 0
     x, z = given(generator, more=(1, 1))
     y = generator(x, z)
     # The order of latents matters and so does each of their values, to the picture that goes with them alone.
@@ -294,6 +308,45 @@ def test_a_latent_is_a_channel_for_each_of_its_values(name):
     beside.load_state_dict(generator.state_dict())
     channels = z[:, :, None, None].expand(-1, -1, *x.shape[2:])
     assert torch.equal(generator(x, z), beside(torch.cat([x, channels], dim=1)))
+
+
+def test_where_all_joins_the_latent_to_every_layer_of_the_encoder():
+    generator = build("unet:depth=3,width=4,norm=instance,dropout=0,latent=2,where=all")
+    convolutions = [module for down in generator.down for module in down if isinstance(module, nn.Conv2d)]
+    assert [c.in_channels for c in convolutions] == [3 + 2, 4 + 2, 8 + 2]
+    x, z = given(generator)
+    seen = []
+    for down in generator.down:
+        down.register_forward_hook(lambda _, taken, y: seen.append((taken[0], y)))
+    skips = []
+    for up in generator.up:
+        up.register_forward_hook(lambda _, taken, __: skips.append(taken[0]))
+    generator(x, z)
+    for taken, _ in seen:
+        assert torch.equal(taken[:, -2:], z[:, :, None, None].expand(-1, -1, *taken.shape[2:]))
+    for (taken, _), (_, before) in zip(seen[1:], seen[:-1], strict=True):
+        assert torch.equal(taken[:, :-2], before)
+    # The decoder gets the encoder's maps without the latent.
+    for skip, (_, y) in zip(skips[1:], reversed(seen[:-1]), strict=True):
+        assert torch.equal(skip[:, : y.shape[1]], y)
+
+
+def test_a_spec_of_before_where_was_an_option_means_what_it_did():
+    old = "unet:in_channels=3,out_channels=3,depth=5,width=4,norm=instance,dropout=0,up=transposed,latent=8,"
+    old += "spectral=false,norm_at_inference=sample,dropout_at_inference=true"
+    generator = build_generator(old)
+    assert (generator.spec.options["where"], generator.spec.options["init"]) == ("input", "normal")
+    assert [down[-2 if 0 < n < 4 else -1].in_channels for n, down in enumerate(generator.down)] == [11, 4, 8, 16, 32]
+
+
+@pytest.mark.parametrize(("size", "blocks"), [(64, 6), (128, 6), (132, 9), (256, 9), (512, 9)])
+def test_a_resnet_has_as_many_blocks_as_the_papers_for_its_size(size, blocks):
+    with torch.device("meta"):
+        own = Backbones(Spec.parse("resnet"), Spec.parse("patchgan"), image_size=size).generator(3, 3)
+        asked = Backbones(Spec.parse("resnet:blocks=9"), Spec.parse("patchgan"), image_size=size).generator(3, 3)
+    assert own.spec.options["blocks"] == blocks
+    assert asked.spec.options["blocks"] == 9
+    assert sum(p.numel() for p in own.parameters()) == {6: 7_837_699, 9: 11_378_179}[blocks]
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not small(name, "latent=4")])

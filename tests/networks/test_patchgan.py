@@ -19,6 +19,8 @@ VARIANTS = [
     "down=blur",
     "down=blur,init=xavier,norm=instance",
     "minibatch=3",
+    "padding=2,norm=instance",
+    "scales=2,scale_width=halved",
 ]
 
 
@@ -120,6 +122,13 @@ def test_logits_are_as_many_whichever_way_a_picture_is_halved(layers, side):
         ("patchgan:norm=instance", 3, 2_764_737),
         ("patchgan:norm=instance,down=blur,init=xavier", 3, 2_764_737),
         ("patchgan:scales=3", 6, 3 * 2_768_705),
+        ("patchgan:norm=instance,padding=2", 3, 2_764_737),
+        # BicycleGAN's: the second scale has 32, 64, 128, 256 maps and one, kernels of 4, each with its biases.
+        (
+            "patchgan:norm=instance,scales=2,scale_width=halved",
+            3,
+            2_764_737 + sum(16 * i * o + o for i, o in ((3, 32), (32, 64), (64, 128), (128, 256), (256, 1))),
+        ),
     ],
 )
 def test_published_sizes(spec, channels, count):
@@ -165,6 +174,21 @@ def test_logits_of_a_pixelgan_are_as_many_as_pixels():
 def test_a_256_picture_has_30_by_30_patches_at_70_pixels():
     discriminator = build_discriminator("patchgan:width=1", in_channels=6)
     assert discriminator(torch.randn(1, 6, 256, 256)).shape == (1, 1, 30, 30)
+
+
+@pytest.mark.parametrize(("padding", "sides"), [(1, [14, 6, 2]), (2, [19, 11, 7])])
+def test_padding_2_gives_pix2pixhds_maps_of_a_128_picture(padding, sides):
+    discriminator = build_discriminator(f"patchgan:width=1,scales=3,padding={padding}", in_channels=1)
+    logits = discriminator(torch.randn(1, 1, 128, 128))
+    assert [one.shape for one in logits] == [(1, 1, side, side) for side in sides]
+
+
+def test_scale_width_halved_halves_the_width_of_each_coarser_scale():
+    with torch.device("meta"):
+        scales = build_discriminator("patchgan:width=16,scales=3,scale_width=halved", in_channels=3).scales
+        narrow = build_discriminator("patchgan:width=1,scales=3,scale_width=halved", in_channels=3).scales
+    assert [scale[0].out_channels for scale in scales] == [16, 8, 4]
+    assert [scale[0].out_channels for scale in narrow] == [1, 1, 1]
 
 
 def test_scales_run_from_fine_to_coarse():

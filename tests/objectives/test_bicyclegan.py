@@ -4,6 +4,7 @@ import pytest
 import torch
 from games import terms, zeroed
 
+from i2i.config import DataConfig
 from i2i.errors import UsageError
 from i2i.losses import AdversarialLoss
 from i2i.networks import Backbones
@@ -17,7 +18,10 @@ BicycleGAN = objectives["bicyclegan"]
 def make(*, channels=(1, 1), latent=3, scales=1, size=16, **options):
     """A small BicycleGAN for 16 pixels."""
     torch.manual_seed(0)
-    specs = "unet:depth=4,width=4,norm=instance,dropout=0", f"patchgan:layers=1,width=4,norm=none,scales={scales}"
+    specs = (
+        "unet:depth=4,width=4,norm=instance,dropout=0,where=all,init=xavier",
+        f"patchgan:layers=1,width=4,norm=none,scales={scales},scale_width=halved",
+    )
     config = BicycleGAN.Config(**{"latent": latent, "encoder_width": 4, **options})
     return BicycleGAN(config, Backbones(*map(Spec.parse, specs), image_size=size, channels=channels))
 
@@ -179,6 +183,35 @@ def test_a_preview_uses_the_same_three_latents_for_each_input():
     torch.testing.assert_close(outputs, outputs[:, :1].expand_as(outputs), rtol=0, atol=1e-5)
     for one, two in ((0, 1), (0, 2), (1, 2)):
         assert (outputs[one] - outputs[two]).abs().max() > 1e-3
+
+
+def test_defaults_are_those_of_the_authors_training_scripts():
+    assert str(BicycleGAN.generator_spec) == (
+        "unet:norm=instance,dropout=0.5,dropout_at_inference=false,where=all,init=xavier"
+    )
+    assert BicycleGAN.discriminator_spec == "patchgan:norm=instance,scales=2,scale_width=halved,init=xavier"
+    assert BicycleGAN.data_config == DataConfig(crop="never")
+    train = BicycleGAN.train_config
+    assert (train.epochs, train.min_steps, train.batch_size, train.decay) == (60, 80_000, 2, 0.5)
+    options = BicycleGAN.Config()
+    weights = (options.l1_weight, options.latent_weight, options.divergence_weight, options.latent)
+    assert weights == (10.0, 0.5, 0.01, 8)
+
+
+def test_its_networks_have_the_published_sizes():
+    own = BicycleGAN.backbones(None, None, image_size=256, channels=(3, 3))
+    with torch.device("meta"):
+        objective = BicycleGAN(BicycleGAN.Config(), own)
+    sizes = {name: sum(p.numel() for p in module.parameters()) for name, module in objective.named_children()}
+    # The U-Net of pix2pix with biases, and 8 channels more into each of its encoder's convolutions; two scales of a
+    # discriminator on 3 channels, the second at half the width.
+    assert sizes["generator"] == 54_794_627
+    assert sizes["encoder"] == 2_590_032
+    assert sizes["discriminator_rebuilt"] == sizes["discriminator_drawn"] == 2_764_737 + 694_561
+
+
+def test_the_generator_moves_first():
+    assert [name for name, _ in make().turns(1)] == ["generator", "discriminator"]
 
 
 @pytest.mark.parametrize(("size", "blocks"), [(128, 3), (256, 4)])

@@ -168,6 +168,8 @@ def test_the_generator_moves_once_for_every_kth_move_of_a_discriminator(method):
         ("cyclegan", ["generator", "discriminator"]),
         ("cut", ["discriminator", "generator"]),
         ("fastcut", ["discriminator", "generator"]),
+        ("bicyclegan", ["generator", "discriminator"]),
+        ("pix2pixhd", ["generator", "discriminator"]),
     ],
 )
 def test_turns_are_in_the_papers_order(method, order):
