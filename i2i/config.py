@@ -23,7 +23,8 @@ class DataConfig:
     image_size: int = 256
     """Height and width of a training picture, in pixels."""
     load_size: int | None = None
-    """Pictures are resized to this, then cropped; as in pix2pix 286 for 256 unless given; 256 without --augment, or --crop never."""
+    """Pictures are resized to this, then cropped: as in pix2pix 286 for 256 unless given, and 256 where nothing is
+    cropped (--crop never, or no --augment)."""
     crop: Literal["always", "before_decay", "never"] = "always"
     """When pictures are resized to --load-size and cropped: before_decay until the learning rate begins to fall (as CUT
     does), and else to --image-size."""

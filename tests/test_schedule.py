@@ -8,7 +8,7 @@ import math
 import pytest
 
 from i2i.config import TrainConfig
-from i2i.schedule import learning_rate
+from i2i.schedule import decay_start, learning_rate
 
 SCHEDULES = ["linear", "cosine", "constant"]
 
@@ -50,3 +50,14 @@ def test_no_step_is_a_jump(schedule: str, warm_up: int) -> None:
     largest = max(abs(one - other) for one, other in itertools.pairwise(found))
     assert largest <= 2.0001 * max(math.pi / 2 / 500, 1 / 51 if warm_up else 0)
     assert found[-1] < (0.005 if schedule != "constant" else 2.1)
+
+
+@pytest.mark.parametrize(("steps", "decay", "start"), [(800, 0.5, 400), (200, 0.25, 150), (7, 0.5, 4), (5, 0.0, 5)])
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_decay_start_is_where_the_rate_begins_to_fall(steps: int, decay: float, start: int, schedule: str) -> None:
+    config = TrainConfig(lr=2.0, decay=decay, schedule=schedule)  # type: ignore[arg-type]
+    assert decay_start(steps, config=config) == start
+    found = rates(steps, decay=decay, schedule=schedule)
+    assert set(found[:start]) == {2.0}
+    assert all(rate < 2.0 for rate in found[start + 1 :])
+    assert decay_start(steps, config=TrainConfig(decay=decay, schedule="constant")) == steps

@@ -17,6 +17,7 @@ import pytest
 import torch
 from conftest import SMALL
 from PIL import Image
+from torch.utils.data import default_collate
 
 from i2i.checkpoint import load_model, load_state
 from i2i.cli import main
@@ -108,6 +109,70 @@ def test_resuming_is_exact(
     first.save()
     trainer(folder, tmp_path / "halves", method, resume=True, **train).fit()
     states_equal(tmp_path / "whole", tmp_path / "halves")
+
+
+@pytest.mark.parametrize(("stop", "workers"), [(2, 2), (4, 0), (4, 2)])
+def test_resuming_is_exact_before_and_after_crops_end(stop: int, workers: int, unpaired: Path, tmp_path: Path) -> None:
+    # Of 6 steps the rate falls over the last 3, in which images are seen whole.
+    given: dict[str, object] = {"generator": "resnet:blocks=1,width=4", "batch_size": 2}
+    crop: dict[str, object] = {"crop": "before_decay"}
+    whole = trainer(unpaired, tmp_path / "whole", "cut", pictures={**crop, "workers": 0}, **given)
+    assert whole.pictures.whole_from == 3 * 2
+    whole.fit()
+    first = trainer(unpaired, tmp_path / "halves", "cut", pictures=crop, **given)
+    first.folder.mkdir()
+    for step in range(stop):
+        first.train_step(default_collate([first.pictures[2 * step + place] for place in range(2)]))
+    first.save()
+    trainer(unpaired, tmp_path / "halves", "cut", resume=True, pictures={**crop, "workers": workers}, **given).fit()
+    states_equal(tmp_path / "whole", tmp_path / "halves")
+    trainer(unpaired, tmp_path / "always", "cut", **given).fit()
+    with pytest.raises(AssertionError):
+        states_equal(tmp_path / "whole", tmp_path / "always")
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "steps"),
+    [
+        ("pix2pix", {}, 6),  # --steps
+        ("pix2pix", {"steps": None, "epochs": 3}, 18),  # of 6 pairs
+        ("pix2pix", {"steps": None, "epochs": 3, "min_steps": 10, "batch_size": 2}, 10),
+        ("pix2pix", {"steps": None, "epochs": 3, "min_steps": 8, "batch_size": 2}, 9),
+        ("pix2pix", {"min_steps": 100}, 6),
+    ],
+)
+def test_steps_are_those_of_the_epochs_but_no_fewer_than_min_steps(
+    method: str, settings: dict[str, object], steps: int, pairs: Path, tmp_path: Path
+) -> None:
+    assert trainer(pairs, tmp_path / "run", method, **settings).steps == steps
+
+
+@pytest.mark.parametrize(
+    ("pictures", "load_size"),
+    [({}, 36), ({"crop": "before_decay"}, 36), ({"crop": "never"}, 32), ({"load_size": 40}, 40), ({"augment": ()}, 32)],
+)
+def test_images_are_loaded_larger_only_where_crops_are_cut(
+    pictures: dict[str, object], load_size: int, pairs: Path, tmp_path: Path
+) -> None:
+    assert trainer(pairs, tmp_path / "run", pictures=pictures).pictures.load_size == load_size
+
+
+def test_a_load_size_without_crops_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"load_size is 40, but nothing is cropped; add --crop always"):
+        DataConfig(image_size=32, load_size=40, crop="never")
+
+
+@pytest.mark.parametrize("blocks", [2, 9])
+def test_a_run_resumes_with_the_generator_it_was_started_with(blocks: int, unpaired: Path, tmp_path: Path) -> None:
+    # The method's own for this size now has 6 blocks, and other defaults may change too.
+    spec = f"resnet:blocks={blocks},width=2"
+    small: dict[str, object] = {"steps": 1, "discriminator": "patchgan:layers=1,width=4,norm=instance"}
+    trainer(unpaired, tmp_path, "cyclegan", generator=spec, **small).fit()
+    again = trainer(unpaired, tmp_path, "cyclegan", generator=None, resume=True, **{**small, "steps": 2})
+    for network in again.objective.maps().values():
+        assert network.spec.options["blocks"] == blocks
+        assert network.spec.options["width"] == 2
+    again.fit()
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(pairs: Path, tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ class GAN(Objective):
     one-hot code after its latent, the discriminator as one channel for each class before the picture's.
 
     Differs from the paper: the generator moves on the latents that the discriminator was just trained on, where
-    algorithm 1 draws new ones; networks, Adam and the loss of the generator are DCGAN's. From DCGAN's code: both players
-    move on every minibatch, which there move on alternate ones: twice the updates in an epoch. `mlp` says what differs
-    from the code of 2014.
+    algorithm 1 draws new ones; networks, Adam and the loss of the generator are DCGAN's. From DCGAN's code: both
+    players move on every minibatch, which there move on alternate ones: twice the updates in an epoch. `mlp` says what
+    differs from the code of 2014.
     """
 
     data = "single"

@@ -90,10 +90,11 @@ def test_the_shorter_domain_is_cycled(tmp_path, longer, count, times):
         assert sorted(Counter(of_short).values()) == times
 
 
+@pytest.mark.parametrize("whole_from", [None, 4])
 @pytest.mark.parametrize("paired", [True, False])
-def test_a_sample_depends_on_seed_and_position_only(tmp_path, paired):
+def test_a_sample_depends_on_seed_and_position_only(tmp_path, paired, whole_from):
     split = twins(tmp_path, 3)
-    options = {"paired": paired, "image_size": 8, "load_size": 12, "augment": EVERY}
+    options = {"paired": paired, "image_size": 8, "load_size": 12, "augment": EVERY, "whole_from": whole_from}
     first = make(split, seed=1, **options)
     samples = [first[position] for position in range(9)]
     again = make(split, seed=1, **options)
@@ -112,9 +113,10 @@ def test_one_picture_is_cropped_anew_at_every_position(tmp_path):
     assert len({pictures[position]["a"].numpy().tobytes() for position in range(20)}) > 8
 
 
+@pytest.mark.parametrize("whole_from", [None, 5])
 @pytest.mark.parametrize("paired", [True, False])
-def test_workers_and_a_later_start_give_the_same_batches(tmp_path, paired):
-    pictures = make(twins(tmp_path, 5), paired=paired, augment=EVERY, cache_bytes=2000)
+def test_workers_and_a_later_start_give_the_same_batches(tmp_path, paired, whole_from):
+    pictures = make(twins(tmp_path, 5), paired=paired, augment=EVERY, cache_bytes=2000, whole_from=whole_from)
     options = {"batch_size": 2, "steps": 6}
     batches = list(load(pictures, start=0, workers=0, **options))
     assert len(batches) == 6
@@ -126,6 +128,23 @@ def test_workers_and_a_later_start_give_the_same_batches(tmp_path, paired):
     assert (len(in_processes), len(later)) == (6, 2)
     for one, two in zip([*batches, *batches[4:]], [*in_processes, *later], strict=True):
         assert_equal(one, two)
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 10**6])
+def test_from_whole_from_on_images_are_seen_whole(tmp_path, cache_bytes):
+    split = twins(tmp_path, 3)
+    crops = make(split, cache_bytes=cache_bytes)
+    pictures = make(split, cache_bytes=cache_bytes, whole_from=7)
+    whole = {tensor.numpy().tobytes() for tensor in crops.fixed(3)["a"]}
+    for position in range(7):
+        assert torch.equal(pictures[position]["a"], crops[position]["a"])
+        assert pictures[position]["a"].numpy().tobytes() not in whole
+    assert {pictures[position]["a"].numpy().tobytes() for position in range(7, 7 + 6)} == whole
+    mirrored = make(split, whole_from=7, augment=("flip",))
+    seen = [mirrored[position]["a"] for position in range(7, 47)]
+    straight = sum(x.numpy().tobytes() in whole for x in seen)
+    assert straight + sum(x.flip(2).numpy().tobytes() in whole for x in seen) == 40
+    assert 8 < straight < 32  # 20 and nearly four standard deviations
 
 
 def test_there_are_no_batches_where_all_steps_are_done(tmp_path):
@@ -239,6 +258,18 @@ def test_the_cache_holds_as_many_pictures_as_it_has_bytes_for(tmp_path, room, ke
             return False
 
     assert sum(is_kept(position) for position in range(12, 18)) == kept
+
+
+def test_the_cache_gives_its_room_to_whole_images_once_crops_end(tmp_path):
+    sources = plain(tmp_path / "pictures", range(6))
+    pictures = make(Split(sources, sources), cache_bytes=144 * 3, whole_from=6)
+    for position in range(18):
+        pictures[position]
+    for source in sources:
+        source.path.unlink()
+    for source in plain(tmp_path / "others", range(5)):
+        read_source(source, channels=3)
+    assert len([pictures[position] for position in range(18, 24)]) == 6  # all six, at 8 x 8 x 1
 
 
 def alone(folder, levels, *, labels=()):
