@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import difflib
 import io
 import itertools
 import os
 import re
+import shutil
 import sys
-from collections.abc import Sequence
+import textwrap
+import types
+import typing
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, TypeVar, cast
 
 import tyro
+from tyro.constructors import (
+    ConstructorRegistry,
+    PrimitiveConstructorSpec,
+    PrimitiveTypeInfo,
+    StructConstructorSpec,
+    StructFieldSpec,
+    StructTypeInfo,
+    UnsupportedTypeAnnotationError,
+)
 
 from i2i.errors import UsageError
+from i2i.flag_hints import hint
 
 T = TypeVar("T")
 
@@ -24,34 +39,52 @@ Verbose = Annotated[bool, tyro.conf.arg(aliases=("-v",), help="Print more, such 
 Imports = tyro.conf.UseAppendAction[Annotated[tuple[str, ...], tyro.conf.arg(name="import", metavar="MODULE")]]
 
 
+_registry = ConstructorRegistry()
+_being_described: set[Any] = set()
+_METAVARS = {
+    "channels": "FROM TO",
+    "device": "DEVICE",
+    "discriminator": "NETWORK",
+    "domains": "FROM TO",
+    "features": "NETWORK",
+    "generator": "NETWORK",
+    "label": "CLASS",
+    "model": "MODEL",
+    "run": "FOLDER",
+    "to": "DOMAIN",
+}
+
+
 def parse(kind: type[T], command: str, args: list[str], about: str, *, default: T | None = None) -> T:
     """Read flags into a dataclass; what is wrong becomes one line that says what to type."""
-    said, columns = io.StringIO(), os.environ.get("COLUMNS")
-    os.environ.setdefault("COLUMNS", "110")
+    said, see = io.StringIO(), f"see: i2i {command} --help"
+    config: tuple[Any, ...] = ()
+    if {"-h", "--help"} & set(args):
+        args = ["--help"]
+        config = (tyro.conf.FlagCreatePairsOff,)  # --no-swap is read, for a run that is resumed, but not shown
     try:
-        with contextlib.redirect_stderr(said):
+        with _columns(), contextlib.redirect_stderr(said):
             parsed, rest = tyro.cli(  # type: ignore[call-overload]
                 kind,
                 prog=f"i2i {command}",
-                description=about,
+                description=_wrapped(about),
                 args=args,
+                config=config,
+                registry=_registry,
                 **({} if default is None else {"default": default}),
                 return_unknown_args=True,
             )
     except SystemExit as stopped:
         if not stopped.code:
             raise
-        raise UsageError(f"{_first_sentence(said.getvalue())}; see: i2i {command} --help") from None
-    finally:
-        if columns is None:
-            os.environ.pop("COLUMNS", None)
+        _refuse_unknown_flags(kind, command, args, default)  # which may be why another is missing
+        wrong = _first_sentence(said.getvalue())
+        raise UsageError(f"{wrong}{'' if wrong.endswith('?') else ';'} {see}") from None
     if rest:
-        if not rest[0].startswith("-"):
-            raise UsageError(f"{rest[0]!r} is one argument too many; see: i2i {command} --help")
-        flag = rest[0].partition("=")[0]
-        near = difflib.get_close_matches(flag, _flags(kind, default), n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UsageError(f"unknown flag {flag!r}; {hint}see: i2i {command} --help")
+        _refuse_unknown_flags(kind, command, args, default)
+        for flag in (word.partition("=")[0] for word in args if word.endswith(f"={rest[0]}")):
+            raise UsageError(f"{flag} takes no value; {see}")
+        raise UsageError(f"{rest[0]!r} is one argument too many; {see}")
     return cast(T, parsed)
 
 
@@ -84,12 +117,94 @@ def one_line(text: str) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
+@contextlib.contextmanager
+def _columns(most: int = 100) -> Iterator[None]:
+    """Let help be as wide as the terminal, up to 100 columns."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(min(shutil.get_terminal_size((most, 24)).columns, most))
+    try:
+        yield
+    finally:
+        os.environ.pop("COLUMNS")
+        if before is not None:
+            os.environ["COLUMNS"] = before
+
+
+@_registry.primitive_rule
+def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | UnsupportedTypeAnnotationError | None:
+    """Read `X | None` as X: None is what a flag is where it isn't given."""
+    inner = [kind for kind in typing.get_args(info.type) if kind is not type(None)]
+    if info.type_origin not in (typing.Union, types.UnionType) or len(inner) != 1:
+        return None
+    spec = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(inner[0], info.markers))
+    if not isinstance(spec, PrimitiveConstructorSpec):
+        return spec
+
+    def written(value: Any) -> list[str]:
+        return [] if value is None else spec.str_from_instance(value)
+
+    return dataclasses.replace(
+        spec, is_instance=lambda value: value is None or spec.is_instance(value), str_from_instance=written
+    )
+
+
+@_registry.struct_rule
+def _described(info: StructTypeInfo) -> StructConstructorSpec | None:
+    """A dataclass as tyro reads it; help says what each value is, and no default where there is none to speak of."""
+    if not dataclasses.is_dataclass(info.type) or info.type in _being_described:
+        return None
+    _being_described.add(info.type)
+    try:
+        spec = ConstructorRegistry.get_struct_spec(info)
+    finally:
+        _being_described.remove(info.type)
+    if not isinstance(spec, StructConstructorSpec):
+        return None  # for tyro to refuse
+    return dataclasses.replace(spec, fields=tuple(map(_worded, spec.fields)))
+
+
+def _worded(field: StructFieldSpec) -> StructFieldSpec:
+    if dataclasses.is_dataclass(field.default):  # a group of flags
+        return field
+    words = tyro.conf.arg(help_behavior_hint=_hint, metavar=_METAVARS.get(field.name))
+    kind: Any = Annotated[field.type, words]
+    return dataclasses.replace(field, type=kind)
+
+
+def _hint(default: str) -> str:
+    return "" if default in ("", "None", "False") else f"(default: {default})"
+
+
+def _wrapped(text: str) -> str:
+    """Paragraphs, and items that begin with a dash, at the width of the help; tyro joins lines without an indent."""
+    width = shutil.get_terminal_size().columns
+    paragraphs = [re.split(r"\n(?=- )", paragraph) for paragraph in text.split("\n\n")]
+    return "\n\n".join(
+        "\n".join(textwrap.fill(item, width, subsequent_indent="  ") for item in items) for items in paragraphs
+    )
+
+
+def _refuse_unknown_flags(kind: Any, command: str, args: Sequence[str], default: Any) -> None:
+    known = _flags(kind, default)
+    for word, after in itertools.zip_longest(args, args[1:], fillvalue=""):
+        flag, _, value = word.partition("=")
+        name = "--" + flag.lstrip("-").replace("_", "-")
+        if not re.match(r"--?[a-zA-Z]", flag) or flag in known or (flag.startswith("--") and name in known):
+            continue
+        see = f"see: i2i {command} --help"
+        here = hint(flag, value or after, training=command.split()[0] in ("train", "check"))
+        if here:
+            raise UsageError(f"unknown flag {flag!r}; {here if here.startswith('not ') else f'use {here}'}; {see}")
+        near = difflib.get_close_matches(name.lower(), known, n=1)
+        raise UsageError(f"unknown flag {flag!r}; " + (f"did you mean {near[0]}? " if near else "") + see)
+
+
 def _flags(kind: Any, default: Any) -> list[str]:
-    """The flags that the help of a command shows."""
+    """The flags that a command reads."""
     shown = io.StringIO()
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(shown):
-        tyro.cli(kind, args=["--help"], **({} if default is None else {"default": default}))
-    return sorted(set(re.findall(r"--[a-z][a-z0-9-]*", shown.getvalue())))
+        tyro.cli(kind, args=["--help"], registry=_registry, **({} if default is None else {"default": default}))
+    return sorted(set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", shown.getvalue())))
 
 
 def _first_sentence(box: str) -> str:
@@ -102,9 +217,23 @@ def _first_sentence(box: str) -> str:
     if lines and lines[0].startswith("Missing from"):
         return f"missing: {', '.join(missing)}"
     said = " ".join(lines[: lines.index("")] if "" in lines[:rule] else lines[:rule])
-    wrong = re.match(r"Error parsing (\S+): no type matching (.+) could be instantiated from \[(.*)\]", said)
-    if wrong:
-        flag, expected, given = wrong.groups()
-        return f"{flag} {given.replace(', ', ' ')}: expected {re.sub(r'[{}]', '', expected.removeprefix('{None}|'))}"
+    return _in_our_words(said.rstrip("."))
+
+
+def _in_our_words(said: str) -> str:
+    """What tyro says of a value: what was given, and what was expected."""
+    if wrong := re.match(r"Error parsing (\S+): (invalid literal for int|could not convert string).*?: ('.*')", said):
+        return f"{wrong[1]} {wrong[3]}: expected {'a whole number' if 'int' in wrong[2] else 'a number'}"
+    if wrong := re.match(r"Error parsing (\S+): Could not parse arguments \[(.*)\] into tuple type .*\[(\w+)", said):
+        kinds = {"int": "whole numbers", "float": "numbers"}
+        return f"{wrong[1]} {wrong[2].replace(',', '')}: expected {kinds.get(wrong[3], 'names')}"
+    if wrong := re.match(r"invalid choice '(.*)' for argument '(\S+)'. Expected one of \((.*?),?\)", said):
+        given, flag, choices = wrong.groups()
+        listed = choices.replace("'", "")
+        near = difflib.get_close_matches(given, listed.split(", "), n=1)
+        return f"{flag} {given!r}: expected one of {listed}" + (f"; did you mean {near[0]}?" if near else "")
+    if wrong := re.match(r"Missing value for argument '(\S+)'(?:\. Expected (\d+) values)?", said):
+        several = wrong[2] not in (None, "1")
+        return f"{wrong[1]} needs {wrong[2] if several else 'a'} value{'s' if several else ''}"
     said = re.sub(r"^Error parsing (?!--)\S+: ", "", said)
     return said.rstrip(".") or "these flags can't be read"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,18 +48,17 @@ def run(args: list[str]) -> int:
     load_plugins(values_of("--import", args))
     from i2i.objectives import objectives
 
-    names = ", ".join(objectives)
     if not args or args[0] in ("-h", "--help"):
-        print("usage: i2i train METHOD DATA [DATA_B] [flags]\n\nMETHOD is one of:\n")
-        listed: dict[str, Any] = dict(objectives)
-        for name, one in listed.items():
-            print(f"  {name:11} {one.data:9} {_what_it_is(one)}")
-        print("\nDATA is a folder of pictures: pairs, two unpaired sets, or a single one; its layout is detected (see")
-        print(f"datasets/README.md). i2i train {next(iter(objectives))} --help shows the flags.")
+        print(_methods(objectives))
         return 0
     method, rest = args[0], args[1:]
     if method.startswith("-"):
-        raise UsageError(f"the method comes first: i2i train METHOD DATA ..., where METHOD is one of {names}")
+        # Flags of other programs say both, in any order.
+        named = [name.replace("_", "") for name in values_of("--model", args)]
+        typed = next((name for name in named if name in objectives), "METHOD")
+        data = next(iter(values_of("--dataroot", args)), "DATA")
+        names = ", ".join(objectives)
+        raise UsageError(f"the method comes first: i2i train {typed} {data} ..., where METHOD is one of {names}")
     kind: Any = objectives[method]
     config, run, resume = _read_run(method, kind, rest)
 
@@ -142,7 +142,8 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
     own = {"method": kind.Config(), "pictures": kind.data_config, "training": kind.train_config}
     options = [(name, tyro.conf.OmitArgPrefixes[type(value)], value) for name, value in own.items()]  # type: ignore[misc]
     flags_of: Any = dataclasses.make_dataclass("Train", options, bases=(Train,), frozen=True)
-    about = f"Train {method}: {_what_it_is(kind)}"
+    about = f"{method}, for {_summary(kind)}.\n\n{inspect.cleandoc(kind.__doc__ or '')}\n\n"
+    about += f"Networks: --generator {kind.generator_spec} --discriminator {kind.discriminator_spec}"
     flags = parse(flags_of, f"train {method}", args, about)
     run = flags.run or _default_run(method, flags.data, resume=flags.resume)
     if run.exists() and not run.is_dir():
@@ -188,10 +189,27 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
     return config, run, flags.resume
 
 
-def _what_it_is(kind: Any) -> str:
-    """The first line of a method's module, which says it to people, or of its class, which cites."""
-    said = sys.modules[kind.__module__].__doc__ or kind.__doc__ or ""
-    return next(iter(said.strip().splitlines()), "")
+def _methods(known: Mapping[str, Any]) -> str:
+    """The help of `i2i train` without a method."""
+    lines = [f"  {name:11} {kind.data:9} {_summary(kind)}" for name, kind in known.items()]
+    return "\n".join(
+        (
+            "usage: i2i train METHOD DATA [DATA_B] [flags]",
+            "\nMETHOD, what it learns from, and what it is for:\n",
+            *lines,
+            "\nDATA is a folder of images; its layout is detected (see datasets/README.md): pairs side by side in one",
+            "file or in two folders with equal names, two unpaired sets (trainA and trainB), or a single set.",
+            "\n  i2i train pix2pix my_pairs",
+            "  i2i train cyclegan my_images",
+            "\n  i2i train METHOD --help        the flags of a method, and their defaults",
+        )
+    )
+
+
+def _summary(kind: Any) -> str:
+    """What a method is for, or the first line of its class or module, where a plug-in leaves it out."""
+    said = kind.summary or kind.__doc__ or sys.modules[kind.__module__].__doc__ or ""
+    return next(iter(said.strip().splitlines()), "").rstrip(".")
 
 
 def _default_run(method: str, data: Sequence[str], *, resume: bool) -> Path:

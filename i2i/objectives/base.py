@@ -39,6 +39,7 @@ class Objective(nn.Module, ABC):
     detached: each player's loss moves that player alone.
 
     Attributes:
+        summary: what it is for, in a line, for `i2i train --help`.
         data: what it learns from: pairs, two unpaired sets, or a single one (domain b alone).
         generator_spec: the backbone of its generators where none is asked for.
         discriminator_spec: the same for its discriminators.
@@ -52,6 +53,7 @@ class Objective(nn.Module, ABC):
             are then those of the weights from before the step.
     """
 
+    summary: ClassVar[str] = ""
     data: ClassVar[Literal["paired", "unpaired", "single"]]
     generator_spec: ClassVar[str]
     discriminator_spec: ClassVar[str]

@@ -32,6 +32,7 @@ class BicycleGAN(Objective):
     on 400 pairs: here 60, and as many more as make 80,000 steps, which is 400 on 400 pairs.
     """
 
+    summary = "pairs where one input has many plausible outputs"
     data = "paired"
     generator_spec = "unet:norm=instance,dropout=0.5,dropout_at_inference=false,where=all,init=xavier"
     discriminator_spec = "patchgan:norm=instance,scales=2,scale_width=halved,init=xavier"

@@ -26,6 +26,7 @@ class CycleGAN(Objective):
     replacement.
     """
 
+    summary = "two sets of images that were never paired; translates both ways"
     data = "unpaired"
     generator_spec = "resnet"
     discriminator_spec = "patchgan:norm=instance"

@@ -29,6 +29,7 @@ class GAN(Objective):
     differs from the code of 2014.
     """
 
+    summary = "images from noise, of a class where there are labels"
     data = "single"
     generator_spec = "dcgan"
     discriminator_spec = "dcgan"

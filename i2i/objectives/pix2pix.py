@@ -61,6 +61,7 @@ class Pix2Pix(Conditional):
     the rate falls by the step instead of by the epoch.
     """
 
+    summary = "pairs of input and output"
     generator_spec = "unet"
     discriminator_spec = "patchgan"
 

@@ -23,6 +23,7 @@ class Pix2PixHD(Conditional):
     has two unless asked.
     """
 
+    summary = "pairs at high resolution (512 px and more)"
     generator_spec = "coarse_to_fine"
     discriminator_spec = "patchgan:norm=instance,scales=3,padding=2"
     data_config = DataConfig(image_size=512)

@@ -30,6 +30,7 @@ class SimGAN(Objective):
     to squares. It names SGD at 0.001 and 512 pictures in a step, but neither momentum nor a number of steps.
     """
 
+    summary = "renderings made to look real, with annotations that still hold"
     data = "unpaired"
     generator_spec = "refiner"
     discriminator_spec = "local"

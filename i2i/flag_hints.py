@@ -1,0 +1,128 @@
+"""What to type here for a flag of other pix2pix and CycleGAN programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# By the flag's name in lower case, with dashes. Where the answer depends on the value: by value, "" for all others.
+_TRAIN: dict[str, str | Mapping[str, str]] = {
+    "dataroot": "DATA, the folder after the method, as in: i2i train pix2pix DATA",
+    "model": "METHOD, the first word, as in: i2i train pix2pix DATA",
+    "dataset-mode": "METHOD, the first word; the layout of DATA is detected",
+    "phase": "not needed: DATA/train is trained on, DATA/val or DATA/test is held out",
+    "name": "--run runs/NAME",
+    "checkpoints-dir": "--run FOLDER",
+    "results-dir": "OUTPUT of: i2i translate INPUT OUTPUT --model RUN",
+    "continue-train": "--resume",
+    "epoch-count": "--resume, which continues at the right step",
+    "gpu-ids": {"-1": "--device cpu", "": "--device cuda:0; for several GPUs: torchrun, see the README"},
+    "direction": {"atob": "not needed: A to B is the default", "": "--swap"},
+    "load-size": "--load-size",
+    "crop-size": "--image-size",
+    "preprocess": "--load-size and --image-size: images are resized to one, then cropped to the other",
+    "no-flip": "--augment with nothing after it",
+    "input-nc": "--channels FROM TO",
+    "output-nc": "--channels FROM TO",
+    "max-dataset-size": "a DATA folder with fewer images",
+    "num-threads": "--workers",
+    "n-epochs": "--epochs for all epochs, and --decay for the share of them in which the learning rate falls",
+    "n-epochs-decay": "--decay, the share of the epochs in which the learning rate falls; --epochs counts all",
+    "lr-policy": {"linear": "--schedule linear", "cosine": "--schedule cosine", "": "--schedule"},
+    "lr-decay-iters": "--decay, the share of the steps in which the learning rate falls",
+    "beta1": "--betas, two numbers such as 0.5 0.999",
+    "pool-size": "--history",
+    "netg": {
+        "unet-256": "--generator unet",
+        "unet-128": "--generator unet:depth=7",
+        "resnet-9blocks": "--generator resnet:blocks=9",
+        "resnet-6blocks": "--generator resnet:blocks=6",
+        "global": "--generator coarse_to_fine:enhancers=0",
+        "local": "--generator coarse_to_fine",
+        "": "--generator, such as unet or resnet:blocks=9",
+    },
+    "netd": {
+        "basic": "--discriminator patchgan",
+        "pixel": "--discriminator patchgan:layers=0",
+        "": "--discriminator, such as patchgan:layers=3",
+    },
+    "ngf": "--generator unet:width=64",
+    "ndf": "--discriminator patchgan:width=64",
+    "n-layers-d": "--discriminator patchgan:layers=3",
+    "num-d": "--discriminator patchgan:scales=3",
+    "norm": "--generator unet:norm=instance",
+    "no-dropout": "--generator unet:dropout=0",
+    "init-type": "--generator resnet:init=xavier",
+    "gan-mode": {
+        "vanilla": "--adversarial non_saturating",
+        "lsgan": "--adversarial lsgan",
+        "wgangp": "--adversarial wasserstein --gradient-penalty 10",
+        "hinge": "--adversarial hinge",
+        "": "--adversarial",
+    },
+    "lambda-l1": "--l1-weight",
+    "lambda-a": "--cycle-weight",
+    "lambda-b": "--cycle-weight",
+    "lambda-identity": "--identity-weight, which counts by itself: 0.5 x 10 there is 5 here",
+    "lambda-nce": "--nce-weight",
+    "lambda-feat": "--feature-matching",
+    "nce-idt": "--identity-weight",
+    "nce-t": "--temperature",
+    "num-patches": "--patches",
+    "display-id": "not needed: open report.html in the run's folder",
+    "display-port": "not needed: open report.html in the run's folder",
+    "display-freq": "--sample-every, in steps",
+    "update-html-freq": "--sample-every, in steps",
+    "no-html": "not needed: report.html is small",
+    "use-wandb": "--tensorboard, or report.html in the run's folder",
+    "print-freq": "--log-every, in steps",
+    "save-latest-freq": "--save-every, in steps",
+    "save-epoch-freq": "--save-every, in steps",
+}
+_NETWORK = "not needed: a model file knows its network"
+_SIZE = "not needed: images are translated at their own size"
+_USE: dict[str, str | Mapping[str, str]] = {
+    "dataroot": "INPUT, the first word, as in: i2i translate INPUT OUTPUT --model RUN",
+    "results-dir": "OUTPUT, the second word, as in: i2i translate INPUT OUTPUT --model RUN",
+    "name": "--model RUN, the run's folder",
+    "checkpoints-dir": "--model RUN, the run's folder",
+    "epoch": "--model FILE, such as RUN/best.safetensors",
+    "load-iter": "--model FILE, such as RUN/best.safetensors",
+    "gpu-ids": {"-1": "--device cpu", "": "--device cuda:0"},
+    "direction": "--to DOMAIN, where the model knows both ways",
+    "num-test": "an INPUT with fewer images",
+    "max-dataset-size": "an INPUT with fewer images",
+    "phase": "an INPUT such as DATA/test",
+    "dataset-mode": "not needed: INPUT is an image, a folder or a glob",
+    "eval": "not needed: models translate as their sample grids showed",
+    **dict.fromkeys(("load-size", "crop-size", "preprocess", "aspect-ratio", "no-flip"), _SIZE),
+    **dict.fromkeys(("netg", "ngf", "norm", "no-dropout", "input-nc", "output-nc"), _NETWORK),
+}
+_OLDER = {
+    "loadsize": "load-size",
+    "finesize": "crop-size",
+    "which-direction": "direction",
+    "which-model-netg": "netg",
+    "which-model-netd": "netd",
+    "niter": "n-epochs",
+    "niter-decay": "n-epochs-decay",
+    "nthreads": "num-threads",
+    "lambda-cyc": "lambda-a",
+    "resize-or-crop": "preprocess",
+    "gpu": "gpu-ids",
+    "how-many": "num-test",
+}
+
+
+def hint(flag: str, value: str = "", *, training: bool) -> str | None:
+    """What other programs' `flag` with this value is called here; None where it isn't known.
+
+    Args:
+        flag: as it was typed, such as --n_epochs.
+        value: what was typed after it.
+        training: whether the command trains; else it uses a model.
+    """
+    name = flag.lstrip("-").lower().replace("_", "-")
+    found = (_TRAIN if training else _USE).get(_OLDER.get(name, name))
+    if found is None or isinstance(found, str):
+        return found
+    return found.get(value.lower().replace("_", "-"), found[""])
