@@ -125,7 +125,10 @@ def _kept_apart(jobs: Iterable[Job]) -> list[Job]:
 
 
 def _split_glob(source: str) -> tuple[Path, str]:
-    """The folder that a glob begins in, and the rest of it."""
+    """The folder that a glob begins in, and the rest of it; a folder that there is, such as `[x]`, is no pattern."""
     parts = Path(source).parts
-    magic = next(place for place, part in enumerate(parts) if glob.has_magic(part))
+    patterns = [
+        place for place, part in enumerate(parts) if glob.has_magic(part) and not Path(*parts[: place + 1]).exists()
+    ]
+    magic = patterns[0] if patterns else len(parts) - 1
     return Path(*parts[:magic]), str(Path(*parts[magic:]))

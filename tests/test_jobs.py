@@ -83,6 +83,14 @@ def test_a_glob_keeps_what_lies_below_its_plain_part(here):
     assert jobs(f"{here}/photos/*.png", "out") == [(f"{here}/photos/1.png", "out/1.png")]
 
 
+def test_a_glob_may_begin_in_a_folder_with_the_name_of_a_glob(here):
+    put(here, "set[x]/cats/1.png", "set[x]/cats/2.jpg", "setx/cats/3.png", "c*/d.png", "cd/d.png")
+    assert jobs("set[x]", "out") == [("set[x]/cats/1.png", "out/cats/1.png"), ("set[x]/cats/2.jpg", "out/cats/2.jpg")]
+    assert jobs("set[x]/*/*.png", "out") == [("set[x]/cats/1.png", "out/cats/1.png")]
+    assert jobs(f"{here}/set[x]/**/*.jpg", "out") == [(f"{here}/set[x]/cats/2.jpg", "out/cats/2.jpg")]
+    assert jobs("c*/*.png", "out") == [("c*/d.png", "out/d.png")]
+
+
 def test_a_glob_of_one_image_may_go_to_a_file(here):
     put(here, "photos/1.png")
     assert jobs("photos/*.png", "out.png") == [("photos/1.png", "out.png")]
