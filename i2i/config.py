@@ -33,9 +33,9 @@ class DataConfig:
     labels: bool = False
     """Folders are classes: train with labels (gan)."""
     swap: bool = False
-    """Translate from B (right, second) to A (left, first)."""
+    """Train the other direction: the input is B, the right half or the second folder, and the target is A."""
     domains: tuple[str, str] | None = None
-    """Names of what you have and what you want, such as: map sat. Folders of these names set the direction."""
+    """Names of A, the left half or the first folder, and of B. Folders with these names set the direction."""
     channels: tuple[int, int] = (3, 3)
     """Channels of what you have and what you want: 3 colour, 1 grey, 4 or 2 with alpha, or those of a TIFF or .npy."""
     workers: int | None = None

@@ -6,7 +6,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,8 @@ from i2i.scores.steganography import cycle_errors, cycle_scores
 from i2i.translator import Translator
 
 T = TypeVar("T")
+_Which: TypeAlias = Literal["held out", "training", "all"]
+_SPLITS: dict[str, _Which] = {"val": "held out", "test": "held out", "train": "training", "": "all"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Evaluation:
         pairs: whether translations were compared with their partners, or else with a set.
         n: translations.
         n_real: pictures that they were compared with.
-        split: which pictures these are: `held out`, or `training` where none are.
+        split: which images these are: `held out`, `training` of a folder without val and test, or `all` of a folder
+            that isn't split.
         size: the height and width at which all are compared, in pixels.
         scores: by their short names.
         settings: what was asked for.
@@ -69,7 +72,7 @@ class Evaluation:
     pairs: bool
     n: int
     n_real: int
-    split: Literal["held out", "training"]
+    split: _Which
     size: int
     scores: Mapping[str, Score]
     settings: Settings
@@ -150,7 +153,7 @@ def evaluate(
         errors = _cycle(translator, back, _read(split.a, taken, size), len(split.a), asked.batch_size)
         scores |= cycle_scores(errors, bootstrap)
     about = network.to_dict() if network else None
-    which: Literal["held out", "training"] = "held out" if layout.validation else "training"
+    which = _SPLITS[split.name]
     return Evaluation(pairs, len(split.a), len(split.b), which, size, scores, asked, about)
 
 

@@ -171,6 +171,7 @@ class Trainer:
             self.diary.warn(self.step, self.health.unsaid(self.concerns))
         if self.step == 0:
             self.save()
+            self.sample()  # which images are the input and which the target can be seen before any training
         with stop_signals() as stop:
             try:
                 self._loop(stop)

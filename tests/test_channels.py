@@ -109,7 +109,7 @@ def test_train_translate_and_evaluate(name: str, tmp_path: Path, capsys: pytest.
             assert (image.format, image.mode) == ("PNG", "RGB")
             # Two rows of three pictures of 32 pixels under captions.
             assert image.size == (4 + 3 * 36, 26 + 2 * 36)
-    assert len(list((run / "samples").iterdir())) == 1
+    assert len(list((run / "samples").iterdir())) == 2
 
     out = tmp_path / "out"
     assert main(["translate", str(tmp_path / "data/a/val"), str(out), "--model", str(run), "--device", "cpu"]) == 0

@@ -100,6 +100,46 @@ def lay_out(root, kind):
         photos(root, 7)
 
 
+@pytest.mark.parametrize("kind", ["side by side", "two sets", "one set"])
+@pytest.mark.parametrize("held_out", ["test", "val"])
+def test_held_out_images_alone_are_checked(found, tmp_path, kind, held_out):
+    root = tmp_path / "data"
+    if kind == "side by side":
+        side_by_side(root / held_out, 6)
+        says, counts = f"input A = left half, target B = right half of {root}/{held_out}/*.png (6 pairs)", [6, 6]
+    elif kind == "two sets":
+        photos(root / f"{held_out}A", 6)
+        photos(root / f"{held_out}B", 5, start=10)
+        for path in (root / f"{held_out}B").iterdir():
+            path.rename(path.with_name(f"other-{path.name}"))
+        says = f"input A = {root}/{held_out}A (6 images), target B = {root}/{held_out}B (5 images), unpaired"
+        counts = [6, 5]
+    else:
+        photos(root / held_out, 7)
+        says, counts = f"{root}/{held_out}: a single set of 7 images", [7]
+    text, said, findings = found(root)
+    assert said["layout"] == says
+    assert [domain["count"] for domain in said["splits"]["held_out"]] == counts
+    assert list(findings) == ["held_out_only"]
+    assert "train with" not in text
+    assert ("score with i2i evaluate MODEL" in " ".join(text.split())) == (kind != "one set")
+
+
+def test_names_of_files_and_folders_send_nothing_to_the_terminal(found, tmp_path):
+    root = two_folders(tmp_path / "da\x1b[2Jta", 3)
+    (root / "A").rename(root / "one\x1b]0;title\x07")
+    (root / "B").rename(root / "two\r")
+    for name in ("al\x1b[31mone\n.png", "an\x9bother.png"):
+        save(root / "two\r" / name, scene(9)[0])
+    text, said, findings = found(root)
+    assert [letter for letter in text if not (letter.isprintable() or letter == "\n")] == []
+    assert r"al\x1b[31mone\n.png" in text
+    assert r"two\r" in text
+    # JSON holds the names as they are.
+    assert said["domains"] == ["one\x1b]0;title\x07", "two\r"]
+    assert names(findings["no_partner"], root) == [["two\r/al\x1b[31mone\n.png"], ["two\r/an\x9bother.png"]]
+
+
 @pytest.mark.parametrize(
     ("kind", "data", "first", "counts"),
     [

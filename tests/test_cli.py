@@ -16,7 +16,7 @@ from conftest import SMALL
 from PIL import Image
 from safetensors.torch import save_file
 
-from i2i.checkpoint import FORMAT
+from i2i.checkpoint import FORMAT, load_model
 from i2i.cli import main
 from i2i.data.transforms import resized
 from i2i.objectives import objectives
@@ -276,12 +276,18 @@ def test_evaluate_takes_the_direction_of_the_training(
     pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["train", "pix2pix", str(pairs), "--swap", *SMALL, "--steps", "2", "--run", str(tmp_path / "run")]
-    assert main([*words, "--domains", "photo", "drawing"]) == 0
-    capsys.readouterr()
+    assert main([*words, "--domains", "drawing", "photo"]) == 0
+    halves = f"input photo = right half, target drawing = left half of {pairs}"
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"photo -> drawing: {halves}/train/*.png (6 pairs)"
+    assert said[1] == "held out: 3 pairs; to train drawing -> photo instead, leave out --swap"
+    assert load_model(tmp_path / "run" / "model.safetensors").domains == ("photo", "drawing")
     scores = {}
     for name, flags in (("as trained", []), ("turned", ["--swap"])):
         assert main(["evaluate", str(tmp_path / "run"), str(pairs), "--json", str(tmp_path / "s.json"), *flags]) == 0
-        assert "photo -> drawing" in capsys.readouterr().out
+        turned = f"input photo = left half, target drawing = right half of {pairs}"
+        expected = f"photo -> drawing: {turned if flags else halves}/val/*.png (3 pairs)"
+        assert capsys.readouterr().out.splitlines()[0] == expected
         scores[name] = json.loads((tmp_path / "s.json").read_text())["scores"]["l1"]["value"]
     # Far from anything yet, it gives grey: nearer to the grey-white drawings than to the dark photos, or farther.
     to_photo = np.mean([np.abs(127.5 - read(path).levels[:, 48:].astype(float)).mean() for path in pairs.glob("val/*")])
@@ -290,6 +296,60 @@ def test_evaluate_takes_the_direction_of_the_training(
     )
     assert abs(scores["as trained"] - to_drawing) < abs(scores["as trained"] - to_photo)
     assert abs(scores["turned"] - to_photo) < abs(scores["turned"] - to_drawing)
+
+
+def test_the_first_grid_shows_the_input_and_the_target(pairs: Path, tmp_path: Path) -> None:
+    words = ["train", "pix2pix", str(pairs), *SMALL, "--steps", "1", "--samples", "1", "--run", str(tmp_path / "run")]
+    assert main([*words, "--domains", "drawing", "photo", "--swap"]) == 0
+    grid = read(tmp_path / "run" / "samples" / "000000.png").levels
+    both = read(next(iter(sorted((pairs / "val").iterdir())))).levels
+    # Real photo, fake drawing, real drawing, each of 32 pixels with 4 around them, below the captions.
+    for column, half in ((0, both[:, 48:]), (2, both[:, :48])):
+        left = 4 + 36 * column
+        assert np.abs(grid[26:58, left : left + 32].astype(int) - resized(half, 32)).max() <= 1
+
+
+def test_a_run_is_not_trained_on_in_the_other_direction(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    words = ["train", "pix2pix", str(pairs), *SMALL, "--run", str(run)]
+    assert main([*words, "--domains", "drawing", "photo", "--swap", "--steps", "1"]) == 0
+    capsys.readouterr()
+    assert "learns photo -> drawing, and its data now reads as drawing -> photo; add --swap to go on" in fails(
+        capsys, *words, "--resume", "--no-swap", "--steps", "2"
+    )
+    # A run written when --domains named the input first.
+    config = json.loads((run / "config.json").read_text())
+    config["data"]["domains"] = ["photo", "drawing"]
+    (run / "config.json").write_text(json.dumps(config))
+    assert "add --domains drawing photo to go on" in fails(capsys, *words, "--resume", "--steps", "2")
+    assert main([*words, "--resume", "--steps", "2", "--domains", "drawing", "photo"]) == 0
+    assert load_model(run / "model.safetensors").domains == ("photo", "drawing")
+
+
+@pytest.mark.parametrize("method", ["pix2pix", "cyclegan", "gan"])
+def test_nothing_is_trained_on_test_images(
+    method: str, pairs: Path, unpaired: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    if method == "cyclegan":
+        shutil.copytree(unpaired, data, ignore=shutil.ignore_patterns("train*"))
+    else:
+        shutil.copytree(pairs / "val", data / "test")
+    said = fails(capsys, "train", method, data, "--run", tmp_path / "run")
+    assert "only held-out images (test), which are not trained on; put others in a folder train" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_sets_report_both_numbers(unpaired: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--generator", "resnet:blocks=1,width=4", "--discriminator", "patchgan:layers=1,width=4"]
+    words = ["train", "cyclegan", str(unpaired), *small, "--image-size", "32", "--steps", "1"]
+    assert main([*words, "--run", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr().out.splitlines()
+    sides = f"input A = {unpaired}/trainA (5 images), target B = {unpaired}/trainB (4 images)"
+    assert said[0] == f"A -> B: {sides}, unpaired"
+    assert said[1] == "held out: 2 and 2 images"
 
 
 def test_a_forged_or_damaged_model_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -390,8 +450,7 @@ def test_train_a_gan(drawing: Path, shades: Path, tmp_path: Path, capsys: pytest
     words = ["train", "gan", str(shades), *DRAWS, "--run", str(tmp_path / "run"), "--batch-size", "4", "--steps", "2"]
     assert main(words) == 0
     said = capsys.readouterr().out
-    assert "gan: latent -> shades" in said
-    assert "a single set of pictures: 8 to learn from, 2 held out" in said
+    assert said.startswith(f"{shades}/train: a single set of 8 images\nheld out: 2 images\n")
     assert f"use it: i2i sample {tmp_path / 'run'} samples.png" in said
     assert main([*words[:-1], "3", "--resume"]) == 0
     # Without classes it draws a square of them.

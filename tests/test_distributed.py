@@ -124,7 +124,7 @@ def test_only_the_first_process_writes(handed: Handed) -> None:
         *("report.html", "samples", "state.pt", "summary.json"),
     }
     assert sorted(path.name for path in (handed.by_two / "samples").iterdir()) == [
-        f"{step:06}.png" for step in (3, 4, 6, 8)
+        f"{step:06}.png" for step in (0, 3, 4, 6, 8)
     ]
     steps = [line["step"] for line in map(json.loads, (handed.by_two / "metrics.jsonl").read_text().splitlines())]
     assert steps == [1, 2, 3, 3, 4, 4, 5, 6, 6, 7, 8, 8]

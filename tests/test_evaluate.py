@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import i2i
 from i2i.checkpoint import load_model, save_model
@@ -85,7 +86,8 @@ def test_pairs_are_scored_and_all_that_it_depends_on_is_said(
     assert found["scores"]["ms_ssim"]["scales"] == 2
     assert list(found["scores"]["checkerboard"]["periods"]) == ["2", "4", "8"]
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("drawing -> photo: side-by-side pictures")
+    halves = f"input drawing = left half, target photo = right half of {pairs}/val/*.png (3 pairs)"
+    assert lines[0] == f"drawing -> photo: {halves}"
     assert lines[1] == "3 held-out pairs, at 32 px"
     assert max(map(len, lines[1:])) <= 100
 
@@ -187,7 +189,47 @@ def test_pairs_of_two_folders_are_pairs_where_the_method_learned_from_them(
         "unpaired",
     ]
     assert scored(tmp_path, cycle, pairs)["data"] == "paired"  # side by side
-    assert scored(tmp_path, cycle, numbered)["split"] == "training"
+    assert scored(tmp_path, cycle, numbered)["split"] == "all"
+
+
+def test_a_folder_may_hold_test_images_alone(
+    cycle: Path, run: Path, pairs: Path, unpaired: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(unpaired, tmp_path / "sets", ignore=shutil.ignore_patterns("train*"))
+    shutil.copytree(pairs / "val", tmp_path / "pairs" / "test")
+    (tmp_path / "sets/testB/testB1.png").unlink()
+    found = scored(tmp_path, cycle, tmp_path / "sets", "--to", "drawing")
+    assert (found["split"], found["n"], found["n_real"]) == ("held out", 1, 2)
+    said = capsys.readouterr().out.splitlines()
+    sides = f"input photo = {tmp_path}/sets/testB (1 image), target drawing = {tmp_path}/sets/testA (2 images)"
+    assert said[0] == f"photo -> drawing: {sides}, unpaired"
+    assert said[1] == "1 held-out inputs beside 2 held-out targets, at 32 px"
+    assert scored(tmp_path, run, tmp_path / "pairs")["n"] == 3
+    assert "3 held-out pairs, at 32 px" in capsys.readouterr().out
+
+
+def test_scores_on_images_that_may_have_been_trained_on_are_said_to_be_too_good(
+    run: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(pairs / "train", tmp_path / "data" / "train")
+    for data, split in ((tmp_path / "data", "training"), (tmp_path / "data" / "train", "all")):
+        assert scored(tmp_path, run, data)["split"] == split
+        assert "on images that the model has seen scores are too good" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("names", [("drawing", "photo"), ("sketches", "photographs"), ("zz drawings", "aa photos")])
+def test_folders_are_matched_to_the_models_domains_by_their_names(
+    names: tuple[str, str], run: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    for name, left in zip(names, (0, 48), strict=True):
+        (data / name).mkdir(parents=True)
+        for path in (pairs / "val").iterdir():
+            Image.open(path).crop((left, 0, left + 48, 48)).save(data / name / path.name)
+    found = scored(tmp_path, run, data)
+    assert f"input drawing = {data}/{names[0]}, target photo = {data}/{names[1]} (3 pairs by name)" in found["layout"]
+    assert found["scores"]["l1"]["value"] == scored(tmp_path, run, pairs)["scores"]["l1"]["value"]
+    assert "which the model translates drawing -> photo; leave it out" in fails(capsys, run, data, "--swap")
 
 
 def test_pictures_of_many_channels_have_all_scores_but_those_of_colour(

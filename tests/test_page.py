@@ -450,7 +450,7 @@ def test_the_page_of_a_trained_run(run, tmp_path):
     page = page_of(folder)
     assert page.text["h1"] == "pix2pix: drawing → photo"
     assert "12 of 12" in page.text["header"]
-    assert [step for step, _ in page.data["samples"]] == [6, 12]
+    assert [step for step, _ in page.data["samples"]] == [0, 6, 12]
     keys = [chart.key for chart in charts_of(read_run(folder))]
     assert {"generator", "discriminator", "lr", "images_per_second"} <= set(keys)
     assert "--generator" in page.text["settings"]

@@ -77,7 +77,7 @@ def test_a_run_writes_what_the_design_says(run: Path) -> None:
     terms = {"generator/l1", "generator/adversarial", "discriminator/adversarial"}
     assert set(lines[0]) == {"step", "lr", "images_per_second", "recognised"} | terms
     assert set(lines[3]) == {"step", "validation/l1", "validation/psnr", "validation/ssim", "validation/n"}
-    assert sorted(path.name for path in (run / "samples").iterdir()) == ["000006.png", "000012.png"]
+    assert sorted(path.name for path in (run / "samples").iterdir()) == [f"{step:06}.png" for step in (0, 6, 12)]
     assert json.loads((run / "config.json").read_text())["data"]["image_size"] == 32
     model = load_model(run / "model.safetensors")
     assert model.step == 12

@@ -94,11 +94,18 @@ def paths_of(sources: Iterable[Source]) -> tuple[Path, ...]:
 
 def of_names(layout: Layout) -> Iterable[Finding]:
     """Two sets of equal numbers that may be pairs, had their files the same names."""
-    splits = [split for split in (layout.train, layout.validation) if split]
+    splits = [split for split in (layout.train, layout.validation) if split and split.b]
     if all(split.a and len(split.a) == len(split.b) for split in splits):
         a, b = layout.domains
         says = f"as many pictures of {a} as of {b}, but most names differ: taken for two sets"
         yield Finding("names", "note", says, "nothing, if they are no pairs; else give partners the same name")
+
+
+def of_splits(layout: Layout) -> Iterable[Finding]:
+    """A folder that has held-out images alone."""
+    if layout.validation and not layout.train.b:
+        says = f"all images are held out ({layout.validation.name}): i2i evaluate takes them, i2i train does not"
+        yield Finding("held_out_only", "note", says, "nothing, or put images to train on in a folder train")
 
 
 def of_layout(problems: Sequence[Problem], looks: dict[Path, Look], failed: dict[Path, str]) -> Iterable[Finding]:

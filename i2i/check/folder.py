@@ -29,7 +29,8 @@ def find_kind(folders: Sequence[Path]) -> tuple[Layout, Data]:
         layout = survey(folders, data="paired")
     except UnknownLayoutError:
         return _one_set(folders[0]), "single"
-    pairs, problems = layout.train.a, layout.train.problems
+    split = layout.train if layout.train.b or layout.train.problems else layout.validation or layout.train
+    pairs, problems = split.a, split.problems
     kinds = Counter(problem.kind for problem in problems)
     if kinds["not_two"] or kinds["unreadable"] or any(source.half != "whole" for source in pairs):
         halves = len(pairs) > kinds["not_two"] and _side_by_side([source.path for source in pairs])

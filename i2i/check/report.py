@@ -17,6 +17,7 @@ from i2i.check.findings import (
     of_pair_sizes,
     of_registration,
     of_sizes,
+    of_splits,
 )
 from i2i.check.folder import Data, find_kind, left_out
 from i2i.check.levels import of_levels
@@ -109,7 +110,7 @@ def check(
     columns = tuple(_columns(layout, seen))
     counts, aside = left_out(folders, used.union(others))
     looks = {path: sight.looks[0] for path, sight in zip(others, sights[len(items) :], strict=True) if sight}
-    findings = [*aside, *of_layout(problems, looks, failed)]
+    findings = [*aside, *of_splits(layout), *of_layout(problems, looks, failed)]
     findings += [*of_sizes(columns, image_size), *of_levels(columns, channels)]
     if data == "paired" and seen:
         a, b = columns
@@ -139,7 +140,7 @@ def _columns(layout: Layout, seen: Sequence[tuple[tuple[Source, ...], bool, Sigh
             for source, look in zip(item, sight.looks, strict=True)
             if (source in of_a) == is_a
         ]
-        if own or layout.train.a:
+        if own or layout.train.a or (layout.validation and layout.validation.a):
             sources, looks, held_out = zip(*own, strict=True) if own else ((), (), ())
             yield Column(domain, sources, looks, np.array(held_out, bool))
 

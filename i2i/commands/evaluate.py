@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,10 +12,11 @@ import tyro
 
 from i2i import __version__
 from i2i.errors import UsageError
-from i2i.flags import Imports, Quiet, Verbose, one_or_two, parse
+from i2i.flags import Imports, Quiet, Verbose, one_line, one_or_two, parse
 
 if TYPE_CHECKING:
     from i2i.data import Layout
+    from i2i.evaluate import Evaluation
     from i2i.translator import Translator
 
 
@@ -26,7 +27,7 @@ class Evaluate:
     model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
     """A pretrained model's name, a model file, or a run's folder."""
     data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")]
-    """A folder of pictures, or two, laid out as for training; the val or test pictures are used."""
+    """A folder of images, or two, laid out as for training; val or test images are used, or all where none are."""
     to: str | None = None
     """The domain to translate to, where the model knows both ways."""
     best: bool = False
@@ -34,7 +35,7 @@ class Evaluate:
     last: bool = False
     """Of a run's folder, score the model of its last step, as is done unless --best is given."""
     swap: bool = False
-    """This data lies the other way round than that of the training."""
+    """This data lies the other way round: left and right halves, or the two folders, are those of the other domain."""
     pairing: Literal["auto", "paired", "unpaired"] = "auto"
     """Whether pictures of one name are pairs; auto: where the method learns from pairs, or they lie side by side."""
     features: str | None = None
@@ -83,16 +84,15 @@ def run(args: list[str]) -> int:
     both_ways = {"a2b", "b2a"} <= model.maps.keys()
     back = Translator(model, to=translator.domains[0], device=flags.device) if both_ways else None
     layout, pairs = _find(flags, translator, model.config)
-    print(f"{' -> '.join(translator.domains)}: {layout.description}")
+    described = layout.describe(layout.validation or layout.train)
+    print(one_line(f"{' -> '.join(translator.domains)}: {described}"))
     logger.info("%s, step %s, on %s: %s", file, model.step, translator.device, translator.generator.spec)
     settings = Settings(flags.features, flags.ms_ssim, flags.lpips, flags.resamples, flags.seed, flags.batch_size)
     found = score(translator, layout, settings, pairs=pairs, back=back)
-    held_out = found.split.replace(" ", "-")
-    counted = f"{found.n} {held_out} pairs" if pairs else f"{found.n} {held_out} inputs beside {found.n_real} pictures"
-    print(f"{counted}, at {found.size} px\n\n{as_table(found.scores.values())}")
+    print(f"{_counted(found)}, at {found.size} px\n\n{as_table(found.scores.values())}")
     if flags.json:
         about = {"name": flags.model, "file": file.name, "sha256": sha256_of(file), "step": model.step}
-        known = {"i2i": __version__, "model": about, "domains": translator.domains, "layout": layout.description}
+        known = {"i2i": __version__, "model": about, "domains": translator.domains, "layout": described}
         write_whole(flags.json, json.dumps(known | found.to_dict(), indent=2).encode())
     return 0
 
@@ -100,6 +100,7 @@ def run(args: list[str]) -> int:
 def _find(flags: Evaluate, translator: Translator, config: Mapping[str, Any]) -> tuple[Layout, bool]:
     """The pictures, in the direction of the model, and whether they are pairs."""
     from i2i.data import find_layout
+    from i2i.data.direction import same_direction
     from i2i.objectives import objectives
 
     kinds: Mapping[str, Any] = objectives
@@ -107,9 +108,23 @@ def _find(flags: Evaluate, translator: Translator, config: Mapping[str, Any]) ->
     # A method that isn't known here is taken for one that learns from pairs.
     learned = kinds[method].data if method in kinds else "paired"
     data: Any = learned if flags.pairing == "auto" else flags.pairing
-    # As in training, which may have been turned, unless the folders' own names say it.
-    layout = find_layout(flags.data, data=data, swap=translator.swapped != flags.swap)
-    if set(layout.domains) == set(translator.domains) != set("AB"):
-        layout = layout if layout.domains == translator.domains else layout.turned()
-    side_by_side = flags.pairing == "auto" and layout.train.a[0].half != "whole"
-    return layout, data == "paired" or side_by_side
+    layout = find_layout(flags.data, data=data, training=False)
+    same = None if set(layout.domains) == set("AB") else same_direction(layout.domains, translator.domains)
+    if same is not None and flags.swap:
+        names, direction = " and ".join(layout.domains), " -> ".join(translator.domains)
+        raise UsageError(f"--swap: the images are named {names}, which the model translates {direction}; leave it out")
+    # Where names don't say it, as in training, which may have been turned.
+    turned = translator.swapped != flags.swap if same is None else not same
+    layout = replace(layout.turned() if turned else layout, domains=translator.domains)
+    return layout, data == "paired" or (flags.pairing == "auto" and layout.matched == "halves")
+
+
+def _counted(found: Evaluation) -> str:
+    """How many images were scored, and of which split."""
+    kind = {"held out": "held-out ", "training": "training ", "all": ""}[found.split]
+    words = f"{found.n} {kind}pairs" if found.pairs else f"{found.n} {kind}inputs beside {found.n_real} {kind}targets"
+    if found.split == "training":
+        words += " (there are no val or test images; on images that the model has seen scores are too good)"
+    if found.split == "all":
+        words += " (all there are; on images that the model has seen scores are too good)"
+    return words

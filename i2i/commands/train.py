@@ -16,7 +16,7 @@ import tyro
 
 from i2i.config import DataConfig, RunConfig, TrainConfig, from_dict
 from i2i.errors import ImageError, UsageError
-from i2i.flags import Imports, Quiet, Verbose, complain, one_or_two, parse, values_of
+from i2i.flags import Imports, Quiet, Verbose, complain, one_line, one_or_two, parse, values_of
 
 if TYPE_CHECKING:
     from i2i.data import Layout
@@ -75,6 +75,8 @@ def _train(kind: Any, config: RunConfig, run: Path, *, resume: bool, device: str
 
     wanted = config.data
     layout = find_layout(config.paths, data=kind.data, domains=wanted.domains, swap=wanted.swap, labels=wanted.labels)
+    if resume:
+        _check_direction(run, layout, wanted)
     with _locked(run, resume=resume):
         trainer = Trainer(config, layout, run, resume=resume, device=device)
         if rank() == 0:
@@ -133,6 +135,27 @@ def _fit(kind: Any, config: RunConfig, run: Path, trainer: Trainer) -> int:
     if rank() == 0:
         print(f"model: {model}\nuse it: {use}")
     return 0
+
+
+def _check_direction(run: Path, layout: Layout, data: DataConfig) -> None:
+    """Refuse to train a run on in the other direction than it began.
+
+    Raises:
+        UsageError: what was the input is now the target.
+    """
+    from i2i.checkpoint import read_header
+
+    try:
+        header = read_header(run / "model.safetensors")
+    except UsageError:  # it is written again; the run goes on from its checkpoint
+        return
+    one, two = header["domains"]
+    if layout.domains == (two, one):
+        if header["config"].get("data", {}).get("swap") != data.swap:
+            fix = "--no-swap" if data.swap else "--swap"
+        else:  # names had another order when the run began
+            fix = f"--domains {two} {one}" if data.domains and data.swap else f"--domains {one} {two}"
+        raise UsageError(f"{run} learns {one} -> {two}, and its data now reads as {two} -> {one}; add {fix} to go on")
 
 
 def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path, bool]:
@@ -228,13 +251,25 @@ def _resolved_plugin(module: str) -> str:
     return str(Path(module).resolve()) if module.endswith(".py") else module
 
 
+def _direction(layout: Layout, *, swap: bool, turns: bool) -> Iterator[str]:
+    """Which images are the input and which the target, which are held out, and where it `turns`, how to turn it."""
+    a, b = layout.domains
+    yield layout.description if layout.matched == "single" else f"{a} -> {b}: {layout.description}"
+    held = layout.validation
+    counts = {"unpaired": f"{len(held.a)} and {len(held.b)} images", "single": f"{len(held.b)} images"} if held else {}
+    said = f"held out: {counts.get(layout.matched, f'{len(held.b)} pairs')}" if held else "held out: none"
+    other = "leave out --swap" if swap else "add --swap"
+    yield said + (f"; to train {b} -> {a} instead, {other}" if turns and layout.matched != "single" else "")
+
+
 def _introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> None:
     from i2i.networks import registry_of
     from i2i.progress import logger
 
-    a, b = layout.domains
-    held_out = f"{len(layout.validation.b)} held out" if layout.validation else "none held out (no val or test folder)"
-    print(f"{config.method}: {a} -> {b}; {layout.description}: {len(trainer.pictures)} to learn from, {held_out}")
+    for line in _direction(
+        layout, swap=config.data.swap, turns=len(trainer.objective.maps()) == 1 and not trainer.step
+    ):
+        print(one_line(line))
     for direction, generator in trainer.objective.maps().items():
         count = sum(p.numel() for p in generator.parameters()) / 1e6
         print(f"{direction}: {generator.spec.brief(registry_of(direction))} ({count:.3f} M parameters)")

@@ -80,7 +80,9 @@ class Run:
     @property
     def domains(self) -> tuple[str, ...]:
         """The names of what you have and of what you want, or nothing."""
-        known = _texts(self.summary.get("domains")) or _texts(part(self.config, "data").get("domains"))
+        data = part(self.config, "data")
+        named = _texts(data.get("domains"))[:: -1 if data.get("swap") is True else 1]
+        known = _texts(self.summary.get("domains")) or named
         return known if len(known) == 2 else ()
 
 

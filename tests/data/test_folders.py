@@ -1,9 +1,12 @@
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from i2i.data.folders import Source, UnknownLayoutError, find_layout, survey
 from i2i.errors import UsageError
+from i2i.picture import read
 
 
 def put(root, *names, size=(8, 4)):
@@ -35,7 +38,9 @@ def test_side_by_side(tmp_path, within, held_out, data):
     assert layout.train.b == tuple(Source(path, "right") for path in files)
     assert layout.validation.a == (Source(tmp_path / held_out / "9.png", "left"),)
     assert layout.validation.b == (Source(tmp_path / held_out / "9.png", "right"),)
-    assert "side-by-side" in layout.description
+    assert layout.matched == "halves"
+    assert layout.description == f"input A = left half, target B = right half of {tmp_path}/{within}* (3 pairs)"
+    assert layout.describe(layout.validation).endswith(f"right half of {tmp_path}/{held_out}/*.png (1 pair)")
 
 
 @pytest.mark.parametrize("within", ["train/", ""])
@@ -242,8 +247,12 @@ def test_two_files_of_one_name_are_named(tmp_path, one, two):
         ({"domains": ("map", "sat")}, ("map", "sat"), False),
         ({"domains": ("sat", "map")}, ("sat", "map"), True),
         ({"domains": ("x", "y")}, ("x", "y"), False),
-        ({"domains": ("x", "y"), "swap": True}, ("x", "y"), True),
-        ({"domains": ("sat", "y")}, ("sat", "y"), False),
+        ({"domains": ("x", "y"), "swap": True}, ("y", "x"), True),
+        ({"domains": ("map", "y")}, ("map", "y"), False),
+        ({"domains": ("sat", "map"), "swap": True}, ("map", "sat"), False),
+        # Other words for the same: satellite is sat, sketch is no photo.
+        ({"domains": ("satellite", "street maps")}, ("satellite", "street maps"), True),
+        ({"domains": ("sketch", "photo")}, ("sketch", "photo"), False),
     ],
 )
 def test_domains_and_swap_decide_what_is_which(tmp_path, options, domains, turned):
@@ -255,10 +264,122 @@ def test_domains_and_swap_decide_what_is_which(tmp_path, options, domains, turne
     assert named(tmp_path, layout.validation) == ([f"{first}/val/2.png"], [f"{second}/val/2.png"])
 
 
-def test_names_of_folders_and_swap_do_not_both_turn_the_direction(tmp_path):
+@pytest.mark.parametrize("domains", [("sat", "y"), ("x", "map")])
+def test_a_folders_name_is_not_given_to_the_other_images(tmp_path, domains):
     put(tmp_path, "map/1.png", "sat/1.png")
-    with pytest.raises(UsageError, match="--domains decides, leave out --swap"):
-        find(tmp_path, domains=("sat", "map"), swap=True)
+    with pytest.raises(UsageError, match="the images are named map and sat; give both of these names, or others"):
+        find(tmp_path, domains=domains)
+
+
+@pytest.mark.parametrize(
+    ("names", "swap", "first"),
+    [
+        (("photos", "sketches"), False, "sketches"),
+        (("photos", "sketches"), True, "photos"),
+        (("real", "Edge Maps"), False, "Edge Maps"),
+        (("a_color", "b_gray"), False, "b_gray"),
+        (("labels", "photo"), False, "labels"),
+        # Where the names don't say it, the alphabet does.
+        (("horses", "zebras"), False, "horses"),
+        (("images", "masks"), False, "images"),
+        (("photos of maps", "sketches"), False, "photos of maps"),
+    ],
+)
+@pytest.mark.parametrize("within", ["", "train/"])
+def test_sketches_and_the_like_become_photos_and_the_like(tmp_path, names, swap, first, within):
+    put(tmp_path, *(f"{within}{name}/1.png" for name in names))
+    layout = find(tmp_path, swap=swap)
+    assert layout.domains[0] == layout.train.a[0].path.parent.name == first
+    assert f"input {first} = {tmp_path}/{within}{first}, target" in layout.description
+
+
+def test_two_paths_keep_their_order_whatever_they_are_called(tmp_path):
+    put(tmp_path, "photos/1.png", "sketches/1.png")
+    assert find_layout([tmp_path / "photos", tmp_path / "sketches"], data="paired").domains == ("photos", "sketches")
+
+
+@pytest.mark.parametrize(
+    ("files", "data", "expected"),
+    [
+        (
+            ["test/1.png", "test/2.png"],
+            "paired",
+            "input A = left half, target B = right half of DATA/test/*.png (2 pairs)",
+        ),
+        (["val/1.png"], "unpaired", "input A = left half, target B = right half of DATA/val/*.png (1 pair)"),
+        (["testA/1.png", "testB/1.png"], "paired", "input A = DATA/testA, target B = DATA/testB (1 pair by name)"),
+        (
+            ["valA/1.png", "valA/2.png", "valB/1.png"],
+            "unpaired",
+            "input A = DATA/valA (2 images), target B = DATA/valB (1 image), unpaired",
+        ),
+        (
+            ["test/sat/1.png", "test/map/1.png"],
+            "paired",
+            "input map = DATA/test/map, target sat = DATA/test/sat (1 pair by name)",
+        ),
+        (["A/test/1.png", "B/test/1.png"], "paired", "input A = DATA/A/test, target B = DATA/B/test (1 pair by name)"),
+        (["test/1.png"], "single", "DATA/test: a single set of 1 image"),
+    ],
+)
+def test_held_out_images_alone_can_be_scored_but_not_trained_on(tmp_path, files, data, expected):
+    put(tmp_path, *files)
+    with pytest.raises(UsageError, match=r"only held-out images \((val|test)\), which are not trained on"):
+        find(tmp_path, data=data)
+    layout = find(tmp_path, data=data, training=False)
+    assert layout.train.b == ()
+    assert layout.validation.name in files[0]
+    assert layout.description == expected.replace("DATA", str(tmp_path))
+
+
+def test_val_and_test_are_no_two_domains(tmp_path):
+    put(tmp_path, "val/1.png", "test/1.png")
+    layout = find(tmp_path, data="unpaired", training=False)
+    assert (layout.matched, layout.validation.name) == ("halves", "val")
+
+
+def test_folders_are_told_from_where_one_is(tmp_path, monkeypatch):
+    put(tmp_path, "pairs/train/1.png")
+    monkeypatch.chdir(tmp_path)
+    assert find(tmp_path / "pairs").description.endswith("right half of pairs/train/*.png (1 pair)")
+
+
+# Width and height are exchanged by orientations 5 to 8.
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(
+    ("suffix", "options"), [("jpg", {}), ("png", {}), ("webp", {}), ("tif", {}), ("tif", {"compression": "tiff_lzw"})]
+)
+def test_pairs_are_seen_as_their_orientation_says(tmp_path, suffix, options, orientation):
+    turned = orientation >= 5
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for name, size in (("pair", (4, 8) if turned else (8, 4)), ("no pair", (8, 4) if turned else (4, 8))):
+        folder = tmp_path / name / "train"
+        folder.mkdir(parents=True)
+        Image.new("RGB", size).save(folder / f"1.{suffix}", exif=exif, **options)
+    assert read(tmp_path / f"pair/train/1.{suffix}").levels.shape[:2] == (4, 8)
+    assert len(find(tmp_path / "pair").train.a) == 1
+    with pytest.raises(UsageError, match="is 4 x 8 pixels: not two pictures side by side"):
+        find(tmp_path / "no pair")
+
+
+def test_the_orientation_of_a_png_may_come_after_its_pixels(tmp_path):
+    Image.new("RGB", (4, 8)).save(tmp_path / "1.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    whole = (tmp_path / "1.png").read_bytes()
+    data = exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = len(data).to_bytes(4, "big") + b"eXIf" + data + zlib.crc32(b"eXIf" + data).to_bytes(4, "big")
+    (tmp_path / "1.png").write_bytes(whole[:-12] + chunk + whole[-12:])
+    assert read(tmp_path / "1.png").levels.shape[:2] == (4, 8)
+    assert len(find(tmp_path).train.a) == 1
+
+
+def test_a_data_folder_may_have_the_name_of_a_glob(tmp_path):
+    put(tmp_path, "[x]/train/1.png", "[x]/val/2.png", "x/train/3.png")
+    layout = find(tmp_path / "[x]")
+    assert named(tmp_path, layout.train)[0] == ["[x]/train/1.png"]
+    assert named(tmp_path, layout.validation)[0] == ["[x]/val/2.png"]
 
 
 def test_one_folder_is_not_two_domains(tmp_path):
@@ -269,8 +390,9 @@ def test_one_folder_is_not_two_domains(tmp_path):
 
 def test_swap_takes_the_right_half_first(tmp_path):
     put(tmp_path, "train/1.png", "val/2.png")
-    layout = find(tmp_path, swap=True, domains=("photo", "drawing"))
-    assert layout.domains == ("photo", "drawing")
+    layout = find(tmp_path, swap=True, domains=("drawing", "photo"))
+    assert layout.domains == ("photo", "drawing")  # the right half is the photo
+    assert layout.description.startswith("input photo = right half, target drawing = left half of")
     assert (layout.train.a[0].half, layout.train.b[0].half) == ("right", "left")
     assert (layout.validation.a[0].half, layout.validation.b[0].half) == ("right", "left")
 
@@ -389,7 +511,7 @@ def test_a_single_set_is_all_that_a_folder_holds(tmp_path):
     assert {source.half for source in layout.train.b} == {"whole"}
     assert layout.domains == ("latent", tmp_path.name)
     assert (layout.validation, layout.classes, layout.train.labels) == (None, (), ())
-    assert "a single set of pictures" in layout.description
+    assert "a single set of 4 images" in layout.description
 
 
 def test_pictures_of_a_single_set_may_have_any_shape(tmp_path):
@@ -432,7 +554,7 @@ def test_with_labels_each_folder_is_a_class(tmp_path, within):
     }
     assert layout.train.a == ()
     assert layout.validation is None
-    assert "3 classes: 10, 3, 7" in layout.description
+    assert "3 classes (10, 3, 7) of 4 images" in layout.description
 
 
 @pytest.mark.parametrize("held_out", ["val", "test"])
