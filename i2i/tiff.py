@@ -1,27 +1,32 @@
-"""TIFF files beyond what Pillow reads, of any number of channels, of floats; where they lie on Earth; their writing."""
+"""TIFF files: the page that is the image, its meaning, where on Earth it lies; and their writing."""
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
 import logging
+import struct
 from typing import Any, NamedTuple, TypeAlias
 
-import cv2
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import UnidentifiedImageError
 
 from i2i.errors import ImageError
+from i2i.formats import check_size
+from i2i.strips import page_values
 
 Tag: TypeAlias = tuple[int, int, int, Any]  # code, type, count, value
 
 # Of a GeoTIFF: scale, tie points, transformation, keys, and the numbers and words that keys refer to.
 _GEO = (33550, 33922, 34264, 34735, 34736, 34737)
-_ORIENTATION, _ICC, _RESOLUTION = 274, 34675, 282
-_WHITE_IS_ZERO, _RGB = 0, 2
-_SAMPLES = {2: 3, 5: 4, 6: 3, 8: 3, 9: 3, 10: 3}  # of RGB, CMYK, YCbCr and the three kinds of Lab; else 1
+_SUBFILE_TYPE, _ORIENTATION, _ICC, _RESOLUTION, _DNG = 254, 274, 34675, 282, 50706
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
+_COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4, _YCBCR: 3}
+_JPEG = 7
 _ALPHA = (1, 2)  # among extra samples, of which by the first colours are multiplied; 0 is a channel of any other kind
+_MAX_PAGES = 10_000  # that are counted
 
 # What is wrong with a file is raised too; on its own it would also be printed.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -31,109 +36,175 @@ class Bands(NamedTuple):
     """A page of a TIFF file.
 
     Attributes:
-        values: as they stand in the file, (H, W, C), 0 as black.
+        values: uint8, uint16, or floats as they stand in the file, (H, W, C), 0 as black; in CMYK as no ink.
         has_alpha: whether the last channel is alpha.
+        is_cmyk: whether the first four channels are inks.
         orientation: as in EXIF.
         icc: its colour profile, or None.
         dpi: pixels per inch across and down, or None.
-        frames: pages in the file, smaller copies aside.
+        geo: where on Earth it lies, as tags.
+        frames: pages in the file, smaller copies and masks aside, up to 10,000.
     """
 
     values: NDArray[Any]
     has_alpha: bool
+    is_cmyk: bool
     orientation: int
     icc: bytes | None
     dpi: tuple[float, float] | None
+    geo: tuple[Tag, ...]
     frames: int
 
 
-def read_bands(data: bytes, *, max_pixels: int) -> Bands | None:
-    """The first page of a TIFF file with other channels than colour and alpha, deep colour or floats; None of others.
+def read_bands(data: bytes, *, max_pixels: int) -> Bands:
+    """The first page of a TIFF file that is an image of full resolution, of any number of channels.
 
-    An array (H, W, C) that tifffile wrote as H pages is one picture.
+    Levels of up to 7 bits become 8 bit and those of 9 to 15 bits 16 bit, white becoming white; integers of 32 and 64
+    bits are taken as levels of 16 bit, as programs that count in them write them. An array (H, W, C) that tifffile
+    wrote as H pages is one image.
 
     Raises:
-        ImageError: it has more pixels than allowed, or is compressed in a way that can't be read here.
+        ImageError: it is damaged, has more pixels or bytes than allowed, or is of a kind that can't be read.
         Exception: whatever else a damaged file leads to.
     """
+    reduced = _pages(data)
+    if not reduced:
+        raise ImageError("damaged: it is a TIFF without an image")
     with tifffile.TiffFile(io.BytesIO(data)) as file:
-        if not len(file.pages):
-            raise UnidentifiedImageError
-        page, series = file.pages.first, file.series[0]
-        rows_apart = series.kind == "shaped" and len(series.shape) == 3 and len(file.pages) == series.shape[0] > 1
-        rows_apart = rows_apart and series.shape[2] < min(series.shape[:2])
-        extra = page.samplesperpixel - _SAMPLES.get(page.photometric, 1)
+        full = [index for index, is_reduced in enumerate(reduced) if not is_reduced] or [0]
+        page = file.pages[full[0]]
+        if _DNG in page.tags:
+            raise ImageError("not an image that can be read: a camera's raw image; develop it to TIFF or JPEG first")
+        photometric = int(page.photometric)
+        if photometric not in _COLOURS or (photometric == _YCBCR and page.compression != _JPEG):
+            name = getattr(page.photometric, "name", photometric)
+            raise ImageError(f"its colours ({name}) can't be read; save it as grey or RGB")
+        rows = _rows_apart(page, len(reduced))
+        if rows:
+            check_size(page.imagelength, rows, max_pixels, pixel_bytes=page.imagewidth * page.dtype.itemsize)
+            each = [page_values(file.pages[row], data, max_pixels=max_pixels)[..., 0] for row in range(rows)]
+            values = np.stack(each)
+        else:
+            values = page_values(page, data, max_pixels=max_pixels)
+        values = _levels(values, page)
+        extra = page.samplesperpixel - _COLOURS[photometric]
         has_alpha = extra == 1 and (not page.extrasamples or page.extrasamples[0] in _ALPHA)
-        # Of 16 bit Pillow reads grey alone, and that without turning it where zero is white.
-        deep = page.dtype == np.uint16 and (page.samplesperpixel == 2 or page.photometric in (_WHITE_IS_ZERO, _RGB))
-        plain = page.dtype is None or (page.dtype.kind in "biu" and not deep)
-        if plain and not rows_apart and (extra == 0 or has_alpha):
-            return None
-        height, width = series.shape[:2] if rows_apart else (page.imagelength, page.imagewidth)
-        check_size(width, height, max_pixels)
-        orientation = int(page.tags.valueof(_ORIENTATION, 1))
-        try:
-            values = (series if rows_apart else page).asarray()
-            if page.planarconfig == 2 and page.samplesperpixel > 1:
-                values = np.moveaxis(values, 0, -1)
-            values = values.reshape(height, width, -1)
-        except ValueError as error:
-            if "imagecodecs" not in str(error):
-                raise
-            values, orientation = _by_opencv(data, page), 1  # OpenCV applies it
-        white = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
-        if page.photometric == _WHITE_IS_ZERO:
-            values = white - values
         if has_alpha and page.extrasamples[:1] == _ALPHA[:1]:
-            values = _divided(values, white)
+            values = _divided(values)
         return Bands(
             values,
             has_alpha,
-            orientation,
-            icc=page.tags.valueof(_ICC),
-            dpi=page.get_resolution("inch") if _RESOLUTION in page.tags and page.resolutionunit > 1 else None,
-            frames=1 if rows_apart else _count(file),
+            is_cmyk=photometric == _CMYK,
+            orientation=int(page.tags.valueof(_ORIENTATION, 1)),
+            icc=_profile(page),
+            dpi=_dpi(page),
+            geo=_geo_tags(page),
+            frames=1 if rows else len(full),
         )
 
 
-def _count(file: Any) -> int:
+def _pages(data: bytes) -> list[bool]:
+    """Whether each page is a smaller copy or a mask of another, up to `_MAX_PAGES` and as far as the chain is whole."""
+    order = "<" if data[:2] == b"II" else ">"
+    big = data[2:4] in (b"+\0", b"\0+")
+    at_next, count_format, entry = (8, "Q", 20) if big else (4, "H", 12)
+    offset_format = order + ("Q" if big else "I")
+    pages: list[bool] = []
+    seen: set[int] = set()
+    with contextlib.suppress(struct.error):
+        (at,) = struct.unpack_from(offset_format, data, at_next)
+        while at and at not in seen and len(pages) < _MAX_PAGES:
+            seen.add(at)
+            (count,) = struct.unpack_from(order + count_format, data, at)
+            start = at + struct.calcsize(order + count_format)
+            if not count:
+                break
+            (at,) = struct.unpack_from(offset_format, data, start + count * entry)
+            pages.append(bool(_subfile_type(data, start, count, order, entry) & 0b101))
+    return pages
+
+
+def _subfile_type(data: bytes, start: int, count: int, order: str, entry: int) -> int:
+    for place in range(min(count, 4)):  # tags are in order of their codes, of which this is the lowest
+        code, kind = struct.unpack_from(order + "HH", data, start + place * entry)
+        if code == _SUBFILE_TYPE:
+            at = start + place * entry + (12 if entry == 20 else 8)
+            return int(struct.unpack_from(order + {3: "H", 16: "Q"}.get(kind, "I"), data, at)[0])
+    return 0
+
+
+def _rows_apart(page: Any, pages: int) -> int:
+    """The rows of an array (H, W, C) that tifffile wrote as a page (W, C) for each; 0 for other files."""
     try:
-        return sum(not page.is_reduced for page in file.pages)
-    except Exception:  # what follows the first page may be damaged
-        return 1
+        shape = json.loads(page.shaped_description or "{}").get("shape", ())
+    except (ValueError, AttributeError, RecursionError):
+        return 0
+    small = len(shape) == 3 and shape[1:] == [page.imagelength, page.imagewidth] and shape[2] < min(shape[:2])
+    return pages if small and pages == shape[0] > 1 and page.samplesperpixel == 1 else 0
 
 
-def _by_opencv(data: bytes, page: Any) -> NDArray[Any]:
-    """What tifffile alone can't unpack, such as LZW."""
-    values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if page.planarconfig == 1 else None
-    if values is None or values.dtype != page.dtype or values.size != page.size:
+def _levels(values: NDArray[Any], page: Any) -> NDArray[Any]:
+    """Values as uint8, uint16 or floats, 0 as black, palettes looked up."""
+    bits = page.bitspersample
+    if page.photometric == _PALETTE:
+        colours = np.asarray(page.colormap)
+        if values.shape[-1] != 1 or values.dtype.kind != "u" or colours.shape != (3, 2**bits):
+            raise ImageError("damaged: its palette has another number of colours than its header says")
+        looked_up: NDArray[Any] = (colours.T >> 8).astype(np.uint8)[values[..., 0]]
+        return looked_up
+    if values.dtype.kind == "u" and bits < 8 * values.dtype.itemsize:
+        scale = np.iinfo(values.dtype).max / (2**bits - 1)
+        values = np.round(np.arange(2**bits) * scale).astype(values.dtype)[values]
+    values = as_levels(values)
+    if page.photometric == _WHITE_IS_ZERO:
+        values = (np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1) - values
+    return values
+
+
+def as_levels(values: NDArray[Any]) -> NDArray[Any]:
+    """Integers other than uint8 and uint16 as uint16, unscaled; these and floats as they are.
+
+    Raises:
+        ImageError: some are below 0 or above 65535.
+    """
+    if values.dtype.kind not in "ui" or values.dtype in (np.uint8, np.uint16):
+        return values
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    if low < 0:
+        raise ImageError(f"levels down to {low}; give uint8 or uint16 levels, or floats in [0, 1]")
+    if high > 65535:
         raise ImageError(
-            f"its compression ({page.compression.name.lower()}) needs another package; pip install imagecodecs, or "
-            "save it with deflate"
+            f"{8 * values.dtype.itemsize}-bit integers up to {high}, of which 65535 is the highest that can be read; "
+            "scale them to 16 bit, or to floats in [0, 1]"
         )
-    in_turn: NDArray[Any] = values[..., [2, 1, 0, 3][: values.shape[-1]]] if values.ndim == 3 else values[..., None]
-    return in_turn
+    return values.astype(np.uint16)
 
 
-def _divided(values: NDArray[Any], white: float) -> NDArray[Any]:
+def _profile(page: Any) -> bytes | None:
+    profile = page.tags.valueof(_ICC)
+    return profile if isinstance(profile, bytes) else None
+
+
+def _dpi(page: Any) -> tuple[float, float] | None:
+    with contextlib.suppress(Exception):  # damaged, it says nothing
+        across, down = page.get_resolution("inch") if _RESOLUTION in page.tags and page.resolutionunit > 1 else (0, 0)
+        return (across, down) if across else None
+    return None
+
+
+def _divided(values: NDArray[Any]) -> NDArray[Any]:
     """Colours by which alpha, the last channel, has been multiplied, without it; black where it is 0."""
+    white = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
     alpha = values[..., -1:].astype(np.float64)
     colours = np.minimum(values[..., :-1] * (white / np.where(alpha > 0, alpha, np.inf)), white)
     colours = np.round(colours) if values.dtype.kind == "u" else colours
     return np.concatenate([colours.astype(values.dtype), values[..., -1:]], axis=-1)
 
 
-def pages_in(data: bytes) -> int:
-    """Pages of a TIFF file, smaller copies aside."""
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
-        return _count(file)
-
-
-def geo_tags(data: bytes) -> tuple[Tag, ...]:
+def _geo_tags(page: Any) -> tuple[Tag, ...]:
     """The tags that say where on Earth a GeoTIFF lies, as `encode_tiff` takes them."""
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
-        found = [file.pages.first.tags.get(code) for code in _GEO]
-        return tuple((tag.code, int(tag.dtype), int(tag.count), tag.value) for tag in found if tag is not None)
+    found = [page.tags.get(code) for code in _GEO]
+    return tuple((tag.code, int(tag.dtype), int(tag.count), tag.value) for tag in found if tag is not None)
 
 
 def encode_tiff(
@@ -165,16 +236,3 @@ def encode_tiff(
         software="i2i",
     )
     return buffer.getvalue()
-
-
-def check_size(width: int, height: int, max_pixels: int) -> None:
-    """Refuse a picture of too many pixels before it is decoded, as a small file may hold a huge one.
-
-    Raises:
-        ImageError: it has more than `max_pixels`.
-    """
-    if width * height > max_pixels:
-        raise ImageError(
-            f"{width} x {height} pixels, more than the {max_pixels / 1e6:.0f} million that are allowed; if you trust "
-            f"it: --max-megapixels {-(-width * height // 10**6)}"
-        )

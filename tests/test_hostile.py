@@ -243,12 +243,12 @@ def test_every_name_is_said_in_one_line(folder: Folder, stem: str) -> None:
         pytest.skip("no such name on this file system")
     assert folder.translate() == 1
     (line,) = folder.complaints
-    assert line.endswith(".png: not an image that can be read")
+    assert line.endswith(".png: not an image that can be read: text")
     assert line.isprintable()
     assert len(folder.summary.splitlines()) == 2
     assert all(line.isprintable() for line in folder.summary.splitlines())
     if stem.isprintable():
-        assert line == f"i2i: {folder.source / name}: not an image that can be read"
+        assert line == f"i2i: {folder.source / name}: not an image that can be read: text"
 
 
 def test_names_too_long_for_a_variant_are_named_and_the_others_done(tmp_path: Path) -> None:

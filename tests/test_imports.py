@@ -16,8 +16,10 @@ ROOT = Path(i2i.__file__).parent
 # A module may import those of lower levels, and of its own folder.
 LEVELS = [
     {"errors", "__init__"},
-    {"registry", "files", "device", "distributed", "config", "stopping", "tiff", "average", "health", "lock"},
-    {"losses", "progress"},
+    {"registry", "files", "device", "distributed", "config", "stopping", "average", "health", "lock", "formats", "lzw"},
+    {"losses", "progress", "gif", "jpeg", "png"},
+    {"strips"},
+    {"tiff"},
     {"picture", "networks", "pretrained", "flags", "schedule", "padding", "streams"},
     {"image", "encode", "objectives"},
     {"data", "checkpoint", "report", "tiling", "scores", "page", "preflight"},

@@ -1,5 +1,6 @@
 """TIFF files of other programs, of any number of channels; what goes with them."""
 
+import importlib.util
 import io
 import struct
 
@@ -76,14 +77,119 @@ def test_what_opencv_wrote_is_read(compression, channels, depth):
         assert_array_equal(picture.alpha, levels[..., 3], strict=True)
 
 
-def test_a_compression_that_cannot_be_read_is_said_with_what_to_do():
-    # Five channels that say they are LZW, which neither tifffile alone nor OpenCV can read.
-    data = bytearray(tiff(noise(20, 23, 5)))
+def with_tag(data, code, value):
+    """A TIFF with the 16-bit value of a tag written over."""
+    data = bytearray(data)
     with tifffile.TiffFile(io.BytesIO(data)) as file:
-        place = file.pages.first.tags[259].valueoffset
-    data[place : place + 2] = (5).to_bytes(2, "little")
-    with pytest.raises(ImageError, match=r"its compression \(lzw\) needs another package; pip install imagecodecs"):
-        read(bytes(data))
+        place = file.pages.first.tags[code].valueoffset
+    data[place : place + 2] = value.to_bytes(2, "little")
+    return bytes(data)
+
+
+@pytest.mark.parametrize(("code", "name"), [(50000, "zstd"), (4, "ccittfax4"), (50001, "webp"), (6, "ojpeg")])
+def test_a_compression_that_cannot_be_read_is_said_with_what_to_do(code, name):
+    if importlib.util.find_spec("imagecodecs"):
+        pytest.skip("imagecodecs is installed, which can read it")
+    with pytest.raises(ImageError, match=rf"its compression \({name}\) needs another package; pip install imagecodecs"):
+        read(with_tag(tiff(noise(20, 23, 5)), 259, code))
+
+
+def test_colours_that_cannot_be_read_are_named():
+    with pytest.raises(ImageError, match=r"its colours \(CIELAB\) can't be read; save it as grey or RGB"):
+        read(with_tag(tiff(noise(20, 23, 3)), 262, 8))
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits", "tiff_lzma", "raw"])
+@pytest.mark.parametrize("shape", [(40, 50), (40, 50, 3), (40, 50, 4)])
+def test_what_pillow_wrote_is_read(compression, shape):
+    buffer, levels = io.BytesIO(), noise(*shape)
+    levels[:, :25] = 7  # long runs
+    Image.fromarray(levels).save(buffer, "TIFF", compression=compression)
+    picture = read(buffer.getvalue())
+    whole = picture.levels if picture.alpha is None else np.dstack([picture.levels, picture.alpha])
+    assert_array_equal(whole, levels if levels.ndim == 3 else levels[..., None], strict=True)
+
+
+@pytest.mark.parametrize("predictor", [False, True])
+@pytest.mark.parametrize("kind", ["noise", "flat", "ramp", "few"])
+def test_lzw_is_unpacked_as_libtiff_packed_it(kind, predictor):
+    # More than a table full of codes in a strip, runs of one byte, and copies of copies.
+    levels = {
+        "noise": noise(90, 100, 3),
+        "flat": np.full((300, 400, 3), 9, np.uint8),
+        "ramp": np.add.outer(np.arange(200), np.arange(300)).astype(np.uint8)[..., None].repeat(3, 2),
+        "few": noise(120, 150, 3) & 1,
+    }[kind]
+    options = {278: levels.shape[0]} | ({317: 2} if predictor else {})
+    buffer = io.BytesIO()
+    Image.fromarray(levels).save(buffer, "TIFF", compression="tiff_lzw", tiffinfo=options)
+    assert_array_equal(read(buffer.getvalue()).levels, levels, strict=True)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_jpeg_in_a_tiff_is_read_as_pillow_reads_it(mode):
+    smooth = np.add.outer(np.arange(48), np.arange(64)).astype(np.uint8)
+    image = Image.fromarray(smooth).convert(mode)
+    buffer = io.BytesIO()
+    image.save(buffer, "TIFF", compression="jpeg", quality=95)
+    wanted = np.asarray(Image.open(buffer).convert("L" if mode == "L" else "RGB"))
+    levels = read(buffer.getvalue()).levels
+    assert np.abs(levels.astype(int) - wanted.reshape(levels.shape)).max() <= 1
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_differences_of_the_bytes_of_floats_are_added_up(dtype, order):
+    # TIFF Technical Note 3: the bytes of a row, the highest of all values first, each as its difference.
+    levels = noise(6, 7, 2, dtype=dtype)
+    size = levels.itemsize
+    planes = levels.astype(levels.dtype.newbyteorder(">")).view(np.uint8).reshape(6, 14, size).transpose(0, 2, 1)
+    rows = planes.reshape(6, -1, 2)
+    rows = np.diff(rows, axis=1, prepend=np.zeros_like(rows[:, :1]))
+    plain = tiff(levels, byteorder=order)
+    with tifffile.TiffFile(io.BytesIO(plain)) as file:
+        place, tag = file.pages.first.dataoffsets[0], file.pages.first.tags[284].offset
+    entry = struct.pack(f"{order}HHIHH", 317, 3, 1, 3, 0)  # in place of the one that says that there are no planes
+    data = plain[:tag] + entry + plain[tag + 12 : place] + rows.tobytes() + plain[place + rows.nbytes :]
+    assert_array_equal(read(data).levels, levels.astype(np.float32), strict=True)
+
+
+def packed(levels, bits):
+    """A TIFF of levels (H, W, C) of so many bits, packed one after the other, whole bytes to a row."""
+    rows = ["".join(f"{value:0{bits}b}" for value in row.ravel()) for row in levels]
+    raw = b"".join(int(row.ljust(-(-len(row) // 8) * 8, "0"), 2).to_bytes(-(-len(row) // 8), "big") for row in rows)
+    height, width, channels = levels.shape
+    tags = [(256, 3, width), (257, 3, height), (258, 3, bits), (259, 3, 1), (262, 3, 2 if channels == 3 else 1)]
+    tags += [(273, 4, 300), (277, 3, channels), (278, 3, height), (279, 4, len(raw))]
+    entries = b""
+    for code, kind, value in tags:
+        if code == 258 and channels == 3:
+            entries += struct.pack("<HHII", code, kind, 3, 200)
+        else:
+            entries += struct.pack("<HHII", code, kind, 1, value)
+    head = struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4)
+    return head.ljust(200, b"\0") + struct.pack("<3H", bits, bits, bits).ljust(100, b"\0") + raw
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("bits", [1, 2, 4, 6, 10, 12, 14])
+def test_levels_of_any_bits_are_scaled_so_that_white_is_white(bits, channels):
+    levels = np.random.default_rng(0).integers(0, 2**bits, (5, 7, channels))
+    levels[0, 0], levels[0, 1] = 0, 2**bits - 1
+    white = 255 if bits < 8 else 65535
+    picture = read(packed(levels, bits))
+    assert picture.levels.dtype == (np.uint8 if bits < 8 else np.uint16)
+    assert_array_equal(picture.levels, np.round(levels * (white / (2**bits - 1))))
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint32, np.int64, np.uint64])
+def test_wide_integers_are_levels_of_16_bits_and_refused_above(dtype):
+    levels = noise(5, 7, 1, dtype=np.uint16)
+    assert_array_equal(read(tiff(levels.astype(dtype))).levels, levels, strict=True)
+    levels = levels.astype(dtype)
+    levels[2, 2] = 70_000
+    with pytest.raises(ImageError, match=r"-bit integers up to 70000, of which 65535 is the highest.*scale them to 16"):
+        read(tiff(levels))
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
@@ -123,6 +229,31 @@ def test_smaller_copies_of_a_picture_are_no_more_of_them(channels, depth):
     picture = read(buffer.getvalue())
     assert picture.frames == 1
     assert_array_equal(picture.levels, levels, strict=True)
+
+
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_a_thumbnail_before_the_image_is_passed_over(byteorder, bigtiff):
+    levels, buffer = noise(40, 48, 3), io.BytesIO()
+    with tifffile.TiffWriter(buffer, byteorder=byteorder, bigtiff=bigtiff) as file:
+        file.write(levels[::4, ::4], subfiletype=1, photometric="rgb", metadata=None)
+        file.write(levels[..., 0] > 99, subfiletype=4, photometric="minisblack", metadata=None)
+        file.write(levels, photometric="rgb", metadata=None)
+    picture = read(buffer.getvalue())
+    assert_array_equal(picture.levels, levels, strict=True)
+    assert picture.frames == 1
+
+
+def test_very_many_pages_are_not_counted_to_the_end():
+    data = bytearray(tiff(noise(4, 5, 1), metadata=None))
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        start = file.pages.first.offset
+    (count,) = struct.unpack_from("<H", data, start)
+    next_page = start + 2 + 12 * count
+    data[next_page : next_page + 4] = struct.pack("<I", len(data))
+    pages = range(len(data), len(data) + 18 * 99_999, 18)
+    chain = b"".join(struct.pack("<HHHIII", 1, 256, 3, 1, 5, page + 18) for page in pages)
+    assert read(bytes(data) + chain).frames == 10_000
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
@@ -271,5 +402,5 @@ def test_what_is_written_is_read_by_others(channels, depth):
     [b"II*\0", b"MM\0*\0\0\0\x08", b"II*\0\xff\xff\xff\x7f" + bytes(20), b"II*\0\x08\0\0\0\0\0\0\0\0\0"],
 )
 def test_a_header_without_pages_is_no_image(data):
-    with pytest.raises(ImageError, match=r"^these bytes: not an image that can be read$"):
+    with pytest.raises(ImageError, match=r"^these bytes: damaged: it is a TIFF without an image$"):
         read(data)
