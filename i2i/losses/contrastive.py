@@ -18,8 +18,10 @@ def patch_nce(query: Tensor, key: Tensor, *, temperature: float = 0.07) -> Tenso
         temperature: divides the similarities.
 
     Returns:
-        Mean cross-entropy, a scalar >= 0; log(P) where features carry no information.
+        Mean cross-entropy, a scalar >= 0; log(P) where features carry no information. In float32 under autocast too,
+        which would round similarities to 2 or 3 digits.
     """
-    logits = query.float() @ key.detach().float().transpose(1, 2) / temperature
+    with torch.autocast(query.device.type, enabled=False):
+        logits = query.float() @ key.detach().float().transpose(1, 2) / temperature
     own = torch.arange(logits.shape[1], device=logits.device).expand(len(logits), -1)
     return F.cross_entropy(logits.flatten(0, 1), own.flatten())

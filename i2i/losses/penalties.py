@@ -53,13 +53,17 @@ def _precise(pictures: Tensor) -> Tensor:
 
 
 def _slope(discriminator: Callable[[Tensor], Logits], pictures: Tensor) -> Tensor:
-    """The gradient of each picture's mean logit at its pixels."""
+    """The gradient of each picture's mean logit at its pixels, without autocast.
+
+    A second derivative of norms in float16 gives NaN, and gradient scaling then skips every step of the discriminator.
+    """
     pictures = pictures.requires_grad_()
-    logits = discriminator(pictures)
-    scales = [logits] if isinstance(logits, Tensor) else logits
-    total = sum(one.float().reshape(len(pictures), -1).mean(1) for one in scales)
-    assert isinstance(total, Tensor)
-    (slope,) = torch.autograd.grad(total.sum(), pictures, create_graph=True)
+    with torch.autocast(pictures.device.type, enabled=False):
+        logits = discriminator(pictures)
+        scales = [logits] if isinstance(logits, Tensor) else logits
+        total = sum(one.float().reshape(len(pictures), -1).mean(1) for one in scales)
+        assert isinstance(total, Tensor)
+        (slope,) = torch.autograd.grad(total.sum(), pictures, create_graph=True)
     return slope
 
 

@@ -166,7 +166,9 @@ class Projections(nn.Module):
     def forward(self, features: list[Tensor], places: list[Tensor]) -> list[Tensor]:
         """Feature maps (N, C, h, w) at P places of the h w each: (N, P, width) each."""
         patches = [f.flatten(2)[:, :, place].transpose(1, 2) for f, place in zip(features, places, strict=True)]
-        return [
-            F.normalize(layer(patch).float(), dim=2, eps=1e-6)
-            for layer, patch in zip(self.layers, patches, strict=True)
-        ]
+        # Vectors begin so short that gradients through their normalisation overflow float16.
+        with torch.autocast(patches[0].device.type, enabled=False):
+            return [
+                F.normalize(layer(patch.to(layer[0].weight.dtype)).float(), dim=2, eps=1e-6)
+                for layer, patch in zip(self.layers, patches, strict=True)
+            ]

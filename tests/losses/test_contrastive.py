@@ -83,3 +83,13 @@ def test_features_in_bfloat16_are_contrasted_in_float32():
     assert value.dtype == torch.float32
     assert value.shape == ()
     torch.testing.assert_close(value, patch_nce(query.float(), key.float()))
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_autocast_does_not_round_the_similarities(kind):
+    # Patches that nearly all look alike, whose similarities differ by less than a half-precision number can say.
+    query = F.normalize(1 + 0.05 * unit(2, 64, 16), dim=-1)
+    with torch.autocast("cpu", kind):
+        value = patch_nce(query, query)
+    assert value.dtype == torch.float32
+    assert torch.equal(value, patch_nce(query, query))

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from i2i.losses import HistoricalAverage, gradient_penalty, l1, r1_penalty
+from i2i.networks.patchgan import PatchGAN
 
 
 def linear(weight):
@@ -106,6 +107,24 @@ def test_penalties_are_as_precise_as_the_pictures(penalty):
     assert penalty(linear(weight), torch.randn(3, 2, 4, 4, dtype=torch.float64)).dtype == torch.float64
     weight = weight.float()
     assert penalty(linear(weight), torch.randn(3, 2, 4, 4).bfloat16()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("norm", ["none", "instance", "batch"])
+@pytest.mark.parametrize("penalty", [lambda d, x: r1_penalty(d, x), lambda d, x: gradient_penalty(d, x, x.flip(0))])
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_penalties_under_autocast_are_those_of_float32(kind, penalty, norm):
+    torch.manual_seed(0)
+    discriminator = PatchGAN(3, layers=2, width=8, norm=None if norm == "none" else norm)
+    real = torch.rand(2, 3, 32, 32) * 2 - 1
+    found = []
+    for enabled in (False, True):
+        torch.manual_seed(1)
+        with torch.autocast("cpu", kind, enabled=enabled):
+            value = penalty(discriminator, real)
+        weights = [weight for weight in discriminator.parameters() if weight.dim() > 1]
+        found.append([value.detach(), *torch.autograd.grad(value, weights)])
+    for plain, cast in zip(*found, strict=True):
+        torch.testing.assert_close(cast, plain, rtol=1e-5, atol=1e-9)
 
 
 def test_l1_is_the_mean_distance_in_float32():
