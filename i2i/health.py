@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +14,11 @@ _WINS = 0.995  # a discriminator that recognises this share of generated picture
 _FLAT = 0.02  # pictures in [-1, 1] whose pixels differ by less than this are of one tone
 _INVERTED = -0.3  # correlation of brightness between input and output
 _LINES = 5  # of metrics in a row that must agree, so that no chance is reported
+_SKIPPED = 50  # steps in a row; a scale that looks for its value skips up to 20
+_EXPLODED = 1000  # times what a term was at the start, or 1 where that was less
+_BLACK_AND_WHITE = 0.99  # share of values at -1 or 1
 _PATIENCE = 3  # validations without a better score
+_KEPT = ("winning_since", "flat", "inverted", "saturated", "begun", "scores", "said")  # in a run's state
 
 
 class Concern(NamedTuple):
@@ -41,6 +46,8 @@ class Health:
         self.winning_since: int | None = None
         self.flat: dict[str, int] = {}
         self.inverted: dict[str, int] = {}
+        self.saturated: dict[str, int] = {}
+        self.begun: dict[str, float] = {}
         self.scores: list[tuple[int, float, float]] = []
         self.said: set[str] = set()
 
@@ -54,7 +61,7 @@ class Health:
             setattr(self, name, set(state[name]) if name == "said" else state[name])
 
     def _seen(self) -> dict[str, Any]:
-        return {name: vars(self)[name] for name in ("winning_since", "flat", "inverted", "scores", "said")}
+        return {name: vars(self)[name] for name in _KEPT}
 
     def unsaid(self, concerns: list[Concern]) -> list[Concern]:
         """Those that a run, before it was resumed too, has not been told."""
@@ -62,12 +69,33 @@ class Health:
         self.said |= {concern.warning for concern in new}
         return new
 
-    def look(self, step: int, losses: Mapping[str, float], signs: Mapping[str, float]) -> list[Concern]:
-        """What a line of metrics shows: the mean losses since the last one, and the `signs` of the last images."""
-        found = [self._wins(step, losses.get("recognised", 0.5))]
+    def begin(self, losses: Mapping[str, float]) -> None:
+        """Remember how large each term is at its first step."""
+        for term, value in losses.items():
+            self.begun.setdefault(term, abs(value))
+
+    def look(
+        self,
+        step: int,
+        losses: Mapping[str, float],
+        signs: Mapping[str, float],
+        skipped: Mapping[str, int] = MappingProxyType({}),
+    ) -> list[Concern]:
+        """What a line of metrics shows.
+
+        Args:
+            step: the last one.
+            losses: their means since the last line.
+            signs: those of the last images, see `signs_of`.
+            skipped: of each player, how many of its latest steps in a row gradient scaling left out.
+        """
+        self.begin(losses)
+        found = [self._wins(step, losses.get("recognised", 0.5)), self._explodes(losses)]
+        found += [self._stands_still(player, count) for player, count in skipped.items()]
+        watched = {"spread": self._tone, "inversion": self._turned, "saturation": self._saturates}
         for name, value in signs.items():
             kind, _, field = name.partition("/")
-            found.append(self._tone(field, value) if kind == "spread" else self._turned(field, value))
+            found.append(watched[kind](field, value))
         return [warning for warning in found if warning]
 
     def validated(self, step: int, score: float, training: float) -> list[Concern]:
@@ -102,6 +130,38 @@ class Health:
             "are few; or a smaller one (--discriminator patchgan:layers=2)",
         )
 
+    def _explodes(self, losses: Mapping[str, float]) -> Concern | None:
+        large = {term: value for term, value in losses.items() if abs(value) > _EXPLODED * max(self.begun[term], 1.0)}
+        if not large or "explodes" in self.said:
+            return None
+        self.said.add("explodes")
+        term, value = max(large.items(), key=lambda one: abs(one[1]))
+        return Concern(
+            f"the loss explodes: {term} is {value:.2g} and was {self.begun[term]:.2g} at the start",
+            "begin again with a lower --lr, or with --clip 1; what was learned since is of little use",
+        )
+
+    def _stands_still(self, player: str, skipped: int) -> Concern | None:
+        if skipped < _SKIPPED or f"skipped {player}" in self.said:
+            return None
+        self.said.add(f"skipped {player}")
+        return Concern(
+            f"the {player} has not moved for {skipped} steps: its gradients overflow in float16 at every loss scale, "
+            "and gradient scaling skips such steps",
+            "go on with --resume --precision bf16, or float32 where the GPU has no bfloat16",
+        )
+
+    def _saturates(self, field: str, share: float) -> Concern | None:
+        self.saturated[field] = self.saturated.get(field, 0) + 1 if share > _BLACK_AND_WHITE else 0
+        if self.saturated[field] < _LINES or f"saturated {field}" in self.said:
+            return None
+        self.said.add(f"saturated {field}")
+        return Concern(
+            f"{self.names[field]} is saturated: every pixel is as dark or as bright as can be (-1 or 1), which real "
+            "images are not",
+            "begin again with a lower --lr, or with --clip 1: hardly any gradient passes a saturated tanh",
+        )
+
     def _tone(self, field: str, spread: float) -> Concern | None:
         self.flat[field] = self.flat.get(field, 0) + 1 if spread < _FLAT else 0
         if self.flat[field] < _LINES or f"flat {field}" in self.said:
@@ -131,15 +191,19 @@ def signs_of(images: Any) -> dict[str, Tensor]:
 
     `spread/fake_b`: the standard deviation of a channel over a generated picture's pixels, of the step's most varied
     picture and channel. `inversion/fake_b`: the correlation of brightness between an input and its translation, over
-    all pixels.
+    all pixels. `saturation/fake_b`: the share of values within 0.001 of -1 or 1 in generated pictures; 0 where most
+    of the real ones' are too, as in line drawings.
     """
     found: dict[str, Tensor] = {}
-    for field, source in (("fake_b", "real_a"), ("fake_a", "real_b")):
+    for field, source, like in (("fake_b", "real_a", "real_b"), ("fake_a", "real_b", "real_a")):
         fake = getattr(images, field, None)
         if fake is None:
             continue
         fake = fake.float()
         found[f"spread/{field}"] = fake.flatten(2).std(2).max()
+        target = getattr(images, like, None)
+        if target is not None:
+            found[f"saturation/{field}"] = _saturation(fake) * (_saturation(target) < 0.5)
         real = getattr(images, source, None)
         if real is not None and real.shape[2:] == fake.shape[2:] and {real.shape[1], fake.shape[1]} <= {1, 3}:
             one, two = (x.float().mean(1).flatten(1) for x in (real, fake))
@@ -147,6 +211,10 @@ def signs_of(images: Any) -> dict[str, Tensor]:
             norms = (one.norm(dim=1) * two.norm(dim=1)).clamp_min(1e-6)
             found[f"inversion/{field}"] = ((one * two).sum(1) / norms).mean()
     return found
+
+
+def _saturation(pictures: Tensor) -> Tensor:
+    return (pictures.float().abs() > 0.999).float().mean()
 
 
 def not_a_number(losses: Mapping[str, float]) -> list[str]:

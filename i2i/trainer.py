@@ -208,7 +208,10 @@ class Trainer:
         bar = Progress(total=self.steps, initial=self.step, unit="step", disable=rank() > 0)
         with contextlib.closing(batches), bar:
             for batch in batches:
-                window.add(self.train_step(self._to_device(batch)))
+                losses = self.train_step(self._to_device(batch))
+                window.add(losses)
+                if self.step == 1:
+                    self.health.begin({term: float(value) for term, value in losses.items()})
                 bar.update()
                 asked, last = highest(stop.signum or 0), self.step == self.steps
                 if self.step % train.log_every == 0 or last or asked:
@@ -327,7 +330,8 @@ class Trainer:
         if self.diary is None:
             return
         self.diary.note(self.step, {"lr": self._rate(self.step - 1), "images_per_second": round(speed, 2), **losses})
-        self.diary.warn(self.step, self.health.look(self.step, losses, signs))
+        skipped = {name: mover.skipped for name, mover in self.movers.items()}
+        self.diary.warn(self.step, self.health.look(self.step, losses, signs, skipped))
         players = by_player(losses)
         shown = f"{speed:.1f} img/s, " + ", ".join(f"{player} {value:.3g}" for player, value in players.items())
         bar.set_postfix_str(shown)

@@ -112,6 +112,8 @@ class Mover:
         self.turn = Turn(player, historical_averaging=config.historical_averaging)
         self.optimizer = _optimizer(player, config, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
+        # On the device, so that counting doesn't wait for it.
+        self._one, self._skipped = torch.ones((), device=device), torch.zeros((), device=device)
         self._shared: Any = self.turn
 
     def share(self) -> None:
@@ -121,6 +123,11 @@ class Mover:
     def begin(self) -> None:
         """Forget the gradients of the step before."""
         self.optimizer.zero_grad(set_to_none=True)
+
+    @property
+    def skipped(self) -> int:
+        """How many of the latest steps in a row gradient scaling left out because their gradients overflowed."""
+        return int(self._skipped)
 
     def learn(
         self, loss: LossFn, images: Any, *, parts: int, last: bool, autocast: contextlib.AbstractContextManager[Any]
@@ -145,7 +152,11 @@ class Mover:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.scaler.step(self.optimizer)
-        self.scaler.update()
+        if self.scaler.is_enabled():
+            before = self.scaler.scale(self._one)
+            self.scaler.update()
+            after = self.scaler.scale(self._one)
+            self._skipped = (self._skipped + 1) * ((after < before) | (after == 0))
         if self.turn.history is not None:
             self.turn.history.update()
 

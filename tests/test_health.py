@@ -144,10 +144,46 @@ def test_pairs_that_are_learned_by_heart_are_said_once(tmp_path: Path) -> None:
     assert "best.safetensors has the model of that step" in said["advice"]
 
 
+def test_a_player_whose_float16_steps_are_all_skipped_is_said_once(pairs: Path, tmp_path: Path) -> None:
+    # No loss scale makes gradients of this weight fit into float16 within 60 steps, while losses stay finite.
+    trainer(pairs, tmp_path, steps=64, log_every=8, precision="fp16", options={"l1_weight": 1e30}).fit()
+    (said,) = warnings_of(tmp_path)
+    assert said.startswith("the generator has not moved for 56 steps: its gradients overflow in float16")
+    assert steps_of(tmp_path, "has not moved") == [56]
+
+
+def test_an_absurd_learning_rate_ends_in_warnings(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "pix2pix", str(pairs), "--run", str(tmp_path), *SMALL, "--log-every", "2", "--device", "cpu"]
+    assert main([*words, "--steps", "14", "--lr", "500"]) == 0
+    capsys.readouterr()
+    said = warnings_of(tmp_path)
+    assert said[0].startswith("learning rate 500 is far too large for adam")
+    (exploded,) = [warning for warning in said if "explodes" in warning]
+    assert exploded.startswith("the loss explodes: ")
+    (saturated,) = [warning for warning in said if "saturated" in warning]
+    assert saturated.startswith("generated B is saturated: every pixel is as dark or as bright as can be")
+
+
+def test_a_loss_explodes_at_a_thousand_times_its_start_or_a_thousand() -> None:
+    for begun, fine, bad in ((0.01, -1000.0, -1001.0), (50.0, 50_000.0, 50_001.0)):
+        health = Health(("a", "b"), unpaired=False)
+        health.begin({"generator/l1": begun})
+        assert health.look(50, {"generator/l1": fine}, {}) == []
+        (concern,) = health.look(100, {"generator/l1": bad}, {})
+        assert concern.warning.startswith("the loss explodes: generator/l1 is ")
+        assert health.look(150, {"generator/l1": bad}, {}) == []
+    # A term that appears later begins there.
+    health = Health(("a", "b"), unpaired=False)
+    assert health.look(50, {"generator/late": 1e6}, {}) == []
+
+
 def test_healthy_runs_say_nothing(pairs: Path, unpaired: Path, tmp_path: Path) -> None:
     settings = {"steps": 80, "log_every": 2, "validate_every": 10, "lr": 1e-3}
-    for method, data, seed in (("pix2pix", pairs, 0), ("cyclegan", unpaired, 0)):
-        one = trainer(data, tmp_path / method, method, seed=seed, **settings)
+    # A toy CycleGAN may well find the negative, which the identity term keeps it from.
+    for method, data, options in (("pix2pix", pairs, {}), ("cyclegan", unpaired, {"identity_weight": 5.0})):
+        one = trainer(data, tmp_path / method, method, options=options, **settings)
         one.health.steps = 40
         one.fit()
         assert warnings_of(tmp_path / method) == []
@@ -168,7 +204,11 @@ def test_a_streak_that_is_broken_begins_anew() -> None:
         assert health.look(step, {"recognised": recognised}, {}) == []
     (concern,) = health.look(40, {"recognised": 1.0}, {})
     assert "for 20 steps" in concern.warning
-    for field, kind, bad, good in (("fake_b", "spread", 0.01, 0.03), ("fake_a", "inversion", -0.5, -0.2)):
+    for field, kind, bad, good in (
+        ("fake_b", "spread", 0.01, 0.03),
+        ("fake_a", "inversion", -0.5, -0.2),
+        ("fake_a", "saturation", 1.0, 0.9),
+    ):
         for value in (bad, bad, bad, bad, good, bad, bad, bad, bad):
             assert health.look(50, {}, {f"{kind}/{field}": value}) == []
         assert len(health.look(50, {}, {f"{kind}/{field}": bad})) == 1
@@ -209,3 +249,12 @@ def test_signs_by_hand() -> None:
     # Channels that are no colours have no brightness.
     assert "inversion/fake_b" not in signs_of(Conditional.Images(real[:, :2], real, real))
     assert signs_of(None) == {}
+
+
+def test_saturation_by_hand() -> None:
+    grey, black = torch.zeros(2, 3, 8, 8), torch.full((2, 3, 8, 8), -1.0)
+    half = torch.cat([black[:1], grey[:1]])
+    assert signs_of(Conditional.Images(grey, half, grey))["saturation/fake_b"] == 0.5
+    assert signs_of(Conditional.Images(grey, black, half[:, :, 1:]))["saturation/fake_b"] == 0  # as the real ones are
+    assert signs_of(Conditional.Images(black, -black, grey))["saturation/fake_b"] == 1
+    assert signs_of(Conditional.Images(black, grey, grey))["saturation/fake_b"] == 0

@@ -169,6 +169,6 @@ class Projections(nn.Module):
         # Vectors begin so short that gradients through their normalisation overflow float16.
         with torch.autocast(patches[0].device.type, enabled=False):
             return [
-                F.normalize(layer(patch.to(layer[0].weight.dtype)).float(), dim=2, eps=1e-6)
+                F.normalize(layer(patch.to(next(layer.parameters()).dtype)).float(), dim=2, eps=1e-6)
                 for layer, patch in zip(self.layers, patches, strict=True)
             ]
