@@ -157,7 +157,7 @@ def test_halves_of_a_file_may_have_any_channels(
     run, count = tmp_path / "run", str(channels)
     words = ["train", "pix2pix", str(tmp_path / "data"), "--run", str(run), *SMALL, *STEPS, "--channels", count, count]
     assert main(words) == 0
-    assert "side-by-side" in capsys.readouterr().out
+    assert "input A = left half, target B = right half of" in capsys.readouterr().out
     assert main(["evaluate", str(run), str(tmp_path / "data"), "--device", "cpu"]) == 0
     assert read_header(run / "model.safetensors")["preprocess"]["channels"] == [channels, channels]
 
