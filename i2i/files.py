@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows, where what a killed process leaves stays
+    fcntl = None  # type: ignore[assignment]
 
 _TEMPORARY = ".i2i-"
 
 
-def write_whole(path: Path, write: bytes | Callable[[Path], object]) -> None:
+def write_whole(
+    path: Path, write: bytes | Callable[[Path], object], *, before_rename: Callable[[Path], object] | None = None
+) -> None:
     """Write a file under a temporary name beside it, then rename it; folders are made as needed.
+
+    The temporary file is locked while it is written, so that `remove_abandoned` knows it from one of a killed process.
 
     Args:
         path: the file.
         write: its contents, or a function that writes them to the path it is given.
+        before_rename: called with the path of the temporary file when it is complete.
 
     Raises:
         OSError: the folder can't be written, or the disk is full; what stood at `path` is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}{path.suffix}")
+    temporary, lock = _locked_beside(path)
     try:
-        if isinstance(write, bytes):
-            temporary.write_bytes(write)
-        else:
-            write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with lock:
+            if isinstance(write, bytes):
+                temporary.write_bytes(write)
+            else:
+                write(temporary)
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            if before_rename:
+                before_rename(temporary)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -39,3 +55,37 @@ def remove_temporary(*folders: Path) -> None:
     for folder in folders:
         for path in folder.glob(f"{_TEMPORARY}*"):
             path.unlink()
+
+
+def remove_abandoned(folder: Path, *, suffixes: Collection[str]) -> None:
+    """Remove temporary files of these suffixes that killed processes left in a folder, not those being written."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            found = re.fullmatch(rf"{re.escape(_TEMPORARY)}[0-9a-f]{{32}}(\.\w+)?", entry.name)
+            if found and (found[1] or "").lower() in suffixes and entry.is_file(follow_symlinks=False):
+                _remove_unlocked(Path(entry.path))
+
+
+def _locked_beside(path: Path) -> tuple[Path, AbstractContextManager[object]]:
+    """A new, empty temporary file, and what holds its lock until it is closed."""
+    while True:
+        temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}{path.suffix}")
+        file = temporary.open("xb")
+        if fcntl is None:
+            file.close()  # an open file can't be renamed there
+            return temporary, contextlib.nullcontext()
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        # Another process may have taken it for abandoned before it was locked.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(temporary.stat(), os.fstat(file.fileno())):
+                return temporary, file
+        file.close()
+
+
+def _remove_unlocked(path: Path) -> None:
+    if fcntl is None:
+        return
+    with contextlib.suppress(OSError), path.open("rb+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an error where a process writes it
+        path.unlink()

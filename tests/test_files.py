@@ -1,9 +1,12 @@
 import os
+import signal
 import stat
+import subprocess
+import sys
 
 import pytest
 
-from i2i.files import write_whole
+from i2i.files import remove_abandoned, write_whole
 
 
 def names(folder):
@@ -84,3 +87,55 @@ def test_permissions_follow_the_umask(tmp_path, mask, permissions):
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == permissions
+
+
+def test_what_is_called_before_the_rename_sees_the_whole_file_and_may_stop_it(tmp_path):
+    path, seen = tmp_path / "file.txt", []
+    write_whole(path, b"one", before_rename=lambda temporary: seen.append((temporary.read_bytes(), path.exists())))
+    assert seen == [(b"one", False)]
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(path, b"two", before_rename=stop)
+    assert path.read_bytes() == b"one"
+    assert names(tmp_path) == ["file.txt"]
+
+
+WRITES_FOR_EVER = """
+import sys, time
+from pathlib import Path
+from i2i.files import write_whole
+def wait(temporary):
+    print(temporary.name, flush=True)
+    time.sleep(1000)
+write_whole(Path(sys.argv[1]), b"x", before_rename=wait)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no locks of that kind")
+def test_temporary_files_of_killed_processes_are_removed_and_those_being_written_stay(tmp_path):
+    others = [".i2i-notes.png", ".i2i.jsonl", f".i2i-{'0' * 32}.pt", "1.png"]
+    for name in others:
+        (tmp_path / name).touch()
+    (tmp_path / f".i2i-{'1' * 32}.png").mkdir()
+    command = [sys.executable, "-c", WRITES_FOR_EVER, str(tmp_path / "2.png")]
+    writers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        temporary = [writer.stdout.readline().strip() for writer in writers]
+        remove_abandoned(tmp_path, suffixes={".png"})
+        assert set(temporary) <= set(names(tmp_path))
+        writers[0].send_signal(signal.SIGKILL)
+        writers[0].wait(timeout=30)
+        remove_abandoned(tmp_path, suffixes={".png"})
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.communicate()
+    assert names(tmp_path) == sorted([*others, f".i2i-{'1' * 32}.png", temporary[1]])
+
+
+def test_a_folder_that_is_not_there_has_no_temporary_files(tmp_path):
+    remove_abandoned(tmp_path / "nowhere", suffixes={".png"})
+    assert names(tmp_path) == []
