@@ -1,0 +1,55 @@
+"""No output of a command lands on one of its inputs."""
+
+import os
+from pathlib import Path
+
+import pytest
+from pictures import put
+
+from i2i.errors import UsageError
+from i2i.outputs import refuse_inputs, refuse_inside
+
+
+@pytest.fixture
+def photo(tmp_path, monkeypatch):
+    """An input in a folder to work in, and files that lead to it by other names."""
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path, "photos/1.png", "other.png")
+    (tmp_path / "link.png").symlink_to("photos/1.png")
+    (tmp_path / "linked").symlink_to("photos", target_is_directory=True)
+    os.link("photos/1.png", "hard.png")
+    return Path("photos/1.png")
+
+
+@pytest.mark.parametrize(
+    "output", ["photos/1.png", "{here}/photos/1.png", "linked/../photos/1.png", "link.png", "linked/1.png", "hard.png"]
+)
+def test_an_input_is_known_by_any_name(photo, output):
+    path = Path(output.format(here=Path.cwd()))
+    with pytest.raises(UsageError, match=r"--sheet would overwrite the input photos/1\.png.*; give another --sheet"):
+        refuse_inputs([path], [Path("other.png"), photo], flag="--sheet")
+
+
+def test_other_files_and_new_ones_may_be_written(photo):
+    refuse_inputs([Path("other.png"), Path("photos/2.png"), Path("nowhere/1.png")], [photo, Path("gone.png")])
+
+
+def test_inputs_are_not_looked_for_where_nothing_is_overwritten(photo):
+    def inputs():
+        raise AssertionError
+        yield
+
+    refuse_inputs([Path("new.png")], inputs())
+
+
+@pytest.mark.parametrize("folder", ["photos", "photos/runs/1", "linked/run", "photos/../photos/run"])
+def test_a_folder_inside_the_data_is_refused_with_one_outside(photo, folder):
+    with pytest.raises(UsageError, match="lies in the data folder photos") as error:
+        refuse_inside(Path(folder), ["other", "photos"], flag="--run")
+    given = str(error.value).rpartition("--run ")[2]
+    refuse_inside(Path(given), ["photos"], flag="--run")
+
+
+def test_a_folder_beside_the_data_is_taken(photo):
+    refuse_inside(Path("photos2"), ["photos"], flag="--run")
+    refuse_inside(Path("runs/photos"), ["photos"], flag="--run")
