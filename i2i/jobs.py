@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
+import mimetypes
+import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
 
 from i2i.errors import UsageError
+from i2i.outputs import refuse_inputs
 from i2i.picture import READABLE, SUFFIXES, SUFFIXES_IN_WORDS, images_in
+from i2i.record import RECORD, Record
+
+# Images by their suffixes, of formats that are not read.
+_OTHER_FORMATS = {
+    "HEIC": {".heic", ".heif", ".hif", ".heics", ".heifs"},
+    "AVIF": {".avif", ".avifs"},
+    "JPEG XL": {".jxl"},
+    "JPEG 2000": {".jp2", ".j2k", ".jpx", ".jpf", ".j2c"},
+    "Photoshop": {".psd", ".psb"},
+    "OpenEXR": {".exr"},
+    "Radiance HDR": {".hdr"},
+    "raw camera": {".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"},
+    "Netpbm": {".ppm", ".pgm", ".pbm", ".pnm", ".pfm"},
+    "TGA": {".tga"},
+    "SVG": {".svg", ".svgz"},
+}
+_FORMAT_OF = {suffix: name for name, suffixes in _OTHER_FORMATS.items() for suffix in suffixes}
 
 
 class Job(NamedTuple):
@@ -32,27 +53,21 @@ def plan(source: str, output: Path, *, suffix: str | None = None) -> list[Job]:
         output: a folder, or for a single image an image file.
         suffix: of the files to write, such as `.png`; that of each picture unless given, and `.png` for a GIF.
 
+    OUTPUT may be INPUT where the names differ, as with `--format`: what a conversion wrote there before, and recorded,
+    is no input.
+
     Raises:
-        UsageError: there is nothing to translate, or a picture would be written over itself or over another's result.
+        UsageError: there is nothing to translate, or a picture would be written over an input or another's result.
     """
-    root = Path(source)
-    if root.is_dir():
-        paths = _own_images_in(root)
-    elif root.is_file():
-        if root.suffix.lower() not in READABLE:
-            raise UsageError(f"{root}: not an image; images end in {SUFFIXES_IN_WORDS}")
-        paths, root = [root], root.parent
-    elif glob.has_magic(source):
-        root, pattern = _split_glob(source)
-        matching = set(root.glob(pattern))
-        paths = [path for path in _own_images_in(root) if path in matching]
-    else:
-        raise UsageError(f"{source}: there is no such image or folder")
+    root, paths = _inputs(source)
     if root.resolve() in output.resolve().parents:
         # What an earlier conversion wrote there is no input.
         paths = [path for path in paths if output.resolve() not in path.resolve().parents]
+    elif output.is_dir() and not Path(source).is_file() and root.resolve().is_relative_to(output.resolve()):
+        written = Record.read(output.resolve())
+        paths = [path for path in paths if path.resolve() not in written]
     if not paths:
-        raise UsageError(f"{source}: no images there; images end in {SUFFIXES_IN_WORDS}")
+        raise UsageError(_nothing_there(source))
     if output.suffix.lower() in SUFFIXES and not output.is_dir():
         if len(paths) > 1:
             raise UsageError(f"{output} is one file, but {source} holds {len(paths)} images; give a folder")
@@ -60,7 +75,7 @@ def plan(source: str, output: Path, *, suffix: str | None = None) -> list[Job]:
             raise UsageError(f"{output} ends in {output.suffix}; leave out --format {suffix[1:]}")
         jobs = [Job(paths[0], output)]
     else:
-        if len(paths) == 1 and output.suffix.lower() in Image.registered_extensions() and not output.is_dir():
+        if is_media_name(output) and not output.is_dir():
             raise UsageError(f"{output}: can't write that format; use one of {SUFFIXES_IN_WORDS}, or a folder")
         if output.is_file():
             raise UsageError(f"{output} is a file; give a folder, or an image file for a single image")
@@ -84,22 +99,111 @@ def variants(jobs: list[Job], samples: int, *, seed: int = 0) -> list[Job]:
 def left_out(source: str, output: Path) -> Counter[str]:
     """What a folder holds beside its images, by kind in words, singular; nothing of an image or a glob."""
     root, found = Path(source), Counter[str]()
+    written = output.resolve()
     for path in root.rglob("*") if root.is_dir() else ():
-        if output.resolve() in (path.absolute(), *path.absolute().parents):
+        if written in (path.absolute(), *path.absolute().parents) and written != root.resolve():
             continue
-        if path.is_symlink():
+        if _asked(path.is_symlink):
             found["symbolic link"] += 1
-        elif path.is_dir():
+        elif _asked(path.is_dir) or path.name == RECORD:
             continue
         elif any(part.startswith(".") for part in path.relative_to(root).parts):
             found["hidden file"] += 1
-        elif path.suffix.lower() not in READABLE or not path.is_file():
+        elif path.suffix.lower() not in READABLE | _FORMAT_OF.keys() or not _asked(path.is_file, unknown=True):
             found["non-image"] += 1
     return found
 
 
+def unreadable(source: str, output: Path | None = None) -> dict[str, list[Path]]:
+    """Sub-folders that can't be listed, and images of formats that are not read, by what is wrong with them.
+
+    Args:
+        source: a folder or a glob; of an image there is nothing.
+        output: a folder to pass over, where it lies inside of the source.
+    """
+    root, pattern = Path(source), ""
+    if not root.exists() and glob.has_magic(source):
+        root, pattern = _split_glob(source)
+    matching = set(root.glob(pattern)) if pattern else set()
+    found: dict[str, list[Path]] = {}
+    for path, error in _walk(root, output) if root.is_dir() else ():
+        if error is not None:
+            if not pattern or _reaches(pattern, path.relative_to(root).parts):
+                found.setdefault(f"this folder can't be read: {error.strerror or error}", []).append(path)
+        elif path.suffix.lower() in _FORMAT_OF and (not pattern or path in matching):
+            found.setdefault(_unread_format(path), []).append(path)
+    return found
+
+
+def is_media_name(path: Path) -> bool:
+    """Whether a name ends as that of an image, of whatever format, or of a film."""
+    suffix = path.suffix.lower()
+    known = suffix in _FORMAT_OF or suffix in Image.registered_extensions()
+    return known or (mimetypes.guess_type(path.name)[0] or "").partition("/")[0] in ("image", "video")
+
+
+def _inputs(source: str) -> tuple[Path, list[Path]]:
+    """The folder that names are kept below, and the images."""
+    root = Path(source)
+    if root.is_dir():
+        return root, _own_images_in(root)
+    if root.is_file():
+        if root.suffix.lower() in _FORMAT_OF:
+            raise UsageError(f"{root}: {_unread_format(root)}")
+        if root.suffix.lower() not in READABLE:
+            raise UsageError(f"{root}: not an image; images end in {SUFFIXES_IN_WORDS}")
+        return root.parent, [root]
+    if glob.has_magic(source):
+        root, pattern = _split_glob(source)
+        matching = set(root.glob(pattern))
+        return root, [path for path in _own_images_in(root) if path in matching]
+    raise UsageError(f"{source}: there is no such image or folder")
+
+
+def _nothing_there(source: str) -> str:
+    for reason, (path, *more) in unreadable(source).items():
+        return f"{source}: no images there that can be read; {path}{f' and {len(more)} more' if more else ''}: {reason}"
+    return f"{source}: no images there; images end in {SUFFIXES_IN_WORDS}"
+
+
+def _unread_format(path: Path) -> str:
+    name = _FORMAT_OF[path.suffix.lower()]
+    return f"{name} images can't be read; convert them to PNG, TIFF or JPEG first"
+
+
+def _walk(root: Path, output: Path | None) -> Iterator[tuple[Path, OSError | None]]:
+    """The files of a folder, hidden ones and links left out; then sub-folders that can't be listed, with the error."""
+    closed: list[OSError] = []
+    passed_over = output.resolve() if output and output.resolve() != root.resolve() else None
+    for folder, names, files in os.walk(root, onerror=closed.append):
+        if passed_over and Path(folder).resolve() == passed_over:
+            names.clear()
+            continue
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        paths = (Path(folder, name) for name in sorted(files) if not name.startswith("."))
+        yield from ((path, None) for path in paths if not _asked(path.is_symlink))
+    yield from ((Path(error.filename), error) for error in closed)
+
+
+def _asked(question: Callable[[], bool], *, unknown: bool = False) -> bool:
+    """The answer, or `unknown` where a folder may be listed but not entered."""
+    try:
+        return question()
+    except OSError:
+        return unknown
+
+
+def _reaches(pattern: str, folder: tuple[str, ...]) -> bool:
+    """Whether a glob would look into a folder, given by its parts below that of the glob."""
+    parts = Path(pattern).parts
+    before = parts[: parts.index("**")] if "**" in parts else parts[:-1]
+    if len(folder) > len(before) and "**" not in parts:
+        return False
+    return all(map(fnmatch.fnmatch, folder, before))
+
+
 def _own_images_in(folder: Path) -> list[Path]:
-    return [path for path in images_in(folder) if not path.is_symlink()]
+    return [path for path in images_in(folder) if not _asked(path.is_symlink)]
 
 
 def _renamed(target: Path, suffix: str | None) -> Path:
@@ -121,6 +225,7 @@ def _kept_apart(jobs: Iterable[Job]) -> list[Job]:
         other = writers.setdefault(job.target, job.source)
         if other != job.source:
             raise UsageError(f"{other} and {job.source} would both become {job.target}; rename one of them")
+    refuse_inputs(writers, dict.fromkeys(job.source for job in checked))
     return checked
 
 

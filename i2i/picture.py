@@ -97,8 +97,15 @@ def images_in(folder: Path) -> list[Path]:
         for path in folder.rglob("*")
         if path.suffix.lower() in READABLE
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
+        and _is_file(path)
     )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder that may be listed but not entered: `read` says so
+        return True
 
 
 def from_pil(image: Image.Image) -> Picture:

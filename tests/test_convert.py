@@ -1,6 +1,7 @@
 """Folders of pictures translated into folders of pictures."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,15 +12,18 @@ import numpy as np
 import pytest
 import torch
 from pictures import Same, assert_same_picture, made, noise, put, same, translator
-from PIL import Image
+from PIL import Image, ImageFile
 
+from i2i import Translator
 from i2i.checkpoint import Model, save_model
 from i2i.cli import main
+from i2i.commands.translate import _speed
 from i2i.convert import convert, write_contact_sheet
 from i2i.errors import UsageError
 from i2i.jobs import Job, plan, variants
 from i2i.networks import build_generator
 from i2i.picture import Picture, read
+from i2i.record import RECORD
 
 
 def done(root, count, size=(4, 4)):
@@ -119,8 +123,9 @@ def test_where_outputs_are_missing_each_stands_beside_its_input(tmp_path):
 
 
 def files(folder):
-    """All that lies in a folder, by its path there; hidden files too."""
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    """All that lies in a folder but the record, by its path there; other hidden files too."""
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    return sorted(name for name in found if name != RECORD)
 
 
 def convert_all(source, out, translate=None, **options):
@@ -306,7 +311,7 @@ def test_an_interrupted_conversion_leaves_whole_files_and_goes_on(tmp_path, slow
     finally:
         process.kill()
     assert process.returncode == 130
-    assert said.splitlines()[-1] == "i2i: interrupted; what is done is kept, and the same command again goes on"
+    assert said.splitlines()[-1] == "i2i: interrupted: what is done is kept; give the same command again to continue"
     assert "Traceback" not in said
     there = files(out)
     assert 2 <= len(there) < 16
@@ -348,3 +353,333 @@ def test_a_turned_picture_is_turned_once(tmp_path, suffix):
         assert image.getexif().get(0x0112, 1) == 1
         seen = np.asarray(image.convert("L")).astype(int)
     assert np.abs(seen - np.rot90(stored, -1))[8::16, 8::16].max() <= 3
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    """Another model, to the same domain."""
+    generator = build_generator("resnet:blocks=1,width=4", in_channels=3, out_channels=3)
+    file = tmp_path_factory.mktemp("other") / "model.safetensors"
+    save_model(file, Model({"a2b": generator}, ("a", "b"), {"image_size": 32}, {}, 0))
+    return file
+
+
+@pytest.fixture
+def translate(tmp_path, other, capsys):
+    """`i2i translate IN OUT` with more words: its exit code, and what it says."""
+    source, out = tmp_path / "in", tmp_path / "out"
+    put(source, "1.png", "a/2.png", "3.jpg", size=(16, 16), level=9)
+
+    def run(*words, source=source, out=out, model=other):
+        code = main(["translate", str(source), str(out), "--model", str(model), "--device", "cpu", *map(str, words)])
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    run.source, run.out, run.model = source, out, other
+    return run
+
+
+def contents(folder):
+    return {name: (folder / name).read_bytes() for name in files(folder)}
+
+
+def test_what_another_model_made_is_refused_and_overwritten_when_asked(translate, slow):
+    assert translate()[0] == 0
+    before = contents(translate.out)
+    code, said = translate(model=slow)
+    assert code == 2
+    assert f"{translate.out} holds 3 made by another model ({translate.model} to b): add --overwrite" in said
+    assert contents(translate.out) == before
+    code, said = translate("--overwrite", model=slow)
+    assert (code, "3 translated to b" in said) == (0, True)
+    assert all(contents(translate.out)[name] != data for name, data in before.items())
+    # They are that model's now.
+    assert translate(model=slow)[0] == 0
+    assert translate()[0] == 2
+
+
+def test_results_of_a_run_before_more_training_are_refused(translate, slow, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(translate.model, run / "model.safetensors")
+    assert translate(model=run)[0] == 0
+    shutil.copy(slow, run / "model.safetensors")
+    code, said = translate("--contact-sheet", tmp_path / "sheet.png", model=run)
+    assert code == 2
+    assert f"3 made by {run} with other weights, such as before more training: add --overwrite" in said
+    assert not (tmp_path / "sheet.png").exists()
+
+
+def test_the_weights_count_not_the_name_of_their_file(translate, tmp_path):
+    assert translate()[0] == 0
+    shutil.copy(translate.model, tmp_path / "copy.safetensors")
+    code, said = translate(model=tmp_path / "copy.safetensors")
+    assert (code, "3 there already (--overwrite" in said) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (["--tile", "8"], [], "3 made with --tile 8"),
+        ([], ["--tile", "8"], "3 made without --tile"),
+        (["--quality", "50"], [], "1 made with --quality 50"),
+    ],
+)
+def test_what_other_options_made_is_refused(translate, before, after, said):
+    assert translate(*before)[0] == 0
+    assert translate(*before)[0] == 0
+    code, told = translate(*after)
+    assert code == 2
+    assert said in told
+
+
+def test_samples_are_continued_with_more_and_another_seed_in_place_of_one_is_refused(tmp_path):
+    put(tmp_path / "in", "1.png")
+    generator = build_generator("unet:depth=2,width=4,norm=none,dropout=0,latent=2", in_channels=3, out_channels=3)
+    one, out = translator(generator), tmp_path / "out"
+    jobs = plan(str(tmp_path / "in"), out)
+    for samples, written in ((2, 2), (3, 1)):
+        assert len(convert(variants(jobs, samples), one, record=out, progress=False).written) == written
+    assert len(convert(jobs, one, record=out, progress=False).written) == 1
+    # Without a seed it is that of seed 0.
+    assert len(convert([jobs[0]._replace(seed=0)], one, record=out, progress=False).skipped) == 1
+    with pytest.raises(UsageError, match="1 made with --seed 0"):
+        convert([jobs[0]._replace(seed=4)], one, record=out, progress=False)
+
+
+def test_an_input_that_has_changed_is_translated_again(translate):
+    assert translate()[0] == 0
+    before = contents(translate.out)
+    put(translate.source, "1.png", size=(16, 16), level=200)
+    code, said = translate()
+    assert code == 0
+    assert "1 translated to b" in said
+    assert "1 of them again, as the input has changed, 2 there already (--overwrite" in said
+    after = contents(translate.out)
+    assert [name for name in before if after[name] != before[name]] == ["1.png"]
+    assert "3 there already" in translate()[1]
+
+
+def test_inputs_that_were_moved_are_the_same_ones(translate, tmp_path):
+    assert translate()[0] == 0
+    translate.source.rename(tmp_path / "moved")
+    assert "3 there already (" in translate(source=tmp_path / "moved")[1]
+
+
+def test_other_images_of_the_same_names_are_refused(translate, tmp_path):
+    assert translate()[0] == 0
+    put(tmp_path / "more", "1.png", size=(20, 20))
+    code, said = translate(source=tmp_path / "more")
+    assert code == 2
+    assert "holds 1 made from another image of that name: add --overwrite to translate it again" in said
+
+
+def test_outputs_of_unknown_origin_or_changed_since_are_kept_and_said(translate):
+    put(translate.out, "1.png", level=77)
+    assert translate()[0] == 0
+    put(translate.out, "a/2.png", level=78)
+    code, said = translate()
+    assert code == 0
+    assert "0 translated to b (none), 3 there already, 2 of them by an unknown model (--overwrite" in said
+    assert [read(translate.out / name).levels.max() for name in ("1.png", "a/2.png")] == [77, 78]
+
+
+def test_a_record_that_is_torn_or_damaged_is_read_as_far_as_it_goes(translate):
+    assert translate()[0] == 0
+    path = translate.out / RECORD
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b'{"key": 4}\nnull\n[1]\n\xff\n{"file": "1.png"}\n' + b"".join(lines)[:-20])
+    code, said = translate()
+    assert (code, "1 of them by an unknown model" in said) == (0, True)
+    # What is added below a torn line is read again.
+    (translate.out / "1.png").unlink()
+    assert "1 translated" in translate()[1]
+    assert "3 there already, 1 of them by an unknown model" in translate()[1]
+
+
+def test_a_record_does_not_grow_with_every_conversion(tmp_path):
+    put(tmp_path / "in", *(f"{place}.png" for place in range(30)))
+    out, sizes = tmp_path / "out", []
+    for _ in range(12):
+        result = convert_all(tmp_path / "in", out, record=out, overwrite=True)
+        assert len(result.written) == 30
+        sizes.append(len((out / RECORD).read_bytes().splitlines()))
+    assert max(sizes) < 30 * 7
+    assert sizes[-1] < max(sizes)
+    assert len(convert_all(tmp_path / "in", out, record=out).skipped) == 30
+    assert not convert_all(tmp_path / "in", out, record=out).unknown
+
+
+def test_a_conversion_in_place_is_continued_by_the_same_command(translate):
+    words = {"source": translate.source, "out": translate.source}
+    assert "would be written over itself" in translate("--format", "png", **words)[1]
+    for path in (translate.source / "1.png", translate.source / "a/2.png"):
+        path.rename(path.with_suffix(".bmp"))
+    before = contents(translate.source)
+    assert translate("--format", "png", **words)[0] == 0
+    assert files(translate.source) == ["1.bmp", "1.png", "3.jpg", "3.png", "a/2.bmp", "a/2.png"]
+    (translate.source / "3.png").unlink()
+    code, said = translate("--format", "png", **words)
+    assert code == 0
+    assert "1 translated to b" in said
+    assert "2 there already (--overwrite" in said
+    assert "left out" not in said
+    assert translate("--format", "png", "--overwrite", **words)[0] == 0
+    assert {name: data for name, data in contents(translate.source).items() if name in before} == before
+
+
+def test_an_image_that_came_to_a_folder_converted_in_place_is_not_taken_for_an_output(translate):
+    words = {"source": translate.source / "a", "out": translate.source / "a"}
+    put(translate.source, "a/x.bmp", "a/y.bmp", size=(16, 16))
+    (translate.source / "a/2.png").unlink()
+    assert translate("--format", "png", **words)[0] == 0
+    put(translate.source, "a/x.png", size=(16, 16), level=77)
+    code, said = translate("--format", "png", **words)
+    assert code == 2
+    assert "x.png would be written over itself" in said
+    assert read(translate.source / "a/x.png").levels.max() == 77
+
+
+@pytest.mark.parametrize("sheet", ["in/1.png", "in/a/../1.png", "link.png", "in/a/2.png", "out/1.png", "out/a/2.png"])
+def test_a_contact_sheet_lands_on_no_input_and_no_output(translate, tmp_path, sheet):
+    (tmp_path / "link.png").symlink_to(translate.source / "1.png")
+    before = contents(translate.source)
+    code, said = translate("--contact-sheet", tmp_path / sheet)
+    assert code == 2
+    assert "give another --contact-sheet" in said
+    assert contents(translate.source) == before
+    assert not translate.out.exists()
+
+
+def test_an_output_that_is_another_input_by_a_link_is_refused(translate, tmp_path):
+    translate.out.mkdir()
+    os.link(translate.source / "3.jpg", translate.out / "1.png")
+    code, said = translate("--overwrite")
+    assert code == 2
+    assert f"OUTPUT would overwrite the input {translate.source / '3.jpg'}, the same file as" in said
+
+
+def test_an_output_is_not_written_over_the_model(translate, tmp_path):
+    model = tmp_path / "out/1.png"
+    model.parent.mkdir()
+    shutil.copy(translate.model, model)
+    code, said = translate("--overwrite", model=model)
+    assert code == 2
+    assert "would overwrite the input" in said
+    assert model.read_bytes() == translate.model.read_bytes()
+
+
+def test_images_of_formats_that_are_not_read_are_named(translate):
+    for name in ("1.heic", "a/2.HEIC", "a/3.heic", "a/4.heic", "5.avif", "6.cr2", "notes.txt"):
+        (translate.source / name).touch()
+    code, said = translate()
+    assert code == 1
+    heic = ", ".join(str(translate.source / name) for name in ("1.heic", "a/2.HEIC", "a/3.heic"))
+    assert f"i2i: {heic}, and 1 more: HEIC images can't be read; convert them to PNG, TIFF or JPEG first\n" in said
+    assert f"i2i: {translate.source / '5.avif'}: AVIF images can't be read" in said
+    assert "3 translated to b" in said
+    assert "6 failed, 1 non-image left out" in said
+    # A glob speaks of what it matches.
+    assert "failed" not in translate(source=translate.source / "*.png")[1]
+    assert "2 failed" in translate(source=f"{translate.source}/[15].*")[1]
+
+
+def test_a_single_image_of_a_format_that_is_not_read_is_refused(translate):
+    (translate.source / "1.heic").touch()
+    code, said = translate(source=translate.source / "1.heic")
+    assert (code, "1.heic: HEIC images can't be read" in said) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.5, "4.0 a second"), (2, "1.0 a second"), (25, "12.5 seconds per image")]
+)
+def test_a_speed_is_said_in_the_unit_that_suits_it(seconds, said):
+    assert _speed(2, seconds) == said
+
+
+class Panic(BaseException):
+    """What a decoder in another language may raise."""
+
+
+ERRORS = [MemoryError(), RecursionError("too deep"), Panic("a bug"), SystemExit(3), OSError(5, "I/O error")]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_whatever_a_decoder_raises_the_other_images_are_done(tmp_path, monkeypatch, error):
+    put(tmp_path / "in", *(f"{place}.png" for place in range(9)))
+    (tmp_path / "in/4.png").write_bytes(made(Picture(noise(33, 31, 3)), ".png"))
+    decode = ImageFile.ImageFile.load
+
+    def load(image):
+        if image.size == (31, 33):
+            raise error
+        return decode(image)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", load)
+    result = convert_all(tmp_path / "in", tmp_path / "out")
+    assert len(result.written) == 8
+    assert list(result.failed) == [tmp_path / "in/4.png"]
+
+
+def test_an_output_folder_that_is_removed_in_the_meantime_ends_it_in_a_line(tmp_path):
+    class Removing(Same):
+        def forward(self, x):
+            if len(self.seen) == 3:
+                shutil.rmtree(tmp_path / "out")
+            return super().forward(x)
+
+    put(tmp_path / "in", *(f"{place}.png" for place in range(30)))
+    out = tmp_path / "out"
+    result = convert_all(tmp_path / "in", out, translator(Removing()), record=out, batch_size=1)
+    assert result.stopped.endswith("was removed or replaced in the meantime")
+    assert len(result.written) + len(result.undone) == 30
+    assert not result.failed
+    assert not out.exists() or files(out) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks on this system")
+def test_a_conversion_killed_again_and_again_ends_as_one_that_was_not(tmp_path, other):
+    source, out, rng = tmp_path / "in", tmp_path / "out", np.random.default_rng(0)
+    (source / "a").mkdir(parents=True)
+    for place in range(60):
+        path = source / f"{'a/' * (place % 2)}{place:02}.png"
+        path.write_bytes(made(Picture(noise(64, 64, 3, seed=place)), ".png"))
+    words = [str(source), str(out), "--model", str(other), "--device", "cpu", "--batch-size", "1", "--quiet"]
+    pauses = [f"{pause:.3f}" for pause in rng.uniform(0.05, 0.6, 12)]
+    command = [sys.executable, "-c", KILLED, ",".join(pauses), str(out), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    ended, torn, _ = map(int, done.stdout.split())
+    assert (ended < 12, torn) == (True, 0)
+    assert main(["translate", *words]) == 0
+    assert files(out) == files(source)
+    result = convert(plan(str(source), out), Translator.load(other, device="cpu"), record=out, progress=False)
+    assert (len(result.skipped), len(result.unknown)) == (60, 0)
+
+
+# Forks conversions, kills each after a pause, and looks at what is there; one that ends by itself begins from nothing.
+KILLED = """
+import os, shutil, signal, sys, time
+from pathlib import Path
+import torch
+import i2i.convert, i2i.pipes, i2i.translator
+from i2i.cli import main
+from i2i.picture import read
+
+torch.set_num_threads(1)
+ended = torn = left = 0
+out = Path(sys.argv[2])
+for pause in map(float, sys.argv[1].split(",")):
+    child = os.fork()
+    if child == 0:
+        os._exit(main(["translate", *sys.argv[3:]]))
+    time.sleep(pause)
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    for path in out.rglob("*.png"):
+        left += path.name.startswith(".i2i-")
+        torn += not path.name.startswith(".i2i-") and read(path).levels.shape != (64, 64, 3)
+    if os.WIFEXITED(status):
+        ended += 1
+        shutil.rmtree(out)
+print(ended, torn, left)
+"""

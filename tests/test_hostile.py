@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import subprocess
 import tempfile
@@ -21,6 +22,7 @@ from i2i.convert import Conversion, convert
 from i2i.jobs import plan, variants
 from i2i.networks import build_generator
 from i2i.picture import Picture, read
+from i2i.record import RECORD
 
 RGB = Picture(noise(40, 40, 3))
 
@@ -53,8 +55,9 @@ class Folder:
         return code
 
     def written(self) -> list[str]:
-        """Whatever lies in the output, temporary files too."""
-        return sorted(path.name for path in self.out.rglob("*") if not path.is_dir()) if self.out.is_dir() else []
+        """Whatever lies in the output but the record, temporary files too."""
+        found = [path.name for path in self.out.rglob("*") if not path.is_dir()] if self.out.is_dir() else []
+        return sorted(name for name in found if name != RECORD)
 
     def check_only_good_is_done(self, bad: str, *reasons: str) -> None:
         """One of the two pictures is done, the other named in a line that gives a reason."""
@@ -297,18 +300,21 @@ def test_a_full_disk_ends_it_and_more_room_lets_it_go_on(
     with mounted(out, "64k"):
         result = convert(plan(str(source), out), same(), progress=False)
         assert 1 <= len(result.written) <= 5
-        assert len(result.undone) >= 10
-        assert all(reason.endswith("No space left on device") for reason in result.failed.values())
+        # Those under way when it was full are left to do, too.
+        assert len(result.undone) == 40 - len(result.written)
+        assert result.stopped.endswith(": No space left on device")
         check_nothing_half(out, result, source)
         assert main(["translate", str(source), str(out), "--model", str(model), "--device", "cpu"]) == 1
         said = capsys.readouterr()
-        assert "not begun" in said.out
-        assert "No space left on device" in said.err
+        assert f"{len(result.undone)} not done" in said.out
+        (line,) = said.err.splitlines()
+        assert re.fullmatch(r"i2i: can't write .*: No space left on device: .* give the same command again", line)
         subprocess.run(["mount", "-o", "remount,size=4m", str(out)], check=True)
         again = convert(plan(str(source), out), same(), progress=False)
         assert len(again.skipped) == len(result.written)
         assert len(again.written) == 40 - len(result.written)
-        assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in source.iterdir())
+        there = sorted(path.name for path in out.iterdir() if path.name != RECORD)
+        assert there == sorted(path.name for path in source.iterdir())
 
 
 def test_a_disk_that_only_reads_ends_it(tmp_path: Path) -> None:
@@ -318,8 +324,8 @@ def test_a_disk_that_only_reads_ends_it(tmp_path: Path) -> None:
         subprocess.run(["mount", "-o", "remount,ro", str(out)], check=True)
         result = convert(plan(str(source), out), same(), progress=False)
         assert not result.written
-        assert len(result.undone) >= 10
-        assert all(reason.endswith("Read-only file system") for reason in result.failed.values())
+        assert len(result.undone) == 40
+        assert result.stopped.endswith(": Read-only file system")
         check_nothing_half(out, result, source)
 
 
@@ -340,11 +346,13 @@ def test_a_file_larger_than_is_allowed_fails_alone(folder: Folder) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no /proc on this system")
-def test_an_output_where_no_folder_can_be_made_is_named_for_each_picture(folder: Folder) -> None:
+def test_an_output_where_no_folder_can_be_made_is_said_once(folder: Folder) -> None:
+    put(folder.source, "more.png", size=(9, 7))
     folder.out = Path("/proc/i2i")
     assert folder.translate() == 1
     (line,) = folder.complaints
-    assert line.startswith(f"i2i: {folder.source / 'good.png'}: can't write /proc/i2i/good.png: ")
+    assert line.startswith("i2i: can't write /proc/i2i")
+    assert "2 images left to translate" in line
     assert "none" in folder.summary
 
 
@@ -389,13 +397,32 @@ def test_a_file_that_may_not_be_read_is_named_and_others_are_done() -> None:
         assert result.failed == {source / "1.png": "Permission denied"}
 
 
-def test_a_folder_that_may_not_be_entered_is_passed_over() -> None:
+@pytest.mark.parametrize("mode", [0, 0o111, 0o444])
+def test_a_folder_that_may_not_be_read_is_named_and_others_are_done(
+    mode: int, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = model.read_bytes()
     with nobody() as root:
         source, out = root / "in", root / "out"
         put(source, "1.png", "closed/2.png")
-        (source / "closed").chmod(0)
-        result = convert(plan(str(source), out), same(), progress=False)
-        assert [job.target for job in result.written] == [out / "1.png"]
+        (source / "closed").chmod(mode)
+        (root / "model.safetensors").write_bytes(weights)
+        flags = ["--model", str(root / "model.safetensors"), "--device", "cpu"]
+        assert main(["translate", str(source), str(out), *flags]) == 1
+        said = capsys.readouterr()
+        assert sorted(path.name for path in out.rglob("*.png")) == ["1.png"]
+        (line,) = said.err.splitlines()
+        assert line.startswith(f"i2i: {source / 'closed'}")
+        assert line.endswith("Permission denied")
+        assert "1 translated to b" in said.out
+        assert "1 failed" in said.out
+        # A glob that doesn't look there has nothing to say.
+        assert main(["translate", f"{source}/*.png", str(out), *flags]) == 0
+        assert main(["translate", f"{source}/**/*.png", str(out), *flags]) == 1
+        if mode != 0o444:
+            capsys.readouterr()
+            assert main(["translate", str(source / "closed"), str(out), *flags]) == 2
+            assert "closed: this folder can't be read: Permission denied" in capsys.readouterr().err
 
 
 def test_links_pipes_sockets_and_folders_named_as_images(folder: Folder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from i2i.convert import Conversion
+    from i2i.jobs import Job
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,9 @@ class Translate:
     """Flags of `i2i translate`."""
 
     input: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="INPUT")]
-    """An image, a folder (with its sub-folders), or a glob in quotes such as 'photos/**/*.jpg'."""
-    output: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUTPUT")]
-    """A folder, or for a single image an image file."""
+    """An image, a folder (with its sub-folders), a glob in quotes such as 'photos/**/*.jpg', or - for stdin."""
+    output: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="OUTPUT")]
+    """A folder, for a single image an image file, or - for stdout. It may be INPUT where --format changes all names."""
     model: str
     """A pretrained model's name (see: i2i models), a model file, or a run's folder."""
     to: str | None = None
@@ -46,9 +48,9 @@ class Translate:
     max_megapixels: int = 178
     """Refuse pictures of more: a small file may hold one that fills the memory."""
     overwrite: bool = False
-    """Translate anew what is in OUTPUT already; it is skipped otherwise."""
+    """Translate again what is in OUTPUT already; else it is skipped, or refused if it was made otherwise."""
     contact_sheet: Path | None = None
-    """Also write inputs beside their outputs as one picture, to look at."""
+    """Also write an image with inputs beside their outputs, to look at."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps."""
     imports: Imports = ()
@@ -64,12 +66,22 @@ def run(args: list[str]) -> int:
     # Threads of the network that wait give way to those that read and write; torch reads this when it is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-    from i2i.convert import convert, write_contact_sheet
-    from i2i.jobs import left_out, plan, variants
-    from i2i.picture import SUFFIXES
-    from i2i.progress import logger
+    from i2i.jobs import plan
+    from i2i.pipes import through_pipe
     from i2i.registry import load_plugins
-    from i2i.translator import Translator
+
+    _check(flags)
+    suffix = f".{flags.format}" if flags.format else None
+    if "-" in (flags.input, flags.output):
+        load_plugins(flags.imports)
+        return through_pipe(flags, suffix=suffix)
+    jobs = plan(flags.input, Path(flags.output), suffix=suffix)
+    load_plugins(flags.imports)
+    return _convert(flags, jobs)
+
+
+def _check(flags: Translate) -> None:
+    from i2i.picture import SUFFIXES
 
     if flags.contact_sheet and flags.contact_sheet.suffix.lower() not in SUFFIXES:
         raise UsageError(f"--contact-sheet {flags.contact_sheet}: give an image file, such as sheet.png")
@@ -77,19 +89,36 @@ def run(args: list[str]) -> int:
         raise UsageError(f"--quality {flags.quality}: it is from 1 to 100")
     if flags.max_megapixels < 1:
         raise UsageError(f"--max-megapixels {flags.max_megapixels}: it is 1 or more")
-    jobs = plan(flags.input, flags.output, suffix=f".{flags.format}" if flags.format else None)
-    load_plugins(flags.imports)
+
+
+def _convert(flags: Translate, jobs: list[Job]) -> int:
+    from i2i.convert import convert, write_contact_sheet
+    from i2i.jobs import left_out, unreadable, variants
+    from i2i.outputs import refuse_inputs
+    from i2i.pretrained import model_file
+    from i2i.progress import logger
+    from i2i.translator import Translator
+
+    output = Path(flags.output)
     translator = Translator.load(flags.model, to=flags.to, device=flags.device)
     if (flags.samples is not None or flags.seed is not None) and not translator.generator.latent:
         raise UsageError(f"{flags.model} gives one output for an input; leave out --samples and --seed")
     if flags.samples is not None and flags.samples < 1:
         raise UsageError(f"--samples {flags.samples}: it is 1 or more")
+    one_file = jobs[0].target == output
     if flags.samples is not None:
         jobs = variants(jobs, flags.samples, seed=flags.seed or 0)
     elif flags.seed is not None:
         jobs = [job._replace(seed=flags.seed) for job in jobs]
     logger.info("%s on %s: %s", flags.model, translator.device, translator.generator.spec)
-    aside = left_out(flags.input, flags.output)
+    targets = [job.target for job in jobs]
+    refuse_inputs(targets, [model_file(flags.model)])
+    if sheet := flags.contact_sheet:
+        inputs = itertools.chain([model_file(flags.model)], (job.source for job in jobs), targets)
+        refuse_inputs([sheet], inputs, flag="--contact-sheet")
+        if sheet.resolve() in (target.resolve() for target in targets):
+            raise UsageError(f"--contact-sheet {sheet} is one of the outputs; give another --contact-sheet")
+    aside, blocked = left_out(flags.input, output), unreadable(flags.input, output)
     try:
         result = convert(
             jobs,
@@ -99,32 +128,57 @@ def run(args: list[str]) -> int:
             overwrite=flags.overwrite,
             quality=flags.quality,
             max_pixels=flags.max_megapixels * 1_000_000,
+            record=None if one_file else output,
+            model=flags.model,
         )
     except KeyboardInterrupt:
-        return complain("interrupted; what is done is kept, and the same command again goes on", 130)
-    _tell(result, aside, f"translated to {translator.domains[1]}", flags.output)
+        return complain("interrupted: what is done is kept; give the same command again to continue", 130)
+    _tell_failures(result, blocked)
+    _tell(result, aside, blocked, f"translated to {translator.domains[1]}", output)
     shown = result.written + result.skipped
     if flags.contact_sheet and shown:
         shown.sort(key=lambda job: (job.source, job.seed or 0))
         write_contact_sheet(flags.contact_sheet, shown, domains=translator.domains)
         print(one_line(f"to look at: {flags.contact_sheet}"))
-    return 1 if result.failed or result.undone else 0
+    if result.undone:
+        count, again = len(result.undone), "" if flags.overwrite else "; what is done is kept"
+        left = f"{count} image{'s' if count > 1 else ''} left to translate{again}"
+        return complain(f"{result.stopped}: {left}; mend that, then give the same command again", 1)
+    return 1 if result.failed or blocked else 0
 
 
-def _tell(result: Conversion, aside: Counter[str], what: str, output: Path) -> None:
-    """Say what became of a conversion: what went wrong with the files' names, then how many there were of what."""
+def _tell_failures(result: Conversion, blocked: dict[str, list[Path]]) -> None:
+    """Name what failed."""
     for path, reason in result.failed.items():
         print(one_line(f"i2i: {path}: {reason}"), file=sys.stderr)
+    for reason, paths in blocked.items():
+        print(one_line(f"i2i: {_some(paths)}: {reason}"), file=sys.stderr)
+
+
+def _tell(result: Conversion, aside: Counter[str], blocked: dict[str, list[Path]], what: str, output: Path) -> None:
+    """Say what became of a conversion: notes with names of files, then how many there were of what."""
     for note, paths in result.notes.items():
-        more = f", and {len(paths) - 3} more" if len(paths) > 3 else ""
-        print(one_line(f"{', '.join(map(str, paths[:3]))}{more}: {note}"))
-    speed = f"{len(result.written) / result.seconds:.1f} a second" if result.written else "none"
-    parts = [f"{len(result.written)} {what} ({speed})"]
+        print(one_line(f"{_some(paths)}: {note}"))
+    parts = [f"{len(result.written)} {what} ({_speed(len(result.written), result.seconds)})"]
+    if result.changed:
+        parts.append(f"{len(result.changed)} of them again, as the input has changed")
     if result.skipped:
-        parts.append(f"{len(result.skipped)} there already (--overwrite translates them anew)")
-    if result.failed:
-        parts.append(f"{len(result.failed)} failed")
+        unknown = f", {len(result.unknown)} of them by an unknown model" if result.unknown else ""
+        parts.append(f"{len(result.skipped)} there already{unknown} (--overwrite translates them again)")
+    failed = len(result.failed) + sum(map(len, blocked.values()))
+    if failed:
+        parts.append(f"{failed} failed")
     if result.undone:
-        parts.append(f"{len(result.undone)} not begun ({result.stopped}): mend that, and the same command goes on")
+        parts.append(f"{len(result.undone)} not done")
     parts += [f"{count} {kind}{'s' if count > 1 else ''} left out" for kind, count in aside.items()]
     print(one_line(f"{output}: {', '.join(parts)}"))
+
+
+def _speed(count: int, seconds: float) -> str:
+    if not count:
+        return "none"
+    return f"{count / seconds:.1f} a second" if count >= seconds else f"{seconds / count:.1f} seconds per image"
+
+
+def _some(paths: list[Path]) -> str:
+    return f"{', '.join(map(str, paths[:3]))}{f', and {len(paths) - 3} more' if len(paths) > 3 else ''}"
