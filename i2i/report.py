@@ -81,9 +81,10 @@ def contact_sheet(rows: Sequence[Sequence[Levels]], captions: Sequence[str], *, 
     heights = [max(picture.height for picture in row) for row in pictures]
     size = (sum(widths) + _GAP * (len(widths) + 1), _CAPTION + sum(heights) + _GAP * (len(heights) + 1))
     sheet = Image.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
-    for place, caption in enumerate(captions):
-        draw.text((_GAP + sum(widths[:place]) + _GAP * place, 3), caption, fill="black", font=font)
+    starts = [_GAP * (column + 1) + sum(widths[:column]) for column in range(len(captions))]
+    _write_captions(
+        ImageDraw.Draw(sheet), [(x, text) for x, text in zip(starts, captions, strict=True) if text], size[0]
+    )
     top = _CAPTION + _GAP
     for row, high in zip(pictures, heights, strict=True):
         left = _GAP
@@ -92,6 +93,29 @@ def contact_sheet(rows: Sequence[Sequence[Levels]], captions: Sequence[str], *, 
             left += wide + _GAP
         top += high + _GAP
     return np.asarray(sheet)
+
+
+def _write_captions(draw: ImageDraw.ImageDraw, captions: Sequence[tuple[int, str]], end: int) -> None:
+    """Write each up to where the next begins: all of them smaller where one is too long, or else in two lines."""
+    ends = [*(start for start, _ in captions[1:]), end]
+    rooms = [after - start - _GAP for (start, _), after in zip(captions, ends, strict=False)]
+    for font in (ImageFont.load_default(14), ImageFont.load_default(11)):
+        if all(font.getlength(text) <= room for (_, text), room in zip(captions, rooms, strict=True)):
+            for start, text in captions:
+                draw.text((start, 3), text, fill="black", font=font)
+            return
+    small = ImageFont.load_default(10)
+    for (start, text), room in zip(captions, rooms, strict=True):
+        words = text.split(" ")
+        first = max((n for n in range(1, len(words) + 1) if small.getlength(" ".join(words[:n])) <= room), default=1)
+        for top, line in ((-1, words[:first]), (9, words[first:])):
+            draw.text((start, top), _cut_off(" ".join(line), small, room), fill="black", font=small)
+
+
+def _cut_off(text: str, font: Any, width: int) -> str:
+    if font.getlength(text) <= width:
+        return text
+    return next((f"{text[:n]}…" for n in range(len(text), 0, -1) if font.getlength(f"{text[:n]}…") <= width), "")
 
 
 def _thumbnail(levels: Levels, side: int | None) -> Image.Image:

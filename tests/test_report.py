@@ -77,6 +77,18 @@ def test_a_caption_is_written_over_its_column():
     assert 68 <= dark.min() <= dark.max() < 128
 
 
+@pytest.mark.parametrize("side", [24, 32, 64, 128, 256])
+@pytest.mark.parametrize("captions", [["real map", "fake sat"], ["real aerial photograph", "cycled street map"]])
+def test_captions_stay_apart(side, captions):
+    black = np.zeros((side, side, 3), np.uint8)
+    sheet = contact_sheet([[black, black]], captions)
+    dark = np.flatnonzero((sheet[:22] < 128).any(axis=(0, 2)))
+    second = 4 + side + 4
+    assert not ((dark >= second - 4) & (dark < second)).any(), "the gap between the columns is free"
+    assert (dark >= second).any()
+    assert (dark < second - 4).any()
+
+
 def test_columns_and_rows_are_as_large_as_their_largest_picture():
     small, wide, tall = noise(4, 4), noise(4, 20, seed=1), noise(9, 6, seed=2)
     sheet = contact_sheet([[small, tall], [wide, small]], ["", ""])
