@@ -53,6 +53,13 @@ def test_terms_in_closed_form():
     assert terms(objective.discriminator_loss(images)) == {"adversarial": 2 * math.log(2)}
 
 
+def test_the_rate_on_means_moves_as_far_as_the_published_one_on_sums():
+    train = SimGAN.train_config
+    # 0.001 on a sum over 9 x 14 locations, without momentum; with momentum a step adds up to 1 / (1 - 0.9) of itself.
+    assert (train.optimizer, train.batch_size) == ("sgd", 512)
+    assert train.lr / (1 - train.momentum) == pytest.approx(0.001 * 9 * 14, rel=0.25)
+
+
 def test_weights_are_applied():
     options = {"self_weight": 4.0, "gradient_penalty": 10.0, "adversarial": "lsgan", "real_label": 0.8}
     objective = at_zero(feature_matching=3.0, **options)
