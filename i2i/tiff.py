@@ -69,7 +69,7 @@ def read_bands(data: bytes, *, max_pixels: int) -> Bands:
     """
     reduced = _pages(data)
     if not reduced:
-        raise ImageError("damaged: it is a TIFF without an image")
+        raise ImageError("damaged or truncated: it is a TIFF without an image")
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         full = [index for index, is_reduced in enumerate(reduced) if not is_reduced] or [0]
         page = file.pages[full[0]]
