@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import pickle
 import shlex
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +22,15 @@ from i2i.device import isolated
 from i2i.errors import UsageError
 from i2i.files import write_whole
 from i2i.header import CHECKSUM, checksum, decode
+from i2i.integrity import Damaged, check_archive, state_checksum
 from i2i.networks import Generator, LatentGenerator, registry_of
 from i2i.networks.rebuild import Listed, rebuild
 from i2i.networks.virtual import Reference
 from i2i.registry import Spec
 
 FORMAT = "i2i-model/1"
-STATE_FORMAT = "i2i-state/1"
+STATE_FORMAT = "i2i-state/2"
+_READABLE = ("i2i-state/1", STATE_FORMAT)  # the first had no checksum
 _MOST_TENSORS = 20_000
 _AGAIN = "download or copy it again"
 
@@ -177,27 +181,58 @@ def _verify(path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tenso
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write all that a run needs to go on; tensors, numbers and text alone."""
-    write_whole(path, lambda temporary: torch.save({"format": STATE_FORMAT, **state}, temporary))
+    """Write all that a run needs to resume: tensors, numbers and text alone, and a checksum of them.
+
+    Raises:
+        OSError: the folder can't be written, or the disk is full; what stood at `path` is untouched.
+    """
+    whole = {**state, "format": STATE_FORMAT, "made_by": f"i2i-toolkit {i2i.__version__}"}
+    whole["checksum"] = state_checksum(whole)
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            torch.save(whole, file)
+
+    write_whole(path, write)
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Read a state; nothing in it is executed.
+    """Read a state whose archive and checksum are as they were written; nothing in it is executed.
 
     Raises:
-        UsageError: there is none, or it can't be read.
+        UsageError: there is none, it is damaged, or another version of i2i wrote it.
     """
     if not path.is_file():
         raise UsageError(f"{path}: there is no saved state to go on from; leave out --resume to begin anew")
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise UsageError(
-            f"{path} can't be read as a saved state: {(str(error) or 'it ends too early').splitlines()[0]}"
-        ) from None
-    if not isinstance(state, dict) or state.get("format") != STATE_FORMAT:
-        raise UsageError(f"{path}: not a state that this i2i reads, which is {STATE_FORMAT}")
+        check_archive(path)
+        state = _unpickled(path)
+        if not isinstance(state, dict) or not str(state.get("format")).startswith("i2i-state/"):
+            raise Damaged("it holds something else than the state of a run")
+        found, said = str(state["format"]), state.pop("checksum", None)
+        if found not in _READABLE:
+            wrote = str(state.get("made_by", "another i2i"))[:60]
+            raise UsageError(
+                f"{path}: written by {wrote} as {found[:60]}, and this i2i {i2i.__version__} reads {STATE_FORMAT}; "
+                "upgrade it: pip install --upgrade i2i-toolkit"
+            )
+        if (found == STATE_FORMAT or said is not None) and said != state_checksum(state):
+            raise Damaged("its checksum differs")
+    except Damaged as error:
+        raise UsageError(f"{path} can't be read as a saved state: {error}") from None
     return state
+
+
+def _unpickled(path: Path) -> Any:
+    """What an archive holds; PyTorch's own message may advise to switch its protection off, and is not passed on."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise Damaged("it holds something else than tensors, numbers and text, which is never loaded") from None
+    except Exception:
+        raise Damaged("its entries don't fit each other") from None
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:

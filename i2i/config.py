@@ -175,6 +175,8 @@ def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str, **built: 
     Raises:
         UsageError: a field that there isn't, or of the wrong kind; the message gives its whole path from `where`.
     """
+    if not isinstance(values, Mapping):
+        raise UsageError(f"{where} is {values!r}; it should hold settings by name")
     hints = typing.get_type_hints(kind)
     names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     for name in values:

@@ -282,9 +282,9 @@ class Trainer:
         """Write the state to go on from and the model file.
 
         Raises:
-            Diverged: a weight is no longer finite; nothing is written.
+            Diverged: a weight, or what an optimizer keeps of it, is no longer finite; nothing is written.
         """
-        if not all(bool(parameter.isfinite().all()) for parameter in self.objective.parameters()):
+        if not self._is_finite():
             raise Diverged(f"step {self.step}: weights are no longer numbers; {_ADVICE}")
         mean_over_processes(self.objective.recognised)
         if rank() == 0:
@@ -292,6 +292,11 @@ class Trainer:
             save_model(self.folder / "model.safetensors", self._model())
             save_state(self.folder / "state.pt", state_of(self))
         self.saved = highest(self.step)  # once the first has written it
+
+    def _is_finite(self) -> bool:
+        moments = [held for mover in self.movers.values() for held in mover.optimizer.state.values()]
+        kept = [*self.objective.state_dict().values(), *(value for held in moments for value in held.values())]
+        return all(bool(value.isfinite().all()) for value in kept if isinstance(value, Tensor))
 
     def _model(self) -> Model:
         data = self.config.data

@@ -17,7 +17,7 @@ ROOT = Path(i2i.__file__).parent
 LEVELS = [
     {"errors", "__init__"},
     {"registry", "files", "device", "distributed", "config", "stopping", "average", "health", "lock", "formats", "lzw"},
-    {"losses", "progress", "gif", "jpeg", "png"},
+    {"losses", "progress", "gif", "jpeg", "png", "integrity"},
     {"strips"},
     {"tiff"},
     {"picture", "networks", "pretrained", "flags", "schedule", "padding", "streams"},

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from i2i.cli import main
 
 BACKBONE = '''
 """A backbone of one's own."""
@@ -83,10 +87,34 @@ def plugins(tmp_path_factory: pytest.TempPathFactory, pairs: Path) -> Path:
 
 
 def test_a_run_with_plugins_goes_on(plugins: Path, pairs: Path) -> None:
-    again = ["train", "pix2pix_l2", pairs, "--run", "run", "--resume", "--steps", "4"]
-    assert "unknown method 'pix2pix_l2'" in i2i(plugins, *again).stderr
-    done = i2i(plugins, *again, "--import", "my_backbone", "--import", "my_objective")
-    assert done.returncode == 0, done.stderr
+    again = ["train", "pix2pix_l2", pairs, "--run", "run", "--resume", "--steps"]
+    for step, words in (("4", ["--import", "my_backbone", "--import", "my_objective"]), ("5", ["--trust-run"])):
+        done = i2i(plugins, *again, step, *words)
+        assert done.returncode == 0, done.stderr
+        saved = json.loads((plugins / "run" / "config.json").read_text())
+        assert [Path(name).stem for name in saved["plugins"]] == ["my_backbone", "my_objective"]
+
+
+def test_resuming_imports_no_module_that_was_not_asked_for(
+    pairs: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mark, harm, folder = tmp_path / "harmed", tmp_path / "harm.py", tmp_path / "pix2pix"
+    harm.write_text(f"open({str(mark)!r}, 'w').close()")
+    shutil.copytree(run, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "plugins": [str(harm), "json.tool"]}))
+    words = ["train", "pix2pix", str(pairs), "--run", str(folder), "--resume", "--device", "cpu"]
+    for given in ([], ["--import", "json.tool"]):
+        assert main([*words, *given]) == 2
+        said = capsys.readouterr().err
+        assert f"was trained with code of its own, which --resume would run: {harm}" in said
+        assert f"add --import {harm}" in said
+        assert "or --trust-run\n" in said
+        assert ("json.tool" in said) == (not given)
+        assert not mark.exists()
+    assert main([*words, "--trust-run"]) == 2  # the run is finished
+    assert "has done its 12 steps" in capsys.readouterr().err
+    assert mark.exists()
 
 
 def test_its_model_needs_the_backbone_and_says_so(plugins: Path, pairs: Path) -> None:

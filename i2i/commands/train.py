@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 import inspect
 import json
+import re
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from i2i import __version__
 from i2i.config import DataConfig, RunConfig, TrainConfig, from_dict
 from i2i.errors import ImageError, UsageError
 from i2i.flags import Imports, Quiet, Verbose, complain, one_line, one_or_two, parse, values_of
@@ -35,6 +38,8 @@ class Train:
     """Go on with a run, with its settings; flags given change them."""
     imports: Imports = ()
     """A module or a .py file with a method or a backbone; may be given several times."""
+    trust_run: bool = False
+    """With --resume: import the modules that the run was trained with, without --import of each."""
     quiet: Quiet = False
     verbose: Verbose = False
     pictures: tyro.conf.OmitArgPrefixes[DataConfig] = field(default_factory=DataConfig)
@@ -45,7 +50,11 @@ def run(args: list[str]) -> int:
     """`i2i train METHOD DATA ...`: the flags are the run's settings and the method's own."""
     from i2i.registry import load_plugins
 
-    load_plugins(values_of("--import", args))
+    asked = values_of("--import", args)
+    load_plugins(asked)
+    if "--resume" in args:
+        for folder in values_of("--run", args)[-1:]:  # before the method is looked up, which may be one of them
+            _import_again(Path(folder), asked, trust="--trust-run" in args)
     from i2i.objectives import objectives
 
     if not args or args[0] in ("-h", "--help"):
@@ -160,8 +169,6 @@ def _check_direction(run: Path, layout: Layout, data: DataConfig) -> None:
 
 def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path, bool]:
     """The settings of a run: the flags, over those saved where it is resumed, and its folder."""
-    from i2i.registry import load_plugins
-
     own = {"method": kind.Config(), "pictures": kind.data_config, "training": kind.train_config}
     options = [(name, tyro.conf.OmitArgPrefixes[type(value)], value) for name, value in own.items()]  # type: ignore[misc]
     flags_of: Any = dataclasses.make_dataclass("Train", options, bases=(Train,), frozen=True)
@@ -171,29 +178,15 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
     run = flags.run or _default_run(method, flags.data, resume=flags.resume)
     if run.exists() and not run.is_dir():
         raise UsageError(f"--run {run}: that is a file; give a folder")
-    saved = run / "config.json"
     if flags.resume:
-        if not saved.is_file():
-            raise UsageError(f"{run}: there is no run to go on with; leave out --resume to begin one")
-        try:
-            was = json.loads(saved.read_text())
-        except ValueError as error:
-            raise UsageError(f"{saved} can't be read: {error}") from None
-        if not isinstance(was, dict):
-            raise UsageError(f"{saved} holds no settings of a run")
-        was.pop("made_by", None)
-        if was.get("method") != method:
-            raise UsageError(
-                f"{run} is a run of {was.get('method')}; go on with: i2i train {was.get('method')} ... --resume"
-            )
-        options = from_dict(kind.Config, was.get("options", {}), where=f"{saved}: options")
-        load_plugins(was.get("plugins", ()))
-        before = from_dict(RunConfig, was, where=str(saved), options=options)
+        kept = _import_again(run, flags.imports, trust=flags.trust_run)
+        options, before = _read_settings(run, method, kind)
         default = flags_of(
             data=before.paths,
             run=run,
             resume=True,
-            imports=before.plugins,
+            imports=kept,
+            trust_run=flags.trust_run,
             pictures=before.data,
             training=before.train,
             method=options,
@@ -210,6 +203,69 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
     data, plugins = (tuple(str(Path(p).resolve()) for p in flags.data)), tuple(map(_resolved_plugin, flags.imports))
     config = RunConfig(method, data, flags.method, flags.pictures, training, plugins)
     return config, run, flags.resume
+
+
+def _saved(run: Path) -> dict[str, Any]:
+    """What config.json of a run holds, which may come from anybody."""
+    path = run / "config.json"
+    if not path.is_file():
+        raise UsageError(f"{run}: there is no run to go on with; leave out --resume to begin one")
+    try:
+        saved = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} can't be read: {error}") from None
+    plugins = saved.get("plugins", []) if isinstance(saved, dict) else None
+    if not isinstance(plugins, list) or not all(isinstance(name, str) for name in plugins):
+        raise UsageError(f"{path} holds no settings of a run")
+    return dict(saved)
+
+
+def _import_again(run: Path, asked: Sequence[str], *, trust: bool) -> tuple[str, ...]:
+    """Import the modules that a run was trained with and that are trusted; those among `asked` are imported already.
+
+    Returns:
+        The modules imported here.
+
+    Raises:
+        UsageError: some are neither asked for nor trusted; nothing is imported then.
+    """
+    from i2i.registry import load_plugins
+
+    known = {_module_name(name) for name in asked}
+    others = [name for name in _saved(run).get("plugins", []) if _module_name(name) not in known]
+    if others and not trust:
+        again = shlex.join(word for name in others for word in ("--import", name))
+        raise UsageError(
+            f"{run} was trained with code of its own, which --resume would run: {', '.join(others)}; where you trust "
+            f"it, add {again}, or --trust-run"
+        )
+    load_plugins(others)
+    return tuple(others)
+
+
+def _module_name(plugin: str) -> str:
+    """The name of a module, however it was given: my_method of ./my_method.py and of package.my_method."""
+    return Path(plugin).stem if plugin.endswith(".py") else plugin.rpartition(".")[2]
+
+
+def _read_settings(run: Path, method: str, kind: Any) -> tuple[Any, RunConfig]:
+    """The method's options and all settings that a run was saved with."""
+    saved, path = _saved(run), run / "config.json"
+    wrote, was = str(saved.pop("made_by", ""))[:60], saved.get("method")
+    if was != method:
+        raise UsageError(f"{run} is a run of {was}; go on with: i2i train {was} ... --resume")
+    try:
+        options = from_dict(kind.Config, saved.get("options", {}), where=f"{path}: options")
+        return options, from_dict(RunConfig, saved, where=str(path), options=options)
+    except UsageError as error:
+        if _version(wrote) > _version(__version__):
+            advice = "pip install --upgrade i2i-toolkit"
+            raise UsageError(f"{error}; {wrote} wrote it, and this is {__version__}: {advice}") from None
+        raise
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d{1,9}", text.rpartition(" ")[2]))
 
 
 def _methods(known: Mapping[str, Any]) -> str:

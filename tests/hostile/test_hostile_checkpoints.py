@@ -1,0 +1,421 @@
+"""Damaged and hostile checkpoints: each is refused in one line, or restored bit for bit. Seeded; counts are printed."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import os
+import pickle
+import random
+import shutil
+import struct
+import tarfile
+import zipfile
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_resume import same
+from test_trainer import trainer
+
+from i2i.checkpoint import STATE_FORMAT, load_state, save_state
+from i2i.cli import main
+from i2i.errors import UsageError
+from i2i.integrity import state_checksum
+from i2i.resume import restore, state_of
+
+State = dict[str, Any]
+NAN, HUGE, SHAPE = float("nan"), 10**12, (4, 3, 4, 4)
+DONE = "has done its 12 steps"  # what a whole state of the run says
+
+
+class Checkpoints:
+    """A run folder that a state is put into, and what resuming from it did, counted by kind of damage."""
+
+    def __init__(self, run: Path, data: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self.data, self.capsys = folder, data, capsys
+        shutil.copy(run / "config.json", folder)
+        self.whole = (run / "state.pt").read_bytes()
+        self.state = load_state(run / "state.pt")
+        self.trainer = trainer(data, folder)
+        self.counts: Counter[str] = Counter()
+        self.tried = 0
+
+    def resume(self, state: bytes | None = None) -> str:
+        """What resuming says, in one line."""
+        if state is not None:
+            (self.folder / "state.pt").write_bytes(state)
+        self.tried += 1
+        if self.tried % 8 == 1:
+            return self.resume_by_command()
+        try:
+            restore(self.trainer)
+            said = DONE
+        except UsageError as error:
+            said = str(error)
+        return plain(said)
+
+    def resume_by_command(self) -> str:
+        """The same by the command line, with its exit code."""
+        code = main(["train", "pix2pix", str(self.data), "--run", str(self.folder), "--resume", "--device", "cpu"])
+        out, said = self.capsys.readouterr()
+        assert (code, out) == (2, ""), said
+        assert said.startswith("i2i: "), said
+        assert said.endswith("\n"), said
+        if DONE in said:
+            restore(self.trainer)
+        return plain(said[:-1])
+
+    def refuses(self, state: bytes) -> str:
+        """The line that refuses a state."""
+        said = self.resume(state)
+        assert DONE not in said
+        self.counts["refused"] += 1
+        return said
+
+    def holds(self, state: bytes) -> None:
+        """Resume from a state that may be whole: it is refused, or has every bit that was saved."""
+        if DONE not in self.resume(state):
+            self.counts["refused"] += 1
+            return
+        restored = state_of(self.trainer)
+        saved = {name: copy.deepcopy(self.state[name]) for name in restored}
+        for state in (restored, saved):
+            for optimizer in state["optimizers"].values():
+                optimizer.pop("param_groups")  # settings, such as a rate that each step sets
+        same(restored, saved)
+        self.counts["restored bit for bit"] += 1
+
+    def refuses_values(self, change: Callable[[State], object], *, expected: str) -> None:
+        """Refuse values that were saved with a right CRC and a right checksum."""
+        changed = copy.deepcopy(self.state)
+        change(changed)
+        save_state(self.folder / "state.pt", changed)
+        said = self.resume()
+        assert DONE not in said
+        assert expected in said
+        self.counts["refused"] += 1
+
+
+def plain(said: str) -> str:
+    """A line as people should see it."""
+    assert "\n" not in said, said
+    assert len(said) < 700, said
+    for foreign in ("weights_only", "Traceback", "torch.load", "unpickl", "PytorchStreamReader", "zipfile"):
+        assert foreign not in said, said
+    return said
+
+
+@pytest.fixture
+def checkpoints(
+    run: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> Iterator[Checkpoints]:
+    found = Checkpoints(run, pairs, tmp_path, capsys)
+    yield found
+    with capsys.disabled():
+        print(f"\n{request.node.name}: {found.counts.total()} checkpoints: {dict(found.counts)}")
+
+
+def entries(archive: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+def archived(entries: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
+    """A zip archive with a right CRC of each entry."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def flipped(data: bytes, bit: int) -> bytes:
+    return data[: bit // 8] + bytes([data[bit // 8] ^ 1 << bit % 8]) + data[bit // 8 + 1 :]
+
+
+def test_bits_that_flip_anywhere(checkpoints: Checkpoints) -> None:
+    rng, whole = random.Random(1), checkpoints.whole
+    places = [rng.randrange(8 * len(whole)) for _ in range(40)]
+    places += [rng.randrange(8 * (len(whole) - 6000), 8 * len(whole)) for _ in range(20)]  # the archive's directory
+    places += [rng.randrange(8 * 16000) for _ in range(20)]  # the pickle
+    for place in places:
+        checkpoints.holds(flipped(whole, place))
+    assert checkpoints.counts["refused"] >= 40
+
+
+def test_bits_that_flip_and_pass_the_crc(checkpoints: Checkpoints) -> None:
+    rng, found = random.Random(2), entries(checkpoints.whole)
+    tensors = [name for name in found if "/data/" in name]
+    for name in rng.sample(tensors, 20):
+        place = rng.randrange(8 * len(found[name]))
+        said = checkpoints.refuses(archived({**found, name: flipped(found[name], place)}))
+        assert "its checksum differs" in said
+    (pickled,) = (name for name in found if name.endswith("data.pkl"))
+    for _ in range(20):
+        place = rng.randrange(8 * len(found[pickled]))
+        checkpoints.holds(archived({**found, pickled: flipped(found[pickled], place)}))
+    assert checkpoints.counts["refused"] >= 20 + 10
+
+
+def test_archives_that_are_cut_or_torn(checkpoints: Checkpoints) -> None:
+    rng, whole = random.Random(3), checkpoints.whole
+    for size in [0, 1, 22, 100, len(whole) - 1, *(rng.randrange(len(whole)) for _ in range(7))]:
+        checkpoints.refuses(whole[:size])
+    for _ in range(4):
+        begin = rng.randrange(len(whole) - 5000)
+        checkpoints.refuses(whole[:begin] + bytes(5000) + whole[begin + 5000 :])
+    checkpoints.holds(whole + b"\0" * 100)
+    checkpoints.holds(b"\0" * 100 + whole)
+    checkpoints.refuses(whole[5000:] + whole[:5000])
+
+
+def test_archives_with_other_entries(checkpoints: Checkpoints) -> None:
+    rng, found = random.Random(4), entries(checkpoints.whole)
+    checkpoints.holds(archived(found))
+    assert checkpoints.counts["restored bit for bit"] == 1, "the archive that the others are made of"
+    tensors = [name for name in found if "/data/" in name]
+    swaps = [(a, b) for a in tensors for b in tensors if a < b and len(found[a]) == len(found[b])]
+    for a, b in rng.sample([pair for pair in swaps if found[pair[0]] != found[pair[1]]], 10):
+        checkpoints.refuses(archived({**found, a: found[b], b: found[a]}))
+    for name in [*rng.sample(tensors, 4), *(name for name in found if name.endswith("data.pkl"))]:
+        checkpoints.refuses(archived({other: data for other, data in found.items() if other != name}))
+        checkpoints.refuses(archived({**found, name: found[name][:-1]}))
+        checkpoints.refuses(archived({**found, name: b""}))
+    checkpoints.refuses(archived(found, zipfile.ZIP_DEFLATED))
+    buffer = io.BytesIO(checkpoints.whole)
+    with zipfile.ZipFile(buffer, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr(tensors[0], found[tensors[0]])
+    checkpoints.refuses(buffer.getvalue())
+    checkpoints.refuses(archived({}))
+    for _ in range(5):  # a wrong CRC in the directory
+        crc = struct.pack("<I", zipfile.crc32(found[rng.choice([name for name in tensors if found[name]])]))
+        at = checkpoints.whole.rindex(crc)
+        checkpoints.refuses(checkpoints.whole[:at] + flipped(crc, rng.randrange(32)) + checkpoints.whole[at + 4 :])
+
+
+def first(values: dict[str, torch.Tensor]) -> str:
+    return next(name for name, value in values.items() if value.dim() == 4)
+
+
+def set_weight(value: Any) -> Callable[[State], object]:
+    return lambda state: state["objective"].update({first(state["objective"]): value})
+
+
+def set_value(value: float) -> Callable[[State], object]:
+    return lambda state: state["objective"][first(state["objective"])].view(-1)[3:4].fill_(value)
+
+
+def moment(key: str, change: Callable[[torch.Tensor], Any]) -> Callable[[State], object]:
+    def apply(state: State) -> None:
+        kept = state["optimizers"]["generator"]["state"][0]
+        kept[key] = change(kept[key])
+
+    return apply
+
+
+VALUES: dict[str, tuple[Callable[[State], object], str]] = {
+    "NaN weight": (set_value(NAN), "has NaN or infinite values"),
+    "infinite weight": (set_value(-float("inf")), "has NaN or infinite values"),
+    "weight of text": (set_weight("weight"), "is no tensor"),
+    "weight of a list": (set_weight([1.0]), "is no tensor"),
+    "no weight": (set_weight(None), "is no tensor"),
+    "float64 weight": (set_weight(torch.zeros(SHAPE, dtype=torch.float64)), "is of torch.float64"),
+    "integer weight": (set_weight(torch.zeros(SHAPE, dtype=torch.int64)), "is of torch.int64"),
+    "complex weight": (set_weight(torch.zeros(SHAPE, dtype=torch.complex64)), "is of torch.complex64"),
+    "sparse weight": (set_weight(torch.ones(SHAPE).to_sparse()), "it would import 'torch."),
+    "meta weight": (set_weight(torch.empty(SHAPE, device="meta")), "is no tensor of a state"),
+    "weight of another shape": (set_weight(torch.zeros(3, 3)), "was saved with other networks"),
+    "weight larger than memory": (set_weight(torch.zeros(1).expand(10**3, 10**3)), "was saved with other networks"),
+    "missing weight": (lambda s: s["objective"].pop(first(s["objective"])), "was saved with other networks"),
+    "unknown weight": (lambda s: s["objective"].update(x=torch.zeros(1)), "was saved with other networks"),
+    "number as a name": (lambda s: s["objective"].update({1: torch.zeros(1)}), "objective is of another type"),
+    "weights in a list": (lambda s: s.update(objective=[1]), "objective is of another type"),
+    "no weights": (lambda s: s.pop("objective"), "objective is missing"),
+    "no optimizers": (lambda s: s.pop("optimizers"), "optimizers is missing"),
+    "optimizer of no player": (lambda s: s["optimizers"].pop("generator"), "optimizers/generator is of another type"),
+    "optimizer without groups": (lambda s: s["optimizers"]["generator"].pop("param_groups"), "of another type"),
+    "optimizer of fewer weights": (
+        lambda s: s["optimizers"]["generator"]["param_groups"][0]["params"].pop(),
+        "was saved with other networks",
+    ),
+    "optimizer of other weights": (
+        lambda s: s["optimizers"]["generator"]["state"].update({HUGE: {}}),
+        f"generator/{HUGE} is of another type",
+    ),
+    "moments of other names": (lambda s: s["optimizers"]["generator"]["state"][0].update(x=1), "holds step, exp_avg"),
+    "NaN moment": (moment("exp_avg", lambda m: m * NAN), "has NaN or infinite values"),
+    "negative variance": (moment("exp_avg_sq", lambda m: -m - 1), "exp_avg_sq is negative"),
+    "moment of another shape": (moment("exp_avg", lambda m: m[:1]), "is of shape"),
+    "moment of text": (moment("exp_avg", lambda _: "moment"), "is no tensor"),
+    "infinite steps of a weight": (moment("step", lambda _: torch.tensor(float("inf"))), "has NaN or infinite"),
+    "steps of several": (moment("step", lambda _: torch.ones(2)), "is of shape (2,)"),
+    "step of text": (lambda s: s.update(step="12"), "step is no whole number"),
+    "step of a float": (lambda s: s.update(step=12.0), "step is no whole number"),
+    "true step": (lambda s: s.update(step=True), "step is no whole number"),
+    "negative step": (lambda s: s.update(step=-1), "step is -1"),
+    "no step": (lambda s: s.pop("step"), "step is no whole number"),
+    "random state of another size": (lambda s: s["random"].update(cpu=torch.zeros(9, dtype=torch.uint8)), "random/cpu"),
+    "random state of zeros": (lambda s: s["random"]["cpu"].zero_(), "random/cpu is no state of random numbers"),
+    "random state of floats": (lambda s: s["random"].update(cpu=torch.zeros(5056)), "random/cpu is of torch.float32"),
+    "no random state": (lambda s: s["random"].clear(), "random/cpu is no tensor"),
+    "best of text": (lambda s: s.update(best="good"), "best is of another type"),
+    "best of NaN": (lambda s: s.update(best={"step": 3, "score": "l1", "value": NAN}), "best/value is nan"),
+    "best without a step": (lambda s: s.update(best={}), "best/step is no whole number"),
+    "health of text": (lambda s: s.update(health="good"), "health is of another type"),
+    "scores of text": (lambda s: s["health"].update(scores="good"), "health/scores is of another type"),
+    "counts of lists": (lambda s: s["health"].update(flat={"fake_b": [[]]}), "health/flat is of another type"),
+    "classes of a number": (lambda s: s.update(classes=3), "classes is of another type"),
+    "classes of others": (lambda s: s.update(classes=["cat", 3]), "was trained with cat, 3"),
+    "scaler of text": (lambda s: s["scalers"].update(generator={"scale": "x"}), "scale is no number"),
+    "scaler of a list": (lambda s: s["scalers"].update(generator=[1]), "scalers/generator is of another type"),
+}
+
+
+def test_values_of_wrong_types_shapes_and_ranges(checkpoints: Checkpoints) -> None:
+    for name, (change, expected) in VALUES.items():
+        try:
+            checkpoints.refuses_values(change, expected=expected)
+        except Exception as error:
+            raise AssertionError(name) from error
+
+
+def test_versions_of_modules_that_are_no_dicts(checkpoints: Checkpoints) -> None:
+    def change(state: State) -> None:
+        state["objective"] = OrderedDict(state["objective"])
+        state["objective"]._metadata = {"": 3}
+
+    checkpoints.refuses_values(change, expected="the versions of objective are of another type")
+
+
+def test_states_of_other_methods_and_networks(
+    checkpoints: Checkpoints, pairs: Path, unpaired: Path, tmp_path: Path
+) -> None:
+    others = {
+        "cyclegan": trainer(unpaired, tmp_path / "cyclegan", "cyclegan"),
+        "wider": trainer(pairs, tmp_path / "wider", generator="unet:depth=4,width=8"),
+        "sgd": trainer(pairs, tmp_path / "sgd", optimizer="sgd"),
+    }
+    for name, other in others.items():
+        other.save()
+        said = checkpoints.refuses((other.folder / "state.pt").read_bytes())
+        assert ("another optimizer; go on with --optimizer sgd" if name == "sgd" else "with other networks") in said
+
+
+class Harm:
+    """Pickles as a call of anything."""
+
+    def __init__(self, call: Any, *given: Any) -> None:
+        self.made_of = call, given
+
+    def __reduce__(self) -> Any:
+        return self.made_of
+
+
+def test_pickles_that_would_run_code(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    mark, found = tmp_path / "harmed", entries(checkpoints.whole)
+    (pickled,) = (name for name in found if name.endswith("data.pkl"))
+    harms = [
+        Harm(os.system, f"touch {mark}"),
+        Harm(eval, f"open({str(mark)!r}, 'w')"),
+        Harm(Path.touch, mark),
+        Harm(bytearray, HUGE),
+        Harm(torch.load, str(mark)),
+        Harm(torch.ones, HUGE),
+        {**checkpoints.state, "health": Harm(os.mkdir, str(mark))},
+    ]
+    for harm in harms:
+        for protocol in (0, 2, 4):
+            checkpoints.refuses(archived({**found, pickled: pickle.dumps(harm, protocol)}))
+        checkpoints.refuses(pickle.dumps(harm))
+    checkpoints.refuses(archived({**found, pickled: b"(S'touch %s'\nios\nsystem\n." % bytes(mark)}))
+    buffer = io.BytesIO()
+    torch.save({"format": STATE_FORMAT}, buffer, _use_new_zipfile_serialization=False)
+    checkpoints.refuses(buffer.getvalue())
+    with tarfile.open(tmp_path / "state.tar", "w") as archive:
+        archive.add(checkpoints.folder / "config.json")
+    checkpoints.refuses((tmp_path / "state.tar").read_bytes())
+    assert not mark.exists()
+
+
+def test_states_that_would_take_all_time_or_memory(checkpoints: Checkpoints) -> None:
+    doubled: Any = [0]
+    for _ in range(60):
+        doubled = [doubled, doubled]
+    endless: list[Any] = []
+    endless.append(endless)
+    deep: Any = []
+    for _ in range(400):
+        deep = [deep]
+    many = [torch.zeros(10**6)] * 10**4
+    for value in (doubled, endless, deep, many, torch.zeros(1).expand(HUGE)):
+        buffer = io.BytesIO()
+        torch.save({**checkpoints.state, "format": STATE_FORMAT, "checksum": "", "health": value}, buffer)
+        checkpoints.refuses(buffer.getvalue())
+
+
+def test_states_of_other_versions_and_programs(checkpoints: Checkpoints) -> None:
+    def saved(**values: Any) -> bytes:
+        buffer = io.BytesIO()
+        state = {**checkpoints.state, "made_by": "i2i-toolkit 9.0", **values}
+        torch.save({**state, "checksum": state_checksum(state)}, buffer)
+        return buffer.getvalue()
+
+    said = checkpoints.refuses(saved(format="i2i-state/9"))
+    assert "written by i2i-toolkit 9.0 as i2i-state/9" in said
+    assert "pip install --upgrade i2i-toolkit" in said
+    for other in ("i2i-model/1", 3, None, ["i2i-state/2"], "i2i-state/" + "9" * 10**6):
+        checkpoints.refuses(saved(format=other))
+    buffer = io.BytesIO()
+    torch.save(torch.zeros(3), buffer)
+    checkpoints.refuses(buffer.getvalue())
+
+
+def test_a_state_without_a_checksum_is_that_of_an_older_version(checkpoints: Checkpoints) -> None:
+    older = {name: value for name, value in checkpoints.state.items() if name not in ("made_by", "data")}
+    for format_, goes_on in (("i2i-state/1", True), (STATE_FORMAT, False)):
+        buffer = io.BytesIO()
+        torch.save({**older, "format": format_}, buffer)
+        assert (DONE in checkpoints.resume(buffer.getvalue())) == goes_on
+
+
+def test_a_refused_state_changes_nothing_of_a_trainer(pairs: Path, tmp_path: Path) -> None:
+    one = trainer(pairs, tmp_path, steps=2)
+    one.fit()
+    state = load_state(tmp_path / "state.pt")
+    changes = [change for name, (change, _) in VALUES.items() if name not in ("missing weight", "unknown weight")]
+    before = copy.deepcopy(one.objective.state_dict())
+    optimizers = copy.deepcopy({name: mover.optimizer.state_dict() for name, mover in one.movers.items()})
+    random_numbers = torch.get_rng_state()
+    for change in changes:
+        changed = copy.deepcopy(state)
+        for name, value in changed["objective"].items():
+            if value.is_floating_point():
+                changed["objective"][name] = value + 1
+        change(changed)
+        save_state(tmp_path / "state.pt", changed)
+        with pytest.raises(UsageError):
+            restore(one)
+    same(dict(one.objective.state_dict()), dict(before))
+    same({name: mover.optimizer.state_dict() for name, mover in one.movers.items()}, optimizers)
+    assert torch.equal(torch.get_rng_state(), random_numbers)
+
+
+def test_settings_that_are_damaged(checkpoints: Checkpoints) -> None:
+    rng, path = random.Random(5), checkpoints.folder / "config.json"
+    text = path.read_bytes()
+    config = json.loads(text)
+    changed = [{**config, name: value} for name in config for value in (None, 3, "x", [[]], {"x": {}})]
+    changed += [{**config, "data": {**config["data"], name: [{}]}} for name in config["data"]]
+    written = [json.dumps(one).encode() for one in [*changed, [], 3, None]]
+    written += [text[: rng.randrange(len(text))] for _ in range(10)]
+    written += [b"[" * 10**5, b"\xff\xfe", b"", b'{"method": ' + b'{"a":' * 10**5]
+    for one in written:
+        path.write_bytes(one)
+        (checkpoints.folder / "state.pt").write_bytes(checkpoints.whole)
+        checkpoints.resume_by_command()
+        checkpoints.counts["one line"] += 1
