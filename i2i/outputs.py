@@ -8,6 +8,8 @@ from pathlib import Path
 
 from i2i.errors import UsageError
 
+_OF_RUN = ("best.safetensors", "model.safetensors", "state.pt", "config.json", "metrics.jsonl")
+
 
 def refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path], *, flag: str = "OUTPUT") -> None:
     """Refuse an output that is an input file by whatever name: by links, `..`, or another case.
@@ -40,6 +42,18 @@ def refuse_inside(folder: Path, data: Iterable[str | Path], *, flag: str) -> Non
                 f"{flag} {folder} lies in the data folder {inputs}, so its images would become training images; "
                 f"give a folder elsewhere: {flag} {_elsewhere(folder, inputs)}"
             )
+
+
+def images_of(data: Iterable[str | Path]) -> list[Path]:
+    """The image files of data folders."""
+    from i2i.picture import images_in
+
+    return [image for folder in data for image in images_in(Path(folder))]
+
+
+def files_of_model(file: Path) -> list[Path]:
+    """A model file, and what else of its run can't be made again."""
+    return [file, *(file.with_name(name) for name in _OF_RUN)]
 
 
 def _elsewhere(folder: Path, inputs: str | Path) -> Path:

@@ -524,9 +524,14 @@ def test_sample_a_walk(drawing: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 def test_wrong_use_of_sample(drawing: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, text = tmp_path / "out.png", tmp_path / "notes"
     text.write_text("hello")
+    named = tmp_path / "00001.png"
+    shutil.copy(drawing / "model.safetensors" if drawing.is_dir() else drawing, named)
     for words, expected in (
         ([], "missing: MODEL, OUT"),
         ([drawing], "missing: OUT"),
+        ([named, named], "OUT would overwrite the input"),
+        ([named, tmp_path, "--overwrite"], "OUT would overwrite the input"),
+        ([drawing, tmp_path / "out.heic"], "give an image file for a grid"),
         ([run, out], "this model translates pictures; use it: i2i translate INPUT OUTPUT --model MODEL"),
         ([tmp_path / "gone", out], "there is no such model file"),
         (["eyess", out], "unknown model 'eyess'"),
@@ -542,7 +547,7 @@ def test_wrong_use_of_sample(drawing: Path, run: Path, tmp_path: Path, capsys: p
         ([drawing, out, "--device", "cuda:99"], "'cuda:99' can't be used here"),
     ):
         assert expected in fails(capsys, "sample", *words), words
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["00001.png", "notes"]
 
 
 def test_wrong_use_of_train_gan(shades: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pictures import put
 
+from i2i.cli import main
 from i2i.errors import UsageError
 from i2i.outputs import refuse_inputs, refuse_inside
 
@@ -53,3 +54,30 @@ def test_a_folder_inside_the_data_is_refused_with_one_outside(photo, folder):
 def test_a_folder_beside_the_data_is_taken(photo):
     refuse_inside(Path("photos2"), ["photos"], flag="--run")
     refuse_inside(Path("runs/photos"), ["photos"], flag="--run")
+
+
+def refused(capsys, *words):
+    """What is said of a command that is refused."""
+    assert main(list(map(str, words))) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_no_report_is_written_over_an_image_or_a_run(run, pairs, tmp_path, capsys):
+    image = pairs / "val/0.png"
+    (tmp_path / "link.json").symlink_to(image)
+    kept = {path: path.read_bytes() for path in (image, run / "config.json", run / "model.safetensors")}
+    for path in (image, tmp_path / "link.json"):
+        assert f"--json would overwrite the input {image}" in refused(capsys, "check", pairs, "--json", path)
+    for path in kept:
+        said = refused(capsys, "evaluate", run, pairs, "--json", path)
+        assert f"--json would overwrite the input {path}; give another --json" in said
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
+def test_a_run_inside_its_data_set_is_refused(pairs, capsys, monkeypatch):
+    said = refused(capsys, "train", "pix2pix", pairs, "--run", pairs / "run")
+    assert f"--run {pairs / 'run'} lies in the data folder {pairs}" in said
+    monkeypatch.chdir(pairs)
+    assert "runs/pix2pix-boxes lies in the data folder ." in refused(capsys, "train", "pix2pix", ".")
+    assert sorted(path.name for path in pairs.iterdir()) == ["train", "val"]

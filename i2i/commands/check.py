@@ -41,7 +41,10 @@ def run(args: list[str]) -> int:
     from i2i.check import as_text
     from i2i.check import check as look_through
     from i2i.files import write_whole
+    from i2i.outputs import images_of, refuse_inputs
 
+    if flags.json:
+        refuse_inputs([flags.json], images_of(flags.data), flag="--json")
     most = flags.max_megapixels * 1_000_000
     report = look_through(flags.data, image_size=flags.image_size, channels=flags.channels, max_pixels=most)
     print(as_text(report))

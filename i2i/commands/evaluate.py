@@ -71,6 +71,7 @@ def run(args: list[str]) -> int:
     from i2i.evaluate import Settings
     from i2i.evaluate import evaluate as score
     from i2i.files import write_whole
+    from i2i.outputs import files_of_model, images_of, refuse_inputs
     from i2i.pretrained import model_file, sha256_of
     from i2i.progress import logger
     from i2i.registry import load_plugins
@@ -79,6 +80,8 @@ def run(args: list[str]) -> int:
 
     load_plugins(flags.imports)
     file = model_file(flags.model, which="best" if flags.best else "last")
+    if flags.json:
+        refuse_inputs([flags.json], [*files_of_model(file), *images_of(flags.data)], flag="--json")
     model = load_model(file)
     translator = Translator(model, to=flags.to, device=flags.device)
     both_ways = {"a2b", "b2a"} <= model.maps.keys()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -44,19 +43,23 @@ def run(args: list[str]) -> int:
     import math
 
     from i2i.encode import write
+    from i2i.jobs import is_media_name
+    from i2i.outputs import files_of_model, refuse_inputs
     from i2i.picture import SUFFIXES, Picture, from_pil
+    from i2i.pretrained import model_file
     from i2i.registry import load_plugins
     from i2i.report import contact_sheet
     from i2i.sampler import Sampler
 
     suffix, folder = flags.output.suffix.lower(), flags.output.is_dir()
     grid = suffix in SUFFIXES and not folder
-    # Images of other kinds, and films, are no folders.
-    other = (mimetypes.guess_type(flags.output.name)[0] or "").partition("/")[0] in ("image", "video")
-    if not (grid or folder) and (flags.output.is_file() or other):
+    if not (grid or folder) and (flags.output.is_file() or is_media_name(flags.output)):
         raise UsageError(f"{flags.output}: give an image file for a grid, such as samples.png, or a folder")
     load_plugins(flags.imports)
     sampler = Sampler.load(flags.model, device=flags.device)
+    used = files_of_model(model_file(flags.model))
+    if grid:
+        refuse_inputs([flags.output], used, flag="OUT")
     in_turn = sampler.classes if flags.label is None else ()
     if flags.walk is not None:
         rows = sampler.walk(8 if flags.count is None else flags.count, flags.walk, seed=flags.seed, label=flags.label)
@@ -74,6 +77,7 @@ def run(args: list[str]) -> int:
         print(f"{flags.output}: {count} pictures of {sampler.image_size} px")
         return 0
     files = [flags.output / f"{number:05d}.png" for number in range(1, count + 1)]
+    refuse_inputs(files, used, flag="OUT")
     there = [file for file in files if file.exists()]
     if there and not flags.overwrite:
         raise UsageError(f"{there[0]} is there already; choose another OUT, or add --overwrite")

@@ -20,6 +20,7 @@ from i2i import __version__
 from i2i.config import DataConfig, RunConfig, TrainConfig, from_dict
 from i2i.errors import ImageError, UsageError
 from i2i.flags import Imports, Quiet, Verbose, complain, one_line, one_or_two, parse, values_of
+from i2i.outputs import refuse_inside
 
 if TYPE_CHECKING:
     from i2i.data import Layout
@@ -195,6 +196,8 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
     elif (run / "state.pt").exists():
         raise UsageError(f"{run} holds a run already; add --resume to go on with it, or choose another --run")
     one_or_two(flags.data)
+    if not flags.resume:
+        refuse_inside(run, flags.data, flag="--run")
     training = flags.training
     if values_of("--epochs", args) and not values_of("--steps", args):
         least = training.min_steps if values_of("--min-steps", args) else 0

@@ -94,7 +94,7 @@ def _check(flags: Translate) -> None:
 def _convert(flags: Translate, jobs: list[Job]) -> int:
     from i2i.convert import convert, write_contact_sheet
     from i2i.jobs import left_out, unreadable, variants
-    from i2i.outputs import refuse_inputs
+    from i2i.outputs import files_of_model, refuse_inputs
     from i2i.pretrained import model_file
     from i2i.progress import logger
     from i2i.translator import Translator
@@ -112,9 +112,10 @@ def _convert(flags: Translate, jobs: list[Job]) -> int:
         jobs = [job._replace(seed=flags.seed) for job in jobs]
     logger.info("%s on %s: %s", flags.model, translator.device, translator.generator.spec)
     targets = [job.target for job in jobs]
-    refuse_inputs(targets, [model_file(flags.model)])
+    of_model = files_of_model(model_file(flags.model))
+    refuse_inputs(targets, of_model)
     if sheet := flags.contact_sheet:
-        inputs = itertools.chain([model_file(flags.model)], (job.source for job in jobs), targets)
+        inputs = itertools.chain(of_model, (job.source for job in jobs), targets)
         refuse_inputs([sheet], inputs, flag="--contact-sheet")
         if sheet.resolve() in (target.resolve() for target in targets):
             raise UsageError(f"--contact-sheet {sheet} is one of the outputs; give another --contact-sheet")
