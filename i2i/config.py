@@ -66,7 +66,7 @@ class TrainConfig:
     batch_size: int = 1
     """Pictures in a step, of all processes together."""
     accumulate: int = 1
-    """Parts of a step's pictures that are worked on one after the other, for less memory; batch norm sees each part."""
+    """Gradient accumulation: micro-batches per step. Batch norm and feature matching see one micro-batch at a time."""
     optimizer: Literal["adam", "sgd"] = "adam"
     """Adam, or stochastic gradient descent."""
     lr: float = 2e-4

@@ -36,7 +36,7 @@ from i2i.report import save_sample_grid
 from i2i.resume import generator_of, restore, state_of
 from i2i.schedule import decay_start, learning_rate
 from i2i.stopping import Stop, Stopped, stop_signals
-from i2i.turns import Mover, Parts, only
+from i2i.turns import Mover, Parts, only, running_statistics
 from i2i.validation import Validation
 
 _ADVICE = "the last saved state is untouched: go on from it with a lower --lr, --clip 1, or --precision float32"
@@ -199,6 +199,7 @@ class Trainer:
             self.pictures,
             batch_size=train.batch_size,
             share=(rank(), processes()),
+            micro_batches=train.accumulate,
             start=self.step,
             steps=self.steps,
             workers=self.workers,
@@ -239,7 +240,9 @@ class Trainer:
                 mover.begin()
                 for place in range(len(parts)):
                     images, last = parts.images(place), place == len(parts) - 1
-                    losses = mover.learn(loss, images, parts=len(parts), last=last, autocast=self._autocast())
+                    # Running statistics take in one micro-batch a step, as they take in one whole batch.
+                    with running_statistics(self.objective, update=place == 0):
+                        losses = mover.learn(loss, images, parts=len(parts), last=last, autocast=self._autocast())
                     for term, value in losses.items():
                         report[f"{name}/{term}"] = report.get(f"{name}/{term}", 0) + value
             mover.move(self._rate(self.step))
@@ -251,8 +254,8 @@ class Trainer:
         self.images = parts.last()
         return report
 
-    def _images(self, part: Batch) -> Any:
-        with self._autocast():
+    def _images(self, part: Batch, first: bool) -> Any:
+        with self._autocast(), running_statistics(self.objective, update=first):
             return self.objective(part)
 
     @torch.no_grad()

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from i2i.checkpoint import random_state, set_random_state
 from i2i.config import TrainConfig
@@ -48,6 +49,19 @@ def only(player: nn.Module, *, of: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
+@contextlib.contextmanager
+def running_statistics(network: nn.Module, *, update: bool) -> Iterator[None]:
+    """Let batch norms in training take a batch into their running statistics, or leave those as they are."""
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    for norm in norms:
+        norm.track_running_stats = update
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
+
+
 class Parts:
     """A step's pictures in parts of equal size, and the images made of each.
 
@@ -57,17 +71,18 @@ class Parts:
     Args:
         batch: the step's pictures.
         count: of the parts.
-        make: an objective's images of a batch.
+        make: an objective's images of a batch; told whether it is the first that makes any in this step, for what
+            counts steps, such as running statistics.
         device: where they are.
     """
 
-    def __init__(self, batch: Batch, *, count: int, make: Callable[[Batch], Any], device: torch.device) -> None:
+    def __init__(self, batch: Batch, *, count: int, make: Callable[[Batch, bool], Any], device: torch.device) -> None:
         cut = {name: tensor.chunk(count) for name, tensor in batch.items()}
         self.batches = [{name: parts[place] for name, parts in cut.items()} for place in range(count)]
         self._make, self._device = make, device
         self._drawn: list[dict[str, Tensor]] = []
         self._shown: dict[int, Any] = {}
-        self._kept = {0: make(batch)} if count == 1 else {}
+        self._kept = {0: make(batch, True)} if count == 1 else {}
 
     def __len__(self) -> int:
         """How many."""
@@ -80,11 +95,11 @@ class Parts:
         now = random_state(self._device)
         if place < len(self._drawn):
             set_random_state(self._drawn[place], self._device)
-            images = self._make(self.batches[place])
+            images = self._make(self.batches[place], False)
             set_random_state(now, self._device)
         else:
             self._drawn.append(now)
-            images = self._make(self.batches[place])
+            images = self._make(self.batches[place], place == 0)
         self._shown[place] = _detached(images)
         return images
 

@@ -16,6 +16,7 @@ from i2i.checkpoint import load_state
 from i2i.config import TrainConfig
 from i2i.data import load
 from i2i.errors import UsageError
+from i2i.networks.layers import BatchNorm
 from i2i.objectives import objectives
 from i2i.trainer import Trainer
 from i2i.turns import Parts
@@ -94,7 +95,7 @@ def test_losses_in_parts_are_those_of_the_whole_batch(pairs: Path, tmp_path: Pat
 def test_the_images_of_a_part_are_the_same_in_each_turn_until_who_made_them_has_moved() -> None:
     weight = torch.tensor(1.0, requires_grad=True)
 
-    def make(batch: dict[str, Tensor]) -> Images:
+    def make(batch: dict[str, Tensor], _: bool) -> Images:
         return Images(batch["a"], weight * batch["a"] + torch.rand(len(batch["a"])), mirrored=True)
 
     parts = Parts({"a": torch.arange(6.0)}, count=3, make=make, device=torch.device("cpu"))
@@ -120,7 +121,7 @@ def test_the_images_of_a_part_are_the_same_in_each_turn_until_who_made_them_has_
 def test_images_of_a_whole_batch_are_made_once() -> None:
     made: list[int] = []
 
-    def make(batch: dict[str, Tensor]) -> Images:
+    def make(batch: dict[str, Tensor], _: bool) -> Images:
         made.append(1)
         return Images(batch["a"], batch["a"])
 
@@ -129,6 +130,35 @@ def test_images_of_a_whole_batch_are_made_once() -> None:
     parts.moved()
     assert len(parts.images(0).fake_b) == 4
     assert made == [1]
+
+
+@pytest.mark.parametrize("parts", [1, 2, 4])
+def test_running_statistics_move_once_a_step_however_many_parts_there_are(
+    parts: int, unpaired: Path, tmp_path: Path
+) -> None:
+    specs = {"generator": "dcgan:width=4", "discriminator": "dcgan:width=4"}
+    one = trainer(unpaired / "trainB", tmp_path, "gan", batch_size=8, accumulate=parts, **specs)
+    for batch in load(one.pictures, batch_size=8, start=0, steps=3, workers=0):
+        one.train_step(batch)
+    state = one.players["generator"].state_dict()
+    tracked = {int(value) for name, value in state.items() if name.endswith("num_batches_tracked")}
+    assert tracked == {3}
+    assert all((value != 0).all() for name, value in state.items() if name.endswith("running_mean"))
+    assert all(module.track_running_stats for module in one.objective.modules() if isinstance(module, BatchNorm))
+
+
+def test_running_statistics_are_those_of_the_first_part(unpaired: Path, tmp_path: Path) -> None:
+    specs = {"generator": "dcgan:width=4", "discriminator": "dcgan:width=4"}
+    one, fresh = (trainer(unpaired / "trainB", tmp_path, "gan", batch_size=8, accumulate=2, **specs) for _ in range(2))
+    batch = next(load(one.pictures, batch_size=8, start=0, steps=1, workers=0))
+    torch.manual_seed(3)
+    one.train_step(batch)
+    torch.manual_seed(3)
+    fresh.objective.train()({"b": batch["b"][:4]})
+    alone = dict(fresh.players["generator"].named_buffers())
+    assert len(alone) > 0
+    for name, value in one.players["generator"].named_buffers():
+        assert torch.equal(value, alone[name]), name
 
 
 def test_parts_of_other_sizes_are_refused(pairs: Path, tmp_path: Path) -> None:

@@ -137,19 +137,25 @@ def load(
     steps: int,
     workers: int,
     share: tuple[int, int] = (0, 1),
+    micro_batches: int = 1,
     pin: bool = False,
 ) -> Generator[Sample, None, None]:
     """The batches of steps `start` (counted from 0) up to `steps`, or a share of each: (1, 4) is the second of four.
 
+    A share has its share of each micro-batch, one after the other, so that a micro-batch of all shares together holds
+    the same images however many shares there are.
+
     Raises:
         ImageError: a picture can't be read.
     """
-    place, shares = share
-    own = batch_size // shares
-    begins = range(start * batch_size + place * own, steps * batch_size, batch_size)
+    rank, shares = share
+    size = batch_size // micro_batches
+    own = size // shares
+    begins = range(rank * own, batch_size, size)
+    offsets = [begin + index for begin in begins for index in range(own)]
     loader = DataLoader(
         pictures,
-        batch_sampler=[list(range(begin, begin + own)) for begin in begins],
+        batch_sampler=([step * batch_size + offset for offset in offsets] for step in range(start, steps)),
         num_workers=workers,
         pin_memory=pin,
         worker_init_fn=functools.partial(_begin_worker, trainer=os.getpid()) if workers else None,

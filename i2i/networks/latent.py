@@ -187,7 +187,7 @@ class MLPDiscriminator(Discriminator):
         widths = [in_channels * image_size**2, *[width] * layers]
         self.input_dropout = Dropout(input_dropout, at_inference=False, seed=0) if input_dropout else nn.Identity()
         self.layers = nn.ModuleList(
-            nn.Sequential(Maxout(before, after, pieces), nn.Dropout(dropout))
+            nn.Sequential(Maxout(before, after, pieces), Dropout(dropout, at_inference=False, seed=0))
             for before, after in itertools.pairwise(widths)
         )
         compare = MinibatchDiscrimination(width, minibatch) if minibatch else nn.Identity()

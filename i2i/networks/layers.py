@@ -63,10 +63,11 @@ def _by_all_processes(norm: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tenso
     assert norm.running_var is not None
     assert norm.num_batches_tracked is not None
     count, share = processes() * x.numel() / x.shape[1], norm.momentum or 0.1
-    with torch.no_grad():
-        norm.running_mean.lerp_(mean.to(norm.running_mean), share)
-        norm.running_var.lerp_((variance * count / max(count - 1, 1)).to(norm.running_var), share)
-        norm.num_batches_tracked += 1
+    if norm.track_running_stats:
+        with torch.no_grad():
+            norm.running_mean.lerp_(mean.to(norm.running_mean), share)
+            norm.running_var.lerp_((variance * count / max(count - 1, 1)).to(norm.running_var), share)
+            norm.num_batches_tracked += 1
     scale = norm.weight * torch.rsqrt(variance + norm.eps)
     normal: Tensor = away * scale.view(shape) + norm.bias.view(shape)
     return normal.to(x.dtype)
@@ -84,14 +85,12 @@ class Dropout(nn.Module):
         self.p, self.at_inference, self.seed = p, at_inference, seed
 
     def forward(self, x: Tensor) -> Tensor:
-        """Drop entries of (N, C, H, W)."""
-        if self.training and processes() == 1:
-            return F.dropout(x, self.p)
-        if self.training:  # the mask of the whole batch, which all processes draw alike
-            mask = x.new_empty((processes() * len(x), *x.shape[1:])).bernoulli_(1 - self.p)
-            return x * own_share(mask) / (1 - self.p)
-        if not self.at_inference:
+        """Drop entries of (N, C, H, W) or (N, C)."""
+        if not self.p or not (self.training or self.at_inference):
             return x
+        if self.training:  # the mask of the whole batch, which all processes draw alike, on a GPU too
+            mask = x.new_empty((processes() * len(x), *x.shape[1:])).bernoulli_(1 - self.p)
+            return x * own_share(mask.div_(1 - self.p))
         return self.dropped(x, self.kept(x.shape[1:]).to(x.device))
 
     def kept(self, shape: Sequence[int]) -> Tensor:

@@ -1,5 +1,6 @@
 """Two processes that share a batch are one process: every method, each player's turn wrapped for itself."""
 
+import inspect
 import os
 import socket
 import traceback
@@ -18,6 +19,7 @@ from i2i.errors import UsageError
 from i2i.networks import discriminators
 from i2i.networks.layers import BatchNorm
 from i2i.objectives import objectives
+from i2i.registry import Spec
 from i2i.trainer import Trainer
 from i2i.turns import Turn, only
 
@@ -75,15 +77,19 @@ RUNS = {
     "cyclegan in two parts": ("cyclegan", {"history": 0}, {"accumulate": 2}),
     "cut with feature matching": ("cut", {"feature_matching": 10.0}, {}),
     "gan with minibatch discrimination": ("gan", {}, {"discriminator": "dcgan:minibatch=3"}),
+    "gan of fully connected layers": ("gan", {}, {"generator": "mlp", "discriminator": "mlp:input_dropout=0.2"}),
+    "gan in two parts": ("gan", {}, {"accumulate": 2}),
+    "pix2pix in two parts": ("pix2pix", {}, {"accumulate": 2}),
+    "cyclegan with dropout": ("cyclegan", {}, {"generator": "resnet:dropout=0.5"}),
 }
 
 
 def trainer(data, folder, method, options, **train):
-    """The trainer of a small game without dropout, in float64."""
+    """The trainer of a small game in float64, with the dropout that its networks have."""
     kind = objectives[method]
     specs = {"generator": kind.generator_spec, "discriminator": kind.discriminator_spec, **train}
-    specs["generator"] = str(small(specs["generator"], registry_of_generators(method)))
-    specs["discriminator"] = str(small(specs["discriminator"], discriminators))
+    specs["generator"] = own_dropout(specs["generator"], registry_of_generators(method))
+    specs["discriminator"] = own_dropout(specs["discriminator"], discriminators)
     own = {"history": 6} if has(method, "history") else {}
     settings = {"steps": STEPS, "batch_size": BATCH, "optimizer": "sgd", "lr": 0.005, "momentum": 0.0, "samples": 1}
     train = TrainConfig(**{**settings, "device": "cpu", "schedule": "constant", **train, **specs})
@@ -94,10 +100,17 @@ def trainer(data, folder, method, options, **train):
     return one
 
 
+def own_dropout(text, registry):
+    """A small spec, but for its dropout."""
+    spec = Spec.parse(text)
+    own = inspect.signature(registry[spec.name]).parameters.get("dropout")
+    return str(small(text, registry, dropout=spec.options.get("dropout", own and own.default)))
+
+
 def steps_of(one, share=None):
     """Take the steps of a run, on a share of each batch, and give its weights and running statistics."""
     place = {"batch_size": BATCH, "start": 0, "steps": STEPS, "workers": 0, "share": share or (rank(), processes())}
-    for batch in load(one.pictures, **place):
+    for batch in load(one.pictures, micro_batches=one.config.train.accumulate, **place):
         one.train_step({name: value.double() if value.is_floating_point() else value for name, value in batch.items()})
     found = {name: value.detach().clone() for name, value in one.objective.state_dict().items()}
     # How much is recognised is put together where it counts: for a balance, and in the metrics.
