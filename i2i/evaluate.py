@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
+from torch import Tensor
 
 from i2i.data import Layout
 from i2i.data.folders import Source, Split
@@ -203,8 +204,12 @@ def _cycle(
     there: Translator, back: Translator, pictures: Iterable[Levels], count: int, batch_size: int
 ) -> list[Values]:
     inputs, shown = itertools.tee(to_tensor(levels, there.generator.in_channels) for levels in pictures)
-    fakes = _bar(there.batch(inputs, batch_size=batch_size), "there and back", count)
-    return [cycle_errors(picture, fake, back) for fake, picture in zip(fakes, shown, strict=False)]
+
+    def inside(image: Tensor) -> Tensor:
+        return back(image, value_range=(-1, 1))
+
+    fakes = _bar(there.batch(inputs, batch_size=batch_size, value_range=(-1, 1)), "there and back", count)
+    return [cycle_errors(picture, fake, inside) for fake, picture in zip(fakes, shown, strict=False)]
 
 
 def _read(sources: Iterable[Source], channels: int, size: int) -> Iterator[Levels]:

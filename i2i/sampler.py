@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from i2i.checkpoint import Model, load_model
-from i2i.device import pick_device, seeded
+from i2i.device import isolated, pick_device, seeded
 from i2i.errors import UsageError, unknown
 from i2i.image import to_levels
 from i2i.networks import LatentGenerator
@@ -42,7 +42,8 @@ class Sampler:
         if not isinstance(generator, LatentGenerator):
             raise UsageError("this model translates pictures; use it: i2i translate INPUT OUTPUT --model MODEL")
         self.device = pick_device(device)
-        self.generator = generator.to(self.device).eval()
+        with isolated(self.device):
+            self.generator = generator.to(self.device).eval()
         self.classes: tuple[str, ...] = tuple(model.preprocess.get("classes", ()))
         self.image_size = generator.image_size
         if len(self.classes) != generator.classes:
@@ -88,9 +89,10 @@ class Sampler:
         if count < 1:
             raise UsageError(f"{count} walks; ask for 1 or more")
         ends = self.latents(count + 1, seed=seed)
+        shares = torch.linspace(0, 1, steps, dtype=torch.float32, device="cpu")
         walks = []
         for place in range(count):
-            path = torch.stack([torch.lerp(ends[place], ends[place + 1], s) for s in torch.linspace(0, 1, steps)])
+            path = torch.stack([torch.lerp(ends[place], ends[place + 1], s) for s in shares])
             own = label or (self.classes[place % len(self.classes)] if self.classes else None)
             walks.append(self.draw(path, label=own))
         return walks
@@ -103,16 +105,17 @@ class Sampler:
         """
         if count < 1:
             raise UsageError(f"{count} pictures; draw 1 or more")
-        return torch.rand(count, self.generator.latent, generator=seeded(seed)) * 2 - 1
+        with isolated():
+            return torch.rand(count, self.generator.latent, generator=seeded(seed), dtype=torch.float32) * 2 - 1
 
-    @torch.no_grad()
     def draw(self, latents: Tensor, *, label: str | None = None, batch_size: int = 64) -> list[Image.Image]:
         """Draw the picture of each latent (N, latent)."""
-        codes = torch.cat([latents, self._labels(len(latents), label)], dim=1)
-        drawn: list[Tensor] = []
-        for batch in torch.split(codes, batch_size):
-            drawn += self.generator(batch.to(self.device)).float()
-        return [to_pil(Picture(to_levels(one))) for one in drawn]
+        with isolated(self.device):
+            codes = torch.cat([latents, self._labels(len(latents), label)], dim=1)
+            drawn: list[Tensor] = []
+            for batch in torch.split(codes, batch_size):
+                drawn += self.generator(batch.to(self.device)).float()
+            return [to_pil(Picture(to_levels(one))) for one in drawn]
 
     def _labels(self, count: int, label: str | None) -> Tensor:
         if label is not None and not self.classes:
@@ -120,6 +123,6 @@ class Sampler:
         if label is not None and label not in self.classes:
             raise unknown("class", label, self.classes)
         if not self.classes:
-            return torch.zeros(count, 0)
+            return torch.zeros(count, 0, dtype=torch.float32)
         places: Sequence[int] = [self.classes.index(label)] * count if label else range(count)
         return F.one_hot(torch.tensor(places) % len(self.classes), len(self.classes)).float()

@@ -149,7 +149,8 @@ def _faded(span: Span, spans: list[Span], fade: int) -> tuple[int, int, Tensor]:
     """Where a tile begins and stops with what it shares with its neighbours, and its weights there."""
     before, after = (0 if span is end else fade for end in (spans[0], spans[-1]))
     start, stop = span.start - before, span.stop + after
-    weights, ramp = torch.ones(stop - start), (torch.arange(2 * fade) + 0.5) / (2 * fade)
+    weights = torch.ones(stop - start, dtype=torch.float32)
+    ramp = (torch.arange(2 * fade, dtype=torch.float32) + 0.5) / (2 * fade)
     if before:
         weights[: 2 * fade] *= ramp
     if after:

@@ -9,21 +9,26 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, overload
 
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from i2i.checkpoint import Model, load_model
-from i2i.device import free_memory, out_of_memory, pick_device, seeded
+from i2i.device import free_memory, isolated, out_of_memory, pick_device, seeded
 from i2i.errors import UsageError, unknown
-from i2i.image import ImageLike, Opened, open_image
+from i2i.image import ImageFile, ImageLike, Opened, ValueRange, open_image
 from i2i.networks import Generator
 from i2i.networks.reach import memory_per_pixel
 from i2i.padding import padded
+from i2i.picture import Picture
 from i2i.pretrained import model_file
 from i2i.registry import load_plugins
 from i2i.tiling import translate_tiles
+
+AsGiven = TypeVar("AsGiven", NDArray[Any], Tensor, Picture)
 
 _TILES = (1024, 512, 256, 128)  # tried in turn where a picture is too large for the memory
 _ALWAYS = 2**20  # pixels that any machine has memory for
@@ -89,7 +94,8 @@ class Translator:
         self.image_size = int(model.preprocess.get("image_size", 256))
         depths = tuple(model.preprocess.get("depths", (8, 8)))
         self.deepens = (depths if self.direction == "a2b" else depths[::-1]) == (8, 16)
-        self.generator: Generator = translators[self.direction].to(self.device).eval()
+        with isolated(self.device):
+            self.generator: Generator = translators[self.direction].to(self.device).eval()
 
     @classmethod
     def load(cls, model: str | Path, *, to: str | None = None, device: str = "auto") -> Translator:
@@ -104,29 +110,106 @@ class Translator:
         load_plugins()
         return cls(load_model(model_file(model)), to=to, device=device)
 
+    @overload
     def __call__(
-        self, image: ImageLike, *, seed: int | None = None, samples: int | None = None, tile: int | None = None
+        self,
+        image: ImageFile,
+        *,
+        seed: int | None = None,
+        samples: None = None,
+        tile: int | None = None,
+        value_range: ValueRange | None = None,
+    ) -> Image.Image: ...
+    @overload
+    def __call__(
+        self,
+        image: ImageFile,
+        *,
+        seed: int | None = None,
+        samples: int,
+        tile: int | None = None,
+        value_range: ValueRange | None = None,
+    ) -> list[Image.Image]: ...
+    @overload
+    def __call__(
+        self,
+        image: AsGiven,
+        *,
+        seed: int | None = None,
+        samples: None = None,
+        tile: int | None = None,
+        value_range: ValueRange | None = None,
+    ) -> AsGiven: ...
+    @overload
+    def __call__(
+        self,
+        image: AsGiven,
+        *,
+        seed: int | None = None,
+        samples: int,
+        tile: int | None = None,
+        value_range: ValueRange | None = None,
+    ) -> list[AsGiven]: ...
+    def __call__(
+        self,
+        image: ImageLike,
+        *,
+        seed: int | None = None,
+        samples: int | None = None,
+        tile: int | None = None,
+        value_range: ValueRange | None = None,
     ) -> Any:
         """Translate a picture of any height and width; the result has the type of the input.
 
+        It depends on the arguments alone: not on PyTorch's random state, default dtype or device, autocast, or
+        gradient mode, all of which stay as they are.
+
         Args:
-            image: a PIL image, an array, a tensor, a path, or the bytes of an image file; see `i2i.image.open_image`.
+            image: a PIL image, an array, a tensor, a path, an open file, or the bytes of an image file; see
+                `i2i.image.open_image`.
             seed: which of the plausible outputs, of a model that has many (bicyclegan); the one of seed 0 unless given.
             samples: give a list of this many outputs, of seeds `seed`, `seed + 1` and so on.
             tile: translate in tiles of this height and width, in pixels, for which little memory is needed; the
                 result is that of the whole picture (see `i2i.tiling`).
+            value_range: black and white of a float array or tensor, and of its result, such as (0, 1); (-1, 1) unless
+                given, with a warning where no value is below 0.
 
         Raises:
             ImageError: it isn't a picture that can be read.
-            UsageError: a seed or samples of a model that has one output for an input, or no size of a tile.
+            UsageError: a seed or samples of a model that has one output for an input, no size of a tile, or no range.
         """
         if samples is None:
-            return next(self.batch([image], batch_size=1, seeds=None if seed is None else [seed], tile=tile))
+            one = None if seed is None else [seed]
+            return next(self.batch([image], batch_size=1, seeds=one, tile=tile, value_range=value_range))
         if samples < 1:
             raise UsageError(f"samples {samples}: it is 1 or more")
         first = seed or 0
-        return list(self.batch([image] * samples, seeds=range(first, first + samples), tile=tile))
+        seeds = range(first, first + samples)
+        return list(self.batch([image] * samples, seeds=seeds, tile=tile, value_range=value_range))
 
+    @overload
+    def batch(
+        self,
+        images: Iterable[ImageFile],
+        *,
+        batch_size: int = 8,
+        seeds: Iterable[int] | None = None,
+        tile: int | None = None,
+        value_range: ValueRange | None = None,
+        watch: Watch | None = None,
+    ) -> Iterator[Image.Image]: ...
+    @overload
+    def batch(
+        self,
+        images: Iterable[AsGiven],
+        *,
+        batch_size: int = 8,
+        seeds: Iterable[int] | None = None,
+        tile: int | None = None,
+        value_range: ValueRange | None = None,
+        watch: Watch | None = None,
+    ) -> Iterator[AsGiven]: ...
+    @overload
     def batch(
         self,
         images: Iterable[ImageLike],
@@ -134,12 +217,24 @@ class Translator:
         batch_size: int = 8,
         seeds: Iterable[int] | None = None,
         tile: int | None = None,
+        value_range: ValueRange | None = None,
+        watch: Watch | None = None,
+    ) -> Iterator[Any]: ...
+    def batch(
+        self,
+        images: Iterable[ImageLike],
+        *,
+        batch_size: int = 8,
+        seeds: Iterable[int] | None = None,
+        tile: int | None = None,
+        value_range: ValueRange | None = None,
         watch: Watch | None = None,
     ) -> Iterator[Any]:
         """Translate many pictures in their order; neighbours of one size go through the network together.
 
-        A picture's result is the same as alone, to rounding. `seeds` has one for each picture; see `__call__`. One
-        that is too large for the device's memory is translated in tiles, with a warning or as `watch` says.
+        A picture's result is the same as alone, to rounding. `seeds` has one for each picture; `value_range` is that
+        of all floats; see `__call__`. A picture that is too large for the device's memory is translated in tiles, with
+        a warning or as `watch` says.
 
         Raises:
             ImageError: a picture can't be read.
@@ -155,7 +250,8 @@ class Translator:
         waiting: list[_Waiting] = []
         given = zip(images, itertools.repeat(0) if seeds is None else seeds, strict=seeds is not None)
         for place, (image, seed) in enumerate(given):
-            opened = open_image(image, self.generator.in_channels, deepen=self.deepens)
+            with isolated():
+                opened = open_image(image, self.generator.in_channels, deepen=self.deepens, value_range=value_range)
             if waiting and (len(waiting) == batch_size or opened.shape != waiting[0].opened.shape):
                 yield from self._translate(waiting, tile, watch or Watch())
                 waiting = []
@@ -164,19 +260,19 @@ class Translator:
             yield from self._translate(waiting, tile, watch or Watch())
 
     def _translate(self, waiting: list[_Waiting], tile: int | None, watch: Watch) -> list[Any]:
-        if tile is not None:
-            return [self._in_tiles(one, tile, watch) for one in waiting]
-        if self._fits(waiting):
-            try:
-                return self._whole(waiting)
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error):
-                    raise
-        if len(waiting) > 1:
-            return [result for one in waiting for result in self._translate([one], None, watch)]
-        return [self._in_smaller_tiles(waiting[0], watch)]
+        with isolated(self.device):
+            if tile is not None:
+                return [self._in_tiles(one, tile, watch) for one in waiting]
+            if self._fits(waiting):
+                try:
+                    return self._whole(waiting)
+                except (RuntimeError, MemoryError) as error:
+                    if not out_of_memory(error):
+                        raise
+            if len(waiting) > 1:
+                return [result for one in waiting for result in self._translate([one], None, watch)]
+            return [self._in_smaller_tiles(waiting[0], watch)]
 
-    @torch.no_grad()
     def _whole(self, waiting: list[_Waiting]) -> list[Any]:
         _, height, width = waiting[0].opened.shape
         rows, columns, frame = padded(height, width, **self._sizes)
@@ -243,9 +339,57 @@ class Translator:
         return {"multiple": self.generator.multiple, "smallest": self.generator.smallest}
 
     def _latent(self, seed: int) -> Tensor:
-        return torch.randn(1, self.generator.latent, generator=seeded(seed))
+        return torch.randn(1, self.generator.latent, generator=seeded(seed), dtype=torch.float32)
 
 
+@overload
+def translate(
+    image: ImageFile,
+    model: str | Path | Translator,
+    *,
+    to: str | None = None,
+    device: str = "auto",
+    seed: int | None = None,
+    samples: None = None,
+    tile: int | None = None,
+    value_range: ValueRange | None = None,
+) -> Image.Image: ...
+@overload
+def translate(
+    image: ImageFile,
+    model: str | Path | Translator,
+    *,
+    to: str | None = None,
+    device: str = "auto",
+    seed: int | None = None,
+    samples: int,
+    tile: int | None = None,
+    value_range: ValueRange | None = None,
+) -> list[Image.Image]: ...
+@overload
+def translate(
+    image: AsGiven,
+    model: str | Path | Translator,
+    *,
+    to: str | None = None,
+    device: str = "auto",
+    seed: int | None = None,
+    samples: None = None,
+    tile: int | None = None,
+    value_range: ValueRange | None = None,
+) -> AsGiven: ...
+@overload
+def translate(
+    image: AsGiven,
+    model: str | Path | Translator,
+    *,
+    to: str | None = None,
+    device: str = "auto",
+    seed: int | None = None,
+    samples: int,
+    tile: int | None = None,
+    value_range: ValueRange | None = None,
+) -> list[AsGiven]: ...
 def translate(
     image: ImageLike,
     model: str | Path | Translator,
@@ -255,28 +399,32 @@ def translate(
     seed: int | None = None,
     samples: int | None = None,
     tile: int | None = None,
+    value_range: ValueRange | None = None,
 ) -> Any:
     """Translate a picture with a model; the result has the type of the input.
 
     A model is loaded once and kept: `translate(photo, "map2sat")` in a loop is as fast as a Translator.
 
     Args:
-        image: a PIL image, an array, a tensor, a path, or the bytes of an image file; see `i2i.image.open_image`.
+        image: a PIL image, an array, a tensor, a path, an open file, or the bytes of an image file; see
+            `i2i.image.open_image`.
         model: a pretrained model's name, a model file, a run's folder, or a Translator.
         to: the domain to translate to, by its name, where the model knows both ways.
         device: `auto`, `cpu`, `cuda`, ...; a Translator has its own.
         seed: which of the plausible outputs, of a model that has many; see `Translator.__call__`.
         samples: give a list of this many of them.
         tile: translate in tiles of this height and width, in pixels; see `Translator.__call__`.
+        value_range: black and white of a float array or tensor, such as (0, 1); (-1, 1) unless given.
 
     Raises:
         UsageError: there is no such model, it doesn't translate to that domain, or it has one output for an input.
         ImageError: it isn't a picture that can be read.
     """
-    if isinstance(model, Translator):
-        return model(image, seed=seed, samples=samples, tile=tile)
-    file = model_file(model)
-    return _loaded(file, file.stat().st_mtime_ns, to, device)(image, seed=seed, samples=samples, tile=tile)
+    if not isinstance(model, Translator):
+        file = model_file(model)
+        model = _loaded(file, file.stat().st_mtime_ns, to, device)
+    run: Callable[..., Any] = model  # of all overloads at once
+    return run(image, seed=seed, samples=samples, tile=tile, value_range=value_range)
 
 
 @functools.lru_cache(maxsize=4)

@@ -169,7 +169,7 @@ def no_waiting() -> Iterator[None]:
 
 def enter(image: ImageLike, channels: int) -> tuple[Tensor, Callable[[Tensor], Any]]:
     """A whole picture inside, (N, channels, H, W), and the way out for a result of its height and width."""
-    opened = open_image(image, channels)
+    opened = open_image(image, channels, value_range=(-1, 1))
     _, height, width = opened.shape
 
     def leave(result: Tensor) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -158,7 +160,7 @@ def test_threads_may_share_a_translator(run: Path) -> None:
 
 def test_a_result_can_be_used_in_a_loss(run: Path) -> None:
     weight = nn.Parameter(torch.ones(()))
-    (translate(torch.zeros(3, 32, 32), run) * weight).sum().backward()
+    (translate(-torch.ones(3, 32, 32), run) * weight).sum().backward()
     assert weight.grad is not None
 
 
@@ -273,7 +275,7 @@ def test_samples_are_those_of_the_seeds_that_follow(
 
 def test_samples_have_the_type_of_the_input(many: Path, photo: Image.Image) -> None:
     one = Translator.load(many, device="cpu")
-    for given in (np.asarray(photo), torch.zeros(3, 16, 16), torch.zeros(2, 3, 16, 16)):
+    for given in (np.asarray(photo), -torch.ones(3, 16, 16), -torch.ones(2, 3, 16, 16)):
         for result in one(given, samples=2):
             assert type(result) is type(given)
             assert result.shape == given.shape
@@ -614,3 +616,141 @@ def test_a_picture_for_which_memory_runs_out_is_translated_in_tiles() -> None:
     assert limited == "limited"
     assert said == "800 x 600 pixels are too many at once for the memory: translated in tiles of 512"
     assert float(decibels) > 60
+
+
+def test_floats_from_0_to_1_are_what_value_range_says(run: Path, photo: Image.Image) -> None:
+    one = Translator.load(run, device="cpu")
+    expected = np.asarray(one(photo)) / 255
+    shares = np.asarray(photo) / 255
+    for given in (shares, shares.astype(np.float32), torch.from_numpy(shares).permute(2, 0, 1)):
+        result: Any = one(given, value_range=(0, 1))
+        assert result.dtype == given.dtype
+        found = result.permute(1, 2, 0).numpy() if isinstance(result, Tensor) else result
+        assert np.abs(found - expected).max() < 0.6 / 255
+    (again,) = one.batch([shares * 1000], value_range=(0, 1000))
+    assert np.abs(again / 1000 - expected).max() < 0.6 / 255
+    assert np.abs(translate(shares, one, value_range=(0, 1)) - expected).max() < 0.6 / 255
+    assert (one(np.asarray(photo), value_range=(0, 1)) == np.asarray(one(photo))).all()  # levels have their own
+
+
+def test_floats_that_may_have_another_range_are_warned_about_where_they_are_given() -> None:
+    one, shares = translator(Same()), np.random.default_rng(0).random((5, 7, 3))
+    for given in (shares, torch.from_numpy(shares).permute(2, 0, 1)[None]):
+        with pytest.warns(UserWarning, match=r"read as \[-1, 1\]; where white is 1 .* value_range=\(0, 1\)") as said:
+            one(given)
+        assert [warning.filename for warning in said] == [__file__]
+    for value_range in ((-1, 1), (0, 1)):
+        one(shares, value_range=value_range)  # without a word, which would be an error here
+    one(shares * 2 - 1)
+
+
+SETTINGS: dict[str, Callable[[], Any]] = {
+    "device": lambda: torch.device("meta"),
+    "inference mode": torch.inference_mode,
+    "gradients": torch.enable_grad,
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+}
+
+
+@pytest.fixture(scope="module")
+def dreamer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model file with all that is drawn or made on the way: dropout, a latent, and padding."""
+    torch.manual_seed(0)
+    generator = build_generator("unet:depth=3,width=8,dropout=0.5,latent=2", in_channels=3, out_channels=3)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter *= 10 if parameter.dim() > 1 else 1
+    file = tmp_path_factory.mktemp("dreamer") / "model.safetensors"
+    save_model(file, Model({"a2b": generator}, ("a", "b"), {"image_size": 16}, {}, 0))
+    return file
+
+
+@pytest.fixture(scope="module")
+def dream(dreamer: Path) -> tuple[Translator, dict[int | None, bytes]]:
+    """Its translator, and what it makes of a photo in the usual settings, as a whole and in tiles."""
+    one = Translator.load(dreamer, device="cpu")
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8))
+    return one, {tile: one(image, tile=tile, seed=3).tobytes() for tile in (None, 8)}
+
+
+@pytest.mark.parametrize("setting", [*SETTINGS, "dtype", "random state"])
+def test_a_translation_depends_on_its_arguments_alone(
+    setting: str, dreamer: Path, dream: tuple[Translator, dict[int | None, bytes]], photo: Image.Image
+) -> None:
+    before, expected = dream
+    pixels = torch.from_numpy(np.asarray(photo).copy()).permute(2, 0, 1).float() / 127.5 - 1
+    inside = before(pixels, seed=3)
+    torch.set_default_dtype(torch.float64 if setting == "dtype" else torch.float32)
+    try:
+        with SETTINGS.get(setting, contextlib.nullcontext)():
+            if setting == "random state":
+                torch.manual_seed(9)
+            state, dtype, graded = torch.get_rng_state(), torch.get_default_dtype(), torch.is_grad_enabled()
+            for one in (before, Translator.load(dreamer, device="cpu")):
+                for tile in (None, 8) if one is before or setting in ("device", "dtype") else (None,):
+                    assert one(photo, tile=tile, seed=3).tobytes() == expected[tile]
+                result = one(pixels, seed=3)
+                assert torch.equal(result, inside)
+                assert not result.is_inference()
+            assert torch.equal(torch.get_rng_state(), state)
+            assert (torch.get_default_dtype(), torch.is_grad_enabled()) == (dtype, graded)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+TYPED = """
+from pathlib import Path
+import contextlib
+import io
+import numpy as np
+import torch
+from PIL import Image
+from i2i import Translator, translate
+
+one = Translator.load("model")
+levels = np.zeros((4, 4, 3), np.uint8)
+reveal_type(one(Path("a.png")))
+reveal_type(one(b""))
+reveal_type(one(io.BytesIO()))
+reveal_type(one(Image.new("L", (4, 4)), tile=64))
+reveal_type(one("a.png", samples=2))
+reveal_type(one(levels))
+reveal_type(one(levels, samples=2, seed=1))
+reveal_type(one(torch.zeros(3, 4, 4), value_range=(-1, 1)))
+reveal_type(translate("a.png", "model", to="b"))
+reveal_type(translate(bytearray(), one, samples=2))
+reveal_type(translate(levels, one))
+reveal_type(translate(torch.zeros(3, 4, 4), one, samples=2))
+reveal_type(one.batch(["a.png", "b.png"]))
+reveal_type(one.batch([levels]))
+reveal_type(one.batch([torch.zeros(3, 4, 4)]))
+one([levels])
+one(levels, samples="2")
+"""
+
+
+def test_a_type_checker_knows_what_a_translation_is(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    api = pytest.importorskip("mypy.api", reason="mypy is not installed; it is in i2i-toolkit[dev]")
+    (tmp_path / "typed.py").write_text(TYPED)
+    kept = request.config.cache.mkdir("mypy") if request.config.cache else tmp_path  # PyTorch is read once
+    options = ["--strict", "--follow-imports=silent", "--no-error-summary", "--config-file=", f"--cache-dir={kept}"]
+    said, complaints, _ = api.run([*options, str(tmp_path / "typed.py")])
+    assert not complaints
+    revealed = [re.sub(r"(builtins|typing|collections\.abc)\.", "", one) for one in re.findall(r'type is "(.*)"', said)]
+    image, array, tensor = "PIL.Image.Image", "numpy.ndarray[tuple[Any, ...], numpy.dtype[Any]]", "torch._tensor.Tensor"
+    assert revealed == [
+        *[image] * 4,
+        f"list[{image}]",
+        array,
+        f"list[{array}]",
+        tensor,
+        image,
+        f"list[{image}]",
+        array,
+        f"list[{tensor}]",
+        f"Iterator[{image}]",
+        f"Iterator[{array}]",
+        f"Iterator[{tensor}]",
+    ]
+    assert said.count("No overload variant") == 2
+    assert said.count("error:") == 2

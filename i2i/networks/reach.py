@@ -146,8 +146,8 @@ def _tried(generator: Generator, length: int) -> tuple[Part, ...]:
 
 def _given(generator: Generator, height: int, width: int) -> list[Tensor]:
     """A grey picture, and a latent where a network takes one."""
-    picture = torch.zeros(1, generator.in_channels, height, width)
-    return [picture, torch.zeros(1, generator.latent)] if generator.latent else [picture]
+    picture = torch.zeros(1, generator.in_channels, height, width, dtype=torch.float32)
+    return [picture, torch.zeros(1, generator.latent, dtype=torch.float32)] if generator.latent else [picture]
 
 
 def _cuts(stages: Sequence[nn.Module], rows: Sequence[int]) -> list[int]:
