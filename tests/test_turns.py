@@ -219,17 +219,20 @@ def test_float16_trains_with_a_scaler_that_is_resumed(clip: float, pairs: Path, 
         assert weight.dim() == 1 or not torch.equal(weight, begun[name]), name
 
 
+GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=GPU)])
 @pytest.mark.parametrize("options", [{"r1": 1.0}, {"adversarial": "wasserstein", "gradient_penalty": 10.0}])
 @pytest.mark.parametrize("norm", ["batch", "instance"])
 def test_float16_trains_a_discriminator_with_a_penalty(
-    options: dict[str, object], norm: str, pairs: Path, tmp_path: Path
+    options: dict[str, object], norm: str, device: str, pairs: Path, tmp_path: Path
 ) -> None:
-    one = trainer(
-        pairs, tmp_path, precision="fp16", options=options, discriminator=f"patchgan:layers=1,width=8,norm={norm}"
-    )
+    specs = {"discriminator": f"patchgan:layers=1,width=8,norm={norm}", "device": device}
+    one = trainer(pairs, tmp_path, precision="fp16", options=options, **specs)
     begun = [weight.detach().clone() for weight in one.players["discriminator"].parameters() if weight.dim() > 1]
     for batch in load(one.pictures, batch_size=1, start=0, steps=8, workers=0):
-        one.train_step(batch)
+        one.train_step({name: tensor.to(device) for name, tensor in batch.items()})
     assert one.movers["discriminator"].skipped == 0
     assert one.movers["discriminator"].scaler.get_scale() >= 4096  # a few steps at the start may overflow
     now = [weight for weight in one.players["discriminator"].parameters() if weight.dim() > 1]
