@@ -21,20 +21,22 @@ COMMANDS = ("train", "translate", "sample", "evaluate", "check", "info", "models
 HELP = f"""\
 i2i {__version__}: image-to-image translation with adversarial networks
 
-  i2i translate INPUT OUTPUT --model NAME   translate an image, a folder or a glob
-  i2i train METHOD DATA                     learn a translation from your pictures
-  i2i sample MODEL OUT                      draw pictures from a latent
-  i2i check DATA                            what is wrong with a data set, before training
-  i2i evaluate MODEL DATA                   score a model on held-out pairs
-  i2i info MODEL                            what a model file is
-  i2i models                                the models that come with i2i
+  i2i translate INPUT OUTPUT --model MODEL  translate an image, a folder or a glob
+  i2i train METHOD DATA                     train a model on your images
+  i2i sample MODEL OUT                      draw images from a latent (models of gan)
+  i2i check DATA                            find what is wrong with a data set, before training
+  i2i evaluate MODEL DATA                   score a model on held-out images
+  i2i info MODEL                            describe a model file
+  i2i models                                list the models that come with i2i
 
   i2i COMMAND --help                        the flags of a command
+  i2i --print-completion SHELL              completion for bash, zsh, fish or tcsh
+  i2i --version
 
 Try:
   i2i translate datasets/examples translated --model map2sat --contact-sheet translated.png
-  i2i train pix2pix my_pairs                where my_pairs/train holds pictures side by side
-  i2i train cyclegan my_pictures            where my_pictures has trainA and trainB
+  i2i train pix2pix my_pairs                where my_pairs/train holds pairs, side by side in one image
+  i2i train cyclegan my_images              where my_images has trainA and trainB
 """
 
 
@@ -62,6 +64,11 @@ def _run(args: list[str]) -> int:
         print(f"i2i {__version__}")
         return 0
     try:
+        if args[0] == "--print-completion":
+            from i2i.completion import completion
+
+            print(completion(args[1] if len(args) == 2 else " ".join(args[1:])), end="")
+            return 0
         if args[0] not in COMMANDS:
             raise unknown("command", args[0], COMMANDS)
         command = importlib.import_module(f"i2i.commands.{args[0]}")

@@ -39,7 +39,7 @@ Verbose = Annotated[bool, tyro.conf.arg(aliases=("-v",), help="Print more, such 
 Imports = tyro.conf.UseAppendAction[Annotated[tuple[str, ...], tyro.conf.arg(name="import", metavar="MODULE")]]
 
 
-_registry = ConstructorRegistry()
+registry = ConstructorRegistry()
 _being_described: set[Any] = set()
 _METAVARS = {
     "channels": "FROM TO",
@@ -70,7 +70,7 @@ def parse(kind: type[T], command: str, args: list[str], about: str, *, default: 
                 description=_wrapped(about),
                 args=args,
                 config=config,
-                registry=_registry,
+                registry=registry,
                 **({} if default is None else {"default": default}),
                 return_unknown_args=True,
             )
@@ -130,7 +130,7 @@ def _columns(most: int = 100) -> Iterator[None]:
             os.environ["COLUMNS"] = before
 
 
-@_registry.primitive_rule
+@registry.primitive_rule
 def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | UnsupportedTypeAnnotationError | None:
     """Read `X | None` as X: None is what a flag is where it isn't given."""
     inner = [kind for kind in typing.get_args(info.type) if kind is not type(None)]
@@ -148,7 +148,7 @@ def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | Unsupp
     )
 
 
-@_registry.struct_rule
+@registry.struct_rule
 def _described(info: StructTypeInfo) -> StructConstructorSpec | None:
     """A dataclass as tyro reads it; help says what each value is, and no default where there is none to speak of."""
     if not dataclasses.is_dataclass(info.type) or info.type in _being_described:
@@ -203,7 +203,7 @@ def _flags(kind: Any, default: Any) -> list[str]:
     """The flags that a command reads."""
     shown = io.StringIO()
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(shown):
-        tyro.cli(kind, args=["--help"], registry=_registry, **({} if default is None else {"default": default}))
+        tyro.cli(kind, args=["--help"], registry=registry, **({} if default is None else {"default": default}))
     return sorted(set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", shown.getvalue())))
 
 

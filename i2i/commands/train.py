@@ -78,6 +78,20 @@ def run(args: list[str]) -> int:
         return _train(kind, config, run, resume=resume, device=device)
 
 
+def flags_of(method: str, kind: Any) -> Any:
+    """The dataclass of a method's flags: `Train`, with the settings and the options of the method as defaults."""
+    own = {
+        "method": (kind.Config(), method),
+        "pictures": (kind.data_config, "image"),
+        "training": (kind.train_config, "training"),
+    }
+    options = [
+        (name, Annotated[tyro.conf.OmitArgPrefixes[type(value)], tyro.conf.arg(name=title)], value)  # type: ignore[misc]
+        for name, (value, title) in own.items()
+    ]
+    return dataclasses.make_dataclass("Train", options, bases=(Train,), frozen=True)
+
+
 def _train(kind: Any, config: RunConfig, run: Path, *, resume: bool, device: str) -> int:
     from i2i.data import find_layout
     from i2i.distributed import rank
@@ -170,19 +184,17 @@ def _check_direction(run: Path, layout: Layout, data: DataConfig) -> None:
 
 def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path, bool]:
     """The settings of a run: the flags, over those saved where it is resumed, and its folder."""
-    own = {"method": kind.Config(), "pictures": kind.data_config, "training": kind.train_config}
-    options = [(name, tyro.conf.OmitArgPrefixes[type(value)], value) for name, value in own.items()]  # type: ignore[misc]
-    flags_of: Any = dataclasses.make_dataclass("Train", options, bases=(Train,), frozen=True)
+    kind_of_flags = flags_of(method, kind)
     about = f"{method}, for {_summary(kind)}.\n\n{inspect.cleandoc(kind.__doc__ or '')}\n\n"
     about += f"Networks: --generator {kind.generator_spec} --discriminator {kind.discriminator_spec}"
-    flags = parse(flags_of, f"train {method}", args, about)
+    flags = parse(kind_of_flags, f"train {method}", args, about)
     run = flags.run or _default_run(method, flags.data, resume=flags.resume)
     if run.exists() and not run.is_dir():
         raise UsageError(f"--run {run}: that is a file; give a folder")
     if flags.resume:
         kept = _import_again(run, flags.imports, trust=flags.trust_run)
         options, before = _read_settings(run, method, kind)
-        default = flags_of(
+        default = kind_of_flags(
             data=before.paths,
             run=run,
             resume=True,
@@ -192,7 +204,7 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
             training=before.train,
             method=options,
         )
-        flags = parse(flags_of, f"train {method}", args, about, default=default)
+        flags = parse(kind_of_flags, f"train {method}", args, about, default=default)
     elif (run / "state.pt").exists():
         raise UsageError(f"{run} holds a run already; add --resume to go on with it, or choose another --run")
     one_or_two(flags.data)
