@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 import uuid
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
@@ -31,10 +32,11 @@ def write_whole(
         before_rename: called with the path of the temporary file when it is complete.
 
     Raises:
-        OSError: the folder can't be written, or the disk is full; what stood at `path` is untouched.
+        OSError: the folder can't be written, or the disk is full; it names `path`, and what stood there is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary, lock = _locked_beside(path)
+    mode = stat.S_IMODE(temporary.stat().st_mode)  # as the umask says; safetensors' own files are private
     try:
         with lock:
             if isinstance(write, bytes):
@@ -43,11 +45,26 @@ def write_whole(
                 write(temporary)
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
+            temporary.chmod(mode)
             if before_rename:
                 before_rename(temporary)
             temporary.replace(path)
+    except Exception as error:
+        refused = _refusal(error)
+        if refused is None or refused.errno is None:
+            raise
+        raise OSError(refused.errno, refused.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _refusal(error: Exception) -> OSError | None:
+    """The system's error behind one of writing: torch raises another while it handles it, safetensors quotes it."""
+    for one in (error, error.__context__):
+        if isinstance(one, OSError):
+            return one
+    quoted = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(quoted[1]), os.strerror(int(quoted[1]))) if quoted else None
 
 
 def remove_temporary(*folders: Path) -> None:

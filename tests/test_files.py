@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from i2i.files import remove_abandoned, write_whole
 
@@ -139,3 +141,46 @@ def test_temporary_files_of_killed_processes_are_removed_and_those_being_written
 def test_a_folder_that_is_not_there_has_no_temporary_files(tmp_path):
     remove_abandoned(tmp_path / "nowhere", suffixes={".png"})
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(("mask", "permissions"), [(0o022, 0o644), (0o002, 0o664)])
+def test_permissions_of_a_model_file_follow_the_umask(tmp_path, mask, permissions):
+    path = tmp_path / "model.safetensors"
+    before = os.umask(mask)
+    try:
+        write_whole(path, lambda temporary: save_file({"x": torch.zeros(2)}, temporary))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == permissions
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs limits of file sizes")
+@pytest.mark.parametrize(
+    "write",
+    [
+        b"x" * 10**6,
+        lambda path: path.write_bytes(b"x" * 10**6),
+        lambda path: save_file({"x": torch.zeros(10**6)}, path),
+        lambda path: save_with_torch(path),
+    ],
+    ids=["bytes", "function", "safetensors", "torch"],
+)
+def test_a_full_disk_is_an_os_error_that_names_the_file(tmp_path, write):
+    import resource
+
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10**5, before[1]))
+    try:
+        with pytest.raises(OSError, match=f"File too large: '{path}'"):
+            write_whole(path, write)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["file.bin"]
+
+
+def save_with_torch(path):
+    with path.open("wb") as file:
+        torch.save(torch.zeros(10**6), file)
