@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -161,11 +162,13 @@ class Trainer:
             Diverged: losses or weights are no longer finite; the state is that of the last save.
             Parted: another process of the run has ended; the state is that of the last save.
             ImageError: a picture can't be read.
+            WorkerLost: a process that loads images has ended.
+            OSError: a file can't be written; the state is that of the last save. Or the run folder was removed, and
+                the run is saved there again.
         """
         if rank() == 0:
             self.folder.mkdir(parents=True, exist_ok=True)
-            described = {**to_dict(self.config), "made_by": f"i2i-toolkit {i2i.__version__}"}
-            write_whole(self.folder / "config.json", json.dumps(described, indent=2).encode())
+            self._write_settings()
             about = self._about()
             self.diary = Diary(self.folder, step=self.step, about=about, tensorboard=self.config.train.tensorboard)
             self.diary.warn(self.step, self.health.unsaid(self.concerns))
@@ -184,9 +187,11 @@ class Trainer:
                     if lost_another(error):
                         raise Parted(f"another process has ended; the state of step {self.saved} is saved") from None
                     raise
-                with stop.held():
-                    self.save()
-                self._tell("stopped")
+                try:
+                    with stop.held():
+                        self.save()
+                finally:
+                    self._tell("stopped")
                 if stop.signum:  # it ended the workers too, which is what went wrong
                     raise Stopped(self.step, stop.signum) from None
                 raise
@@ -286,15 +291,26 @@ class Trainer:
 
         Raises:
             Diverged: a weight, or what an optimizer keeps of it, is no longer finite; nothing is written.
+            OSError: a file can't be written, or the run folder was removed since training began; then the run is saved
+                there again before.
         """
         if not self._is_finite():
             raise Diverged(f"step {self.step}: weights are no longer numbers; {_ADVICE}")
         mean_over_processes(self.objective.recognised)
+        removed = self.diary is not None and not (self.folder / "config.json").exists()
         if rank() == 0:
+            if removed:
+                self._write_settings()
             # The state last: what is killed in between goes on from the one before, and writes both again.
             save_model(self.folder / "model.safetensors", self._model())
             save_state(self.folder / "state.pt", state_of(self))
         self.saved = highest(self.step)  # once the first has written it
+        if removed:
+            raise FileNotFoundError(errno.ENOENT, "the run folder was removed while it trained", str(self.folder))
+
+    def _write_settings(self) -> None:
+        described = {**to_dict(self.config), "made_by": f"i2i-toolkit {i2i.__version__}"}
+        write_whole(self.folder / "config.json", json.dumps(described, indent=2).encode())
 
     def _is_finite(self) -> bool:
         moments = [held for mover in self.movers.values() for held in mover.optimizer.state.values()]

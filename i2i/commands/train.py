@@ -138,6 +138,7 @@ def _locked(run: Path, *, resume: bool) -> Iterator[None]:
 
 
 def _fit(kind: Any, config: RunConfig, run: Path, trainer: Trainer) -> int:
+    from i2i.data.loading import WorkerLost
     from i2i.distributed import processes, rank
     from i2i.stopping import Stopped
     from i2i.trainer import Diverged, Parted
@@ -155,6 +156,11 @@ def _fit(kind: Any, config: RunConfig, run: Path, trainer: Trainer) -> int:
     except ImageError as error:
         done = trainer.step if processes() == 1 else trainer.saved
         return complain(f"{error}; the {done} steps done are saved: mend it, then go on with: {go_on}", 1)
+    except (WorkerLost, OSError) as error:
+        said = f"{error.filename or run}: {error.strerror or error}" if isinstance(error, OSError) else str(error)
+        if not (run / "state.pt").is_file():
+            return complain(f"{said}; no checkpoint is saved, so start the same command again", 1)
+        return complain(f"{said}; the checkpoint of step {trainer.saved} is saved. Resume with: {go_on}", 1)
     use = f"i2i sample {run} samples.png" if kind.data == "single" else f"i2i translate INPUT OUTPUT --model {run}"
     if rank() == 0:
         print(f"model: {model}\nuse it: {use}")

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import cv2
@@ -24,6 +24,10 @@ from i2i.image import levels_for, to_tensor
 from i2i.picture import MAX_PIXELS, Levels, Picture, read
 
 Sample = dict[str, Tensor]
+
+
+class WorkerLost(RuntimeError):
+    """A process that loads images has ended."""
 
 
 class Pictures(Dataset[Sample]):
@@ -147,6 +151,7 @@ def load(
 
     Raises:
         ImageError: a picture can't be read.
+        WorkerLost: a worker has ended.
     """
     rank, shares = share
     size = batch_size // micro_batches
@@ -162,9 +167,17 @@ def load(
         prefetch_factor=4 if workers else None,
         generator=torch.Generator(),  # its own, so that a loader draws nothing from the run's random numbers
     )
-    batches = iter(loader)
+    with _no_child_handler():
+        batches = iter(loader)
     try:
         yield from batches
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker (pid"):
+            raise
+        raise WorkerLost(
+            "a worker that loads images has ended, killed perhaps because memory was short (fewer --workers or a "
+            "smaller --cache-gb take less)"
+        ) from None
     except ImageError as error:
         # A worker's error carries its traceback, of which the last line is the message.
         raise ImageError(str(error).strip().splitlines()[-1].removeprefix("i2i.errors.ImageError: ")) from None
@@ -172,6 +185,21 @@ def load(
         # Torch would end the workers whenever the garbage is collected, and report there that a signal was quicker.
         with contextlib.suppress(RuntimeError):
             getattr(batches, "_shutdown_workers", lambda: None)()
+
+
+@contextlib.contextmanager
+def _no_child_handler() -> Iterator[None]:
+    """Keep torch from raising for a lost worker at any moment, such as between the updates of two players.
+
+    The loss is still noticed, where the batch of that worker is waited for.
+    """
+    main = threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGCHLD")
+    before = signal.getsignal(signal.SIGCHLD) if main else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGCHLD, before)
 
 
 def default_workers(device: torch.device) -> int:

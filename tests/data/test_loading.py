@@ -1,3 +1,4 @@
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -434,3 +435,16 @@ def test_shares_of_a_batch_are_the_whole_of_it_without_overlap(tmp_path, shares)
         assert_equal({key: torch.cat([part[step][key] for part in parts]) for key in batch}, batch)
     shown = [level(picture) for part in parts for batch in part[1:] for picture in batch["a"]]
     assert sorted(shown) == list(range(0, 120, 10))  # the second pass, by all together
+
+
+def test_the_first_batch_does_not_wait_for_the_positions_of_all_steps(tmp_path):
+    batches = load(make(twins(tmp_path, 2)), batch_size=64, start=3, steps=100_000, workers=0)
+    tracemalloc.start()
+    try:
+        next(batches)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        batches.close()
+    print(f"first of 100,000 batches of 64: {peak / 1e6:.1f} MB")
+    assert peak < 20e6
