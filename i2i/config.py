@@ -18,32 +18,33 @@ Augmentation = Literal["flip", "vertical_flip", "rotate90", "affine", "colour"]
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which pictures, and how they are prepared."""
+    """The images, and how they are prepared."""
 
     image_size: int = 256
-    """Height and width of a training picture, in pixels."""
+    """Height and width of a training image, in pixels."""
     load_size: int | None = None
-    """Pictures are resized to this, then cropped: as in pix2pix 286 for 256 unless given, and 256 where nothing is
-    cropped (--crop never, or no --augment)."""
+    """Resize images to this, then crop them to --image-size. Unless given: 286 for 256, as in pix2pix, or
+    --image-size where nothing is cropped (--crop never, or no --augment)."""
     crop: Literal["always", "before_decay", "never"] = "always"
-    """When pictures are resized to --load-size and cropped: before_decay until the learning rate begins to fall (as CUT
-    does), and else to --image-size."""
+    """When images are resized to --load-size and cropped; before_decay: until the learning rate begins to fall (as in
+    CUT). Otherwise they are resized to --image-size."""
     augment: tuple[Augmentation, ...] = ("flip",)
-    """Changes made at random to both pictures of a pair alike (colour: to the input alone), after the crop."""
+    """Random augmentations after the crop, the same for both images of a pair (colour: the input alone). Give nothing
+    after it for none."""
     labels: bool = False
-    """Folders are classes: train with labels (gan)."""
+    """Train with labels: each folder is a class (gan)."""
     swap: bool = False
     """Train the other direction: the input is B, the right half or the second folder, and the target is A."""
     domains: tuple[str, str] | None = None
-    """Names of A, the left half or the first folder, and of B. Folders with these names set the direction."""
+    """Names of A (the left half or the first folder) and B. Folders with these names set the direction."""
     channels: tuple[int, int] = (3, 3)
-    """Channels of what you have and what you want: 3 colour, 1 grey, 4 or 2 with alpha, or those of a TIFF or .npy."""
+    """Channels of the input and of the target: 3 colour, 1 grey, 4 or 2 with alpha, or those of a TIFF or .npy file."""
     workers: int | None = None
-    """Processes that prepare pictures; chosen by the number of cores unless given."""
+    """Processes that read and prepare images; by the number of cores unless given."""
     cache_gb: float = 2.0
-    """Decoded pictures are kept in memory up to this many gigabytes, all workers together."""
+    """Keep decoded images in memory, up to this many gigabytes in all workers together."""
     max_megapixels: int = 178
-    """Refuse pictures of more: a small file may hold one that fills the memory."""
+    """Refuse larger images: a small file can hold one that fills the memory."""
 
     def __post_init__(self) -> None:
         check_numbers(self, positive=("image_size", "load_size", "max_megapixels"))
@@ -55,70 +56,70 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How long and how to train."""
+    """Length of the training, optimizer, networks, machine, and what is written how often."""
 
     steps: int | None = None
-    """Training steps; --epochs counts them unless given."""
+    """Training steps; given by --epochs unless set."""
     epochs: int = 200
-    """Passes over the data."""
+    """Passes over the training images."""
     min_steps: int = 0
     """Train for this many steps where the epochs are fewer: small data sets need more passes."""
     batch_size: int = 1
-    """Pictures in a step, of all processes together."""
+    """Images per step, of all GPUs together."""
     accumulate: int = 1
     """Gradient accumulation: micro-batches per step. Batch norm and feature matching see one micro-batch at a time."""
     optimizer: Literal["adam", "sgd"] = "adam"
-    """Adam, or stochastic gradient descent."""
+    """Adam or stochastic gradient descent."""
     lr: float = 2e-4
     """Learning rate."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's decay rates."""
     momentum: float = 0.9
-    """Momentum of sgd."""
+    """Momentum of SGD."""
     weight_decay: float = 0.0
     """Weight of an L2 penalty on the weights."""
     historical_averaging: float = 0.0
-    """Weight of a pull of each player's weights towards their mean over the steps so far."""
+    """Weight of historical averaging: pulls the weights towards their mean over all steps so far."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """How the learning rate falls to zero over the last steps (see --decay)."""
+    """Learning-rate schedule: how the rate falls to 0 over the last steps (see --decay)."""
     decay: float = 0.5
-    """The last share of the steps, over which the learning rate falls."""
+    """Share of the steps, at the end, in which the learning rate falls."""
     warm_up: int = 0
-    """Steps over which the learning rate first rises from zero."""
+    """Warm-up: steps in which the learning rate rises from 0."""
     clip: float = 0.0
-    """Scale each player's gradient down to this norm where it is larger; 0: never."""
+    """Clip the gradient of each network to this norm; 0: never."""
     ema: float = 0.0
-    """Keep the mean of the translators' weights over the steps, this the share of the past: 0.999; 0: none."""
+    """EMA of the generators' weights with this decay, such as 0.999, for samples and the model file; 0: none."""
     generator: str | None = None
-    """Backbone of the generators, such as resnet:blocks=6,width=32; the method's own unless given."""
+    """Generator, such as resnet:blocks=6,width=32; the method's own unless given."""
     discriminator: str | None = None
-    """Backbone of the discriminators, such as patchgan:layers=1; the method's own unless given."""
+    """Discriminator, such as patchgan:layers=1; the method's own unless given."""
     seed: int = 0
-    """The same seed gives the same run: on the CPU bit for bit, on a GPU to the rounding of its kernels."""
+    """Random seed. The same seed gives the same run: bit for bit on the CPU, up to rounding on a GPU."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
+    """cpu, cuda, cuda:1 or mps; auto takes a GPU where there is one."""
     precision: Literal["float32", "bf16", "fp16"] = "float32"
-    """bf16 computes in bfloat16 where it is safe: faster on recent GPUs and CPUs. fp16 is for older GPUs."""
+    """bf16: bfloat16 where it is safe, faster on recent GPUs and CPUs. fp16: for older GPUs."""
     deterministic: bool = False
-    """On a GPU use algorithms that give the same result each time, where there are such; slower."""
+    """Use deterministic algorithms on a GPU, where there are any; slower."""
     channels_last: bool = False
-    """Keep pictures in memory pixel by pixel, which some GPUs prefer."""
+    """Use the channels-last memory format, which is faster on some GPUs."""
     log_every: int = 50
     """Steps between lines of metrics.jsonl."""
     sample_every: int = 500
     """Steps between sample grids."""
     samples: int = 4
-    """Pictures in a sample grid."""
+    """Images in a sample grid."""
     reference: int = 16
-    """Pictures in the reference batch of virtual batch norm, for a generator with norm=virtual."""
+    """Images in the reference batch of virtual batch norm (generators with norm=virtual)."""
     save_every: int = 2000
-    """Steps between saved states."""
+    """Steps between checkpoints."""
     validate_every: int = 2000
-    """Steps between scores on held-out pairs; the best model so far is kept as best.safetensors. 0: never."""
+    """Steps between validations on held-out pairs; the best model is kept as best.safetensors. 0: never."""
     validation_pictures: int = 50
-    """Held-out pairs that are scored, spread over all of them."""
+    """Held-out pairs in a validation, spread over all of them."""
     tensorboard: bool = False
-    """Also write what TensorBoard shows (pip install tensorboard)."""
+    """Also write logs for TensorBoard (pip install tensorboard)."""
 
     def __post_init__(self) -> None:
         every = ("log_every", "sample_every", "save_every", "samples", "reference", "validation_pictures")

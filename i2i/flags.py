@@ -168,7 +168,12 @@ def _worded(field: StructFieldSpec) -> StructFieldSpec:
         return field
     words = tyro.conf.arg(help_behavior_hint=_hint, metavar=_METAVARS.get(field.name))
     kind: Any = Annotated[field.type, words]
-    return dataclasses.replace(field, type=kind)
+    said = field.helptext
+
+    def joined() -> str:  # of several lines
+        return " ".join(((said() if callable(said) else said) or "").split())
+
+    return dataclasses.replace(field, type=kind, helptext=joined)
 
 
 def _hint(default: str) -> str:

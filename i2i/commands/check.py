@@ -18,15 +18,15 @@ class Check:
     """Flags of `i2i check`."""
 
     data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")]
-    """A folder of pictures, or two, as for i2i train."""
+    """A folder of images, or two, as for i2i train."""
     image_size: int = 256
-    """The --image-size of the training: height and width of a picture, in pixels."""
+    """--image-size of the training: height and width of an image, in pixels."""
     channels: tuple[int, int] = (3, 3)
-    """The --channels of the training."""
+    """--channels of the training."""
     max_megapixels: int = 178
-    """The --max-megapixels of the training."""
+    """--max-megapixels of the training."""
     json: Path | None = None
-    """Also write all that was found, with all files, to this file."""
+    """Also write all findings, with the names of all files, to this file."""
     quiet: Quiet = False
     verbose: Verbose = False
 

@@ -25,37 +25,37 @@ class Evaluate:
     """Flags of `i2i evaluate`."""
 
     model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
-    """A pretrained model's name, a model file, or a run's folder."""
+    """Name of a pretrained model, a model file, or the folder of a run."""
     data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")]
     """A folder of images, or two, laid out as for training; val or test images are used, or all where none are."""
     to: str | None = None
-    """The domain to translate to, where the model knows both ways."""
+    """Domain to translate to, where the model translates both ways."""
     best: bool = False
-    """Of a run's folder, score the model that did best."""
+    """Score best.safetensors of a run: the best in validation."""
     last: bool = False
-    """Of a run's folder, score the model of its last step, as is done unless --best is given."""
+    """Score the last model of a run, as without --best."""
     swap: bool = False
     """This data lies the other way round: left and right halves, or the two folders, are those of the other domain."""
     pairing: Literal["auto", "paired", "unpaired"] = "auto"
-    """Whether pictures of one name are pairs; auto: where the method learns from pairs, or they lie side by side."""
+    """Whether images with equal names are pairs; auto: if the method learns from pairs, or they are side by side."""
     features: str | None = None
-    """Also distances of the sets as a network sees them: inception (FID, KID; a download) or efficientnet-lite0."""
+    """Also distances between the sets in the features of inception (FID, KID; a download) or efficientnet-lite0."""
     ms_ssim: bool = False
-    """Also MS-SSIM, of pairs."""
+    """Also MS-SSIM (pairs)."""
     lpips: bool = False
-    """Also LPIPS, of pairs; needs a download."""
+    """Also LPIPS (pairs); a download."""
     resamples: int = 1000
-    """How often the pictures are resampled for the intervals; 0 for none, fewer for thousands with --features."""
+    """Bootstrap resamples for the intervals; 0: none. Fewer save time with --features and thousands of images."""
     seed: int = 0
-    """Of the resampling."""
+    """Random seed of the bootstrap."""
     batch_size: int = 8
-    """Pictures that go through a network together."""
+    """Images in a batch."""
     json: Path | None = None
-    """Also write the scores, and all that they depend on, to this file."""
+    """Also write the scores, and everything they depend on, to this file."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
+    """cpu, cuda, cuda:1 or mps; auto takes a GPU where there is one."""
     imports: Imports = ()
-    """A module or a .py file that holds the model's backbone; may be given several times."""
+    """A module or a .py file that defines the model's network; may be given several times."""
     quiet: Quiet = False
     verbose: Verbose = False
 

@@ -19,7 +19,7 @@ class Info:
     """Flags of `i2i info`."""
 
     model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
-    """A pretrained model's name, a model file, or a run's folder."""
+    """Name of a pretrained model, a model file, or the folder of a run."""
     json: bool = False
     """Print the whole header as JSON."""
 

@@ -17,23 +17,23 @@ class Sample:
     """Flags of `i2i sample`."""
 
     model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
-    """A model file or a run's folder of method gan."""
+    """A model file, or the folder of a run, of method gan."""
     output: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
-    """An image file for a grid of pictures, or a folder for a file each."""
+    """An image file for a grid of all images, or a folder for a file per image."""
     count: int | None = None
-    """Pictures to draw, or walks; 64, 8 of each class, or 8 walks, unless given."""
+    """Number of images, or of walks. Unless given: 64 images, 8 of each class, or 8 walks."""
     seed: int = 0
-    """The same seed draws the same pictures."""
+    """Random seed; the same seed draws the same images."""
     label: str | None = None
-    """The class to draw, by its name, where the model knows classes; each in turn unless given."""
+    """Class to draw, of a model with classes; all of them in turn unless given."""
     walk: int | None = None
-    """Walk from latent to latent in this many steps: each row of the grid is a walk."""
+    """Interpolate between latents in this many steps: each row of the grid is a walk."""
     overwrite: bool = False
-    """Write over files that are in the folder OUT already."""
+    """Overwrite files that are in the folder OUT already."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
+    """cpu, cuda, cuda:1 or mps; auto takes a GPU where there is one."""
     imports: Imports = ()
-    """A module or a .py file that holds the model's backbone; may be given several times."""
+    """A module or a .py file that defines the model's network; may be given several times."""
 
 
 def run(args: list[str]) -> int:

@@ -32,13 +32,13 @@ class Train:
     """Flags of `i2i train`; the method's own join them."""
 
     data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")] = ()
-    """A folder of pictures, or two."""
+    """A folder of images, or two folders whose files match by name; see datasets/README.md."""
     run: Path | None = None
-    """The run's folder; runs/METHOD-DATA unless given."""
+    """Folder of the run; runs/METHOD-DATA unless given."""
     resume: bool = False
-    """Go on with a run, with its settings; flags given change them."""
+    """Resume a run with its settings. Flags given again change them; --no-FLAG turns one off."""
     imports: Imports = ()
-    """A module or a .py file with a method or a backbone; may be given several times."""
+    """A module or a .py file that defines a method or a network; may be given several times."""
     trust_run: bool = False
     """With --resume: import the modules that the run was trained with, without --import of each."""
     quiet: Quiet = False

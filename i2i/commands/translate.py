@@ -30,31 +30,31 @@ class Translate:
     output: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="OUTPUT")]
     """A folder, for a single image an image file, or - for stdout. It may be INPUT where --format changes all names."""
     model: str
-    """A pretrained model's name (see: i2i models), a model file, or a run's folder."""
+    """Name of a pretrained model (see: i2i models), a model file, or the folder of a run."""
     to: str | None = None
-    """The domain to translate to, by its name, where the model knows both ways."""
+    """Domain to translate to, where the model translates both ways."""
     samples: int | None = None
-    """Write this many variants of each, named by their seeds, of a model with many plausible outputs (bicyclegan)."""
+    """Outputs per image, named by their seeds, of a model with many plausible outputs (bicyclegan)."""
     seed: int | None = None
-    """Which of the plausible outputs, or the first of the samples; 0 unless given."""
+    """Which of the plausible outputs, or the first one of --samples; 0 unless given."""
     batch_size: int | None = None
-    """Pictures of one size that go through the network together; 8 on a GPU and 1 on a CPU unless given."""
+    """Images of equal size in a batch; 8 on a GPU and 1 on a CPU unless given."""
     tile: int | None = None
-    """Translate in tiles of this many pixels a side, for pictures of any size in little memory, without seams."""
+    """Translate tile by tile, each of this many pixels a side: images of any size in little memory, no seams."""
     format: Literal["png", "jpg", "webp", "tif", "bmp", "npy"] | None = None
-    """Format of the files written; that of each picture unless given."""
+    """Format of the outputs; that of each input unless given."""
     quality: int = 95
-    """Of JPEG files, 1 to 100; the other formats lose nothing."""
+    """JPEG quality, 1 to 100; the other formats are lossless."""
     max_megapixels: int = 178
-    """Refuse pictures of more: a small file may hold one that fills the memory."""
+    """Refuse larger images: a small file can hold one that fills the memory."""
     overwrite: bool = False
     """Translate again what is in OUTPUT already; else it is skipped, or refused if it was made otherwise."""
     contact_sheet: Path | None = None
     """Also write an image with inputs beside their outputs, to look at."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
+    """cpu, cuda, cuda:1 or mps; auto takes a GPU where there is one."""
     imports: Imports = ()
-    """A module or a .py file that holds the model's backbone; may be given several times."""
+    """A module or a .py file that defines the model's network; may be given several times."""
     quiet: Quiet = False
     verbose: Verbose = False
 

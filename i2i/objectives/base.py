@@ -71,19 +71,19 @@ class Objective(nn.Module, ABC):
         adversarial: Kind = "non_saturating"
         """The adversarial loss."""
         real_label: float = 1.0
-        """The discriminator's target on real pictures; 0.9 is one-sided label smoothing."""
+        """Discriminator target for real images; 0.9 is one-sided label smoothing."""
         gradient_penalty: float = 0.0
         """Weight of the gradient penalty: 10 for wasserstein, with a discriminator without batch norm."""
         r1: float = 0.0
-        """Weight of the R1 penalty on the discriminator's slope at real pictures: 1 to 10."""
+        """Weight of the R1 penalty on the discriminator's gradient at real images: 1 to 10."""
         diffaugment: tuple[Change, ...] = ()
-        """Changes at random in what the discriminator sees, for few pictures: colour translation cutout."""
+        """DiffAugment: random augmentations of all images that the discriminator sees, for small data sets."""
         discriminator_steps: int = 1
         """Discriminator updates for each generator update (k of Algorithm 1)."""
         balance: float = 1.0
-        """The discriminator sits out while it recognises more than this share of generated pictures; 1: never."""
+        """Skip discriminator updates while fake_accuracy, the share of fakes it recognises, is above this; 1: never."""
         feature_matching: float = 0.0
-        """Weight of feature matching: generated pictures should look to the discriminator's layers as real ones do."""
+        """Weight of feature matching: fakes should have the discriminator features of real images."""
         adversarial_weight: float = 1.0
         """Weight of the generator's adversarial term; 0 drops it: with --feature-matching 1 as Salimans et al. 2016."""
 

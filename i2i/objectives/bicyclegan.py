@@ -43,7 +43,7 @@ class BicycleGAN(Objective):
 
     @dataclass(frozen=True)
     class Config(Objective.Config):
-        """Options of BicycleGAN."""
+        """Losses of BicycleGAN, their weights, and tricks of the training."""
 
         adversarial: Kind = "lsgan"
         """The adversarial loss."""

@@ -39,16 +39,16 @@ class CUT(Objective):
 
     @dataclass(frozen=True)
     class Config(Objective.Config):
-        """Options of CUT."""
+        """Losses of CUT, their weights, and tricks of the training."""
 
         adversarial: Kind = "lsgan"
         """The adversarial loss."""
         nce_weight: float = 1.0
         """Weight of PatchNCE between the input and its translation."""
         identity_weight: float = 1.0
-        """Weight of PatchNCE between a picture of the other domain and its translation, which keeps it as it is."""
+        """Weight of PatchNCE between an image of the target domain and its translation, which should not change it."""
         patches: int = 256
-        """Places of a feature map that are contrasted with each other."""
+        """Positions of a feature map that are contrasted with each other."""
         temperature: float = 0.07
         """Divides the similarities in PatchNCE."""
         flip_equivariance: bool = False
@@ -138,12 +138,12 @@ class FastCUT(CUT):
 
     @dataclass(frozen=True)
     class Config(CUT.Config):
-        """Options of FastCUT."""
+        """Losses of FastCUT, their weights, and tricks of the training."""
 
         nce_weight: float = 10.0
         """Weight of PatchNCE between the input and its translation."""
         identity_weight: float = 0.0
-        """Weight of PatchNCE between a picture of the other domain and its translation, which keeps it as it is."""
+        """Weight of PatchNCE between an image of the target domain and its translation, which should not change it."""
         flip_equivariance: bool = True
         """Mirror the generator's input half of the time, and its features back."""
 

@@ -35,7 +35,7 @@ class CycleGAN(Objective):
 
     @dataclass(frozen=True)
     class Config(Objective.Config):
-        """Options of CycleGAN."""
+        """Losses of CycleGAN, their weights, and tricks of the training."""
 
         adversarial: Kind = "lsgan"
         """The adversarial loss."""
@@ -45,7 +45,7 @@ class CycleGAN(Objective):
         """Weight of the identity terms, which keep colours: 5 for paintings and photographs (sec. 5.2). The paper's
         objective (eq. 3) has none; the authors' code has them at 5 (0.5 x 10) on every data set."""
         history: int = 50
-        """Generated pictures kept to be shown to each discriminator again; 0 for none."""
+        """Size of the image pool: earlier fakes that the discriminators see again; 0: none."""
 
     class Images(NamedTuple):
         """Each (N, C, H, W) in [-1, 1]."""

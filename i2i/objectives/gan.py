@@ -41,7 +41,7 @@ class GAN(Objective):
 
     @dataclass(frozen=True)
     class Config(Objective.Config):
-        """Options of GAN."""
+        """Losses of GAN, their weights, and tricks of the training."""
 
     class Images(NamedTuple):
         """Pictures (N, C, H, W) in [-1, 1], and the labels of both as one-hot codes (N, classes)."""

@@ -67,7 +67,7 @@ class Pix2Pix(Conditional):
 
     @dataclass(frozen=True)
     class Config(Objective.Config):
-        """Options of pix2pix."""
+        """Losses of pix2pix, their weights, and tricks of the training."""
 
         l1_weight: float = 100.0
         """Weight of the L1 term."""

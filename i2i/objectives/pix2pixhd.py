@@ -31,12 +31,12 @@ class Pix2PixHD(Conditional):
 
     @dataclass(frozen=True)
     class Config(Objective.Config):
-        """Options of pix2pixHD."""
+        """Losses of pix2pixHD, their weights, and tricks of the training."""
 
         adversarial: Kind = "lsgan"
         """The adversarial loss."""
         feature_matching: float = 10.0
-        """Weight of feature matching: generated pictures should look to the discriminator's layers as real ones do."""
+        """Weight of feature matching: fakes should have the discriminator features of real images."""
         perceptual_weight: float = 10.0
         """Weight of the perceptual term, which compares what VGG-19 sees; 0 does without its 548 MB of weights."""
 

@@ -18,7 +18,7 @@ from i2i.objectives.history import ImageHistory
 
 @objectives.register("simgan")
 class SimGAN(Objective):
-    """Shrivastava et al. 2017, eq. 4: synthetic pictures (a) refined to look real (b), and annotations that still hold.
+    """Shrivastava et al. 2017, eq. 4: synthetic images (a) refined to look real (b), and annotations that still hold.
 
     The refiner's loss is adversarial, region by region, plus self-regularisation; the discriminator sees a history of
     refined pictures. Algorithm 1 warms up each player alone, then lets the refiner move K_g times and the
@@ -46,7 +46,7 @@ class SimGAN(Objective):
 
     @dataclass(frozen=True)
     class Config(Objective.Config):
-        """Options of SimGAN."""
+        """Losses of SimGAN, their weights, and tricks of the training."""
 
         adversarial: Kind = "non_saturating"
         """The adversarial loss; non_saturating is the paper's cross-entropy at each location."""
@@ -60,7 +60,7 @@ class SimGAN(Objective):
         self_regularisation: Literal["pixels", "grey", "gradients"] = "pixels"
         """What should stay: the pixels, the mean of their channels, or their differences from their neighbours."""
         history: int = 5120
-        """Refined pictures kept to be shown to the discriminator again; 0 for none."""
+        """Size of the image pool: earlier refined images that the discriminator sees again; 0: none."""
         refiner_warmup: int = 1000
         """First the refiner alone moves for so many steps, by self-regularisation alone."""
         discriminator_warmup: int = 200
