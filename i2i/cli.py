@@ -55,12 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: list[str]) -> int:
-    if args[:1] == ["help"]:
+    if args[:1] and args[0] in ("help", "-h", "--help"):
         args = [*args[1:], "--help"]
-    if not args or args[0] in ("-h", "--help"):
+    if args in ([], ["--help"]):
         print(HELP, end="")
         return 0
-    if args[0] == "--version":
+    if args[0] in ("--version", "version"):
         print(f"i2i {__version__}")
         return 0
     try:
@@ -70,7 +70,7 @@ def _run(args: list[str]) -> int:
             print(completion(args[1] if len(args) == 2 else " ".join(args[1:])), end="")
             return 0
         if args[0] not in COMMANDS:
-            raise unknown("command", args[0], COMMANDS)
+            raise unknown("command", args[0], (*COMMANDS, "--version") if args[0].startswith("-") else COMMANDS)
         command = importlib.import_module(f"i2i.commands.{args[0]}")
         with _loudness(args[1:]):
             return int(command.run(args[1:]))

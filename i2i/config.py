@@ -48,6 +48,8 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         check_numbers(self, positive=("image_size", "load_size", "max_megapixels"))
+        if self.domains and not all(name.strip() for name in self.domains):
+            raise UsageError(f"domains is {self.domains}; give a name for each of the two")
         if not all(1 <= count <= MOST_CHANNELS for count in self.channels):
             raise UsageError(f"channels is {self.channels}; each is from 1 to {MOST_CHANNELS}")
         if self.crop == "never" and self.load_size not in (None, self.image_size):
@@ -124,6 +126,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         every = ("log_every", "sample_every", "save_every", "samples", "reference", "validation_pictures")
         check_numbers(self, positive=("steps", "epochs", "batch_size", "accumulate", "lr", *every))
+        if "" in (self.generator, self.discriminator):
+            raise UsageError(
+                "generator and discriminator are networks, such as unet; leave out the flag for the method's"
+            )
         if self.decay > 1:
             raise UsageError(f"decay is {self.decay}; it is a share of the steps, from 0 to 1")
         if self.ema >= 1:

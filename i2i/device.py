@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,8 @@ def pick_device(name: str) -> torch.device:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
+        if not re.fullmatch(r"(cpu|cuda|mps|xpu|meta)(:\d+)?", name):
+            raise RuntimeError("expected cpu, cuda, cuda:1, mps or xpu")
         device = torch.device(name)
         if device.type not in ("cpu", "cuda", "mps", "xpu"):
             raise RuntimeError(f"{device.type} devices don't train")

@@ -45,7 +45,7 @@ _METAVARS = {
     "channels": "FROM TO",
     "device": "DEVICE",
     "discriminator": "NETWORK",
-    "domains": "FROM TO",
+    "domains": "A B",
     "features": "NETWORK",
     "generator": "NETWORK",
     "label": "CLASS",
@@ -84,7 +84,8 @@ def parse(kind: type[T], command: str, args: list[str], about: str, *, default: 
         _refuse_unknown_flags(kind, command, args, default)
         for flag in (word.partition("=")[0] for word in args if word.endswith(f"={rest[0]}")):
             raise UsageError(f"{flag} takes no value; {see}")
-        raise UsageError(f"{rest[0]!r} is one argument too many; {see}")
+        several = " (several images: their folder, or a glob in quotes)" if command == "translate" else ""
+        raise UsageError(f"{rest[0]!r} is one argument too many{several}; {see}")
     return cast(T, parsed)
 
 
@@ -235,7 +236,7 @@ def _in_our_words(said: str) -> str:
     if wrong := re.match(r"invalid choice '(.*)' for argument '(\S+)'. Expected one of \((.*?),?\)", said):
         given, flag, choices = wrong.groups()
         listed = choices.replace("'", "")
-        near = difflib.get_close_matches(given, listed.split(", "), n=1)
+        near = difflib.get_close_matches(given.lower(), listed.split(", "), n=1)
         return f"{flag} {given!r}: expected one of {listed}" + (f"; did you mean {near[0]}?" if near else "")
     if wrong := re.match(r"Missing value for argument '(\S+)'(?:\. Expected (\d+) values)?", said):
         several = wrong[2] not in (None, "1")

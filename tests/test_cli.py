@@ -103,7 +103,7 @@ def test_wrong_use_of_train(pairs: Path, unpaired: Path, tmp_path: Path, capsys:
     for words, expected in (
         (["trian"], "did you mean 'train'"),
         (["train", "pix2pux", pairs], "did you mean 'pix2pix'"),
-        (["train", pairs, "pix2pix"], "unknown method"),
+        (["train", pairs, "pix2pix"], "the method comes first: i2i train pix2pix "),
         (["train", "--steps", "4", "pix2pix", pairs], "the method comes first"),
         (["train", "pix2pix"], "which pictures?"),
         (["train", "pix2pix", tmp_path / "nowhere", *run], "nowhere: there is no such folder"),

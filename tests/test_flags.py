@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -146,3 +148,81 @@ def test_every_hint_names_flags_that_there_are(capsys: pytest.CaptureFixture[str
 
 def named(lines: list[str]) -> list[str]:
     return [flag for line in lines for flag in re.findall(r"--[a-z][a-z0-9-]*", line)]
+
+
+@pytest.fixture
+def data(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with the data `boxes`, an empty folder and a text file."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(pairs, "boxes")
+    Path("empty").mkdir()
+    Path("notes.txt").write_text("hello")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("train boxes pix2pix", "the method comes first: i2i train pix2pix boxes"),
+        ("train boxes", "the method comes first: i2i train METHOD boxes"),
+        ("train Pix2Pix boxes", "did you mean 'pix2pix'?"),
+        ("train pix2pix", "which pictures?"),
+        ("train pix2pix nothere", "nothere: there is no such folder"),
+        ("train pix2pix empty", "empty: no images in this folder; expected side-by-side pairs"),
+        ("train pix2pix notes.txt", "notes.txt: not a folder"),
+        ("train pix2pix boxes/train/0.png", "not a folder"),
+        ("train pix2pix boxes boxes", "is given twice"),
+        ("train pix2pix boxes --generator=", "generator and discriminator are networks, such as unet"),
+        ("train pix2pix boxes --generator resnet:block=9", "did you mean 'blocks'?"),
+        ("train pix2pix boxes --generator resnet-9", "a spec reads name:option=value"),
+        ("train pix2pix boxes --discriminator unet", "unknown discriminator 'unet'; there are:"),
+        ("train pix2pix boxes --domains map", "--domains needs 2 values"),
+        ("train pix2pix boxes --domains= b", "give a name for each of the two"),
+        ("train pix2pix boxes --image-size 100", "needs a multiple of 256; use 256, or --generator resnet"),
+        ("train pix2pix boxes --image-size 256x256", "--image-size '256x256': expected a whole number"),
+        ("train pix2pix boxes --batch-size 0", "batch_size is 0; it should be above 0"),
+        ("train pix2pix boxes --steps 1e4", "--steps '1e4': expected a whole number"),
+        ("train pix2pix boxes --adversarial LSGAN", "did you mean lsgan?"),
+        ("train pix2pix boxes --device gpu", "device 'gpu' can't be used here: expected cpu, cuda, cuda:1"),
+        ("train pix2pix boxes --device 0", "device '0' can't be used here: expected cpu, cuda, cuda:1"),
+        ("train pix2pix boxes --run notes.txt", "that is a file; give a folder"),
+        ("train pix2pix boxes --import ./nofile.py", "there is no such file"),
+        ("train pix2pix boxes --resume", "there is no run to go on with"),
+        ("translate boxes out --model map2stat", "did you mean 'map2sat'?"),
+        ("translate boxes out --model boxes", "no model.safetensors in this folder"),
+        ("translate boxes out --model notes.txt", "is not an i2i model file"),
+        ("translate nothere out --model map2sat", "there is no such image or folder"),
+        ("translate empty out --model map2sat", "no images there"),
+        ("translate a.png b.png out --model map2sat", "too many (several images: their folder, or a glob in quotes)"),
+        ("translate boxes out --model map2sat --format jpeg", "did you mean jpg?"),
+        ("translate boxes out --model map2sat --quality 200", "it is from 1 to 100"),
+        ("translate boxes out --model map2sat --to Sat", "unknown domain to translate to 'Sat'"),
+        ("evaluate map2sat", "which pictures?"),
+        ("evaluate map2sat nothere", "there is no such folder"),
+        ("evaluate map2sat boxes --json empty", "--json empty: that is a folder; give a file"),
+        ("check nothere", "nothere: there is no such folder"),
+        ("check boxes --json empty", "--json empty: that is a folder; give a file"),
+        ("check boxes boxes boxes", "3 data folders given"),
+        ("info nothere", "unknown model 'nothere'; there are: map2sat"),
+        ("sample", "missing: MODEL, OUT"),
+        ("model", "did you mean 'models'?"),
+        ("--verison", "did you mean '--version'?"),
+    ],
+)
+def test_a_newcomers_mistake_gives_one_line(
+    words: str, expected: str, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = words.split()
+    if "--domains=" in parts:  # an empty name
+        parts[parts.index("--domains=")] = "--domains"
+        parts.insert(parts.index("--domains") + 1, "")
+    assert expected in fails(capsys, *parts)
+    assert not (data / "runs").exists()
+    assert not (data / "out").exists()
+
+
+@pytest.mark.parametrize("words", [["-h", "translate"], ["--help", "translate"], ["help", "translate"]])
+def test_help_may_come_first(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.suppress(SystemExit):
+        main(words)
+    assert "usage: i2i translate" in capsys.readouterr().out

@@ -44,6 +44,8 @@ def run(args: list[str]) -> int:
     from i2i.outputs import images_of, refuse_inputs
 
     if flags.json:
+        if flags.json.is_dir():
+            raise UsageError(f"--json {flags.json}: that is a folder; give a file, such as check.json")
         refuse_inputs([flags.json], images_of(flags.data), flag="--json")
     most = flags.max_megapixels * 1_000_000
     report = look_through(flags.data, image_size=flags.image_size, channels=flags.channels, max_pixels=most)

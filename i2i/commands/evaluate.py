@@ -81,6 +81,8 @@ def run(args: list[str]) -> int:
     load_plugins(flags.imports)
     file = model_file(flags.model, which="best" if flags.best else "last")
     if flags.json:
+        if flags.json.is_dir():
+            raise UsageError(f"--json {flags.json}: that is a folder; give a file, such as evaluate.json")
         refuse_inputs([flags.json], [*files_of_model(file), *images_of(flags.data)], flag="--json")
     model = load_model(file)
     translator = Translator(model, to=flags.to, device=flags.device)

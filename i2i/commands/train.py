@@ -69,6 +69,12 @@ def run(args: list[str]) -> int:
         data = next(iter(values_of("--dataroot", args)), "DATA")
         names = ", ".join(objectives)
         raise UsageError(f"the method comes first: i2i train {typed} {data} ..., where METHOD is one of {names}")
+    if method not in objectives and rest and rest[0] in objectives:
+        raise UsageError(f"the method comes first: i2i train {rest[0]} {method}")
+    if method not in objectives and Path(method).exists():
+        raise UsageError(
+            f"the method comes first: i2i train METHOD {method}, where METHOD is one of {', '.join(objectives)}"
+        )
     kind: Any = objectives[method]
     config, run, resume = _read_run(method, kind, rest)
 
