@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from i2i.checkpoint import FORMAT, Model, load_model, load_state, read_header, save_model
 from i2i.errors import UsageError
-from i2i.networks import build_generator, generators
+from i2i.networks import Backbones, Generator, build_generator, generators
 from i2i.pretrained import folder, model_file, pretrained
+from i2i.registry import Spec
 
 
 @pytest.mark.parametrize("name", list(generators))
@@ -145,5 +148,40 @@ def test_a_spec_of_more_layers_than_the_file_has_weights_is_not_built(spec: str,
     header["maps"] = json.dumps({way: f"{spec},{given}"})
     tensors = {name.replace("a2b", way): tensor for name, tensor in tensors.items()}
     save_file(tensors, tmp_path / "few.safetensors", header)
-    with pytest.raises(UsageError, match="far more layers than the 2 tensors that the file has for it"):
+    with pytest.raises(UsageError, match="far larger than the 2 tensors that the file has for it"):
         load_model(tmp_path / "few.safetensors")
+
+
+class Graded(Generator):
+    """Its constructor needs the values of tensors, which those on the meta device don't have."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, width: int = 4) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.scales = [one.item() for one in torch.linspace(0, 1, 3)]
+        self.layers = nn.Sequential(nn.Conv2d(in_channels, width, 1), nn.Conv2d(width, out_channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.layers(x) * self.scales[1]
+        return result
+
+
+@pytest.fixture
+def graded() -> Iterator[None]:
+    generators.register("graded")(Graded)
+    yield
+    del generators._builders["graded"]
+
+
+def test_a_plugin_whose_constructor_needs_values_is_built_and_loaded(graded: None, tmp_path: Path) -> None:
+    network = Backbones(Spec("graded"), Spec("patchgan"), 32).generator(3, 3)
+    save_model(tmp_path / "model.safetensors", Model({"a2b": network}, ("a", "b"), {"image_size": 32}, {}, 0))
+    again = load_model(tmp_path / "model.safetensors").maps["a2b"]
+    assert torch.equal(again(torch.ones(1, 3, 4, 4)), network(torch.ones(1, 3, 4, 4)))
+    with safe_open(tmp_path / "model.safetensors", "pt") as file:
+        header, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    header["maps"] = header["maps"].replace("width=4", "width=40000000")
+    del header["checksum"]
+    save_file(tensors, tmp_path / "huge.safetensors", header)
+    with pytest.raises(UsageError, match="far larger than the 4 tensors that"):
+        load_model(tmp_path / "huge.safetensors")

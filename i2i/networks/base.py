@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+import torch
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
 from i2i.losses import Logits
+from i2i.networks.trial import try_discriminator, try_generator, try_latent_generator
+from i2i.networks.unfilled import Unfilled
 from i2i.registry import Registry, Scalar, Spec
 
 T = TypeVar("T")
+DEEPEST = 12  # halvings: an image is padded to a multiple of 4096 pixels
 
 
 class Generator(nn.Module):
@@ -101,6 +106,13 @@ latent_generators: Registry[LatentGenerator] = Registry("latent generator")
 discriminators: Registry[Discriminator] = Registry("discriminator")
 
 
+_KINDS: dict[str, type[nn.Module]] = {
+    generators.kind: Generator,
+    latent_generators.kind: LatentGenerator,
+    discriminators.kind: Discriminator,
+}
+
+
 def registry_of(direction: str) -> Registry[Any]:
     """Where the network of a map is registered: `z2b` begins with a latent, `a2b` and `b2a` with a picture."""
     return latent_generators if direction.startswith("z") else generators
@@ -152,23 +164,35 @@ class Backbones:
         """A fresh generator; with a second argument z of length `latent`, where that isn't 0.
 
         Raises:
-            UsageError: the training size is none that it takes, or it has no place for a latent.
+            UsageError: the training size is none that it takes, it has no place for a latent, or it is a plug-in's and
+            isn't what a generator is.
         """
         builder = generators[self.generator_spec.name]
         sized_for = getattr(builder, "sized_for", Generator.sized_for)
         given = {k: v for k, v in sized_for(self.image_size).items() if k not in self.generator_spec.options}
         if latent:
             given["latent"] = latent
-        generator = build_generator(self.generator_spec, in_channels=in_channels, out_channels=out_channels, **given)
-        if generator.latent != latent:
+        given |= {"in_channels": in_channels, "out_channels": out_channels}
+        try:
+            with torch.device("meta"), Unfilled():  # what doesn't fit may also be too large for the memory
+                planned = build_generator(self.generator_spec, **given)
+        except UsageError as error:
+            raise UsageError(f"{error}{_deepest(self.generator_spec, self.image_size, given)}") from None
+        except Exception:  # a plug-in may need values, such as those of a linspace
+            planned = build_generator(self.generator_spec, **given)
+        if planned.latent != latent:
             raise UsageError(f"'{self.generator_spec.name}' has no place for a latent; use --generator unet")
-        _check_size(self.image_size, self.generator_spec, generator)
+        _check_size(self.image_size, self.generator_spec, planned, given)
+        generator = build_generator(self.generator_spec, **given)
+        try_generator(generator, in_channels=in_channels, out_channels=out_channels, image_size=self.image_size)
         return generator
 
     def latent_generator(self, out_channels: int) -> LatentGenerator:
         """A fresh generator of pictures from a latent and, where there are classes, a label."""
         given: dict[str, Scalar] = {"image_size": self.image_size, "classes": self.classes}
-        return build_latent_generator(self.generator_spec, out_channels=out_channels, **given)
+        generator = build_latent_generator(self.generator_spec, out_channels=out_channels, **given)
+        try_latent_generator(generator, out_channels=out_channels, image_size=self.image_size, classes=self.classes)
+        return generator
 
     def discriminator(self, in_channels: int) -> Discriminator:
         """A fresh discriminator.
@@ -183,17 +207,24 @@ class Backbones:
                 f"image size {self.image_size}: '{self.discriminator_spec}' needs {discriminator.smallest} pixels or "
                 f"more; use --image-size {discriminator.smallest}, or --discriminator patchgan:layers=1"
             )
+        try_discriminator(discriminator, in_channels=in_channels, image_size=self.image_size)
         return discriminator
 
 
 def _build(registry: Registry[T], spec: Spec | str, given: Mapping[str, Scalar]) -> T:
     whole = (Spec.parse(spec) if isinstance(spec, str) else spec).complete(registry, **given)
     network: Any = whole.build(registry)
+    kind = _KINDS[registry.kind]
+    if not isinstance(cast(object, network), kind):
+        raise UsageError(
+            f"{registry.kind} {whole.name!r} builds a plain {type(network).__name__}; make its class a subclass of "
+            f"{kind.__module__}.{kind.__name__}, which says what it takes and gives"
+        )
     network.spec = whole
     return cast(T, network)
 
 
-def _check_size(size: int, asked: Spec, generator: Generator) -> None:
+def _check_size(size: int, asked: Spec, generator: Generator, given: Mapping[str, Scalar]) -> None:
     if size % generator.multiple == 0 and size >= generator.smallest:
         return
     fitting = max(round(size / generator.multiple) * generator.multiple, generator.smallest)
@@ -203,4 +234,16 @@ def _check_size(size: int, asked: Spec, generator: Generator) -> None:
     least = f" of {generator.smallest} or more" if size % generator.multiple == 0 else ""
     raise UsageError(
         f"image size {size}: '{label}' needs a multiple of {generator.multiple}{least}; use {fitting}{other}"
+        f"{_deepest(asked, size, given)}"
     )
+
+
+def _deepest(asked: Spec, size: int, given: Mapping[str, Scalar]) -> str:
+    """What to say of the largest depth that fits a training size, where another one was asked for."""
+    fitting = 0
+    for depth in range(1, DEEPEST + 1) if "depth" in asked.options else ():
+        with contextlib.suppress(Exception), torch.device("meta"), Unfilled():
+            generator = build_generator(Spec(asked.name, {**asked.options, "depth": depth}), **given)
+            if size % generator.multiple == 0 and size >= generator.smallest:
+                fitting = depth
+    return f"; the largest depth that fits {size} px is {fitting}: {asked.name}:depth={fitting}" if fitting else ""

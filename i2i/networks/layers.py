@@ -19,7 +19,6 @@ NormAtInference: TypeAlias = Literal["sample", "running"]
 Down: TypeAlias = Literal["strided", "blur"]
 Up: TypeAlias = Literal["transposed", "resize", "bilinear"]
 Init: TypeAlias = Literal["normal", "xavier"]
-DEEPEST = 12  # halvings: an image is padded to a multiple of 4096 pixels
 
 
 class BatchNorm(nn.BatchNorm2d):

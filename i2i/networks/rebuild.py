@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.module import (
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
 )
-from torch.overrides import TorchFunctionMode
 
 from i2i.errors import UsageError
 from i2i.networks.base import Generator, LatentGenerator, build_map
+from i2i.networks.unfilled import Unfilled
 from i2i.networks.virtual import Reference
 from i2i.registry import Spec
 
 _FLOATS = ("F16", "BF16", "F32", "F64")
 _EXACT = {torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL", torch.complex64: "C64"}
 _EXTRA = "_extra_state"  # how PyTorch names what a module keeps beside its weights
-_RANDOM = ("uniform_", "normal_", "xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_")
-_FILLS = {*(getattr(nn.init, name) for name in (*_RANDOM, "trunc_normal_", "orthogonal_"))}
-_FILLS |= {Tensor.uniform_, Tensor.normal_}
 
 
 class Listed(NamedTuple):
@@ -50,9 +48,15 @@ def rebuild(direction: str, spec: Spec, tensors: Mapping[str, Listed]) -> Genera
         UsageError: the spec can't be built, or its network has other tensors.
     """
     try:
-        with torch.random.fork_rng(devices=[]), _Unfilled():
-            with torch.device("meta"), _no_more_than(len(tensors)):
-                planned = build_map(direction, spec)
+        with torch.random.fork_rng(devices=[]), Unfilled():
+            try:
+                with torch.device("meta"), _no_more_than(tensors):
+                    planned = build_map(direction, spec)
+            except UsageError:
+                raise
+            except Exception:  # a plug-in may need values, such as those of a linspace
+                with torch.device("cpu"), _no_more_than(tensors):
+                    planned = build_map(direction, spec)
             _compare(planned, tensors)
             with torch.device("cpu"):
                 return build_map(direction, spec).float()
@@ -98,20 +102,25 @@ def _shortened(name: str) -> str:
 
 
 @contextlib.contextmanager
-def _no_more_than(tensors: int) -> Iterator[None]:
+def _no_more_than(tensors: Mapping[str, Listed]) -> Iterator[None]:
     """End the building of a network that has more weights than a file has tensors."""
     # Spectral norm registers a weight twice; few modules have no weights beside one that has some.
-    left = {"parameters": 2 * tensors + 16, "modules": 32 * tensors + 256}
+    values = sum(math.prod(one.shape) for one in tensors.values())
+    left = {"parameters": 2 * len(tensors) + 16, "values": 2 * values + 2**20, "modules": 32 * len(tensors) + 256}
     thread = threading.get_ident()  # the hooks are those of all threads
 
-    def count(kind: str) -> None:
+    def count(kind: str, amount: int = 1) -> None:
         if threading.get_ident() == thread:
-            left[kind] -= 1
+            left[kind] -= amount
             if left[kind] < 0:
-                raise UsageError(f"its network has far more layers than the {tensors} tensors that the file has for it")
+                raise UsageError(f"its network is far larger than the {len(tensors)} tensors that the file has for it")
+
+    def weigh(_: nn.Module, __: str, parameter: nn.Parameter) -> None:
+        count("parameters")
+        count("values", parameter.numel())
 
     hooks = [
-        register_module_parameter_registration_hook(lambda *_: count("parameters")),
+        register_module_parameter_registration_hook(weigh),
         register_module_module_registration_hook(lambda *_: count("modules")),
     ]
     try:
@@ -119,12 +128,3 @@ def _no_more_than(tensors: int) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-class _Unfilled(TorchFunctionMode):
-    """Leave out random initialisation, which takes longer than all else, where weights are loaded afterwards."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in _FILLS and not (kwargs or {}).get("generator"):
-            return args[0] if args else (kwargs or {})["tensor"]
-        return func(*args, **(kwargs or {}))

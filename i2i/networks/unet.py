@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.networks.base import Generator, generators
+from i2i.networks.base import DEEPEST, Generator, generators
 from i2i.networks.layers import (
-    DEEPEST,
     Dropout,
     GeneratorNorm,
     Init,

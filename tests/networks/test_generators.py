@@ -495,7 +495,8 @@ def test_a_unets_depth_may_be_chosen():
         (
             "unet:depth=5,width=4",
             100,
-            "image size 100: 'unet:depth=5' needs a multiple of 32; use 96, or --generator resnet (a multiple of 4)",
+            "image size 100: 'unet:depth=5' needs a multiple of 32; use 96, or --generator resnet (a multiple of 4)"
+            "; the largest depth that fits 100 px is 2: unet:depth=2",
         ),
         ("resnet:blocks=6", 250, "image size 250: 'resnet' needs a multiple of 4; use 248"),
     ],
