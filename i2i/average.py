@@ -41,7 +41,9 @@ class WeightAverage(nn.Module):
             mean = self.networks[name]
             torch._foreach_lerp_(list(mean.parameters()), list(network.parameters()), share)
             for kept, buffer in zip(mean.buffers(), network.buffers(), strict=True):
-                kept.resize_(buffer.shape).copy_(buffer)  # a reference of virtual batch norm begins empty
+                if kept.shape != buffer.shape:  # a reference of virtual batch norm begins empty
+                    kept.set_(torch.empty_like(buffer))  # not resize_: a saved tensor's memory was shown to NumPy
+                kept.copy_(buffer)
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:

@@ -17,7 +17,8 @@ ROOT = Path(i2i.__file__).parent
 LEVELS = [
     {"errors", "__init__"},
     {"registry", "files", "device", "distributed", "config", "stopping", "average", "health", "lock", "formats", "lzw"},
-    {"losses", "progress", "gif", "jpeg", "png", "integrity"},
+    {"flag_hints"},
+    {"losses", "progress", "gif", "jpeg", "png", "integrity", "header"},
     {"strips"},
     {"tiff"},
     {"picture", "networks", "pretrained", "flags", "schedule", "padding", "streams"},
@@ -27,6 +28,7 @@ LEVELS = [
     {"convert", "evaluate", "check", "diary", "turns", "pipes"},
     {"trainer"},
     {"commands"},
+    {"completion"},
     {"cli"},
     {"__main__"},
 ]

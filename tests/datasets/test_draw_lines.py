@@ -94,7 +94,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_done(script, tmp_pa
     words = [str(tmp_path / "in"), str(tmp_path / "out"), "--size", "32", "--validation", "0"]
     assert script.main(words) == 1
     said = capsys.readouterr().err
-    assert f"{tmp_path / 'in/bad.png'}: not an image that can be read\n" in said
+    assert f"{tmp_path / 'in/bad.png'}: not an image that can be read: text\n" in said
     assert f"{tmp_path / 'in/two.npy'}: a picture of 2 channels; expected grey or RGB\n" in said
     assert "2 of 3 pictures can't be read" in said
     assert list(files(tmp_path / "out")) == ["train/good.png"]
