@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,15 +29,15 @@ class Metrics:
         write_whole(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
     def read(self) -> list[dict[str, Any]]:
-        """All lines so far; one that was torn off is left out."""
+        """All lines so far; what is torn, or no line of metrics, is left out."""
         if not self.path.exists():
             return []
         lines = []
-        for text in self.path.read_text().splitlines():
-            try:
-                lines.append(json.loads(text))
-            except ValueError:
-                continue
+        for text in self.path.read_text("utf-8", "replace").splitlines():
+            with contextlib.suppress(ValueError, RecursionError):
+                line = json.loads(text)
+                if isinstance(line, dict) and isinstance(line.get("step"), int):
+                    lines.append(line)
         return lines
 
     def write(self, line: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,14 @@ from torch import Tensor, nn
 
 from i2i.checkpoint import load_state, random_state, read_header, set_random_state
 from i2i.errors import UsageError
-from i2i.integrity import Damaged, check_number, check_tensor
+from i2i.health import Concern
+from i2i.integrity import Damaged, check_number, check_tensor, state_checksum
 from i2i.networks import registry_of
 from i2i.registry import Spec
 
 if TYPE_CHECKING:
+    from i2i.data import Layout
+    from i2i.data.folders import Split
     from i2i.trainer import Trainer
 
 _MOMENTS = {"adam": {"step", "exp_avg", "exp_avg_sq"}, "sgd": {"momentum_buffer"}}
@@ -44,8 +47,15 @@ def state_of(trainer: Trainer) -> dict[str, Any]:
         "best": trainer.best,
         "health": trainer.health.state_dict(),
         "classes": list(trainer.layout.classes),
+        "listing": trainer.listing,
         "random": random_state(trainer.device),
     }
+
+
+def listing_of(layout: Layout, folders: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What tells later whether a data set has changed: how many files each split has, their names, and their sizes."""
+    splits = {"training": layout.train, "held-out": layout.validation}
+    return {name: _listing(split, folders) for name, split in splits.items() if split is not None}
 
 
 def restore(trainer: Trainer) -> None:
@@ -71,6 +81,40 @@ def restore(trainer: Trainer) -> None:
 
 
 _ADVICE = "; put back a copy of it, or begin anew with another --run (model.safetensors there translates as before)"
+
+
+def _listing(split: Split, folders: Sequence[str]) -> dict[str, Any]:
+    paths = list(dict.fromkeys(source.path for source in (*split.a, *split.b)))
+    names = [_name_in(path.resolve(), folders) for path in paths]
+    sizes = [path.stat().st_size if path.exists() else None for path in paths]
+    return {"files": len(paths), "names": state_checksum(names), "sizes": state_checksum(sizes)}
+
+
+def _name_in(path: Path, folders: Sequence[str]) -> str:
+    """The name of a file from its data folder on, which may be moved."""
+    roots = (Path(folder).resolve() for folder in folders)
+    root = next((root for root in roots if path.is_relative_to(root)), path.parent)
+    return path.relative_to(root).as_posix()
+
+
+def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Concern]:
+    """What to know where the data set is another than that a checkpoint was saved with."""
+    found = []
+    for name in [name for name in ("training", "held-out") if then.get(name) != now.get(name)]:
+        was, has = (listing.get(name) or {"files": 0} for listing in (then, now))
+        if was["files"] != has["files"]:
+            difference = f"{was['files']} then, {has['files']} now"
+        else:
+            same = was.get("names") == has.get("names")
+            difference = "files have other sizes" if same else "files have other names, or another order"
+        found.append(
+            Concern(
+                f"the {name} images have changed since the run was saved ({difference})",
+                "bring the old ones back to resume exactly; with the new ones the run is not repeatable, and scores "
+                "from before and after do not compare",
+            )
+        )
+    return found
 
 
 class _OtherNetworks(Damaged):
@@ -109,13 +153,22 @@ def _put_back(state: dict[str, Any], trainer: Trainer) -> None:
     trainer.step = trainer.saved = state["step"]
     trainer.best = state.get("best")
     trainer.health.load_state_dict(state.get("health", {}))
+    trainer.changes = _changes(state["listing"], trainer.listing) if state.get("listing") else []
     set_random_state(state["random"], trainer.device)
 
 
 def _check(state: dict[str, Any], trainer: Trainer) -> None:
     """Check types, shapes and values of a state, all that can be known before it is put back."""
     kinds = {"objective": dict, "optimizers": dict, "random": dict}
-    optional = {"scalers": dict, "histories": dict, "average": dict, "best": dict, "health": dict, "classes": list}
+    optional = {
+        "scalers": dict,
+        "histories": dict,
+        "average": dict,
+        "best": dict,
+        "health": dict,
+        "classes": list,
+        "listing": dict,
+    }
     for name, kind in {**kinds, **optional}.items():
         if not isinstance(state.get(name), kind) and (name in kinds or state.get(name) is not None):
             raise Damaged(f"{name} is {'missing' if name not in state else 'of another type'}")
@@ -135,6 +188,10 @@ def _check(state: dict[str, Any], trainer: Trainer) -> None:
         for key, value in scaler.items():
             check_number(value, f"scalers/{name}/{key}")
     _check_notes(state, trainer.health.state_dict())
+    for name, listing in (state.get("listing") or {}).items():
+        if not isinstance(listing, dict):
+            raise Damaged(f"listing/{name} is of another type")
+        check_number(listing.get("files"), f"listing/{name}/files", whole=True)
     _check_random(state["random"], trainer.device)
 
 

@@ -26,7 +26,7 @@ from i2i.diary import Diary, Window, board, by_player
 from i2i.distributed import highest, launcher, lost_another, mean_over_processes, processes, rank
 from i2i.errors import UsageError
 from i2i.files import write_whole
-from i2i.health import Health, not_a_number, signs_of
+from i2i.health import Concern, Health, not_a_number, signs_of
 from i2i.networks.layers import UnitBatchNorm
 from i2i.networks.virtual import Reference
 from i2i.objectives import Objective, objectives
@@ -34,7 +34,7 @@ from i2i.objectives.base import Batch
 from i2i.preflight import check_settings
 from i2i.progress import Progress
 from i2i.report import save_sample_grid
-from i2i.resume import generator_of, restore, state_of
+from i2i.resume import generator_of, listing_of, restore, state_of
 from i2i.schedule import decay_start, learning_rate
 from i2i.stopping import Stop, Stopped, stop_signals
 from i2i.turns import Mover, Parts, only, running_statistics
@@ -142,6 +142,8 @@ class Trainer:
             unpaired=self.objective.data == "unpaired",
             has_identity=hasattr(config.options, "identity_weight"),
         )
+        self.listing = listing_of(layout, config.paths)
+        self.changes: list[Concern] = []
         if resume:
             restore(self)
             if self.step >= self.steps:
@@ -171,10 +173,12 @@ class Trainer:
             self._write_settings()
             about = self._about()
             self.diary = Diary(self.folder, step=self.step, about=about, tensorboard=self.config.train.tensorboard)
-            self.diary.warn(self.step, self.health.unsaid(self.concerns))
+            self._tell("running")
+            self.diary.warn(self.step, [*self.health.unsaid(self.concerns), *self.changes])
         if self.step == 0:
             self.save()
             self.sample()  # which images are the input and which the target can be seen before any training
+            self._tell("running")
         with stop_signals() as stop:
             try:
                 self._loop(stop)

@@ -235,6 +235,8 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
 def _saved(run: Path) -> dict[str, Any]:
     """What config.json of a run holds, which may come from anybody."""
     path = run / "config.json"
+    if run.is_file():
+        raise UsageError(f"--run {run}: that is a file; give a folder")
     if not path.is_file():
         raise UsageError(f"{run}: there is no run to go on with; leave out --resume to begin one")
     try:
@@ -359,6 +361,7 @@ def _introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> No
     batch, images = config.train.batch_size, len(trainer.pictures)
     epochs = f"{trainer.steps * batch / images:.3g} epochs of {images} images, {batch} in a step"
     print(f"{trainer.steps} steps ({epochs}) on {trainer.device}, from step {trainer.step}; run folder: {run}")
+    print(f"report: {run / 'report.html'} (open it now; it is written again as the run goes on)")
     for part in (config.data, config.train, config.options):
         settings = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(part).items())
         logger.info("%s: %s", type(part).__qualname__, settings)

@@ -8,7 +8,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import cv2
@@ -171,8 +172,8 @@ def load(
         batches = iter(loader)
     try:
         yield from batches
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker (pid"):
+    except (RuntimeError, OSError, EOFError) as error:
+        if not _is_loss(error, getattr(batches, "_workers", [])):
             raise
         raise WorkerLost(
             "a worker that loads images has ended, killed perhaps because memory was short (fewer --workers or a "
@@ -185,6 +186,15 @@ def load(
         # Torch would end the workers whenever the garbage is collected, and report there that a signal was quicker.
         with contextlib.suppress(RuntimeError):
             getattr(batches, "_shutdown_workers", lambda: None)()
+
+
+def _is_loss(error: Exception, workers: Sequence[BaseProcess]) -> bool:
+    """Whether an error of a loader says that a worker has ended, rather than what went wrong within one."""
+    if "in DataLoader worker process" in str(error):
+        return False
+    broken = isinstance(error, ConnectionError | EOFError)  # while a batch of that worker was received
+    lost = not all(worker.is_alive() for worker in workers)
+    return str(error).startswith("DataLoader worker (pid") or (bool(workers) and (broken or lost))
 
 
 @contextlib.contextmanager

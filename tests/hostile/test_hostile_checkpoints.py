@@ -271,6 +271,8 @@ VALUES: dict[str, tuple[Callable[[State], object], str]] = {
     "counts of lists": (lambda s: s["health"].update(flat={"fake_b": [[]]}), "health/flat is of another type"),
     "classes of a number": (lambda s: s.update(classes=3), "classes is of another type"),
     "classes of others": (lambda s: s.update(classes=["cat", 3]), "was trained with cat, 3"),
+    "listing of text": (lambda s: s["listing"].update(training="x"), "listing/training is of another type"),
+    "listing without a count": (lambda s: s["listing"]["training"].pop("files"), "listing/training/files is no whole"),
     "scaler of text": (lambda s: s["scalers"].update(generator={"scale": "x"}), "scale is no number"),
     "scaler of a list": (lambda s: s["scalers"].update(generator=[1]), "scalers/generator is of another type"),
 }
@@ -376,7 +378,7 @@ def test_states_of_other_versions_and_programs(checkpoints: Checkpoints) -> None
 
 
 def test_a_state_without_a_checksum_is_that_of_an_older_version(checkpoints: Checkpoints) -> None:
-    older = {name: value for name, value in checkpoints.state.items() if name not in ("made_by", "data")}
+    older = {name: value for name, value in checkpoints.state.items() if name not in ("made_by", "listing")}
     for format_, goes_on in (("i2i-state/1", True), (STATE_FORMAT, False)):
         buffer = io.BytesIO()
         torch.save({**older, "format": format_}, buffer)

@@ -1,9 +1,11 @@
-"""A run that the machine interrupts keeps its checkpoint, and says in one line how to resume."""
+"""What resuming promises: an interrupted run keeps its checkpoint and says how to resume; changes are told."""
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import time
@@ -12,11 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import SMALL
-from test_trainer import states_equal
+from test_trainer import states_equal, trainer
 
+from i2i import __version__
 from i2i.checkpoint import load_model, load_state
 from i2i.cli import main
+from i2i.trainer import Trainer
 
 STEPS = "14"
 
@@ -121,3 +126,85 @@ def test_a_killed_worker_ends_the_run_between_two_steps(
     alone = ["--steps", str(step), "--schedule", "constant", "--workers", "0"]
     assert main(words(pairs, tmp_path / "alone", *alone)) == 0
     states_equal(tmp_path / "alone", tmp_path)
+
+
+def test_resuming_with_other_images_says_so(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = shutil.copytree(pairs, tmp_path / "data")
+    run, steps = tmp_path / "run", iter(range(2, 20))
+
+    def resumed(*more: str) -> str:
+        assert main(words(data, run, "--steps", str(next(steps)), *more)) == 0
+        return capsys.readouterr().err
+
+    changed = "images have changed since the run was saved"
+    assert changed not in resumed()
+    assert changed not in resumed("--resume")
+    (data / "train" / "0.png").rename(data / "train" / "new.png")
+    assert f"the training {changed} (files have other names, or another order)" in resumed("--resume")
+    assert changed not in resumed("--resume")
+    for name in ("more.png", "most.png"):
+        shutil.copy(data / "train" / "new.png", data / "train" / name)
+    assert f"the training {changed} (6 then, 8 now)" in resumed("--resume")
+    with (data / "val" / "0.png").open("ab") as file:
+        file.write(b"more")
+    said = resumed("--resume")
+    assert f"the held-out {changed} (files have other sizes)" in said
+    assert "training images" not in said
+    data.rename(tmp_path / "moved")
+    data = tmp_path / "moved"
+    assert changed not in resumed("--resume")
+    warned = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines() if changed in line]
+    assert len(warned) == 3
+
+
+class Watched(Trainer):
+    """Remembers what lay in its folder when the first step began."""
+
+    found: list[str] | None = None
+
+    def train_step(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        self.found = self.found or [path.name for path in self.folder.iterdir()]
+        return super().train_step(batch)
+
+
+def test_the_report_is_there_before_the_first_step(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = trainer(pairs, tmp_path)
+    watched = Watched(one.config, one.layout, tmp_path)
+    watched.fit()
+    assert watched.found is not None
+    assert {"report.html", "config.json", "state.pt"} <= set(watched.found)
+    assert main(words(pairs, tmp_path / "run", "--steps", "1")) == 0
+    assert f"report: {tmp_path}/run/report.html" in capsys.readouterr().out
+
+
+def test_metrics_of_any_kind_do_not_stop_a_run(pairs: Path, tmp_path: Path) -> None:
+    assert main(words(pairs, tmp_path, "--steps", "1")) == 0
+    with (tmp_path / "metrics.jsonl").open("ab") as file:
+        file.write(b'[1]\n3\n{}\n{"step": "x"}\n\xff\xfe\n' + b"[" * 10**5 + b'\n{"step": 1, "torn')
+    assert main(words(pairs, tmp_path, "--steps", "2", "--resume")) == 0
+    steps = [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert set(steps) <= {0, 1, 2}
+    assert 2 in steps
+
+
+def test_what_cannot_be_resumed_is_said_in_one_line(
+    run: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    newer, no_run = shutil.copytree(run, tmp_path / "newer"), tmp_path / "no run"
+    no_run.mkdir()
+    config = json.loads((run / "config.json").read_text())
+    (newer / "config.json").write_text(json.dumps({**config, "made_by": "i2i-toolkit 7.1", "dreams": 3}))
+    capsys.readouterr()
+    for folder, expected in (
+        (run, "has done its 12 steps; give more --steps or --epochs to train on"),
+        (no_run, f"{no_run}: there is no run to go on with; leave out --resume to begin one"),
+        (run / "model.safetensors", "that is a file; give a folder"),
+        (newer, f"i2i-toolkit 7.1 wrote it, and this is {__version__}: pip install --upgrade i2i-toolkit"),
+    ):
+        assert main(["train", "pix2pix", str(pairs), "--run", str(folder), "--resume"]) == 2
+        out, said = capsys.readouterr()
+        assert expected in said
+        assert (out, said.count("\n")) == ("", 1)
+    assert list(no_run.iterdir()) == []
