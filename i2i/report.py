@@ -36,7 +36,7 @@ class Metrics:
         for text in self.path.read_text("utf-8", "replace").splitlines():
             with contextlib.suppress(ValueError, RecursionError):
                 line = json.loads(text)
-                if isinstance(line, dict) and isinstance(line.get("step"), int):
+                if isinstance(line, dict) and isinstance(line.get("step"), int | float):
                     lines.append(line)
         return lines
 
