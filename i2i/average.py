@@ -42,7 +42,7 @@ class WeightAverage(nn.Module):
             torch._foreach_lerp_(list(mean.parameters()), list(network.parameters()), share)
             for kept, buffer in zip(mean.buffers(), network.buffers(), strict=True):
                 if kept.shape != buffer.shape:  # a reference of virtual batch norm begins empty
-                    kept.set_(torch.empty_like(buffer))  # not resize_: a saved tensor's memory was shown to NumPy
+                    kept.data = torch.empty_like(buffer)  # not resize_: a saved tensor's memory was shown to NumPy
                 kept.copy_(buffer)
 
     @contextlib.contextmanager
