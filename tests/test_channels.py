@@ -212,7 +212,7 @@ def test_a_picture_of_other_channels_than_a_model_takes_is_named(
     out = tmp_path / "out"
     assert main(["translate", str(tmp_path / "data/a/val"), str(out), "--model", str(run), "--device", "cpu"]) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("i2i: ")]
-    assert sorted(path.name for path in out.iterdir()) == ["0.npy", "1.npy"]
+    assert sorted(path.name for path in out.glob("[!.]*")) == ["0.npy", "1.npy"]
     for name, given in (("five.npy", 5), ("rgb.png", 3)):
         (line,) = [line for line in lines if name in line]
         assert f"a picture of {given} channels where 6 are needed" in line
@@ -242,7 +242,7 @@ def test_every_format_is_written_as_it_is_named(run: Path, tmp_path: Path, suffi
     for name in ("a.png", "b.jpg", "c.tif", "d.gif"):
         (source / name).write_bytes(made(RGB.picture(0), f".{name[2:]}"))
     assert main(["translate", str(source), str(out), "--model", str(run), "--format", suffix]) == 0
-    assert sorted(path.name for path in out.iterdir()) == [f"{name}.{suffix}" for name in "abcd"]
+    assert sorted(path.name for path in out.glob("[!.]*")) == [f"{name}.{suffix}" for name in "abcd"]
     starts = {
         "png": b"\x89PNG",
         "jpg": b"\xff\xd8\xff",
@@ -251,7 +251,7 @@ def test_every_format_is_written_as_it_is_named(run: Path, tmp_path: Path, suffi
         "bmp": b"BM",
         "npy": b"\x93NUMPY",
     }
-    for path in out.iterdir():
+    for path in out.glob("[!.]*"):
         assert path.read_bytes().startswith(starts[suffix])
         assert read(path).levels.shape == (40, 40, 3)
 
