@@ -25,6 +25,9 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that are copies of this one"),
     pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # later Pythons': it has threads, and forks
 ]
+# Runs are forked from a process that has never computed a gradient: PyTorch refuses gradients in forks of one that has.
+CLEAN = multiprocessing.get_context("forkserver")
+CLEAN.set_forkserver_preload(["i2i.commands.train", "i2i.trainer"])
 STEPS = 24
 OFTEN = ["--steps", str(STEPS), "--log-every", "1", "--sample-every", "10", "--samples", "1", "--device", "cpu"]
 # All that a state holds beside weights: both optimizers, a mean of weights, running statistics, histories, the best
@@ -42,7 +45,7 @@ def words(method: str, data: Path, folder: Path, *more: str) -> list[str]:
 
 def killed(given: list[str], when: Callable[[Any], bool], *, start: str = "fork") -> None:
     """Start a run and kill it, as the system does that has no memory left, when it has come so far."""
-    process = multiprocessing.get_context("fork").Process(target=train_with, args=(start, given))
+    process = CLEAN.Process(target=train_with, args=(start, given))
     process.start()
     deadline = time.monotonic() + 60
     while not when(process):
