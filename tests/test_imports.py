@@ -16,7 +16,7 @@ ROOT = Path(i2i.__file__).parent
 # A module may import those of lower levels, and of its own folder.
 LEVELS = [
     {"errors", "__init__"},
-    {"registry", "files", "device", "distributed", "config", "stopping", "average", "health", "lock", "formats", "lzw"},
+    {"registry", "files", "device", "distributed", "config", "stopping", "average", "health", "lock", "formats"},
     {"flag_hints"},
     {"losses", "progress", "gif", "jpeg", "png", "integrity", "header"},
     {"strips"},

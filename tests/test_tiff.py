@@ -1,10 +1,13 @@
 """TIFF files of other programs, of any number of channels; what goes with them."""
 
-import importlib.util
 import io
+import lzma
 import struct
+import zlib
+from itertools import product
 
 import cv2
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -86,12 +89,109 @@ def with_tag(data, code, value):
     return bytes(data)
 
 
-@pytest.mark.parametrize(("code", "name"), [(50000, "zstd"), (4, "ccittfax4"), (50001, "webp"), (6, "ojpeg")])
+@pytest.mark.parametrize(("code", "name"), [(50002, "jpegxl"), (34887, "lerc"), (6, "ojpeg"), (999, "number 999")])
 def test_a_compression_that_cannot_be_read_is_said_with_what_to_do(code, name):
-    if importlib.util.find_spec("imagecodecs"):
-        pytest.skip("imagecodecs is installed, which can read it")
-    with pytest.raises(ImageError, match=rf"its compression \({name}\) needs another package; pip install imagecodecs"):
+    with pytest.raises(ImageError, match=rf"its compression \({name}\) can't be read; save it with deflate"):
         read(with_tag(tiff(noise(20, 23, 5)), 259, code))
+
+
+@pytest.mark.parametrize("layout", [{}, {"tile": (16, 16)}, {"rowsperstrip": 3}], ids=str)
+@pytest.mark.parametrize(
+    ("compression", "channels"),
+    [*product(["zstd", "jpeg2000", "lzma", "lzw", "packbits"], [1, 3, 4]), ("webp", 3), ("webp", 4)],
+)
+def test_what_imagecodecs_packed_is_read(compression, channels, layout):
+    levels = noise(20, 23, channels)
+    arguments = {"lossless": True} if compression == "webp" else None
+    data = tiff(levels, compression=compression, compressionargs=arguments, **layout)
+    assert_array_equal(read(data).levels, levels, strict=True)
+
+
+@pytest.mark.parametrize("compression", ["webp", "jpeg2000", "jpeg"])
+@pytest.mark.parametrize("tag", [256, 257])
+@pytest.mark.parametrize("size", [15, 17, 1000])
+def test_an_image_in_a_strip_of_another_size_is_refused(compression, tag, size):
+    data = tiff(noise(16, 16, 3), compression=compression, rowsperstrip=16)
+    assert read(data).levels.shape == (16, 16, 3)
+    data = with_tag(with_tag(data, tag, size), 278, size if tag == 257 else 16)
+    with pytest.raises(ImageError, match=r"damaged|allowed"):
+        read(data)
+
+
+@pytest.mark.parametrize("container", ["JP2", "J2K"])
+def test_a_jpeg_2000_larger_than_its_strip_is_refused_before_it_is_decoded(container):
+    large = imagecodecs.jpeg2k_encode(np.zeros((64, 64), np.uint8), codecformat=container)
+    with pytest.raises(ImageError, match="no JPEG 2000 of 16 x 16 pixels"):
+        read(strip(large, 34712))
+
+
+def strip(packed, compression):
+    """A grey TIFF of 16 x 16 pixels in a single strip."""
+    tags = [(256, 3, 16), (257, 3, 16), (258, 3, 8), (259, 3, compression), (262, 3, 1), (273, 4, 200), (277, 3, 1)]
+    tags += [(278, 3, 16), (279, 4, len(packed))]
+    entries = b"".join(struct.pack("<HHII", code, kind, 1, value) for code, kind, value in tags)
+    return (struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4)).ljust(200, b"\0") + bytes(packed)
+
+
+LEVELS = noise(16, 16, 1)
+PACKERS = {
+    1: bytes,
+    5: imagecodecs.lzw_encode,
+    8: zlib.compress,
+    32773: imagecodecs.packbits_encode,
+    34925: lzma.compress,
+    50000: imagecodecs.zstd_encode,
+}
+SHORT = "damaged: one of its strips or tiles is too short$"
+MORE = "damaged: one of its strips or tiles holds more than its header says$"
+
+
+@pytest.mark.parametrize("compression", PACKERS)
+def test_a_strip_of_fewer_values_than_its_header_says_is_refused(compression):
+    packed = PACKERS[compression](LEVELS.tobytes())
+    assert_array_equal(read(strip(packed, compression)).levels, LEVELS, strict=True)
+    for rows in (0, 1, 15):
+        packed = PACKERS[compression](LEVELS[:rows].tobytes())
+        with pytest.raises(ImageError, match="truncated: the file ends" if compression == 1 else SHORT):
+            read(strip(packed, compression))
+
+
+@pytest.mark.parametrize("compression", [8, 32773, 50000])
+@pytest.mark.parametrize("surplus", [1, 100_000])
+def test_a_strip_of_more_values_than_its_header_says_is_refused(compression, surplus):
+    with pytest.raises(ImageError, match=MORE):
+        read(strip(PACKERS[compression](LEVELS.tobytes() + bytes(surplus)), compression))
+
+
+DEFLATED = zlib.compress(LEVELS.tobytes())
+
+
+@pytest.mark.parametrize(
+    ("packed", "reason"),
+    [
+        (DEFLATED[:-1] + bytes([DEFLATED[-1] ^ 1]), "damaged: the checksum of its pixels is wrong$"),
+        (DEFLATED[:-4], "truncated: the file ends before its image does$"),
+        (DEFLATED[:100], "truncated: the file ends before its image does$"),
+        (bytes(100), "damaged: one of its strips or tiles can't be unpacked$"),
+    ],
+)
+def test_what_is_wrong_with_deflated_pixels_is_named(packed, reason):
+    with pytest.raises(ImageError, match=reason):
+        read(strip(packed, 8))
+
+
+def test_lzw_of_before_tiff_6_is_read():
+    # Codes of 9 bits from the lowest bit on; a clear code before each row keeps them so short.
+    codes = [code for row in LEVELS for code in (256, *row.ravel().tolist())] + [257]
+    packed = sum(code << 9 * place for place, code in enumerate(codes)).to_bytes(9 * len(codes) // 8 + 1, "little")
+    assert_array_equal(read(strip(packed, 5)).levels, LEVELS, strict=True)
+
+
+def test_a_volume_is_refused():
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, noise(5, 20, 23), volumetric=True, tile=(16, 16, 16))
+    with pytest.raises(ImageError, match="a volume can't be read; save each slice of it as an image"):
+        read(buffer.getvalue())
 
 
 def test_colours_that_cannot_be_read_are_named():
