@@ -84,13 +84,20 @@ def test_the_help_of_a_method_shows_its_own_defaults(
 
 
 def test_epochs_that_are_given_come_before_the_methods_own_least_number_of_steps(
-    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    method = objectives["bicyclegan"]
+    monkeypatch.setattr(method, "train_config", dataclasses.replace(method.train_config, epochs=1, min_steps=6))
     words = ["train", "bicyclegan", str(pairs), *SMALL, "--encoder-width", "4", "--device", "cpu"]
-    assert main([*words, "--run", str(tmp_path / "epochs"), "--epochs", "1"]) == 0
-    assert "3 steps (1 epochs of 6 images, 2 in a step)" in capsys.readouterr().out
-    assert main([*words, "--run", str(tmp_path / "both"), "--epochs", "1", "--min-steps", "4"]) == 0
-    assert "4 steps (1.33 epochs of 6 images, 2 in a step)" in capsys.readouterr().out
+    for number, (given, expected) in enumerate(
+        (
+            ([], "6 steps (2 epochs of 6 images, 2 in a step)"),
+            (["--epochs", "1"], "3 steps (1 epochs of 6 images, 2 in a step)"),
+            (["--epochs", "1", "--min-steps", "4"], "4 steps (1.33 epochs of 6 images, 2 in a step)"),
+        )
+    ):
+        assert main([*words, "--run", str(tmp_path / str(number)), *given]) == 0
+        assert expected in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("method", "epochs", "decay"), [("cut", 400, 0.5), ("fastcut", 200, 0.25)])
