@@ -69,7 +69,8 @@ class TrainConfig:
     batch_size: int = 1
     """Images per step, of all GPUs together."""
     accumulate: int = 1
-    """Gradient accumulation: micro-batches per step. Batch norm and feature matching see one micro-batch at a time."""
+    """Gradient accumulation: micro-batches per step. Batch norm, feature matching and minibatch discrimination see one
+    micro-batch at a time."""
     optimizer: Literal["adam", "sgd"] = "adam"
     """Adam or stochastic gradient descent."""
     lr: float = 2e-4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from test_trainer import trainer
 from i2i.cli import main
 from i2i.errors import UsageError
 from i2i.objectives import objectives
+from i2i.progress import Progress
 
 DIGITS = {"generator": "dcgan:width=4", "discriminator": "dcgan:width=4"}
 NORM_FREE = "patchgan:layers=1,width=4,norm=instance"
@@ -22,14 +24,16 @@ def first_words(method: str, data: Path, folder: Path, **settings: object) -> li
 
 
 def test_gan_warns_of_few_steps_with_its_own_epochs(
-    unpaired: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    unpaired: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(Progress, "seconds", 0.0)
     # 4 images in batches of 4: 25 epochs are 25 steps.
     words = ["train", "gan", str(unpaired / "trainB"), "--run", str(tmp_path), "--image-size", "16", "--device", "cpu"]
     words += ["--generator", "dcgan:width=4", "--discriminator", "dcgan:width=4", "--batch-size", "4"]
     assert main([*words, "--epochs", "3"]) == 0
     said = capsys.readouterr()
     assert "3 steps (3 epochs of 4 images, 4 in a step) on cpu, from step 0" in said.out
+    assert re.search(r"^step \d of 3: \d+ %, \d\d:\d\d so far, \d\d:\d\d left", said.err, re.MULTILINE)
     warning = "3 steps (3 epochs of 4 images, 4 in a step) are few for gan: below 2300 it mostly gives noise or blur"
     advice = "--steps 2300 (--epochs 2300) or more"
     assert f"step 0: {warning}\n  try: {advice}" in said.err

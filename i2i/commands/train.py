@@ -359,7 +359,9 @@ def _introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> No
         count = sum(p.numel() for p in generator.parameters()) / 1e6
         print(f"{direction}: {generator.spec.brief(registry_of(direction))} ({count:.3f} M parameters)")
     batch, images = config.train.batch_size, len(trainer.pictures)
-    epochs = f"{trainer.steps * batch / images:.3g} epochs of {images} images, {batch} in a step"
+    passes = trainer.steps * batch / images
+    epochs = f"{passes:.3g}" if passes < 1000 else f"{passes:.0f}"
+    epochs += f" epochs of {images} images, {batch} in a step"
     print(f"{trainer.steps} steps ({epochs}) on {trainer.device}, from step {trainer.step}; run folder: {run}")
     print(f"report: {run / 'report.html'} (open it now; it is written again as the run goes on)")
     for part in (config.data, config.train, config.options):

@@ -160,8 +160,11 @@ class MLPGenerator(LatentGenerator):
 class MLPDiscriminator(Discriminator):
     """Goodfellow et al. 2014, sec. 5: fully connected maxout layers with dropout: two of 240 x 5 pieces.
 
-    `dropout` is that of each layer's output, `input_dropout` that of the image. The published run on digits is
-    `mlp:input_dropout=0.2,init=uniform`: weights from U(-0.005, 0.005), biases 0; `torch` is PyTorch's own start.
+    `dropout` is that of each layer's output, `input_dropout` that of the image. `init=uniform` draws weights from
+    U(-0.005, 0.005), biases are 0; `torch` is PyTorch's own start.
+
+    Differs from the paper: its code, which trains on digits, is `mlp:input_dropout=0.2,init=uniform`; here both are off
+    unless asked for.
     """
 
     def __init__(

@@ -21,6 +21,9 @@ class DiffAugment:
     `colour`: brightness by up to 0.5 (of a range of 2), saturation by 0 to 2, contrast by 0.5 to 1.5. `translation`:
     by up to an eighth of each side. `cutout`: a square of half the side turned grey. What moves a picture moves its
     condition alike, so that pairs stay pairs; colour changes the picture alone.
+
+    Differs from the paper: its code draws the translation among whole pixels, here it is rounded to them, so that the
+    largest shift to each side is half as likely as the others.
     """
 
     def __init__(self, changes: Sequence[Change]) -> None:

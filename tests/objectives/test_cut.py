@@ -5,7 +5,7 @@ import torch
 from games import at_zero, config, make, noise
 from torch import Tensor, nn
 
-from i2i.config import TrainConfig
+from i2i.config import DataConfig, TrainConfig
 from i2i.errors import UsageError
 from i2i.losses import AdversarialLoss, patch_nce
 from i2i.networks import Backbones, Generator, generators
@@ -40,6 +40,8 @@ def test_defaults_are_the_papers(method, nce, identity, mirrors, epochs, decay):
     assert (train.epochs, train.decay) == (epochs, decay)
     assert (train.lr, train.betas, train.batch_size) == (2e-4, (0.5, 0.999), 1)
     assert train == TrainConfig(epochs=epochs, decay=decay)
+    # The second phase of the authors' code sees images whole, as the test does.
+    assert objective.data_config == DataConfig(crop="before_decay")
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -1,6 +1,7 @@
 import inspect
 import io
 import math
+import re
 from typing import get_args
 
 import pytest
@@ -11,7 +12,11 @@ from torch import nn
 from i2i.errors import UsageError
 from i2i.losses import AdversarialLoss, Kind
 from i2i.networks import Backbones, Generator, LatentGenerator
+from i2i.networks.latent import MLPDiscriminator, MLPGenerator
+from i2i.networks.layers import MinibatchDiscrimination
+from i2i.networks.unet import UNet
 from i2i.objectives import objectives
+from i2i.objectives.augment import DiffAugment
 from i2i.registry import Spec
 from i2i.report import save_sample_grid
 from i2i.turns import only
@@ -159,6 +164,17 @@ def test_the_generator_moves_once_for_every_kth_move_of_a_discriminator(method):
     places = [place for place, names in enumerate(moving) if "generator" in names]
     assert len(places) == 3
     assert places[1] - places[0] == places[2] - places[1] == 3
+
+
+@pytest.mark.parametrize("method", objectives)
+def test_every_method_says_how_it_differs_from_its_paper(method):
+    lines = [line.strip() for line in objectives[method].__doc__.splitlines()]
+    assert any(re.match(r"Differs from the paper: \w+", line) for line in lines)
+
+
+@pytest.mark.parametrize("part", [MLPGenerator, MLPDiscriminator, MinibatchDiscrimination, UNet, DiffAugment])
+def test_parts_that_differ_from_their_paper_say_how(part):
+    assert re.search(r"^ +Differs from the paper(?:'s PyTorch code)?: \w+", part.__doc__, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

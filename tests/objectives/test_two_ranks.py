@@ -78,6 +78,11 @@ RUNS = {
     "cut with feature matching": ("cut", {"feature_matching": 10.0}, {}),
     "gan with minibatch discrimination": ("gan", {}, {"discriminator": "dcgan:minibatch=3"}),
     "gan of fully connected layers": ("gan", {}, {"generator": "mlp", "discriminator": "mlp:input_dropout=0.2"}),
+    "gan of fully connected layers in two parts": (
+        "gan",
+        {},
+        {"generator": "mlp", "discriminator": "mlp:input_dropout=0.2,minibatch=3", "accumulate": 2},
+    ),
     "gan in two parts": ("gan", {}, {"accumulate": 2}),
     "pix2pix in two parts": ("pix2pix", {}, {"accumulate": 2}),
     "cyclegan with dropout": ("cyclegan", {}, {"generator": "resnet:dropout=0.5"}),
