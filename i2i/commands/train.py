@@ -169,7 +169,8 @@ def _fit(kind: Any, config: RunConfig, run: Path, trainer: Trainer) -> int:
         return complain(f"{said}; the checkpoint of step {trainer.saved} is saved. Resume with: {go_on}", 1)
     use = f"i2i sample {run} samples.png" if kind.data == "single" else f"i2i translate INPUT OUTPUT --model {run}"
     if rank() == 0:
-        print(f"model: {model}\nuse it: {use}")
+        print(one_line(f"model: {model}"))
+        print(one_line(f"use it: {use}"))
     return 0
 
 
@@ -360,8 +361,9 @@ def _introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> No
         print(f"{direction}: {generator.spec.brief(registry_of(direction))} ({count:.3f} M parameters)")
     batch, images = config.train.batch_size, len(trainer.pictures)
     epochs = f"{trainer.steps * batch / images:.3g} epochs of {images} images, {batch} in a step"
-    print(f"{trainer.steps} steps ({epochs}) on {trainer.device}, from step {trainer.step}; run folder: {run}")
-    print(f"report: {run / 'report.html'} (open it now; it is written again as the run goes on)")
+    at = f"on {trainer.device}, from step {trainer.step}"
+    print(one_line(f"{trainer.steps} steps ({epochs}) {at}; run folder: {run}"))
+    print(one_line(f"report: {run / 'report.html'} (open it now; it is written again as the run goes on)"))
     for part in (config.data, config.train, config.options):
         settings = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(part).items())
         logger.info("%s: %s", type(part).__qualname__, settings)
