@@ -17,6 +17,7 @@ from i2i.errors import UsageError
 NAME = ".lock"
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 _held: set[int] = set()
+_folders: dict[Path, int] = {}  # open, so that no folder made later has their inode
 
 
 @contextlib.contextmanager
@@ -35,6 +36,8 @@ def locked(folder: Path) -> Iterator[bool]:
     path = folder / NAME
     file, exclusive = _open(path)
     _held.add(file)
+    if os.name != "nt":  # where a folder with an open file can't be removed
+        _folders[folder.absolute()] = os.open(folder, os.O_RDONLY)
     try:
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T UTC", time.gmtime())}
         os.ftruncate(file, 0)
@@ -49,9 +52,16 @@ def locked(folder: Path) -> Iterator[bool]:
                 path.unlink()
             if os.name != "nt":
                 os.close(file)
+                os.close(_folders.pop(folder.absolute()))
             with contextlib.suppress(OSError):
                 for empty in made:
                     empty.rmdir()
+
+
+def is_replaced(folder: Path) -> bool:
+    """Whether a folder that this process locked was removed since, and another one has its name."""
+    locked_one = _folders.get(folder.absolute())
+    return locked_one is not None and folder.exists() and not _is_at(folder, locked_one)
 
 
 def _open(path: Path) -> tuple[int, bool]:

@@ -27,6 +27,7 @@ from i2i.distributed import highest, launcher, lost_another, mean_over_processes
 from i2i.errors import UsageError
 from i2i.files import write_whole
 from i2i.health import Concern, Health, not_a_number, signs_of
+from i2i.lock import is_replaced
 from i2i.networks.layers import UnitBatchNorm
 from i2i.networks.virtual import Reference
 from i2i.objectives import Objective, objectives
@@ -153,6 +154,7 @@ class Trainer:
         for mover in self.movers.values():
             mover.share()
         self.diary: Diary | None = None
+        self.removed = False
 
     def fit(self) -> Path:
         """Train until the last step and return the model file.
@@ -272,6 +274,7 @@ class Trainer:
         """Write a grid of fixed pictures, validation ones where there are any, as `translate()` would give them."""
         if rank() > 0:
             return
+        self._refuse_folder_of_another()
         self.objective.eval()
         with self._mean_weights(), torch.random.fork_rng(devices=[]):
             images = self.objective.preview(self._to_device(self.shown))
@@ -297,13 +300,16 @@ class Trainer:
             Diverged: a weight, or what an optimizer keeps of it, is no longer finite; nothing is written.
             OSError: a file can't be written, or the run folder was removed since training began; then the run is saved
                 there again before.
+            UsageError: another run has begun in a folder of this name; nothing is written.
         """
+        self._refuse_folder_of_another()
         if not self._is_finite():
             raise Diverged(f"step {self.step}: weights are no longer numbers; {_ADVICE}")
         mean_over_processes(self.objective.recognised)
         removed = self.diary is not None and not (self.folder / "config.json").exists()
         if rank() == 0:
             if removed:
+                self.removed = True
                 self._write_settings()
             # The state last: what is killed in between goes on from the one before, and writes both again.
             save_model(self.folder / "model.safetensors", self._model())
@@ -311,6 +317,17 @@ class Trainer:
         self.saved = highest(self.step)  # once the first has written it
         if removed:
             raise FileNotFoundError(errno.ENOENT, "the run folder was removed while it trained", str(self.folder))
+
+    def _is_of_another(self) -> bool:
+        """Whether another run has begun in a folder of this name, since this one's was removed."""
+        return not self.removed and (self.folder / "config.json").exists() and is_replaced(self.folder)
+
+    def _refuse_folder_of_another(self) -> None:
+        if self._is_of_another():
+            raise UsageError(
+                f"{self.folder} was removed while this run trained, and another run writes it now; nothing more is "
+                "written of this one. To train both, start this one again with another --run"
+            )
 
     def _write_settings(self) -> None:
         described = {**to_dict(self.config), "made_by": f"i2i-toolkit {i2i.__version__}"}
@@ -357,6 +374,7 @@ class Trainer:
         losses["recognised"] = float(mean_over_processes(self.objective.recognised))
         if self.diary is None:
             return
+        self._refuse_folder_of_another()
         self.diary.note(self.step, {"lr": self._rate(self.step - 1), "images_per_second": round(speed, 2), **losses})
         skipped = {name: mover.skipped for name, mover in self.movers.items()}
         self.diary.warn(self.step, self.health.look(self.step, losses, signs, skipped))
@@ -365,7 +383,7 @@ class Trainer:
         bar.set_postfix_str(shown)
 
     def _tell(self, state: str) -> None:
-        if self.diary is not None:
+        if self.diary is not None and not self._is_of_another():
             self.diary.tell(state, best=self.best)
 
     def go_on(self) -> str:

@@ -321,6 +321,18 @@ def test_evaluate_takes_the_direction_of_the_training(
     assert abs(scores["turned"] - to_photo) < abs(scores["turned"] - to_drawing)
 
 
+def test_training_writes_terminal_escapes_out(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run\x1b]0;title\x07"
+    assert (
+        main(["train", "pix2pix", str(pairs), *SMALL, "--run", str(run), "--steps", "1", "--domains", "a", "b\x1b[2J"])
+        == 0
+    )
+    said = capsys.readouterr().out
+    assert all(line.isprintable() for line in said.splitlines())
+    assert said.count(r"run\x1b]0;title\x07") == 4
+    assert r"a -> b\x1b[2J" in said
+
+
 def test_the_first_grid_shows_the_input_and_the_target(pairs: Path, tmp_path: Path) -> None:
     words = ["train", "pix2pix", str(pairs), *SMALL, "--steps", "1", "--samples", "1", "--run", str(tmp_path / "run")]
     assert main([*words, "--domains", "drawing", "photo", "--swap"]) == 0

@@ -540,7 +540,9 @@ def test_an_image_that_came_to_a_folder_converted_in_place_is_not_taken_for_an_o
     assert read(translate.source / "a/x.png").levels.max() == 77
 
 
-@pytest.mark.parametrize("sheet", ["in/1.png", "in/a/../1.png", "link.png", "in/a/2.png", "out/1.png", "out/a/2.png"])
+@pytest.mark.parametrize(
+    "sheet", ["in/1.png", "in/a/../1.png", "link.png", "in/a/2.png", "out/1.png", "out/a/2.png", "in/a/sheet.png"]
+)
 def test_a_contact_sheet_lands_on_no_input_and_no_output(translate, tmp_path, sheet):
     (tmp_path / "link.png").symlink_to(translate.source / "1.png")
     before = contents(translate.source)
@@ -549,6 +551,16 @@ def test_a_contact_sheet_lands_on_no_input_and_no_output(translate, tmp_path, sh
     assert "give another --contact-sheet" in said
     assert contents(translate.source) == before
     assert not translate.out.exists()
+
+
+def test_a_contact_sheet_beside_the_outputs_lets_the_command_be_continued(translate):
+    out = translate.source / "out"
+    for done in ("3 translated", "3 there already"):
+        code, said = translate("--contact-sheet", out / "sheet.png", out=out)
+        assert (code, done in said) == (0, True)
+    code, said = translate("--format", "bmp", "--contact-sheet", translate.source / "sheet.png", out=translate.source)
+    assert (code, "lies in INPUT" in said) == (2, True)
+    assert not (translate.source / "3.bmp").exists()
 
 
 def test_an_output_that_is_another_input_by_a_link_is_refused(translate, tmp_path):

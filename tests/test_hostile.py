@@ -19,6 +19,8 @@ from PIL import Image
 from i2i.checkpoint import Model, save_model
 from i2i.cli import main
 from i2i.convert import Conversion, convert
+from i2i.data.folders import survey
+from i2i.errors import UsageError
 from i2i.jobs import plan, variants
 from i2i.networks import build_generator
 from i2i.picture import Picture, read
@@ -423,6 +425,19 @@ def test_a_folder_that_may_not_be_read_is_named_and_others_are_done(
             capsys.readouterr()
             assert main(["translate", str(source / "closed"), str(out), *flags]) == 2
             assert "closed: this folder can't be read: Permission denied" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("mode", [0, 0o111])
+def test_a_data_set_with_a_folder_that_may_not_be_read_is_refused(mode: int) -> None:
+    with nobody() as root:
+        for name in (".hidden", "lost+found", "train", "train/closed"):
+            put(root, f"{name}/1.png")
+        for name in (".hidden", "lost+found"):  # of the system's, as on a disk of its own
+            (root / name).chmod(0)
+        assert len(survey([root], data="single").train.b) == 2
+        (root / "train/closed").chmod(mode)
+        with pytest.raises(UsageError, match="train/closed: this folder can't be read: Permission denied"):
+            survey([root], data="single")
 
 
 def test_links_pipes_sockets_and_folders_named_as_images(folder: Folder) -> None:

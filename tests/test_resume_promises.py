@@ -105,6 +105,27 @@ def test_a_removed_run_folder_is_saved_again(
     assert main(words(pairs, folder, "--steps", str(step + 1), "--resume")) == 0
 
 
+@pytest.mark.skipif(os.name == "nt", reason="folders of open files can't be removed there")
+def test_a_run_leaves_another_run_alone_that_began_in_its_removed_folder(
+    pairs: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, other = tmp_path / "run", tmp_path / "other"
+    shutil.copytree(whole, other)
+    capsys.readouterr()
+
+    def replace() -> None:
+        folder.rename(tmp_path / "removed")
+        other.rename(folder)
+
+    with meanwhile(folder, replace):
+        assert main(words(pairs, folder, "--steps", "100000", "--sample-every", "9")) == 2
+    (said,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("i2i: "))
+    assert f"i2i: {folder} was removed while this run trained, and another run writes it now; " in said
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == {
+        path.name: path.read_bytes() for path in whole.iterdir() if path.is_file()
+    }
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that can be killed")
 def test_a_killed_worker_ends_the_run_between_two_steps(
     pairs: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

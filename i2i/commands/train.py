@@ -169,7 +169,8 @@ def _fit(kind: Any, config: RunConfig, run: Path, trainer: Trainer) -> int:
         return complain(f"{said}; the checkpoint of step {trainer.saved} is saved. Resume with: {go_on}", 1)
     use = f"i2i sample {run} samples.png" if kind.data == "single" else f"i2i translate INPUT OUTPUT --model {run}"
     if rank() == 0:
-        print(f"model: {model}\nuse it: {use}")
+        print(one_line(f"model: {model}"))
+        print(one_line(f"use it: {use}"))
     return 0
 
 
@@ -362,8 +363,9 @@ def _introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> No
     passes = trainer.steps * batch / images
     epochs = f"{passes:.3g}" if passes < 1000 else f"{passes:.0f}"
     epochs += f" epochs of {images} images, {batch} in a step"
-    print(f"{trainer.steps} steps ({epochs}) on {trainer.device}, from step {trainer.step}; run folder: {run}")
-    print(f"report: {run / 'report.html'} (open it now; it is written again as the run goes on)")
+    at = f"on {trainer.device}, from step {trainer.step}"
+    print(one_line(f"{trainer.steps} steps ({epochs}) {at}; run folder: {run}"))
+    print(one_line(f"report: {run / 'report.html'} (open it now; it is written again as the run goes on)"))
     for part in (config.data, config.train, config.options):
         settings = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(part).items())
         logger.info("%s: %s", type(part).__qualname__, settings)

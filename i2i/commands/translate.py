@@ -16,6 +16,7 @@ from i2i.flags import Imports, Quiet, Verbose, complain, one_line, parse
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Iterable
 
     from i2i.convert import Conversion
     from i2i.jobs import Job
@@ -116,9 +117,7 @@ def _convert(flags: Translate, jobs: list[Job]) -> int:
     refuse_inputs(targets, of_model)
     if sheet := flags.contact_sheet:
         inputs = itertools.chain(of_model, (job.source for job in jobs), targets)
-        refuse_inputs([sheet], inputs, flag="--contact-sheet")
-        if sheet.resolve() in (target.resolve() for target in targets):
-            raise UsageError(f"--contact-sheet {sheet} is one of the outputs; give another --contact-sheet")
+        _check_sheet(sheet, inputs, targets, folder=Path(flags.input), output=output)
     aside, blocked = left_out(flags.input, output), unreadable(flags.input, output)
     try:
         result = convert(
@@ -146,6 +145,22 @@ def _convert(flags: Translate, jobs: list[Job]) -> int:
         left = f"{count} image{'s' if count > 1 else ''} left to translate{again}"
         return complain(f"{result.stopped}: {left}; mend that, then give the same command again", 1)
     return 1 if result.failed or blocked else 0
+
+
+def _check_sheet(sheet: Path, inputs: Iterable[Path], targets: list[Path], *, folder: Path, output: Path) -> None:
+    """Refuse a contact sheet that is an input or an output, or that the same command would take for an input later."""
+    from i2i.outputs import refuse_inputs
+
+    refuse_inputs([sheet], inputs, flag="--contact-sheet")
+    place, root, passed_over = sheet.resolve(), folder.resolve(), output.resolve()
+    if place in (target.resolve() for target in targets):
+        raise UsageError(f"--contact-sheet {sheet} is one of the outputs; give another --contact-sheet")
+    is_inside = folder.is_dir() and place.is_relative_to(root)
+    if is_inside and not (root in passed_over.parents and place.is_relative_to(passed_over)):
+        raise UsageError(
+            f"--contact-sheet {sheet} lies in INPUT, so it would be translated next time; "
+            "give another --contact-sheet, in a folder elsewhere"
+        )
 
 
 def _tell_failures(result: Conversion, blocked: dict[str, list[Path]]) -> None:

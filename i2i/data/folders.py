@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -196,9 +197,22 @@ def survey(
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"{folder}: there is no such folder" if not folder.exists() else f"{folder}: not a folder")
+        _refuse_closed(folder)
     if data == "single":
         return _single(folders[0], labels=labels)
     return _two_folders(*folders, data=data) if len(folders) == 2 else _one_folder(folders[0], data=data)
+
+
+def _refuse_closed(root: Path) -> None:
+    """Refuse a folder with sub-folders whose images would be left out without a word, as they can't be read."""
+
+    def refuse(error: OSError) -> None:
+        name = Path(error.filename).name
+        if not name.startswith(".") and name != "lost+found":
+            raise UsageError(f"{error.filename}: this folder can't be read: {error.strerror}")
+
+    for _, names, _ in os.walk(root, onerror=refuse):
+        names[:] = [name for name in names if not name.startswith(".")]
 
 
 def _one_folder(root: Path, *, data: str) -> Layout:
