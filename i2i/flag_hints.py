@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 # By the flag's name in lower case, with dashes. Where the answer depends on the value: by value, "" for all others.
 _TRAIN: dict[str, str | Mapping[str, str]] = {
-    "dataroot": "DATA, the folder after the method, as in: i2i train pix2pix DATA",
     "model": "METHOD, the first word, as in: i2i train pix2pix DATA",
     "dataset-mode": "METHOD, the first word; the layout of DATA is detected",
     "phase": "not needed: DATA/train is trained on, DATA/val or DATA/test is held out",
     "name": "--run runs/NAME",
     "checkpoints-dir": "--run FOLDER",
+    **dict.fromkeys(("output", "output-dir", "out"), "--run FOLDER"),
     "results-dir": "OUTPUT of: i2i translate INPUT OUTPUT --model RUN",
     "continue-train": "--resume",
     "epoch-count": "--resume, which continues at the right step",
@@ -29,6 +29,8 @@ _TRAIN: dict[str, str | Mapping[str, str]] = {
     "n-epochs-decay": "--decay, the share of the epochs in which the learning rate falls; --epochs counts all",
     "lr-policy": {"linear": "--schedule linear", "cosine": "--schedule cosine", "": "--schedule"},
     "lr-decay-iters": "--decay, the share of the steps in which the learning rate falls",
+    "learning-rate": "--lr",
+    "max-steps": "--steps",
     "beta1": "--betas, two numbers such as 0.5 0.999",
     "pool-size": "--history",
     "netg": {
@@ -81,8 +83,6 @@ _TRAIN: dict[str, str | Mapping[str, str]] = {
 _NETWORK = "not needed: a model file knows its network"
 _SIZE = "not needed: images are translated at their own size"
 _USE: dict[str, str | Mapping[str, str]] = {
-    "dataroot": "INPUT, the first word, as in: i2i translate INPUT OUTPUT --model RUN",
-    "results-dir": "OUTPUT, the second word, as in: i2i translate INPUT OUTPUT --model RUN",
     "name": "--model RUN, the run's folder",
     "checkpoints-dir": "--model RUN, the run's folder",
     "epoch": "--model FILE, such as RUN/best.safetensors",
@@ -96,6 +96,36 @@ _USE: dict[str, str | Mapping[str, str]] = {
     "eval": "not needed: models translate as their sample grids showed",
     **dict.fromkeys(("load-size", "crop-size", "preprocess", "aspect-ratio", "no-flip"), _SIZE),
     **dict.fromkeys(("netg", "ngf", "norm", "no-dropout", "input-nc", "output-nc"), _NETWORK),
+}
+_EVALUATE: dict[str, str | Mapping[str, str]] = {
+    **dict.fromkeys(("fid", "kid"), "--features inception"),
+    "results-dir": "--json FILE",
+    "num-test": "a DATA folder with fewer images",
+    "max-dataset-size": "a DATA folder with fewer images",
+    "phase": "not needed: DATA/val or DATA/test is scored",
+    "dataset-mode": "--pairing; the layout of DATA is detected",
+    "direction": "--swap, or --to DOMAIN where the model knows both ways",
+    **dict.fromkeys(
+        ("load-size", "crop-size", "preprocess", "aspect-ratio"),
+        "not needed: images are scored at the model's training size",
+    ),
+}
+# Words that are given by their order, without a flag, and what such a word is also called.
+_WORDS = {
+    "train": "METHOD DATA",
+    "translate": "INPUT OUTPUT",
+    "sample": "MODEL OUT",
+    "evaluate": "MODEL DATA",
+    "check": "DATA",
+    "info": "MODEL",
+}
+_ALSO = {
+    "METHOD": ("method",),
+    "DATA": ("data", "dataroot", "data-dir", "dataset", "input"),
+    "INPUT": ("input", "dataroot", "data", "source"),
+    "OUTPUT": ("output", "results-dir", "output-dir", "out"),
+    "MODEL": ("model", "checkpoints-dir", "name"),
+    "OUT": ("out", "output", "results-dir", "output-dir"),
 }
 _OLDER = {
     "loadsize": "load-size",
@@ -113,16 +143,28 @@ _OLDER = {
 }
 
 
-def hint(flag: str, value: str = "", *, training: bool) -> str | None:
+def hint(flag: str, value: str = "", *, command: str) -> str | None:
     """What other programs' `flag` with this value is called here; None where it isn't known.
 
     Args:
         flag: as it was typed, such as --n_epochs.
         value: what was typed after it.
-        training: whether the command trains; else it uses a model.
+        command: such as `translate`, or `train pix2pix`.
     """
+    first = command.split()[0]
     name = flag.lstrip("-").lower().replace("_", "-")
-    found = (_TRAIN if training else _USE).get(_OLDER.get(name, name))
+    name = _OLDER.get(name, name)
+    for word in _WORDS.get(first, "").split():
+        if name in _ALSO[word]:
+            more = " --model RUN" if first == "translate" else ""
+            return f"{word} without a flag, as in: i2i {first} {_WORDS[first]}{more}"
+    tables = {"train": (_TRAIN,), "check": (_TRAIN,), "evaluate": (_EVALUATE, _USE)}.get(first, (_USE,))
+    found = next((table[name] for table in tables if name in table), None)
     if found is None or isinstance(found, str):
         return found
     return found.get(value.lower().replace("_", "-"), found[""])
+
+
+def words_of(command: str) -> list[str]:
+    """Names under which the words of a command, which take no flag, may be typed as flags: --data, --model."""
+    return [f"--{word.lower()}" for word in _WORDS.get(command.split()[0], "").split()]

@@ -29,7 +29,7 @@ from tyro.constructors import (
 )
 
 from i2i.errors import UsageError
-from i2i.flag_hints import hint
+from i2i.flag_hints import hint, words_of
 
 T = TypeVar("T")
 
@@ -198,11 +198,19 @@ def _refuse_unknown_flags(kind: Any, command: str, args: Sequence[str], default:
         if not re.match(r"--?[a-zA-Z]", flag) or flag in known or (flag.startswith("--") and name in known):
             continue
         see = f"see: i2i {command} --help"
-        here = hint(flag, value or after, training=command.split()[0] in ("train", "check"))
-        if here:
-            raise UsageError(f"unknown flag {flag!r}; {here if here.startswith('not ') else f'use {here}'}; {see}")
-        near = difflib.get_close_matches(name.lower(), known, n=1)
-        raise UsageError(f"unknown flag {flag!r}; " + (f"did you mean {near[0]}? " if near else "") + see)
+        if here := hint(flag, value or after, command=command):
+            lacking = set(re.findall(r"--[a-z][a-z0-9-]*(?=[ ,;]|$)", here.partition("i2i ")[0])) - set(known)
+            if not lacking:
+                raise UsageError(f"unknown flag {flag!r}; {here if here.startswith('not ') else f'use {here}'}; {see}")
+            if command.startswith("train "):
+                method = command.removeprefix("train ")
+                raise UsageError(f"unknown flag {flag!r}; elsewhere {here}, which {method} does not have; {see}")
+            raise UsageError(f"unknown flag {flag!r}; {see}")
+        others = [one for one in known if one not in ("-h", "--help")] + words_of(command)
+        near = next(iter(difflib.get_close_matches(name.lower(), others, n=1)), "")
+        if near and near not in known:
+            raise UsageError(f"unknown flag {flag!r}; use {hint(near, command=command)}; {see}")
+        raise UsageError(f"unknown flag {flag!r}; " + (f"did you mean {near}? " if near else "") + see)
 
 
 def _flags(kind: Any, default: Any) -> list[str]:

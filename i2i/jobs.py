@@ -7,7 +7,7 @@ import glob
 import mimetypes
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -133,6 +133,11 @@ def unreadable(source: str, output: Path | None = None) -> dict[str, list[Path]]
         elif path.suffix.lower() in _FORMAT_OF and (not pattern or path in matching):
             found.setdefault(_unread_format(path), []).append(path)
     return found
+
+
+def some_of(paths: Sequence[Path]) -> str:
+    """The first three, and how many more there are."""
+    return f"{', '.join(map(str, paths[:3]))}{f', and {len(paths) - 3} more' if len(paths) > 3 else ''}"
 
 
 def is_media_name(path: Path) -> bool:

@@ -377,6 +377,25 @@ def test_nothing_is_trained_on_test_images(
     assert not (tmp_path / "run").exists()
 
 
+def test_images_that_cannot_be_read_are_named_before_training_and_scoring(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(pairs, data)
+    (data / "train" / "photo.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    (data / "val" / "photo.avif").write_bytes(b"\0\0\0\x18ftypavif")
+    small = ["--generator", "unet:depth=2,width=2", "--discriminator", "patchgan:layers=0,width=2"]
+    words = [str(data), "--image-size", "16", "--steps", "1", "--device", "cpu", "--run", str(run)]
+    assert main(["train", "pix2pix", *words, *small]) == 0
+    out = capsys.readouterr().out
+    assert "; to train B -> A instead, add --swap\n" in out
+    assert "\n1 step (0.167 epochs of 6 images, 1 in a step) on cpu" in out
+    assert main(["evaluate", str(run), str(data), "--device", "cpu"]) == 0
+    for said in (out, capsys.readouterr().out):
+        assert f"left out: {data / 'train' / 'photo.HEIC'}: HEIC images can't be read; convert them" in said
+        assert f"left out: {data / 'val' / 'photo.avif'}: AVIF images can't be read; convert them" in said
+
+
 def test_two_sets_report_both_numbers(unpaired: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = ["--generator", "resnet:blocks=1,width=4", "--discriminator", "patchgan:layers=1,width=4"]
     words = ["train", "cyclegan", str(unpaired), *small, "--image-size", "32", "--steps", "1"]

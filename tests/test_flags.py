@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from i2i.cli import COMMANDS, main
-from i2i.flag_hints import _OLDER, _TRAIN, _USE, hint
+from i2i.flag_hints import _EVALUATE, _OLDER, _TRAIN, _USE, hint
 from i2i.objectives import objectives
 
 PAGES = [[command] for command in COMMANDS] + [["train", method] for method in objectives]
@@ -67,7 +67,19 @@ def test_help_is_a_command_too(words: list[str], capsys: pytest.CaptureFixture[s
         (["translate", "--modle", "map2sat"], "unknown flag '--modle'; did you mean --model?"),
         (["translate", "a", "b", "--model", "x", "--batchsize", "2"], "did you mean --batch-size?"),
         (["train", "pix2pix", "d", "--Image_Size", "2"], "did you mean --image-size?"),
-        (["train", "pix2pix", "d", "--learning_rate", "2"], "unknown flag '--learning_rate'"),
+        (["train", "pix2pix", "d", "--learning_rate", "2"], "use --lr;"),
+        (["train", "pix2pix", "d", "--max-steps", "2"], "use --steps;"),
+        (["train", "pix2pix", "--data", "d"], "use DATA without a flag, as in: i2i train METHOD DATA;"),
+        (["evaluate", "--model", "m", "d"], "use MODEL without a flag, as in: i2i evaluate MODEL DATA;"),
+        (["evaluate", "--modle", "m", "d"], "use MODEL without a flag, as in: i2i evaluate MODEL DATA;"),
+        (["evaluate", "m", "--dataroot", "d"], "use DATA without a flag, as in: i2i evaluate MODEL DATA;"),
+        (["evaluate", "m", "d", "--fid"], "use --features inception;"),
+        (["evaluate", "m", "d", "--num_test", "9"], "use a DATA folder with fewer images;"),
+        (["check", "--dataroot", "d"], "use DATA without a flag, as in: i2i check DATA;"),
+        (["check", "d", "--netG", "unet_256"], "unknown flag '--netG'; see: i2i check --help"),
+        (["info", "--model", "m"], "use MODEL without a flag, as in: i2i info MODEL;"),
+        (["sample", "--model", "m", "o"], "use MODEL without a flag, as in: i2i sample MODEL OUT;"),
+        (["translate", "--input", "a", "b", "--model", "m"], "use INPUT without a flag, as in: i2i translate INPUT"),
         (["train", "pix2pix", "d", "-steps", "2"], "did you mean --steps?"),
         (["evaluate", "m", "d", "--jsn", "f"], "did you mean --json?"),
         (["check", "d", "--imagesize", "64"], "did you mean --image-size?"),
@@ -100,7 +112,7 @@ def test_a_mistake_is_told_what_to_type(words: list[str], expected: str, capsys:
         ("--netG resnet_6blocks", "use --generator resnet:blocks=6"),
         ("--netG something", "use --generator, such as"),
         ("--netD pixel", "use --discriminator patchgan:layers=0"),
-        ("--dataroot ./facades", "use DATA, the folder after the method"),
+        ("--dataroot ./facades", "use DATA without a flag, as in: i2i train METHOD DATA;"),
         ("--name facades", "use --run runs/NAME"),
         ("--checkpoints_dir ./c", "use --run FOLDER"),
         ("--direction BtoA", "use --swap"),
@@ -109,7 +121,7 @@ def test_a_mistake_is_told_what_to_type(words: list[str], expected: str, capsys:
         ("--fineSize 256", "use --image-size"),
         ("--preprocess crop", "use --load-size and --image-size"),
         ("--lambda_L1 100", "use --l1-weight"),
-        ("--lambda_A 10", "use --cycle-weight"),
+        ("--lambda_A 10", "elsewhere --cycle-weight, which pix2pix does not have"),
         ("--gan_mode vanilla", "use --adversarial non_saturating"),
         ("--ngf 64", "use --generator unet:width=64"),
         ("--continue_train", "use --resume"),
@@ -117,7 +129,7 @@ def test_a_mistake_is_told_what_to_type(words: list[str], expected: str, capsys:
         ("--input_nc 1", "use --channels FROM TO"),
         ("--no_flip", "use --augment"),
         ("--display_id 0", "not needed: open report.html"),
-        ("--pool_size 50", "use --history"),
+        ("--pool_size 50", "elsewhere --history, which pix2pix does not have"),
     ],
 )
 def test_a_flag_of_other_programs_names_ours(words: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,12 +150,13 @@ def test_dashes_and_underscores_are_the_same(capsys: pytest.CaptureFixture[str])
 def test_every_hint_names_flags_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     trained = {flag for method in objectives for flag in named(help_of(["train", method], capsys))}
     used = set(named(help_of(["translate"], capsys)))
-    for table, known in ((_TRAIN, trained), (_USE, used)):
+    scored = set(named(help_of(["evaluate"], capsys)))
+    for table, known in ((_TRAIN, trained), (_USE, used), (_EVALUATE, scored)):
         for text in table.values():
             for said in [text] if isinstance(text, str) else text.values():
                 assert set(named([said])) <= known | {"--model"}, said
     assert set(_OLDER.values()) <= _TRAIN.keys() | _USE.keys()
-    assert hint("--colour", training=True) is None
+    assert hint("--colour", command="train pix2pix") is None
 
 
 def named(lines: list[str]) -> list[str]:

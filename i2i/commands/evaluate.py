@@ -71,6 +71,7 @@ def run(args: list[str]) -> int:
     from i2i.evaluate import Settings
     from i2i.evaluate import evaluate as score
     from i2i.files import write_whole
+    from i2i.jobs import some_of, unreadable
     from i2i.outputs import files_of_model, images_of, refuse_inputs
     from i2i.pretrained import model_file, sha256_of
     from i2i.progress import logger
@@ -91,6 +92,8 @@ def run(args: list[str]) -> int:
     layout, pairs = _find(flags, translator, model.config)
     described = layout.describe(layout.validation or layout.train)
     print(one_line(f"{' -> '.join(translator.domains)}: {described}"))
+    for reason, paths in (found for path in flags.data for found in unreadable(path).items()):
+        print(one_line(f"left out: {some_of(paths)}: {reason}"))
     logger.info("%s, step %s, on %s: %s", file, model.step, translator.device, translator.generator.spec)
     settings = Settings(flags.features, flags.ms_ssim, flags.lpips, flags.resamples, flags.seed, flags.batch_size)
     found = score(translator, layout, settings, pairs=pairs, back=back)

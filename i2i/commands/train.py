@@ -349,6 +349,8 @@ def _direction(layout: Layout, *, swap: bool, turns: bool) -> Iterator[str]:
 
 
 def _introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> None:
+    from i2i.data.direction import counted
+    from i2i.jobs import some_of, unreadable
     from i2i.networks import registry_of
     from i2i.progress import logger
 
@@ -356,15 +358,17 @@ def _introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> No
         layout, swap=config.data.swap, turns=len(trainer.objective.maps()) == 1 and not trainer.step
     ):
         print(one_line(line))
+    for reason, paths in (found for path in config.paths for found in unreadable(path).items()):
+        print(one_line(f"left out: {some_of(paths)}: {reason}"))
     for direction, generator in trainer.objective.maps().items():
         count = sum(p.numel() for p in generator.parameters()) / 1e6
         print(f"{direction}: {generator.spec.brief(registry_of(direction))} ({count:.3f} M parameters)")
     batch, images = config.train.batch_size, len(trainer.pictures)
     passes = trainer.steps * batch / images
     epochs = f"{passes:.3g}" if passes < 1000 else f"{passes:.0f}"
-    epochs += f" epochs of {images} images, {batch} in a step"
+    epochs += f" epochs of {counted(images, 'image')}, {batch} in a step"
     at = f"on {trainer.device}, from step {trainer.step}"
-    print(one_line(f"{trainer.steps} steps ({epochs}) {at}; run folder: {run}"))
+    print(one_line(f"{counted(trainer.steps, 'step')} ({epochs}) {at}; run folder: {run}"))
     print(one_line(f"report: {run / 'report.html'} (open it now; it is written again as the run goes on)"))
     for part in (config.data, config.train, config.options):
         settings = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(part).items())

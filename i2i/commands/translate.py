@@ -165,16 +165,20 @@ def _check_sheet(sheet: Path, inputs: Iterable[Path], targets: list[Path], *, fo
 
 def _tell_failures(result: Conversion, blocked: dict[str, list[Path]]) -> None:
     """Name what failed."""
+    from i2i.jobs import some_of
+
     for path, reason in result.failed.items():
         print(one_line(f"i2i: {path}: {reason}"), file=sys.stderr)
     for reason, paths in blocked.items():
-        print(one_line(f"i2i: {_some(paths)}: {reason}"), file=sys.stderr)
+        print(one_line(f"i2i: {some_of(paths)}: {reason}"), file=sys.stderr)
 
 
 def _tell(result: Conversion, aside: Counter[str], blocked: dict[str, list[Path]], what: str, output: Path) -> None:
     """Say what became of a conversion: notes with names of files, then how many there were of what."""
+    from i2i.jobs import some_of
+
     for note, paths in result.notes.items():
-        print(one_line(f"{_some(paths)}: {note}"))
+        print(one_line(f"{some_of(paths)}: {note}"))
     parts = [f"{len(result.written)} {what} ({_speed(len(result.written), result.seconds)})"]
     if result.changed:
         parts.append(f"{len(result.changed)} of them again, as the input has changed")
@@ -194,7 +198,3 @@ def _speed(count: int, seconds: float) -> str:
     if not count:
         return "none"
     return f"{count / seconds:.1f} a second" if count >= seconds else f"{seconds / count:.1f} seconds per image"
-
-
-def _some(paths: list[Path]) -> str:
-    return f"{', '.join(map(str, paths[:3]))}{f', and {len(paths) - 3} more' if len(paths) > 3 else ''}"

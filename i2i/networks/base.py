@@ -17,6 +17,7 @@ from i2i.networks.unfilled import Unfilled
 from i2i.registry import Registry, Scalar, Spec
 
 T = TypeVar("T")
+MOST_BLOCKS = 1000  # that a network is a row of: more take minutes to build, and then all memory
 DEEPEST = 12  # halvings: an image is padded to a multiple of 4096 pixels
 
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.networks.base import DEEPEST, Generator, generators
+from i2i.networks.base import DEEPEST, MOST_BLOCKS, Generator, generators
 from i2i.networks.layers import (
     GeneratorNorm,
     NormAtInference,
@@ -50,13 +50,14 @@ class CoarseToFine(Generator):
         super().__init__()
         if (
             min(blocks, width, depth, enhancer_blocks) < 1
+            or max(blocks, enhancer_blocks) > MOST_BLOCKS
             or enhancers < 0
             or depth + enhancers > DEEPEST
             or width % 2**enhancers
         ):
             raise UsageError(
-                "coarse_to_fine needs blocks, depth and enhancer_blocks >= 1, enhancers >= 0, depth + enhancers <= "
-                f"{DEEPEST}, and a width that can be halved for each enhancer"
+                f"coarse_to_fine needs blocks and enhancer_blocks from 1 to {MOST_BLOCKS}, depth >= 1, enhancers >= 0, "
+                f"depth + enhancers <= {DEEPEST}, and a width that can be halved for each enhancer"
             )
         self.in_channels, self.out_channels = in_channels, out_channels
         self.multiple = 2 ** (depth + enhancers)

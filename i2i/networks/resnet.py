@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.networks.base import Generator, generators
+from i2i.networks.base import MOST_BLOCKS, Generator, generators
 from i2i.networks.layers import (
     Blur,
     Down,
@@ -52,8 +52,8 @@ class ResNet(Generator):
         dropout_at_inference: bool = False,
     ) -> None:
         super().__init__()
-        if blocks < 1 or width < 1 or not 0 <= dropout < 1:
-            raise UsageError("resnet needs blocks >= 1, width >= 1 and 0 <= dropout < 1")
+        if not 1 <= blocks <= MOST_BLOCKS or width < 1 or not 0 <= dropout < 1:
+            raise UsageError(f"resnet needs blocks from 1 to {MOST_BLOCKS}, width >= 1 and 0 <= dropout < 1")
         self.in_channels, self.out_channels = in_channels, out_channels
         self.multiple, self.smallest = 4, 8
         bias = needs_bias(norm)

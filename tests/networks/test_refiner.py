@@ -159,7 +159,7 @@ def test_weights_begin_as_published_and_pass_the_picture_on(network, reach):
 
 @pytest.mark.parametrize("spec", ["refiner:blocks=0", "refiner:width=0"])
 def test_options_that_make_no_refiner_are_refused(spec):
-    with pytest.raises(UsageError, match=r"^refiner needs blocks >= 1 and width >= 1$"):
+    with pytest.raises(UsageError, match=r"^refiner needs blocks from 1 to 1000 and width >= 1$"):
         build_generator(spec, in_channels=3, out_channels=3)
 
 

@@ -165,3 +165,17 @@ def test_a_wrong_network_ends_training_before_it_begins(
     said = capsys.readouterr().err
     assert said.startswith("i2i: generator 'half' (Own) gives (2, 3, 32, 16)")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "spec", ["resnet:blocks=1000000000", "refiner:blocks=1000000000", "coarse_to_fine:enhancer_blocks=1000000000"]
+)
+def test_a_network_of_a_billion_blocks_is_refused_before_it_is_built(spec: str) -> None:
+    with pytest.raises(UsageError, match="from 1 to 1000"):
+        Backbones(Spec.parse(spec), Spec("patchgan"), 256).generator(3, 3)
+
+
+@pytest.mark.parametrize("option", ["layers", "scales"])
+def test_a_patchgan_of_a_billion_layers_is_refused_before_it_is_built(option: str) -> None:
+    with pytest.raises(UsageError, match=f"{option} from"):
+        Backbones(Spec("unet"), Spec.parse(f"patchgan:{option}=1000000000"), 256).discriminator(3)
