@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from output import make_folder
 from tqdm import tqdm
 
-from i2i.encode import write
 from i2i.errors import ImageError
-from i2i.picture import SUFFIXES_IN_WORDS, Levels, Picture, as_eight_bit, images_in, read
+from i2i.images.decoded import Levels, Picture, as_eight_bit
+from i2i.images.reading import SUFFIXES_IN_WORDS, images_in, read
+from i2i.images.writing import write
 
 Field = NDArray[np.float32]  # (H, W), one number for each pixel; (H, W, 2) x and y; (H, W, 3) RGB, 0 to 1
 

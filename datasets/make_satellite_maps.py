@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from output import make_folder
 from tqdm import tqdm
 
-from i2i.encode import write
 from i2i.errors import ImageError, UsageError
-from i2i.picture import Levels, Picture, read
+from i2i.images.decoded import Levels, Picture
+from i2i.images.reading import read
+from i2i.images.writing import write
 
 Points = NDArray[np.float64]  # (N, 2), longitude and latitude in degrees
 Colour = tuple[int, int, int]

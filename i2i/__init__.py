@@ -8,9 +8,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from i2i.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from i2i.errors import ImageError, UsageError
+    from i2i.inference.sampler import Sampler
+    from i2i.inference.translator import Translator, translate
     from i2i.losses import AdversarialLoss
+    from i2i.methods import Objective
     from i2i.networks import (
         Backbones,
         Discriminator,
@@ -20,12 +25,9 @@ if TYPE_CHECKING:
         discriminators,
         generators,
     )
-    from i2i.objectives import Objective
-    from i2i.registry import Registry, Spec
-    from i2i.sampler import Sampler
-    from i2i.translator import Translator, translate
+    from i2i.registry import Registry
+    from i2i.spec import Spec
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "AdversarialLoss": "losses",
@@ -33,17 +35,17 @@ _HOMES = {
     "Discriminator": "networks",
     "Generator": "networks",
     "ImageError": "errors",
-    "Objective": "objectives",
+    "Objective": "methods",
     "Registry": "registry",
-    "Sampler": "sampler",
-    "Spec": "registry",
-    "Translator": "translator",
+    "Sampler": "inference.sampler",
+    "Spec": "spec",
+    "Translator": "inference.translator",
     "UsageError": "errors",
     "build_discriminator": "networks",
     "build_generator": "networks",
     "discriminators": "networks",
     "generators": "networks",
-    "translate": "translator",
+    "translate": "inference.translator",
 }
 
 __all__ = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import stat
@@ -106,3 +107,8 @@ def _remove_unlocked(path: Path) -> None:
     with contextlib.suppress(OSError), path.open("rb+") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an error where a process writes it
         path.unlink()
+
+
+def sha256_of(file: Path) -> str:
+    """The SHA-256 sum of a file, as hexadecimal digits."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from i2i.errors import UsageError, unknown
+from i2i.files import sha256_of
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,6 @@ def model_file(model: str | Path, *, which: Literal["last", "best"] = "last") ->
     entry = pretrained()[str(model)]
     _verify(entry.file, entry.sha256)
     return entry.file
-
-
-def sha256_of(file: Path) -> str:
-    """The SHA-256 sum of a file, as hexadecimal digits."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _of_run(folder: Path, which: Literal["last", "best"]) -> Path:

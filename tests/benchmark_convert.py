@@ -17,8 +17,8 @@ from pathlib import Path
 from PIL import Image
 
 from i2i import Translator
-from i2i.convert import convert
-from i2i.jobs import Job, plan
+from i2i.inference.folder import convert
+from i2i.inference.planning import Job, plan
 
 
 def plain_loop(jobs: list[Job], translator: Translator) -> None:

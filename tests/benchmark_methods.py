@@ -22,10 +22,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from i2i import cli
+from i2i.cli import main as cli
 from i2i.data import find_layout
-from i2i.objectives import objectives
-from i2i.trainer import Trainer
+from i2i.methods import objectives
+from i2i.training.trainer import Trainer
 
 # Weights that would be downloaded stay out; each method's batch is counted in pictures, so that they compare.
 OFFLINE = {

@@ -22,10 +22,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from i2i import Generator, Spec, Translator
-from i2i.checkpoint import Model
-from i2i.image import ImageLike, open_image
-from i2i.padding import Frame, padded
-from i2i.picture import Picture, full_scale
+from i2i.images.adapters import ImageLike, open_image
+from i2i.images.decoded import Picture, full_scale
+from i2i.images.padding import Frame, padded
+from i2i.model_file.model_file import Model
 
 _COLOUR_TYPES = {1: 0, 3: 2, 2: 4, 4: 6}  # of PNG, by channels with alpha (PNG specification, 11.2.1)
 

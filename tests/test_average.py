@@ -12,10 +12,10 @@ from test_resume import same
 from test_trainer import trainer
 from torch import nn
 
-from i2i.average import WeightAverage
-from i2i.checkpoint import load_state
-from i2i.picture import read
-from i2i.translator import Translator
+from i2i.images.reading import read
+from i2i.inference.translator import Translator
+from i2i.training.checkpoint import load_state
+from i2i.training.ema import WeightAverage
 
 
 def test_the_mean_by_hand() -> None:

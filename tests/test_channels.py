@@ -14,9 +14,10 @@ from conftest import SMALL
 from pictures import made, noise
 from PIL import Image
 
-from i2i.checkpoint import read_header
 from i2i.cli import main
-from i2i.picture import Picture, read
+from i2i.images.decoded import Picture
+from i2i.images.reading import read
+from i2i.model_file.model_file import read_header
 
 STEPS = ["--steps", "2", "--samples", "2", "--sample-every", "2"]
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from i2i.check import check
-from i2i.check.copies import same, thumbnail
-from i2i.check.registration import common_shift, correlate
 from i2i.cli import main
+from i2i.data.check import check
+from i2i.data.check.alignment import common_shift, correlate
+from i2i.data.check.similarity import same, thumbnail
 
 SIZE = 64
 

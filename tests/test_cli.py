@@ -16,13 +16,13 @@ from conftest import SMALL
 from PIL import Image
 from safetensors.torch import save_file
 
-from i2i.checkpoint import FORMAT, load_model
 from i2i.cli import main
 from i2i.data.transforms import resized
-from i2i.objectives import objectives
-from i2i.picture import read
-from i2i.record import RECORD
-from i2i.report import contact_sheet
+from i2i.images.grid import contact_sheet
+from i2i.images.reading import read
+from i2i.inference.record import RECORD
+from i2i.methods import objectives
+from i2i.model_file.model_file import FORMAT, load_model
 
 
 def fails(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
@@ -419,9 +419,9 @@ def test_a_picture_too_large_for_the_device_is_named_and_the_others_are_done(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from i2i import Generator, Spec, Translator
-    from i2i.checkpoint import Model
-    from i2i.convert import convert
-    from i2i.jobs import plan
+    from i2i.inference.folder import convert
+    from i2i.inference.planning import plan
+    from i2i.model_file.model_file import Model
 
     class Small(Generator):
         """As a device short of memory: two pictures at once, or a large one, are too much."""

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from i2i.cli import COMMANDS, main
-from i2i.objectives import objectives
+from i2i.cli import main
+from i2i.cli.main import COMMANDS
+from i2i.methods import objectives
 
 _TRY = """
 source "$1"; shift

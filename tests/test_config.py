@@ -4,7 +4,7 @@ import pytest
 
 from i2i.config import DataConfig, RunConfig, TrainConfig, from_dict, to_dict
 from i2i.errors import UsageError
-from i2i.objectives import objectives
+from i2i.methods import objectives
 
 DATA = DataConfig(image_size=64, load_size=72, augment=("flip", "rotate90"), swap=True, domains=("map", "sat"))
 TRAIN = TrainConfig(steps=10, lr=1e-3, betas=(0.0, 0.9), generator="resnet:blocks=1", precision="bf16")

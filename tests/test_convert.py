@@ -15,15 +15,16 @@ from pictures import Same, assert_same_picture, made, noise, put, same, translat
 from PIL import Image, ImageFile
 
 from i2i import Translator
-from i2i.checkpoint import Model, save_model
 from i2i.cli import main
-from i2i.commands.translate import _speed
-from i2i.convert import convert, write_contact_sheet
+from i2i.cli.translate import _speed
 from i2i.errors import UsageError
-from i2i.jobs import Job, plan, variants
+from i2i.images.decoded import Picture
+from i2i.images.reading import read
+from i2i.inference.folder import convert, write_contact_sheet
+from i2i.inference.planning import Job, plan, variants
+from i2i.inference.record import RECORD
+from i2i.model_file.model_file import Model, save_model
 from i2i.networks import build_generator
-from i2i.picture import Picture, read
-from i2i.record import RECORD
 
 
 def done(root, count, size=(4, 4)):

@@ -12,8 +12,8 @@ from conftest import SMALL
 from test_trainer import trainer
 
 from i2i.cli import main
-from i2i.diary import Diary, Window, by_player
-from i2i.health import Concern
+from i2i.training.diagnostics import Concern
+from i2i.training.logger import Diary, Window, by_player
 
 HAS_TENSORBOARD = importlib.util.find_spec("tensorboard") is not None
 

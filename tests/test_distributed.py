@@ -18,10 +18,11 @@ import pytest
 import torch
 from conftest import SMALL
 
-from i2i.checkpoint import load_model, load_state
 from i2i.cli import main
 from i2i.distributed import gathered, highest, joined, launcher, mean_over_processes, own_share, summed
 from i2i.errors import UsageError
+from i2i.model_file.model_file import load_model
+from i2i.training.checkpoint import load_state
 
 TORCHRUN = Path(sysconfig.get_path("scripts")) / "torchrun"
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")

@@ -9,9 +9,10 @@ from numpy.testing import assert_array_equal
 from pictures import noise
 from PIL import Image, ImageCms
 
-from i2i.encode import encode, write
 from i2i.errors import ImageError, UsageError
-from i2i.picture import SUFFIXES, Picture, read
+from i2i.images.decoded import Picture
+from i2i.images.reading import SUFFIXES, read
+from i2i.images.writing import encode, write
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

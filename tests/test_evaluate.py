@@ -13,15 +13,15 @@ import torch
 from PIL import Image
 
 import i2i
-from i2i.checkpoint import load_model, save_model
 from i2i.cli import main
 from i2i.data import find_layout
 from i2i.data.transforms import resized
-from i2i.evaluate import Settings, evaluate
-from i2i.image import to_tensor
-from i2i.picture import read
-from i2i.pretrained import sha256_of
-from i2i.translator import Translator
+from i2i.evaluation.evaluate import Settings, evaluate
+from i2i.files import sha256_of
+from i2i.images.reading import read
+from i2i.images.tensors import to_tensor
+from i2i.inference.translator import Translator
+from i2i.model_file.model_file import load_model, save_model
 
 PLUGIN = """
 from i2i.scores.features import FeatureNetwork, feature_networks

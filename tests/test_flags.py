@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from i2i.cli import COMMANDS, main
-from i2i.flag_hints import _EVALUATE, _OLDER, _TRAIN, _USE, hint
-from i2i.objectives import objectives
+from i2i.cli import main
+from i2i.cli.flag_hints import _EVALUATE, _OLDER, _TRAIN, _USE, hint
+from i2i.cli.main import COMMANDS
+from i2i.methods import objectives
 
 PAGES = [[command] for command in COMMANDS] + [["train", method] for method in objectives]
 

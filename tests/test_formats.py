@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from i2i.errors import ImageError
-from i2i.formats import check_size, max_file_bytes
-from i2i.picture import read
+from i2i.images.formats import check_size, max_file_bytes
+from i2i.images.reading import read
 
 FTYP = b"\0\0\0\x18ftyp"
 RAW = "a camera's raw image; develop it to TIFF or JPEG first"

@@ -13,11 +13,11 @@ from PIL import Image
 from test_resume import same
 from test_trainer import trainer
 
-from i2i.checkpoint import load_state
 from i2i.cli import main
-from i2i.health import Health, signs_of
-from i2i.objectives.pix2pix import Conditional
-from i2i.trainer import Trainer
+from i2i.methods.pix2pix import Conditional
+from i2i.training.checkpoint import load_state
+from i2i.training.diagnostics import Health, signs_of
+from i2i.training.trainer import Trainer
 
 
 def warnings_of(folder: Path) -> list[str]:

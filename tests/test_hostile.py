@@ -16,15 +16,16 @@ import pytest
 from pictures import claims, made, make_special, no_waiting, noise, put, same, translator
 from PIL import Image
 
-from i2i.checkpoint import Model, save_model
 from i2i.cli import main
-from i2i.convert import Conversion, convert
 from i2i.data.folders import survey
 from i2i.errors import UsageError
-from i2i.jobs import plan, variants
+from i2i.images.decoded import Picture
+from i2i.images.reading import read
+from i2i.inference.folder import Conversion, convert
+from i2i.inference.planning import plan, variants
+from i2i.inference.record import RECORD
+from i2i.model_file.model_file import Model, save_model
 from i2i.networks import build_generator
-from i2i.picture import Picture, read
-from i2i.record import RECORD
 
 RGB = Picture(noise(40, 40, 3))
 

@@ -13,10 +13,12 @@ from numpy.testing import assert_array_equal
 from pictures import Same, assert_same_picture, enter, made, noise, pad, png, same, translator
 from PIL import Image
 
-from i2i.encode import encode
 from i2i.errors import ImageError
-from i2i.image import levels_for, open_image, to_levels, to_tensor
-from i2i.picture import Picture, all_channels, as_depth, read
+from i2i.images.adapters import open_image
+from i2i.images.decoded import Picture, all_channels, as_depth
+from i2i.images.reading import read
+from i2i.images.tensors import levels_for, to_levels, to_tensor
+from i2i.images.writing import encode
 
 DEPTHS = (np.uint8, np.uint16)
 

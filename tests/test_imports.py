@@ -81,8 +81,8 @@ def loaded(code: str) -> set[str]:
 
 
 def test_the_translator_knows_no_training_code() -> None:
-    modules = loaded("import i2i.translator")
-    assert not {"i2i.objectives", "i2i.data", "i2i.trainer", "albumentations"} & modules
+    modules = loaded("import i2i.inference.translator")
+    assert not {"i2i.methods", "i2i.data", "i2i.training.trainer", "albumentations"} & modules
 
 
 def test_importing_i2i_loads_nothing_heavy() -> None:

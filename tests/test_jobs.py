@@ -6,7 +6,7 @@ import pytest
 from pictures import make_special, no_waiting, put
 
 from i2i.errors import UsageError
-from i2i.jobs import Job, left_out, plan, variants
+from i2i.inference.planning import Job, left_out, plan, variants
 
 
 @pytest.fixture

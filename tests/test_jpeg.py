@@ -9,7 +9,7 @@ from pictures import noise
 from PIL import Image
 
 from i2i.errors import ImageError
-from i2i.picture import read
+from i2i.images.reading import read
 
 SMOOTH = np.add.outer(np.arange(64), np.arange(96)).astype(np.uint8)
 

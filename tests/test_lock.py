@@ -16,10 +16,10 @@ import pytest
 from conftest import SMALL
 from test_distributed import TORCHRUN
 
-from i2i.checkpoint import load_state
 from i2i.cli import main
 from i2i.errors import UsageError
-from i2i.lock import locked
+from i2i.training.checkpoint import load_state
+from i2i.training.lock import locked
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
 REFUSED = r"^i2i: {} is in use by process {} on \S+ since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC; wait for it, stop it "

@@ -8,7 +8,7 @@ from pictures import put
 
 from i2i.cli import main
 from i2i.errors import UsageError
-from i2i.outputs import refuse_inputs, refuse_inside
+from i2i.images.outputs import refuse_inputs, refuse_inside
 
 
 @pytest.fixture

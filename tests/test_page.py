@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from i2i.page import write_page
-from i2i.page.charts import MOST_POINTS, Chart, charts_of, drawn, thinned
-from i2i.page.markup import duration
-from i2i.page.reading import read_run
+from i2i.report import write_page
+from i2i.report.charts import MOST_POINTS, Chart, charts_of, drawn, thinned
+from i2i.report.markup import duration
+from i2i.report.run_folder import read_run
 
 VOID = {"meta", "link", "input", "img"}
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -15,9 +15,10 @@ from numpy.testing import assert_array_equal
 from pictures import claims, made, make_special, no_waiting, noise, png
 from PIL import Image, ImageCms
 
-from i2i.encode import encode
 from i2i.errors import ImageError
-from i2i.picture import Picture, images_in, read
+from i2i.images.decoded import Picture
+from i2i.images.reading import images_in, read
+from i2i.images.writing import encode
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 STARTS = [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0\x08\0\0\0", b"BM", b"GIF89a"]

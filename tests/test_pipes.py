@@ -11,10 +11,11 @@ import pytest
 from pictures import made, noise
 from PIL import Image
 
-from i2i.checkpoint import Model, save_model
 from i2i.cli import main
+from i2i.images.decoded import Picture
+from i2i.images.reading import read
+from i2i.model_file.model_file import Model, save_model
 from i2i.networks import build_generator
-from i2i.picture import Picture, read
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ from pictures import noise, png
 from PIL import Image
 
 from i2i.errors import ImageError
-from i2i.picture import Picture, read
+from i2i.images.decoded import Picture
+from i2i.images.reading import read
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

@@ -12,7 +12,7 @@ from test_trainer import trainer
 
 from i2i.cli import main
 from i2i.errors import UsageError
-from i2i.objectives import objectives
+from i2i.methods import objectives
 from i2i.progress import Progress
 
 DIGITS = {"generator": "dcgan:width=4", "discriminator": "dcgan:width=4"}

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from i2i.errors import UsageError
-from i2i.pretrained import model_file, pretrained, sha256_of
+from i2i.files import sha256_of
+from i2i.pretrained import model_file, pretrained
 
 
 def test_a_run_has_a_last_and_perhaps_a_best_model(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from i2i.errors import UsageError
-from i2i.registry import Registry, Spec, discover, load_plugins
+from i2i.plugins import discover, load_plugins
+from i2i.registry import Registry
+from i2i.spec import Spec
 
 
 def tower(floors: int, *, height: float = 2.5, roof: Literal["flat", "dome"] = "flat", owner: str | None = None):

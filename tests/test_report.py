@@ -7,9 +7,10 @@ import torch
 from numpy.testing import assert_array_equal
 from torch import Tensor
 
-from i2i.image import to_levels
-from i2i.picture import read
-from i2i.report import Metrics, contact_sheet, save_sample_grid
+from i2i.images.grid import contact_sheet, save_sample_grid
+from i2i.images.reading import read
+from i2i.images.tensors import to_levels
+from i2i.training.metrics import Metrics
 
 WHITE = 255
 

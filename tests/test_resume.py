@@ -18,8 +18,9 @@ import torch
 from conftest import SMALL
 from safetensors.torch import load_file
 
-from i2i.checkpoint import load_model, load_state
 from i2i.cli import main
+from i2i.model_file.model_file import load_model
+from i2i.training.checkpoint import load_state
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that are copies of this one"),
@@ -27,7 +28,7 @@ pytestmark = [
 ]
 # Runs are forked from a process that has never computed a gradient: PyTorch refuses gradients in forks of one that has.
 CLEAN = multiprocessing.get_context("forkserver")
-CLEAN.set_forkserver_preload(["i2i.commands.train", "i2i.trainer"])
+CLEAN.set_forkserver_preload(["i2i.cli.train", "i2i.training.trainer"])
 STEPS = 24
 OFTEN = ["--steps", str(STEPS), "--log-every", "1", "--sample-every", "10", "--samples", "1", "--device", "cpu"]
 # All that a state holds beside weights: both optimizers, a mean of weights, running statistics, histories, the best

@@ -19,9 +19,10 @@ from conftest import SMALL
 from test_trainer import states_equal, trainer
 
 from i2i import __version__
-from i2i.checkpoint import load_model, load_state
 from i2i.cli import main
-from i2i.trainer import Trainer
+from i2i.model_file.model_file import load_model
+from i2i.training.checkpoint import load_state
+from i2i.training.trainer import Trainer
 
 STEPS = "14"
 

@@ -14,9 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from i2i import Sampler, Translator, UsageError
-from i2i.checkpoint import Model, save_model
+from i2i.model_file.model_file import Model, save_model
 from i2i.networks import LatentGenerator, build_generator, build_latent_generator
-from i2i.registry import Spec
+from i2i.spec import Spec
 
 LETTERS = ("alpha", "beta", "gamma")
 SPECS = ["dcgan:width=4,latent=6", "dcgan:width=4,latent=6,norm=virtual", "mlp:width=8,latent=6"]

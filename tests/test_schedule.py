@@ -8,7 +8,7 @@ import math
 import pytest
 
 from i2i.config import TrainConfig
-from i2i.schedule import decay_start, learning_rate
+from i2i.training.lr_schedule import decay_start, learning_rate
 
 SCHEDULES = ["linear", "cosine", "constant"]
 

@@ -14,9 +14,9 @@ import pytest
 from conftest import SMALL
 from PIL import Image
 
-from i2i.checkpoint import load_state
 from i2i.cli import main
-from i2i.streams import lasting_streams
+from i2i.cli.streams import lasting_streams
+from i2i.training.checkpoint import load_state
 
 EITHER = pytest.mark.parametrize("closed", ["stdout", "stderr"])
 

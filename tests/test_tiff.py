@@ -15,9 +15,10 @@ from numpy.testing import assert_array_equal
 from pictures import assert_same_picture, enter, made, noise, same, tiff
 from PIL import Image, ImageCms
 
-from i2i.encode import encode
 from i2i.errors import ImageError
-from i2i.picture import Picture, read
+from i2i.images.decoded import Picture
+from i2i.images.reading import read
+from i2i.images.writing import encode
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 DEPTHS = (np.uint8, np.uint16, np.float32)

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from i2i.inference.tiling.receptive_field import parts_of
+from i2i.inference.tiling.tiled import translate_tiles
 from i2i.networks import Generator, build_generator, generators
-from i2i.networks.reach import parts_of
-from i2i.registry import Spec
-from i2i.tiling import translate_tiles
+from i2i.spec import Spec
 
 SMALL = {"width": 4, "depth": 2, "blocks": 1, "enhancers": 1, "enhancer_blocks": 1}
 VARIANTS = [

@@ -19,17 +19,18 @@ from conftest import SMALL
 from PIL import Image
 from torch.utils.data import default_collate
 
-from i2i.checkpoint import load_model, load_state
 from i2i.cli import main
 from i2i.config import DataConfig, RunConfig, TrainConfig
 from i2i.data import find_layout
 from i2i.errors import UsageError
-from i2i.objectives import objectives
-from i2i.picture import read
-from i2i.sampler import Sampler
-from i2i.schedule import learning_rate
-from i2i.trainer import Diverged, Trainer
-from i2i.translator import Translator
+from i2i.images.reading import read
+from i2i.inference.sampler import Sampler
+from i2i.inference.translator import Translator
+from i2i.methods import objectives
+from i2i.model_file.model_file import load_model
+from i2i.training.checkpoint import load_state
+from i2i.training.lr_schedule import learning_rate
+from i2i.training.trainer import Diverged, Trainer
 
 
 def trainer(

@@ -21,10 +21,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from i2i import Generator, ImageError, Spec, Translator, UsageError, translate
-from i2i.checkpoint import Model, save_model
-from i2i.device import free_memory
+from i2i.inference.memory import free_memory
+from i2i.inference.translator import Watch
+from i2i.model_file.model_file import Model, save_model
 from i2i.networks import build_generator
-from i2i.translator import Watch
 
 
 class Same(Generator):
@@ -182,7 +182,7 @@ def test_a_model_that_knows_both_ways(unpaired: Path, tmp_path: Path) -> None:
 
 
 def test_a_new_file_of_the_same_name_is_read_anew(run: Path, unpaired: Path, tmp_path: Path) -> None:
-    from i2i.checkpoint import load_model, save_model
+    from i2i.model_file.model_file import load_model, save_model
 
     file = tmp_path / "model.safetensors"
     file.write_bytes((run / "model.safetensors").read_bytes())

@@ -12,14 +12,14 @@ import torch
 from test_trainer import states_equal, trainer
 from torch import Tensor
 
-from i2i.checkpoint import load_state
 from i2i.config import TrainConfig
 from i2i.data import load
 from i2i.errors import UsageError
+from i2i.methods import objectives
 from i2i.networks.layers import BatchNorm
-from i2i.objectives import objectives
-from i2i.trainer import Trainer
-from i2i.turns import Parts
+from i2i.training.checkpoint import load_state
+from i2i.training.micro_batches import Parts
+from i2i.training.trainer import Trainer
 
 ALONE = {"generator": "unet:depth=4,width=4,norm=instance,dropout=0"}
 ALONE["discriminator"] = "patchgan:layers=1,width=4,norm=instance"

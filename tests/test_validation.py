@@ -15,11 +15,12 @@ from test_resume import same
 from test_trainer import trainer
 from torch import nn
 
-from i2i.checkpoint import load_model, load_state
 from i2i.cli import main
 from i2i.data import Pictures
 from i2i.data.folders import Source, Split
-from i2i.validation import Validation
+from i2i.model_file.model_file import load_model
+from i2i.training.checkpoint import load_state
+from i2i.training.validation import Validation
 
 CPU = torch.device("cpu")
 

@@ -12,7 +12,8 @@ from typing import Literal
 from i2i.data.direction import common_folder, common_pattern, counted, inputs_first, same_direction
 from i2i.data.sizes import size_of
 from i2i.errors import ImageError, UsageError
-from i2i.picture import SUFFIXES_IN_WORDS, Levels, images_in
+from i2i.images.decoded import Levels
+from i2i.images.reading import SUFFIXES_IN_WORDS, images_in
 
 _LAYOUTS = (
     "side-by-side pairs (DATA/train/*.jpg, or DATA/*.jpg), two folders of pictures with the same names (DATA/A and "

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from PIL import Image, TiffImagePlugin
 
-from i2i.picture import read
+from i2i.images.reading import read
 
 _WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112  # tags of TIFF, the last of EXIF too
 _TURNED = (5, 6, 7, 8)  # orientations with rows and columns exchanged (EXIF 2.3, 4.6.4)

@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import albumentations
 
-from i2i.picture import Levels, full_scale
+from i2i.images.decoded import Levels, full_scale
 
 _CHANGES: dict[str, Any] = {
     "flip": lambda: albumentations.HorizontalFlip(p=0.5),

@@ -14,7 +14,7 @@ from i2i.networks.base import (
     latent_generators,
     registry_of,
 )
-from i2i.registry import discover
+from i2i.plugins import discover
 
 discover(__name__)
 

@@ -14,7 +14,8 @@ from i2i.errors import UsageError
 from i2i.losses import Logits
 from i2i.networks.trial import try_discriminator, try_generator, try_latent_generator
 from i2i.networks.unfilled import Unfilled
-from i2i.registry import Registry, Scalar, Spec
+from i2i.registry import Registry
+from i2i.spec import Scalar, Spec
 
 T = TypeVar("T")
 MOST_BLOCKS = 1000  # that a network is a row of: more take minutes to build, and then all memory

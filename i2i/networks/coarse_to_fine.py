@@ -19,7 +19,7 @@ from i2i.networks.layers import (
     residual,
     upsample,
 )
-from i2i.networks.virtual import hold_reference
+from i2i.networks.virtual_batch_norm import hold_reference
 
 
 @generators.register("coarse_to_fine")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from i2i.distributed import gathered, own_share, processes, summed
-from i2i.networks.virtual import VirtualBatchNorm
+from i2i.networks.virtual_batch_norm import VirtualBatchNorm
 
 Norm: TypeAlias = Literal["batch", "instance"] | None
 GeneratorNorm: TypeAlias = Literal["batch", "instance", "virtual"] | None
@@ -225,3 +225,12 @@ def initialize(network: nn.Module, *, spectral: bool = False, init: Init = "norm
         elif isinstance(module, nn.modules.batchnorm._BatchNorm | VirtualBatchNorm):
             nn.init.normal_(module.weight, 1.0, 0.02)
             nn.init.zeros_(module.bias)
+
+
+LatentNorm: TypeAlias = Literal["batch", "virtual"] | None  # an instance of (N, units) has nothing to average
+
+
+def _normalize_units(norm: LatentNorm, units: int) -> nn.Module:
+    if norm == "batch":
+        return UnitBatchNorm(units)
+    return VirtualBatchNorm(units) if norm == "virtual" else nn.Identity()

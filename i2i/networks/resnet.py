@@ -23,8 +23,8 @@ from i2i.networks.layers import (
     residual,
     upsample,
 )
-from i2i.networks.virtual import hold_reference
-from i2i.registry import Scalar
+from i2i.networks.virtual_batch_norm import hold_reference
+from i2i.spec import Scalar
 
 
 @generators.register("resnet")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.networks.virtual import Reference
+from i2i.networks.virtual_batch_norm import Reference
 
 _BATCH = 2
 

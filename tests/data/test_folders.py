@@ -6,7 +6,7 @@ from PIL import Image
 
 from i2i.data.folders import Source, UnknownLayoutError, find_layout, survey
 from i2i.errors import UsageError
-from i2i.picture import read
+from i2i.images.reading import read
 
 
 def put(root, *names, size=(8, 4)):

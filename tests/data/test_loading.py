@@ -8,11 +8,12 @@ from pictures import made, noise
 from PIL import Image
 
 from i2i.data import Pictures, load
+from i2i.data.dataset import read_source
 from i2i.data.folders import Source, Split
-from i2i.data.loading import default_workers, read_source
+from i2i.data.loader import default_workers
 from i2i.errors import ImageError
-from i2i.image import to_levels
-from i2i.picture import Picture
+from i2i.images.decoded import Picture
+from i2i.images.tensors import to_levels
 
 EVERY = ("flip", "vertical_flip", "rotate90", "affine", "colour")
 

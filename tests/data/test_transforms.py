@@ -8,7 +8,7 @@ from scipy.ndimage import laplace
 from skimage.metrics import peak_signal_noise_ratio
 
 from i2i.data.transforms import JointTransform, resized
-from i2i.picture import full_scale
+from i2i.images.decoded import full_scale
 
 EVERY = ("flip", "vertical_flip", "rotate90", "affine", "colour")
 

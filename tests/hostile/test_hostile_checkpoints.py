@@ -22,11 +22,11 @@ import torch
 from test_resume import same
 from test_trainer import trainer
 
-from i2i.checkpoint import STATE_FORMAT, load_state, save_state
 from i2i.cli import main
 from i2i.errors import UsageError
-from i2i.integrity import state_checksum
-from i2i.resume import restore, state_of
+from i2i.training.checkpoint import STATE_FORMAT, load_state, save_state
+from i2i.training.integrity import state_checksum
+from i2i.training.resume import restore, state_of
 
 State = dict[str, Any]
 NAN, HUGE, SHAPE = float("nan"), 10**12, (4, 3, 4, 4)

@@ -34,7 +34,8 @@ sys.path[:0] = [str(TESTS), str(TESTS.parent)] if __name__ == "__main__" else []
 from pictures import noise, png, tiff  # noqa: E402
 
 from i2i.errors import ImageError  # noqa: E402
-from i2i.picture import Picture, read  # noqa: E402
+from i2i.images.decoded import Picture
+from i2i.images.reading import read  # noqa: E402
 
 ROUNDS = 36  # mutations of each file
 SECONDS = 10

@@ -241,7 +241,7 @@ def reference_batches(file: bytes) -> Iterator[tuple[str, bytes]]:
 
 def originals(folder: Path) -> dict[str, bytes]:
     """A model file of each network."""
-    from i2i.checkpoint import Model, save_model
+    from i2i.model_file.model_file import Model, save_model
     from i2i.networks import build_generator, build_latent_generator
 
     torch.manual_seed(0)
@@ -299,8 +299,8 @@ def limited() -> Iterator[None]:
 def outcome(path: Path, weights: dict[str, Tensor]) -> str:
     """What becomes of a file: `refused`, `the same weights`, or what is wrong."""
     from i2i import Sampler, Translator, UsageError
-    from i2i.checkpoint import load_model
     from i2i.cli import main
+    from i2i.model_file.model_file import load_model
 
     said = io.StringIO()
     try:
@@ -330,7 +330,7 @@ def count_outcomes() -> None:
     """Print what becomes of each file, as JSON."""
     import resource
 
-    from i2i.checkpoint import load_model
+    from i2i.model_file.model_file import load_model
 
     torch.set_num_threads(1)
     with contextlib.suppress(ValueError):

@@ -4,7 +4,7 @@ from torch import nn
 
 from i2i.errors import UsageError
 from i2i.networks import Backbones, build_generator
-from i2i.registry import Spec
+from i2i.spec import Spec
 
 
 def build(options, channels=(3, 2)):

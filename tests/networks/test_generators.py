@@ -7,7 +7,7 @@ from torch import nn
 from i2i.errors import UsageError
 from i2i.networks import Backbones, Generator, build_generator, generators
 from i2i.networks.layers import BatchNorm, Dropout
-from i2i.registry import Spec
+from i2i.spec import Spec
 
 SMALL = {"width": 4, "depth": 3, "blocks": 2, "enhancers": 1, "enhancer_blocks": 1}
 VARIANTS = [

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from i2i.networks.held import Gathered, Span, Statistics, hold_norms
+from i2i.inference.tiling.global_norm import Gathered, Span, Statistics, hold_norms
 from i2i.networks.layers import BatchNorm, Dropout
-from i2i.networks.virtual import VirtualBatchNorm, hold_reference
+from i2i.networks.virtual_batch_norm import VirtualBatchNorm, hold_reference
 
 
 def drawn(*shape, seed=0):

@@ -8,10 +8,10 @@ from torch import nn
 
 from i2i.errors import UsageError
 from i2i.networks import Backbones, build_discriminator, build_latent_generator, discriminators, latent_generators
-from i2i.networks.latent import Maxout
 from i2i.networks.layers import BatchNorm, MinibatchDiscrimination, UnitBatchNorm
-from i2i.networks.virtual import VirtualBatchNorm
-from i2i.registry import Spec
+from i2i.networks.mlp import Maxout
+from i2i.networks.virtual_batch_norm import VirtualBatchNorm
+from i2i.spec import Spec
 
 NAMES = list(latent_generators)
 JUDGES = ["dcgan", "mlp"]

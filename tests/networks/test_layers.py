@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from i2i.networks.layers import Blur, initialize, upsample
-from i2i.networks.virtual import VirtualBatchNorm
+from i2i.networks.virtual_batch_norm import VirtualBatchNorm
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from i2i.errors import UsageError
 from i2i.networks import Backbones, build_discriminator, discriminators
-from i2i.registry import Spec
+from i2i.spec import Spec
 
 SMALL = {"width": 4, "layers": 2}
 VARIANTS = [

@@ -5,9 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from i2i.inference.memory import memory_per_pixel
+from i2i.inference.tiling.receptive_field import Part, parts_of
 from i2i.networks import Generator, build_generator, generators
-from i2i.networks.reach import Part, memory_per_pixel, parts_of
-from i2i.registry import Spec
+from i2i.spec import Spec
 
 SMALL = {"width": 4, "depth": 3, "blocks": 2, "enhancers": 1, "enhancer_blocks": 1}
 

@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from i2i.checkpoint import Model, load_model, save_model
 from i2i.errors import UsageError
+from i2i.model_file.model_file import Model, load_model, save_model
 from i2i.networks import build_map, registry_of
-from i2i.networks.virtual import VirtualBatchNorm, hold_reference
-from i2i.registry import Spec
+from i2i.networks.virtual_batch_norm import VirtualBatchNorm, hold_reference
+from i2i.spec import Spec
 
 SMALL = {"width": 4, "depth": 2, "blocks": 1, "enhancers": 1, "enhancer_blocks": 1, "dropout": 0, "latent": 6}
 GIVEN = {"in_channels": 3, "out_channels": 3, "image_size": 16}

@@ -6,10 +6,10 @@ from dataclasses import fields
 import pytest
 import torch
 
+from i2i.methods import objectives
 from i2i.networks import Backbones, discriminators, generators, latent_generators
-from i2i.objectives import objectives
-from i2i.registry import Spec
-from i2i.turns import only
+from i2i.spec import Spec
+from i2i.training.player import only
 
 # What makes a game small, or lets all of its players move in the first step; a new method may add its own.
 OPTIONS = {

@@ -4,9 +4,9 @@ import pytest
 import torch
 from games import make, moved, moves, noise
 
-from i2i.objectives import objectives
-from i2i.objectives.augment import DiffAugment
-from i2i.turns import only
+from i2i.methods import objectives
+from i2i.methods.diffaugment import DiffAugment
+from i2i.training.player import only
 
 EVERY = ("colour", "translation", "cutout")
 

@@ -7,10 +7,10 @@ from games import terms, zeroed
 from i2i.config import DataConfig
 from i2i.errors import UsageError
 from i2i.losses import AdversarialLoss
+from i2i.methods import objectives
 from i2i.networks import Backbones
-from i2i.objectives import objectives
-from i2i.registry import Spec
-from i2i.turns import only
+from i2i.spec import Spec
+from i2i.training.player import only
 
 BicycleGAN = objectives["bicyclegan"]
 

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from i2i.config import DataConfig, TrainConfig
 from i2i.errors import UsageError
 from i2i.losses import AdversarialLoss, patch_nce
+from i2i.methods import objectives
+from i2i.methods.cut import Projections
 from i2i.networks import Backbones, Generator, generators
-from i2i.objectives import objectives
-from i2i.objectives.cut import Projections
-from i2i.registry import Spec
+from i2i.spec import Spec
 
 METHODS = ["cut", "fastcut"]
 # Places of the five feature maps of 32 pixels: the picture, both convolutions before a blur halves, and two blocks.

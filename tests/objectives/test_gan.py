@@ -6,17 +6,17 @@ import torch
 from games import terms, zeroed
 from PIL import Image
 
-from i2i.checkpoint import load_state
 from i2i.cli import main
 from i2i.config import DataConfig, RunConfig, TrainConfig
 from i2i.data import find_layout
 from i2i.errors import UsageError
 from i2i.losses import AdversarialLoss
+from i2i.methods import objectives
 from i2i.networks import Backbones
-from i2i.objectives import objectives
-from i2i.registry import Spec
-from i2i.trainer import Trainer
-from i2i.turns import only
+from i2i.spec import Spec
+from i2i.training.checkpoint import load_state
+from i2i.training.player import only
+from i2i.training.trainer import Trainer
 
 GAN = objectives["gan"]
 MLP = ("mlp:latent=4,width=16", "mlp:width=16,pieces=2,dropout=0")

@@ -3,7 +3,7 @@ import io
 import pytest
 import torch
 
-from i2i.objectives.history import ImageHistory
+from i2i.methods.image_pool import ImageHistory
 
 
 def numbered(first, count=1):

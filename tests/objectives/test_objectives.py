@@ -10,16 +10,16 @@ from games import ALIKE, LETTERS, at_zero, config, has, make, moved, moves, nois
 from torch import nn
 
 from i2i.errors import UsageError
+from i2i.images.grid import save_sample_grid
 from i2i.losses import AdversarialLoss, Kind
+from i2i.methods import objectives
+from i2i.methods.diffaugment import DiffAugment
 from i2i.networks import Backbones, Generator, LatentGenerator
-from i2i.networks.latent import MLPDiscriminator, MLPGenerator
 from i2i.networks.layers import MinibatchDiscrimination
+from i2i.networks.mlp import MLPDiscriminator, MLPGenerator
 from i2i.networks.unet import UNet
-from i2i.objectives import objectives
-from i2i.objectives.augment import DiffAugment
-from i2i.registry import Spec
-from i2i.report import save_sample_grid
-from i2i.turns import only
+from i2i.spec import Spec
+from i2i.training.player import only
 
 KINDS = get_args(Kind)
 TRANSLATORS = [method for method in objectives if objectives[method].data != "single"]

@@ -10,10 +10,10 @@ from i2i.cli import main
 from i2i.config import DataConfig, TrainConfig
 from i2i.errors import UsageError
 from i2i.losses import AdversarialLoss, Perceptual
+from i2i.methods import objectives
 from i2i.networks import Backbones
-from i2i.objectives import objectives
-from i2i.registry import Spec
-from i2i.turns import only
+from i2i.spec import Spec
+from i2i.training.player import only
 
 GENERATOR = "coarse_to_fine:depth=2,blocks=1,enhancer_blocks=1,width=4"
 DISCRIMINATOR = "patchgan:norm=instance,scales=3,layers=1,width=4"

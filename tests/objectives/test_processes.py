@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from i2i.objectives.processes import normal, uniform
+from i2i.methods.latents import normal, uniform
 
 
 @pytest.mark.parametrize("draw", [normal, uniform])

@@ -19,10 +19,10 @@ from published import (
 
 from i2i.config import DataConfig, RunConfig, TrainConfig
 from i2i.data import find_layout
+from i2i.methods import objectives
 from i2i.networks import Backbones
-from i2i.objectives import objectives
-from i2i.registry import Spec
-from i2i.trainer import Trainer
+from i2i.spec import Spec
+from i2i.training.trainer import Trainer
 
 RATE = 0.002
 

@@ -9,12 +9,12 @@ from PIL import Image
 
 from i2i.cli import main
 from i2i.errors import UsageError
+from i2i.inference.translator import Translator
 from i2i.losses import AdversarialLoss
+from i2i.methods import objectives
 from i2i.networks import Backbones
-from i2i.objectives import objectives
-from i2i.registry import Spec
-from i2i.translator import Translator
-from i2i.turns import only
+from i2i.spec import Spec
+from i2i.training.player import only
 
 SimGAN = objectives["simgan"]
 G, D = "generator", "discriminator"

@@ -16,12 +16,12 @@ from i2i.config import DataConfig, RunConfig, TrainConfig
 from i2i.data import find_layout, load
 from i2i.distributed import joined, processes, rank
 from i2i.errors import UsageError
+from i2i.methods import objectives
 from i2i.networks import discriminators
 from i2i.networks.layers import BatchNorm
-from i2i.objectives import objectives
-from i2i.registry import Spec
-from i2i.trainer import Trainer
-from i2i.turns import Turn, only
+from i2i.spec import Spec
+from i2i.training.player import Turn, only
+from i2i.training.trainer import Trainer
 
 STEPS, BATCH = 3, 4
 

@@ -5,8 +5,8 @@ from skimage.data import astronaut
 from torch import nn
 from torch.nn import functional as F
 
-from i2i.scores.artefacts import artefact_scores, checkerboard, luminance_correlation, peaks, strength
-from i2i.scores.bootstrap import Bootstrap
+from i2i.evaluation.artifacts import artefact_scores, checkerboard, luminance_correlation, peaks, strength
+from i2i.evaluation.bootstrap import Bootstrap
 
 RNG = np.random.default_rng(0)
 # Crops of a photograph, (128, 128, 3).

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from i2i.scores.bootstrap import Bootstrap, centred_percentiles, percentiles, score_of_means
+from i2i.evaluation.bootstrap import Bootstrap, centred_percentiles, percentiles, score_of_means
 
 
 def test_a_mean_has_the_interval_of_its_standard_error() -> None:

@@ -3,16 +3,9 @@ import pytest
 import torch
 from torch import nn
 
-from i2i.scores.bootstrap import Bootstrap
-from i2i.scores.distances import (
-    distance_scores,
-    distances,
-    frechet_distance,
-    kernel_distance,
-    polynomial,
-    products,
-)
-from i2i.scores.features import FeatureNetwork
+from i2i.evaluation.bootstrap import Bootstrap
+from i2i.evaluation.features import FeatureNetwork
+from i2i.evaluation.fid import distance_scores, distances, frechet_distance, kernel_distance, polynomial, products
 
 NONE = Bootstrap(0)
 

@@ -9,7 +9,7 @@ import torch
 from skimage.data import astronaut
 
 from i2i.errors import UsageError
-from i2i.scores.features import FeatureNetwork, feature_networks
+from i2i.evaluation.features import FeatureNetwork, feature_networks
 
 CPU = torch.device("cpu")
 INCEPTION = "weights-inception-2015-12-05-6726825d.pth"

@@ -8,7 +8,7 @@ import torch
 from torchvision.models import AlexNet_Weights, alexnet
 
 from i2i.errors import UsageError
-from i2i.scores.lpips import Lpips
+from i2i.evaluation.lpips import Lpips
 
 pytest.importorskip("torchmetrics", reason="torchmetrics isn't installed")
 FILE = Path(urlparse(AlexNet_Weights.IMAGENET1K_V1.url).path).name

@@ -5,8 +5,8 @@ from skimage.data import astronaut
 from skimage.metrics import structural_similarity
 
 from i2i.errors import UsageError
-from i2i.scores.paired import l1, ms_ssim, pair_scores, psnr, scales, ssim
-from i2i.scores.pixels import only_colour, pixels_of
+from i2i.evaluation.paired import l1, ms_ssim, pair_scores, psnr, scales, ssim
+from i2i.evaluation.pixels import only_colour, pixels_of
 
 RNG = np.random.default_rng(0)
 

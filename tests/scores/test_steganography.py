@@ -4,9 +4,9 @@ import torch
 from skimage.data import astronaut
 from torch import Tensor
 
-from i2i.image import to_tensor
-from i2i.scores.bootstrap import Bootstrap
-from i2i.scores.steganography import cycle_errors, cycle_scores
+from i2i.evaluation.bootstrap import Bootstrap
+from i2i.evaluation.steganography import cycle_errors, cycle_scores
+from i2i.images.tensors import to_tensor
 
 PICTURE = to_tensor(astronaut()[:64, 150:214], 3)
 COVER = to_tensor(astronaut()[200:264, 200:264], 3) * 0.9

@@ -1,5 +1,5 @@
-from i2i.scores.bootstrap import Score
-from i2i.scores.table import as_table
+from i2i.evaluation.bootstrap import Score
+from i2i.evaluation.table import as_table
 
 
 def test_a_table_fits_100_columns_and_keeps_four_digits() -> None:

@@ -1,7 +1,0 @@
-"""What is wrong with a data set, found before training."""
-
-from i2i.check.findings import Finding, Named
-from i2i.check.report import Report, check
-from i2i.check.text import as_text
-
-__all__ = ["Finding", "Named", "Report", "as_text", "check"]

@@ -1,0 +1,62 @@
+"""Completion of commands, methods and flags by the shell."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+from typing import Annotated, Any, Union
+
+import tyro
+
+from i2i.cli.arguments import registry
+from i2i.cli.check import Check
+from i2i.cli.evaluate import Evaluate
+from i2i.cli.info import Info
+from i2i.cli.models import Models
+from i2i.cli.sample import Sample
+from i2i.cli.translate import Translate
+from i2i.errors import UsageError, unknown
+
+SHELLS = ("bash", "zsh", "fish", "tcsh")
+
+
+def completion(shell: str) -> str:
+    """The script that lets a shell complete `i2i`.
+
+    Raises:
+        UsageError: it is none of `SHELLS`, or needs a package that isn't there.
+    """
+    if shell not in SHELLS:
+        raise unknown("shell", shell, SHELLS)
+    from i2i.cli.train import flags_of
+    from i2i.methods import objectives
+
+    methods: dict[str, Any] = dict(objectives)
+    train = _either({name: flags_of(name, kind) for name, kind in methods.items()})
+    kinds = {
+        "train": dataclasses.make_dataclass("Methods", [("method", train)]),
+        "translate": Translate,
+        "sample": Sample,
+        "evaluate": Evaluate,
+        "check": Check,
+        "info": Info,
+        "models": Models,
+    }
+    script = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(script), contextlib.suppress(SystemExit):
+            tyro.cli(
+                _either(kinds),
+                prog="i2i",
+                args=["--tyro-print-completion", shell],
+                config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
+                registry=registry,
+            )
+    except ImportError:
+        raise UsageError(f"completion for {shell} needs another package: pip install shtab") from None
+    return script.getvalue()
+
+
+def _either(kinds: dict[str, Any]) -> Any:
+    return Union[tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in kinds.items())]  # noqa: UP007

@@ -1,0 +1,138 @@
+"""`i2i evaluate MODEL DATA`: score a model on held-out pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from i2i.version import __version__
+from i2i.cli.arguments import Imports, Quiet, Verbose, one_line, one_or_two, parse
+from i2i.errors import UsageError
+
+if TYPE_CHECKING:
+    from i2i.data import Layout
+    from i2i.evaluation.evaluate import Evaluation
+    from i2i.inference.translator import Translator
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Flags of `i2i evaluate`."""
+
+    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
+    """Name of a pretrained model, a model file, or the folder of a run."""
+    data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")]
+    """A folder of images, or two, laid out as for training; val or test images are used, or all where none are."""
+    to: str | None = None
+    """Domain to translate to, where the model translates both ways."""
+    best: bool = False
+    """Score best.safetensors of a run: the best in validation."""
+    last: bool = False
+    """Score the last model of a run, as without --best."""
+    swap: bool = False
+    """This data lies the other way round: left and right halves, or the two folders, are those of the other domain."""
+    pairing: Literal["auto", "paired", "unpaired"] = "auto"
+    """Whether images with equal names are pairs; auto: if the method learns from pairs, or they are side by side."""
+    features: str | None = None
+    """Also distances between the sets in the features of inception (FID, KID; a download) or efficientnet-lite0."""
+    ms_ssim: bool = False
+    """Also MS-SSIM (pairs)."""
+    lpips: bool = False
+    """Also LPIPS (pairs); a download."""
+    resamples: int = 1000
+    """Bootstrap resamples for the intervals; 0: none. Fewer save time with --features and thousands of images."""
+    seed: int = 0
+    """Random seed of the bootstrap."""
+    batch_size: int = 8
+    """Images in a batch."""
+    json: Path | None = None
+    """Also write the scores, and everything they depend on, to this file."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1 or mps; auto takes a GPU where there is one."""
+    imports: Imports = ()
+    """A module or a .py file that defines the model's network; may be given several times."""
+    quiet: Quiet = False
+    verbose: Verbose = False
+
+
+def run(args: list[str]) -> int:
+    """`i2i evaluate MODEL DATA`."""
+    flags = parse(Evaluate, "evaluate", args, "Score a model on the held-out pictures of a data folder.")
+    one_or_two(flags.data)
+    if flags.best and flags.last:
+        raise UsageError("--best and --last: give one of them, and the other in a second run")
+
+    from i2i.evaluation.evaluate import Settings
+    from i2i.evaluation.evaluate import evaluate as score
+    from i2i.evaluation.table import as_table
+    from i2i.files import sha256_of, write_whole
+    from i2i.images.outputs import files_of_model, images_of, refuse_inputs
+    from i2i.inference.planning import some_of, unreadable
+    from i2i.inference.translator import Translator
+    from i2i.model_file.model_file import load_model
+    from i2i.plugins import load_plugins
+    from i2i.pretrained import model_file
+    from i2i.progress import logger
+
+    load_plugins(flags.imports)
+    file = model_file(flags.model, which="best" if flags.best else "last")
+    if flags.json:
+        if flags.json.is_dir():
+            raise UsageError(f"--json {flags.json}: that is a folder; give a file, such as evaluate.json")
+        refuse_inputs([flags.json], [*files_of_model(file), *images_of(flags.data)], flag="--json")
+    model = load_model(file)
+    translator = Translator(model, to=flags.to, device=flags.device)
+    both_ways = {"a2b", "b2a"} <= model.maps.keys()
+    back = Translator(model, to=translator.domains[0], device=flags.device) if both_ways else None
+    layout, pairs = _find(flags, translator, model.config)
+    described = layout.describe(layout.validation or layout.train)
+    print(one_line(f"{' -> '.join(translator.domains)}: {described}"))
+    for reason, paths in (found for path in flags.data for found in unreadable(path).items()):
+        print(one_line(f"left out: {some_of(paths)}: {reason}"))
+    logger.info("%s, step %s, on %s: %s", file, model.step, translator.device, translator.generator.spec)
+    settings = Settings(flags.features, flags.ms_ssim, flags.lpips, flags.resamples, flags.seed, flags.batch_size)
+    found = score(translator, layout, settings, pairs=pairs, back=back)
+    print(f"{_counted(found)}, at {found.size} px\n\n{as_table(found.scores.values())}")
+    if flags.json:
+        about = {"name": flags.model, "file": file.name, "sha256": sha256_of(file), "step": model.step}
+        known = {"i2i": __version__, "model": about, "domains": translator.domains, "layout": described}
+        write_whole(flags.json, json.dumps(known | found.to_dict(), indent=2).encode())
+    return 0
+
+
+def _find(flags: Evaluate, translator: Translator, config: Mapping[str, Any]) -> tuple[Layout, bool]:
+    """The pictures, in the direction of the model, and whether they are pairs."""
+    from i2i.data import find_layout
+    from i2i.data.direction import same_direction
+    from i2i.methods import objectives
+
+    kinds: Mapping[str, Any] = objectives
+    method = str(config.get("method"))
+    # A method that isn't known here is taken for one that learns from pairs.
+    learned = kinds[method].data if method in kinds else "paired"
+    data: Any = learned if flags.pairing == "auto" else flags.pairing
+    layout = find_layout(flags.data, data=data, training=False)
+    same = None if set(layout.domains) == set("AB") else same_direction(layout.domains, translator.domains)
+    if same is not None and flags.swap:
+        names, direction = " and ".join(layout.domains), " -> ".join(translator.domains)
+        raise UsageError(f"--swap: the images are named {names}, which the model translates {direction}; leave it out")
+    # Where names don't say it, as in training, which may have been turned.
+    turned = translator.swapped != flags.swap if same is None else not same
+    layout = replace(layout.turned() if turned else layout, domains=translator.domains)
+    return layout, data == "paired" or (flags.pairing == "auto" and layout.matched == "halves")
+
+
+def _counted(found: Evaluation) -> str:
+    """How many images were scored, and of which split."""
+    kind = {"held out": "held-out ", "training": "training ", "all": ""}[found.split]
+    words = f"{found.n} {kind}pairs" if found.pairs else f"{found.n} {kind}inputs beside {found.n_real} {kind}targets"
+    if found.split == "training":
+        words += " (there are no val or test images; on images that the model has seen scores are too good)"
+    if found.split == "all":
+        words += " (all there are; on images that the model has seen scores are too good)"
+    return words

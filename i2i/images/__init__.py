@@ -1,0 +1,1 @@
+"""The image contract: bytes, pixels and tensors."""

@@ -1,0 +1,102 @@
+"""What a run writes for people: metrics.jsonl and sample grids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from i2i.files import write_whole
+from i2i.images.decoded import Levels, Picture, as_eight_bit, to_pil
+from i2i.images.tensors import to_levels
+from i2i.images.writing import encode
+
+_GAP, _CAPTION = 4, 22
+_ROWS = 8  # in a sample grid
+
+
+def save_sample_grid(path: Path, images: Any, *, domains: tuple[str, str]) -> None:
+    """Write an objective's images as a picture: a row for each sample, a captioned column for each field.
+
+    More samples than fit below each other stand in several columns of the field.
+
+    Args:
+        path: a .png file.
+        images: a NamedTuple; its fields that end in _a or _b, (N, C, H, W) in [-1, 1], are shown.
+        domains: the people's names of a and b, for the captions.
+    """
+    names = dict(zip("ab", domains, strict=True))
+    shown = [field for field in images._fields if field[-2:] in ("_a", "_b")]
+    count = len(getattr(images, shown[0]))
+    across = -(-count // _ROWS)
+    captions: list[str] = []
+    for kind, _, letter in (field.rpartition("_") for field in shown):
+        captions += [f"{kind} {names[letter]}", *[""] * (across - 1)]
+    blank = np.full((1, 1, 3), 255, np.uint8)
+    rows = []
+    for start in range(0, count, across):
+        places = range(start, start + across)
+        columns = [(getattr(images, field), place) for field in shown for place in places]
+        rows.append([to_levels(column[i].float()) if i < count else blank for column, i in columns])
+    write_whole(path, encode(Picture(contact_sheet(rows, captions)), ".png"))
+
+
+def contact_sheet(rows: Sequence[Sequence[Levels]], captions: Sequence[str], *, side: int | None = None) -> Levels:
+    """Pictures side by side under captions, the longer side of each `side` pixels where given: (H, W, 3) uint8.
+
+    The first row has as many pictures as there are captions; later ones may have fewer.
+    """
+    pictures = [[_thumbnail(levels, side) for levels in row] for row in rows]
+    widths = [max(row[i].width for row in pictures if i < len(row)) for i in range(len(captions))]
+    heights = [max(picture.height for picture in row) for row in pictures]
+    size = (sum(widths) + _GAP * (len(widths) + 1), _CAPTION + sum(heights) + _GAP * (len(heights) + 1))
+    sheet = Image.new("RGB", size, "white")
+    starts = [_GAP * (column + 1) + sum(widths[:column]) for column in range(len(captions))]
+    _write_captions(
+        ImageDraw.Draw(sheet), [(x, text) for x, text in zip(starts, captions, strict=True) if text], size[0]
+    )
+    top = _CAPTION + _GAP
+    for row, high in zip(pictures, heights, strict=True):
+        left = _GAP
+        for picture, wide in zip(row, widths, strict=False):
+            sheet.paste(picture, (left, top))
+            left += wide + _GAP
+        top += high + _GAP
+    return np.asarray(sheet)
+
+
+def _write_captions(draw: ImageDraw.ImageDraw, captions: Sequence[tuple[int, str]], end: int) -> None:
+    """Write each up to where the next begins: all of them smaller where one is too long, or else in two lines."""
+    ends = [*(start for start, _ in captions[1:]), end]
+    rooms = [after - start - _GAP for (start, _), after in zip(captions, ends, strict=False)]
+    for font in (ImageFont.load_default(14), ImageFont.load_default(11)):
+        if all(font.getlength(text) <= room for (_, text), room in zip(captions, rooms, strict=True)):
+            for start, text in captions:
+                draw.text((start, 3), text, fill="black", font=font)
+            return
+    small = ImageFont.load_default(10)
+    for (start, text), room in zip(captions, rooms, strict=True):
+        words = text.split(" ")
+        first = max((n for n in range(1, len(words) + 1) if small.getlength(" ".join(words[:n])) <= room), default=1)
+        for top, line in ((-1, words[:first]), (9, words[first:])):
+            draw.text((start, top), _cut_off(" ".join(line), small, room), fill="black", font=small)
+
+
+def _cut_off(text: str, font: Any, width: int) -> str:
+    if font.getlength(text) <= width:
+        return text
+    return next((f"{text[:n]}…" for n in range(len(text), 0, -1) if font.getlength(f"{text[:n]}…") <= width), "")
+
+
+def _thumbnail(levels: Levels, side: int | None) -> Image.Image:
+    channels = levels.shape[-1]
+    seen = levels[..., : 3 if channels >= 3 else 1]  # of other channels the first ones
+    image = to_pil(Picture(as_eight_bit(seen))).convert("RGB")
+    if side is None or max(image.size) == side:
+        return image
+    scale = side / max(image.size)
+    width, height = (max(1, round(length * scale)) for length in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS)

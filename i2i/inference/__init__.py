@@ -1,0 +1,1 @@
+"""Inference: a trained model translates images, files and folders."""

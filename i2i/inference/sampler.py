@@ -1,0 +1,129 @@
+"""Draw pictures from a model whose map begins with a latent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from i2i.device import isolated, pick_device
+from i2i.errors import UsageError, unknown
+from i2i.images.decoded import Picture, to_pil
+from i2i.images.tensors import to_levels
+from i2i.model_file.model_file import Model, load_model
+from i2i.networks import LatentGenerator
+from i2i.plugins import load_plugins
+from i2i.pretrained import model_file
+from i2i.seeding import seeded
+
+
+class Sampler:
+    """A trained generator that draws pictures; several threads may use it at once.
+
+    Attributes:
+        classes: names of the labels it was trained with; empty where it has none.
+        image_size: height and width of its pictures, in pixels.
+        generator: the network.
+
+    Args:
+        model: a loaded model file; see `Sampler.load`.
+        device: `auto`, `cpu`, `cuda`, ...
+
+    Raises:
+        UsageError: the model translates pictures instead, its classes aren't those of its network, or there is no
+            such device.
+    """
+
+    def __init__(self, model: Model, *, device: str = "auto") -> None:
+        generator = model.maps.get("z2b")
+        if not isinstance(generator, LatentGenerator):
+            raise UsageError("this model translates pictures; use it: i2i translate INPUT OUTPUT --model MODEL")
+        self.device = pick_device(device)
+        with isolated(self.device):
+            self.generator = generator.to(self.device).eval()
+        self.classes: tuple[str, ...] = tuple(model.preprocess.get("classes", ()))
+        self.image_size = generator.image_size
+        if len(self.classes) != generator.classes:
+            raise UsageError(f"this model names {len(self.classes)} classes, and its network has {generator.classes}")
+
+    @classmethod
+    def load(cls, model: str | Path, *, device: str = "auto") -> Sampler:
+        """Load a model: a model file, a run's folder, or a pretrained one's name.
+
+        Raises:
+            UsageError: there is no such model, it can't be read, or it draws no pictures.
+        """
+        load_plugins()
+        return cls(load_model(model_file(model)), device=device)
+
+    def __call__(self, count: int = 1, *, seed: int = 0, label: str | None = None) -> list[Image.Image]:
+        """Draw pictures; the same seed draws the same ones, and a larger count adds to them.
+
+        Args:
+            count: how many.
+            seed: of the latents.
+            label: the class to draw, by its name; where there are classes and none is given, each in turn.
+
+        Raises:
+            UsageError: there is no such class.
+        """
+        return self.draw(self.latents(count, seed=seed), label=label)
+
+    def walk(self, count: int, steps: int, *, seed: int = 0, label: str | None = None) -> list[list[Image.Image]]:
+        """Walk from each of `count` latents to the next, in a straight line of `steps` pictures, both ends included.
+
+        Args:
+            count: how many walks.
+            steps: pictures of a walk, 2 or more.
+            seed: of the latents.
+            label: the class to draw, by its name; where there are classes and none is given, each walk has its own.
+
+        Raises:
+            UsageError: there is no such class, fewer than 2 steps, or no walk at all.
+        """
+        if steps < 2:
+            raise UsageError(f"a walk of {steps} steps; it has 2 or more, both ends included")
+        if count < 1:
+            raise UsageError(f"{count} walks; ask for 1 or more")
+        ends = self.latents(count + 1, seed=seed)
+        shares = torch.linspace(0, 1, steps, dtype=torch.float32, device="cpu")
+        walks = []
+        for place in range(count):
+            path = torch.stack([torch.lerp(ends[place], ends[place + 1], s) for s in shares])
+            own = label or (self.classes[place % len(self.classes)] if self.classes else None)
+            walks.append(self.draw(path, label=own))
+        return walks
+
+    def latents(self, count: int, *, seed: int = 0) -> Tensor:
+        """Latents from U(-1, 1), (count, latent), as a seed says.
+
+        Raises:
+            UsageError: the count is below 1, or the seed below 0.
+        """
+        if count < 1:
+            raise UsageError(f"{count} pictures; draw 1 or more")
+        with isolated():
+            return torch.rand(count, self.generator.latent, generator=seeded(seed), dtype=torch.float32) * 2 - 1
+
+    def draw(self, latents: Tensor, *, label: str | None = None, batch_size: int = 64) -> list[Image.Image]:
+        """Draw the picture of each latent (N, latent)."""
+        with isolated(self.device):
+            codes = torch.cat([latents, self._labels(len(latents), label)], dim=1)
+            drawn: list[Tensor] = []
+            for batch in torch.split(codes, batch_size):
+                drawn += self.generator(batch.to(self.device)).float()
+            return [to_pil(Picture(to_levels(one))) for one in drawn]
+
+    def _labels(self, count: int, label: str | None) -> Tensor:
+        if label is not None and not self.classes:
+            raise UsageError(f"label {label!r}: this model was trained without --labels")
+        if label is not None and label not in self.classes:
+            raise unknown("class", label, self.classes)
+        if not self.classes:
+            return torch.zeros(count, 0, dtype=torch.float32)
+        places: Sequence[int] = [self.classes.index(label)] * count if label else range(count)
+        return F.one_hot(torch.tensor(places) % len(self.classes), len(self.classes)).float()

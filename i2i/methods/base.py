@@ -1,0 +1,262 @@
+"""What an objective is: the networks of one game, the images of a step, and what each player minimises."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from i2i.config import DataConfig, TrainConfig, check_numbers
+from i2i.distributed import mean_over_processes
+from i2i.errors import UsageError
+from i2i.losses import (
+    AdversarialLoss,
+    Kind,
+    Logits,
+    feature_matching,
+    gradient_penalty,
+    mean_feature_matching,
+    r1_penalty,
+)
+from i2i.methods.diffaugment import Change, DiffAugment
+from i2i.networks import Backbones, Discriminator, Generator, LatentGenerator
+from i2i.registry import Registry
+from i2i.spec import Spec
+
+Batch: TypeAlias = Mapping[str, Tensor]
+Losses: TypeAlias = dict[str, Tensor]
+LossFn: TypeAlias = Callable[[Any], Losses]
+
+
+class Objective(nn.Module, ABC):
+    """A game between players on one set of images.
+
+    A subclass declares the class variables and `Config`, builds its networks from `Backbones` in the constructor, and
+    says how a step's images are made and what each player minimises. `discriminator_loss` uses generated images
+    detached: each player's loss moves that player alone.
+
+    Attributes:
+        summary: what it is for, in a line, for `i2i train --help`.
+        data: what it learns from: pairs, two unpaired sets, or a single one (domain b alone).
+        generator_spec: the backbone of its generators where none is asked for.
+        discriminator_spec: the same for its discriminators.
+        Images: a NamedTuple of the step's tensors. A field whose name ends in _a or _b is a picture of that domain,
+            in the order of the sample grid: `fake_b`.
+        data_config: how the paper prepares pictures, as defaults of the command line.
+        train_config: how the paper trains, as defaults of the command line.
+        fewest_steps: a run of fewer is warned of: a tenth of the shortest published run, whose source is named beside
+            it; 0 where none is known.
+        generator_first: the generator moves before the discriminator. Since a step's images are made once, both losses
+            are then those of the weights from before the step.
+    """
+
+    summary: ClassVar[str] = ""
+    data: ClassVar[Literal["paired", "unpaired", "single"]]
+    generator_spec: ClassVar[str]
+    discriminator_spec: ClassVar[str]
+    Images: ClassVar[type]
+    data_config: ClassVar[DataConfig] = DataConfig()
+    train_config: ClassVar[TrainConfig] = TrainConfig()
+    fewest_steps: ClassVar[int] = 0
+    generator_first: ClassVar[bool] = False
+    recognised: Tensor
+
+    @dataclass(frozen=True)
+    class Config:
+        """The knobs that every adversarial method has."""
+
+        adversarial: Kind = "non_saturating"
+        """The adversarial loss."""
+        real_label: float = 1.0
+        """Discriminator target for real images; 0.9 is one-sided label smoothing."""
+        gradient_penalty: float = 0.0
+        """Weight of the gradient penalty: 10 for wasserstein, with a discriminator without batch norm."""
+        r1: float = 0.0
+        """Weight of the R1 penalty on the discriminator's gradient at real images: 1 to 10."""
+        diffaugment: tuple[Change, ...] = ()
+        """DiffAugment: random augmentations of all images that the discriminator sees, for small data sets."""
+        discriminator_steps: int = 1
+        """Discriminator updates for each generator update (k of Algorithm 1)."""
+        balance: float = 1.0
+        """Skip discriminator updates while fake_accuracy, the share of fakes it recognises, is above this; 1: never."""
+        feature_matching: float = 0.0
+        """Weight of feature matching: fakes should have the discriminator features of real images."""
+        adversarial_weight: float = 1.0
+        """Weight of the generator's adversarial term; 0 drops it: with --feature-matching 1 as Salimans et al. 2016."""
+
+        def __post_init__(self) -> None:
+            check_numbers(self, positive=("discriminator_steps", "balance"))
+            if self.balance > 1:
+                raise UsageError(f"balance is {self.balance}; it is a share of pictures, above 0 and up to 1")
+            if self.balance < 1 and self.adversarial == "wasserstein":
+                raise UsageError("wasserstein's critic has no boundary to be right about; leave balance at 1")
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        try:
+            self.adversarial = AdversarialLoss(config.adversarial, real_label=config.real_label)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        self.augment = DiffAugment(config.diffaugment)
+        # A running mean of how many generated pictures the discriminators recognise, which begins undecided.
+        self.register_buffer("recognised", torch.tensor(0.5))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        state_dict.setdefault(f"{prefix}recognised", self.recognised)  # which older states lack
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    @classmethod
+    def backbones(
+        cls,
+        generator: str | None,
+        discriminator: str | None,
+        *,
+        image_size: int,
+        channels: tuple[int, int],
+        classes: int = 0,
+    ) -> Backbones:
+        """The networks that a run asks for; what a spec leaves out is as in the method's own of that name."""
+        return Backbones(
+            _over(generator, cls.generator_spec),
+            _over(discriminator, cls.discriminator_spec),
+            image_size=image_size,
+            channels=channels,
+            classes=classes,
+        )
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> Any:
+        """Make the step's `Images`, once, from `batch["a"]` and `batch["b"]`, each (N, C, H, W) in [-1, 1]."""
+
+    def preview(self, batch: Batch) -> Any:
+        """What a sample grid shows of a batch, in evaluation mode: a NamedTuple of pictures named as in `Images`."""
+        return self(batch)
+
+    @abstractmethod
+    def discriminator_loss(self, images: Any) -> Losses:
+        """Named, already weighted scalar terms whose sum the discriminator minimises."""
+
+    @abstractmethod
+    def generator_loss(self, images: Any) -> Losses:
+        """Named, already weighted scalar terms whose sum the generator minimises."""
+
+    @abstractmethod
+    def players(self) -> dict[str, nn.Module]:
+        """Each player and the networks that it alone moves."""
+
+    @abstractmethod
+    def maps(self) -> Mapping[str, Generator | LatentGenerator]:
+        """The networks worth keeping: `a2b`, and `b2a` where there is one; `z2b` from a latent."""
+
+    def turns(self, step: int) -> Iterator[tuple[str, LossFn]]:
+        """Who moves in a step, counted from 1: the discriminator always, the generator every k-th step."""
+        if self.generator_first and self.generator_moves(step):
+            yield "generator", self.generator_loss
+        if self.discriminator_moves():
+            yield "discriminator", self.discriminator_loss
+        if not self.generator_first and self.generator_moves(step):
+            yield "generator", self.generator_loss
+
+    def discriminator_moves(self) -> bool:
+        """Whether the discriminators aren't too far ahead."""
+        return self.config.balance >= 1 or float(self.recognised) <= self.config.balance
+
+    def generator_moves(self, step: int) -> bool:
+        """Whether the k discriminator updates that precede a generator update are done (Algorithm 1)."""
+        return step % self.config.discriminator_steps == 0
+
+    def judge(
+        self,
+        discriminator: Discriminator,
+        *,
+        real: Tensor,
+        fake: Tensor,
+        condition: Tensor | None = None,
+        weight: float = 0.5,
+        domain: str = "",
+    ) -> Losses:
+        """A discriminator's terms: adversarial and, where asked for, the gradient penalty; named for the domain.
+
+        Args:
+            discriminator: who judges.
+            real: (N, C, H, W) in [-1, 1].
+            fake: the same shape; no gradient flows back into it.
+            condition: channels that the discriminator sees before those of each picture, (N, K, H, W).
+            weight: of all terms; the papers' one half unless given.
+            domain: ends the terms' names.
+        """
+
+        def logits(pictures: Tensor) -> Logits:
+            drawn = self.augment.draw(len(pictures), pictures.device)
+            judged: Logits = discriminator(self._seen(pictures, condition, drawn))
+            return judged
+
+        ending = f"_{domain}" if domain else ""
+        loss = self.adversarial.discriminator(logits(real), logits(fake.detach()))
+        losses = {f"adversarial{ending}": weight * loss}
+        if self.config.gradient_penalty:
+            penalty = gradient_penalty(logits, real, fake)
+            losses[f"gradient_penalty{ending}"] = weight * self.config.gradient_penalty * penalty
+        if self.config.r1:
+            losses[f"r1{ending}"] = weight * self.config.r1 * r1_penalty(logits, real)
+        return losses
+
+    def fool(
+        self,
+        discriminator: Discriminator,
+        *,
+        real: Tensor,
+        fake: Tensor,
+        condition: Tensor | None = None,
+        partners: bool = False,
+        domain: str = "",
+    ) -> Losses:
+        """A generator's terms before a discriminator: adversarial and, where asked for, feature matching.
+
+        With `adversarial_weight` 0 feature matching is the generator's only objective (Salimans et al. 2016, sec. 3.1).
+
+        Args:
+            discriminator: who judges.
+            real: (N, C, H, W) in [-1, 1].
+            fake: the same shape.
+            condition: channels that the discriminator sees before those of each picture, (N, K, H, W).
+            partners: each generated picture should match its own real one, and not all of them on the whole.
+            domain: ends the terms' names.
+        """
+        ending = f"_{domain}" if domain else ""
+        losses: Losses = {}
+        drawn = self.augment.draw(len(fake), fake.device)  # the same for a picture and its partner
+        if self.config.feature_matching:
+            logits, seen = discriminator.examine(self._seen(fake, condition, drawn))
+            with torch.no_grad():
+                _, wanted = discriminator.examine(self._seen(real, condition, drawn))
+            match = feature_matching if partners else mean_feature_matching
+            losses = {f"feature_matching{ending}": self.config.feature_matching * match(seen, wanted)}
+        else:
+            logits = discriminator(self._seen(fake, condition, drawn))
+        if self.training and self.config.adversarial != "wasserstein":
+            share = self.adversarial.recognised(logits)
+            share = mean_over_processes(share) if self.config.balance < 1 else share
+            self.recognised.lerp_(share.to(self.recognised), 0.1)
+        weight = self.config.adversarial_weight
+        adversarial = {f"adversarial{ending}": weight * self.adversarial.generator(logits)} if weight else {}
+        return adversarial | losses
+
+    def _seen(self, pictures: Tensor, condition: Tensor | None, drawn: Tensor) -> Tensor:
+        """What a discriminator sees: the condition's channels before the picture's, both changed as drawn."""
+        pictures, condition = self.augment(pictures, condition, drawn)
+        return pictures if condition is None else torch.cat([condition, pictures], dim=1)
+
+
+objectives: Registry[Objective] = Registry("method")
+
+
+def _over(asked: str | None, own: str) -> Spec:
+    default = Spec.parse(own)
+    wanted = Spec.parse(asked) if asked else default
+    return Spec(wanted.name, {**default.options, **wanted.options}) if wanted.name == default.name else wanted

@@ -1,0 +1,80 @@
+"""pix2pix: a conditional adversarial loss and L1, on pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from i2i.losses import l1
+from i2i.methods.base import Batch, Losses, Objective, objectives
+from i2i.networks import Backbones, Generator
+
+
+class Conditional(Objective):
+    """A game on pairs whose discriminator judges input and output together (Isola et al. 2017, eq. 1)."""
+
+    data = "paired"
+    fewest_steps = 8000  # facades: 200 epochs of 400 pairs are 80,000 (Isola et al. 2017, sec. 6.2)
+
+    class Images(NamedTuple):
+        """Each (N, C, H, W) in [-1, 1]."""
+
+        real_a: Tensor
+        fake_b: Tensor
+        real_b: Tensor
+
+    def __init__(self, config: Objective.Config, backbones: Backbones) -> None:
+        super().__init__(config)
+        a, b = backbones.channels
+        self.generator = backbones.generator(a, b)
+        self.discriminator = backbones.discriminator(a + b)
+
+    def forward(self, batch: Batch) -> Images:
+        """Translate the input."""
+        return self.Images(real_a=batch["a"], fake_b=self.generator(batch["a"]), real_b=batch["b"])
+
+    def discriminator_loss(self, images: Images) -> Losses:
+        """Half of the adversarial loss on pairs."""
+        return self.judge(self.discriminator, real=images.real_b, fake=images.fake_b, condition=images.real_a)
+
+    def generator_loss(self, images: Images) -> Losses:
+        """To pass for real."""
+        real, fake, condition = images.real_b, images.fake_b, images.real_a
+        return self.fool(self.discriminator, real=real, fake=fake, condition=condition, partners=True)
+
+    def players(self) -> dict[str, nn.Module]:
+        """One generator, one discriminator."""
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
+    def maps(self) -> dict[str, Generator]:
+        """From what you have to what you want."""
+        return {"a2b": self.generator}
+
+
+@objectives.register("pix2pix")
+class Pix2Pix(Conditional):
+    """Isola et al. 2017, eq. 4: adversarial, and near the target; the discriminator's loss is halved (sec. 3.3).
+
+    Differs from the paper: in nothing. From its PyTorch code: dropout in the decoder layers 1 to 3 (2 to 4 there), and
+    the rate falls by the step instead of by the epoch.
+    """
+
+    summary = "pairs of input and output"
+    generator_spec = "unet"
+    discriminator_spec = "patchgan"
+
+    @dataclass(frozen=True)
+    class Config(Objective.Config):
+        """Losses of pix2pix, their weights, and tricks of the training."""
+
+        l1_weight: float = 100.0
+        """Weight of the L1 term."""
+
+    config: Config
+
+    def generator_loss(self, images: Conditional.Images) -> Losses:
+        """To pass for real, and to be near the target."""
+        losses = super().generator_loss(images)
+        return losses | {"l1": self.config.l1_weight * l1(images.fake_b, images.real_b)}

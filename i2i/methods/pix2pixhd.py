@@ -1,0 +1,55 @@
+"""pix2pixHD: high resolution on pairs, by several scales and by what networks see instead of by pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from i2i.config import DataConfig
+from i2i.losses import Kind, Perceptual
+from i2i.methods.base import Losses, Objective, objectives
+from i2i.methods.pix2pix import Conditional
+from i2i.networks import Backbones
+
+
+@objectives.register("pix2pixhd")
+class Pix2PixHD(Conditional):
+    """Wang et al. 2018, eq. 5: least-squares losses at three scales, feature matching and a perceptual term, no L1.
+
+    The discriminators' losses are halved, as in the paper's code, which takes both players' losses before either moves.
+
+    Differs from the paper: it trains the global generator first and an enhancer at twice the size afterwards (sec.
+    3.2), here they learn together from the start; no instance maps and no boundary channel (sec. 3.3); VGG sees images
+    normalised as it was trained, in the paper's code as they are, in [-1, 1]. Three scales are the paper's; its code
+    has two unless asked.
+    """
+
+    summary = "pairs at high resolution (512 px and more)"
+    generator_spec = "coarse_to_fine"
+    discriminator_spec = "patchgan:norm=instance,scales=3,padding=2"
+    data_config = DataConfig(image_size=512)
+    generator_first = True
+
+    @dataclass(frozen=True)
+    class Config(Objective.Config):
+        """Losses of pix2pixHD, their weights, and tricks of the training."""
+
+        adversarial: Kind = "lsgan"
+        """The adversarial loss."""
+        feature_matching: float = 10.0
+        """Weight of feature matching: fakes should have the discriminator features of real images."""
+        perceptual_weight: float = 10.0
+        """Weight of the perceptual term, which compares what VGG-19 sees; 0 does without its 548 MB of weights."""
+
+    config: Config
+
+    def __init__(self, config: Config, backbones: Backbones) -> None:
+        super().__init__(config, backbones)
+        self.perceptual = Perceptual() if config.perceptual_weight else None
+
+    def generator_loss(self, images: Conditional.Images) -> Losses:
+        """To pass for real, and to look to the discriminator and to VGG as the target does."""
+        losses = super().generator_loss(images)
+        if self.perceptual is not None:
+            distance = self.perceptual(images.fake_b, images.real_b)
+            losses["perceptual"] = self.config.perceptual_weight * distance
+        return losses

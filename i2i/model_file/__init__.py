@@ -1,0 +1,1 @@
+"""The safetensors file that people share."""

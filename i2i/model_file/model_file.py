@@ -1,0 +1,181 @@
+"""Model files, which people share, and states, from which a run goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from i2i.version import __version__ as __version__
+from i2i.device import isolated
+from i2i.errors import UsageError
+from i2i.files import write_whole
+from i2i.model_file.header import CHECKSUM, checksum, decode
+from i2i.model_file.rebuild import Listed, rebuild
+from i2i.networks import Generator, LatentGenerator, registry_of
+from i2i.networks.virtual_batch_norm import Reference
+from i2i.spec import Spec
+
+FORMAT = "i2i-model/1"
+_MOST_TENSORS = 20_000
+_AGAIN = "download or copy it again"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a model file holds.
+
+    Attributes:
+        maps: the trained generators by direction, `a2b` and perhaps `b2a`, or `z2b` from a latent.
+        domains: the people's names of a and b.
+        preprocess: how training prepared pictures (`image_size`, in pixels).
+        config: the run's settings, as provenance.
+        step: training steps done.
+    """
+
+    maps: Mapping[str, Generator | LatentGenerator]
+    domains: tuple[str, str]
+    preprocess: Mapping[str, Any]
+    config: Mapping[str, Any]
+    step: int
+
+
+def save_model(path: Path, model: Model, *, dtype: torch.dtype | None = None) -> None:
+    """Write a model file: safetensors, with all that rebuilds the networks in its header; no pickle.
+
+    Args:
+        path: the file.
+        model: what to write.
+        dtype: the weights' type in the file; torch.float16 halves it. Their own unless given.
+    """
+    tensors = {}
+    for direction, generator in model.maps.items():
+        for name, tensor in generator.state_dict().items():
+            kept = tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
+            tensors[f"{direction}.{name}"] = kept.detach().cpu().contiguous().clone()  # tied weights stand twice
+    header = {
+        "format": FORMAT,
+        "made_by": f"i2i-toolkit {__version__}",
+        "maps": json.dumps({direction: str(generator.spec) for direction, generator in model.maps.items()}),
+        "modules": json.dumps({generator.spec.name: type(generator).__module__ for generator in model.maps.values()}),
+        "domains": json.dumps(model.domains),
+        "preprocess": json.dumps(dict(model.preprocess)),
+        "config": json.dumps(dict(model.config)),
+        "step": str(model.step),
+    }
+    header[CHECKSUM] = checksum(header, tensors)
+    write_whole(path, lambda temporary: save_file(tensors, temporary, metadata=header))
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The header of a model file: `format`, `made_by`, `maps`, `modules`, `domains`, `preprocess`, `config`, `step`.
+
+    It has a `checksum` of the tensors and of the rest of the header, which `load_model` verifies, unless an i2i
+    without checksums wrote it.
+
+    Raises:
+        UsageError: there is no such file, or it isn't a model file that this version reads.
+    """
+    with _opened(path) as file:
+        return _header_of(path, file.metadata() or {})
+
+
+def load_model(path: Path) -> Model:
+    """Rebuild the generators of a model file, on the CPU, in float32 and evaluation mode.
+
+    The header and the list of tensors are checked before a network is built, and bound the work of building it.
+
+    Raises:
+        UsageError: it isn't a model file, it needs a backbone that isn't registered, its weights are not those of the
+            networks that it names, or it is damaged: its checksum differs, or weights are NaN or infinite.
+    """
+    with isolated(), _opened(path) as file:
+        metadata = file.metadata() or {}
+        header = _header_of(path, metadata)
+        maps = _rebuilt(path, header, file)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        _verify(path, metadata, tensors)
+        for direction, generator in maps.items():
+            prefix = f"{direction}."
+            generator.load_state_dict(
+                {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+            )
+            generator.eval().requires_grad_(False)
+            if isinstance(reference := getattr(generator, "reference", None), Reference) and len(reference.batch):
+                generator(reference.batch[:1])  # its statistics, now rather than in the first of several threads
+    return Model(maps, header["domains"], header["preprocess"], header["config"], header["step"])
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except FileNotFoundError:
+        raise UsageError(f"{path}: there is no such model file") from None
+    except (SafetensorError, OSError) as error:
+        said = str(error).splitlines()[0][:200]
+        raise UsageError(f"{path} is not an i2i model file ({said}); expected RUN/model.safetensors") from None
+
+
+def _header_of(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    if metadata.get("format") != FORMAT:
+        wrote = metadata.get("made_by", "another program")[:60]
+        found = metadata.get("format", "no format")[:60]
+        raise UsageError(f"{path}: written by {wrote} with {found}, and this i2i reads {FORMAT}; {_advice(metadata)}")
+    try:
+        return decode(metadata)
+    except ValueError as error:
+        raise UsageError(f"{path} is a damaged model file: {error}; {_AGAIN}") from None
+
+
+def _rebuilt(path: Path, header: Mapping[str, Any], file: Any) -> dict[str, Generator | LatentGenerator]:
+    """The networks that a file names, if its tensors are theirs; without their weights."""
+    names = file.keys()
+    if len(names) > _MOST_TENSORS:
+        raise UsageError(f"{path} is a damaged model file: it lists {len(names)} tensors; {_AGAIN}")
+    slices = {name: file.get_slice(name) for name in names}
+    listed = {name: Listed(str(one.get_dtype()), tuple(one.get_shape())) for name, one in slices.items()}
+    stray = next((name for name in names if name.partition(".")[0] not in header["maps"]), None)
+    if stray is not None:
+        raise UsageError(f"{path} is a damaged model file: {stray[:80]} belongs to none of its networks; {_AGAIN}")
+    maps = {}
+    for direction, text in header["maps"].items():
+        spec = Spec.parse(text)
+        if spec.name not in registry_of(direction):
+            module = header["modules"].get(spec.name)
+            raise UsageError(
+                f"{path} needs the generator {spec.name!r} of module {module!r}, written by {header['made_by']}; "
+                f"install and name it: --import {shlex.quote(str(module))}"
+            )
+        prefix = f"{direction}."
+        own = {name.removeprefix(prefix): one for name, one in listed.items() if name.startswith(prefix)}
+        try:
+            maps[direction] = rebuild(direction, spec, own)
+        except UsageError as error:
+            raise UsageError(f"{path}: its weights don't fit '{text}': {error}") from None
+    return maps
+
+
+def _verify(path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
+    if CHECKSUM in metadata and metadata[CHECKSUM] != checksum(metadata, tensors):
+        raise UsageError(f"{path} is damaged or was changed: its checksum differs; {_AGAIN}")
+    for name, tensor in tensors.items():
+        # A sum is finite wherever all is and nothing overflows, and takes a tenth of the time.
+        if not bool(tensor.sum().isfinite()) and not bool(tensor.isfinite().all()):
+            raise UsageError(f"{path} is a damaged model file: {name} has NaN or infinite values; {_AGAIN}")
+
+
+def _advice(metadata: Mapping[str, str]) -> str:
+    if metadata.get("format", "").startswith("i2i-model/"):
+        return "upgrade it: pip install --upgrade i2i-toolkit"
+    return "expected RUN/model.safetensors of i2i train"

@@ -1,0 +1,122 @@
+"""Networks that turn a latent into a picture, and the discriminators that go with them: DCGAN, and fully connected."""
+
+from __future__ import annotations
+
+import itertools
+
+from torch import Tensor, nn
+
+from i2i.errors import UsageError
+from i2i.networks.base import Discriminator, LatentGenerator, discriminators, latent_generators
+from i2i.networks.layers import (
+    LatentNorm,
+    MinibatchDiscrimination,
+    Norm,
+    _normalize_units,
+    initialize,
+    normalize,
+)
+from i2i.networks.virtual_batch_norm import hold_reference
+
+_START = 4  # height and width, in pixels, at which pictures begin and end
+
+
+@latent_generators.register("dcgan")
+class DCGANGenerator(LatentGenerator):
+    """Radford et al. 2016, as in its code: a linear layer to 4 x 4, then 5x5 transposed convolutions of stride 2.
+
+    For 64 px and width 128: z 100 -> 1024 x 4 x 4 -> 512 -> 256 -> 128 -> picture, batch norm and ReLU between, tanh
+    last, no biases. At inference batch norm goes by the averages kept in training.
+    """
+
+    def __init__(
+        self,
+        out_channels: int,
+        image_size: int,
+        *,
+        latent: int = 100,
+        width: int = 128,
+        classes: int = 0,
+        norm: LatentNorm = "batch",
+    ) -> None:
+        super().__init__()
+        doublings = _halvings("dcgan", image_size)
+        if latent < 1 or width < 1:
+            raise UsageError("dcgan needs latent >= 1 and width >= 1")
+        self.latent, self.classes, self.out_channels, self.image_size = latent, classes, out_channels, image_size
+        widths = [width * 2 ** (doublings - 1 - level) for level in range(doublings)]
+        units = widths[0] * _START**2
+        layers: list[nn.Module] = [
+            nn.Linear(latent + classes, units, bias=False),
+            _normalize_units(norm, units),
+            nn.ReLU(),
+            nn.Unflatten(1, (widths[0], _START, _START)),
+        ]
+        for before, after in itertools.pairwise(widths):
+            layers += [_double(before, after), normalize(norm, after, at_inference="running"), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, _double(widths[-1], out_channels), nn.Tanh())
+        initialize(self)
+        hold_reference(self)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Draw from (N, latent + classes): (N, out_channels, image_size, image_size) in [-1, 1]."""
+        result: Tensor = self.layers(z)
+        return result
+
+
+@discriminators.register("dcgan")
+class DCGANDiscriminator(Discriminator):
+    """Radford et al. 2016, as in its code: 5x5 convolutions of stride 2 down to 4 x 4, then a linear layer.
+
+    For 64 px: width 128 -> 256 -> 512 -> 1024, LeakyReLU 0.2, batch norm from the second on, no biases. `minibatch`
+    kernels let it compare the pictures of a batch (Salimans et al. 2016, sec. 3.2).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        image_size: int,
+        *,
+        width: int = 128,
+        norm: Norm = "batch",
+        minibatch: int = 0,
+        spectral: bool = False,
+    ) -> None:
+        super().__init__()
+        halvings = _halvings("dcgan", image_size)
+        if width < 1 or minibatch < 0:
+            raise UsageError("dcgan needs width >= 1 and minibatch >= 0")
+        self.smallest = image_size
+        channels = [in_channels, *(width * 2**level for level in range(halvings))]
+        self.layers = nn.ModuleList()
+        for level in range(halvings):
+            convolution = nn.Conv2d(channels[level], channels[level + 1], 5, stride=2, padding=2, bias=False)
+            normed = normalize(norm if level else None, channels[level + 1])
+            self.layers.append(nn.Sequential(convolution, normed, nn.LeakyReLU(0.2)))
+        units = channels[-1] * _START**2
+        compare = MinibatchDiscrimination(units, minibatch) if minibatch else nn.Identity()
+        self.judge = nn.Sequential(nn.Flatten(), compare, nn.Linear(units + minibatch, 1, bias=False))
+        initialize(self, spectral=spectral)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Judge (N, in_channels, image_size, image_size): logits (N, 1)."""
+        return self.examine(x)[0]
+
+    def examine(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Judge, and show the activations of each convolution."""
+        seen = []
+        for layer in self.layers:
+            x = layer(x)
+            seen.append(x)
+        return self.judge(x), seen
+
+
+def _double(before: int, after: int) -> nn.Module:
+    return nn.ConvTranspose2d(before, after, 5, stride=2, padding=2, output_padding=1, bias=False)
+
+
+def _halvings(name: str, image_size: int) -> int:
+    halvings = (image_size // _START).bit_length() - 1
+    if halvings < 1 or image_size != _START * 2**halvings:
+        raise UsageError(f"image size {image_size}: '{name}' needs 8, 16, 32, 64, 128 or 256; use --image-size 64")
+    return halvings

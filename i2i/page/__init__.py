@@ -1,5 +1,0 @@
-"""`report.html`, the page of a run: one file that opens from disk, with the run's pictures, curves and commands."""
-
-from i2i.page.page import write_page
-
-__all__ = ["write_page"]

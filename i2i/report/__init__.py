@@ -1,0 +1,5 @@
+"""`report.html`, the page of a run: one file that opens from disk, with the run's pictures, curves and commands."""
+
+from i2i.report.write import write_page
+
+__all__ = ["write_page"]

@@ -1,0 +1,34 @@
+"""Random generators with a seed, and the state of the global ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from i2i.errors import UsageError
+
+
+def random_state(device: torch.device) -> dict[str, Tensor]:
+    """Where torch's random numbers stand, on the CPU and on the device."""
+    state = {"cpu": torch.get_rng_state()}
+    return state | {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else state
+
+
+def set_random_state(state: Mapping[str, Tensor], device: torch.device) -> None:
+    """Go back to where the random numbers stood."""
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)
+
+
+def seeded(seed: int) -> torch.Generator:
+    """Random numbers from a seed, on the CPU so that they are the same for every device.
+
+    Raises:
+        UsageError: the seed is negative, or 2^63 or more.
+    """
+    if not 0 <= seed < 2**63:
+        raise UsageError(f"seed {seed}: it is from 0 to below 2^63")
+    return torch.Generator().manual_seed(seed)

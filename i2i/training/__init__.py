@@ -1,0 +1,1 @@
+"""Training: the loop, the players, checkpoints, and what a run says while it trains."""
