@@ -2,7 +2,7 @@
 
     python datasets/draw_digits.py data/digits --count 500 --size 32 --seed 0
 
-No font and no third-party picture is used: a digit is a few pen strokes, bent anew for each file. The same seed draws
+No font and no third-party image is used: a digit is a few pen strokes, bent anew for each file. The same seed draws
 the same files; a larger count only adds to them.
 """
 
@@ -86,10 +86,10 @@ def draw_digit(digit: int, size: int, random: np.random.Generator) -> NDArray[np
     low, high = (end(np.concatenate(lines), axis=0) for end in (np.min, np.max))
     large = (size * random.uniform(0.66, 0.76) - width) / max(high - low)
     middle = 0.5 * centre_of_mass(lines) + 0.25 * (low + high)
-    picture = np.zeros((size * SCALE, size * SCALE), np.uint8)
+    image = np.zeros((size * SCALE, size * SCALE), np.uint8)
     for line in lines:
-        ink(picture, (line - middle) * large + size / 2, width, random)
-    soft = cv2.GaussianBlur(picture, (0, 0), SCALE * random.uniform(0.2, 0.5) * size / 32)
+        ink(image, (line - middle) * large + size / 2, width, random)
+    soft = cv2.GaussianBlur(image, (0, 0), SCALE * random.uniform(0.2, 0.5) * size / 32)
     grey = cv2.resize(soft, (size, size), interpolation=cv2.INTER_AREA).astype(np.float64)
     return np.rint(np.minimum(grey * random.uniform(1.0, 1.25), 255)).astype(np.uint8)
 
@@ -119,14 +119,14 @@ def centre_of_mass(lines: list[Points]) -> Points:
     return centre
 
 
-def ink(picture: NDArray[np.uint8], line: Points, width: float, random: np.random.Generator) -> None:
-    """Draw a line on the large picture, with a pressure that swells and fades along it."""
+def ink(image: NDArray[np.uint8], line: Points, width: float, random: np.random.Generator) -> None:
+    """Draw a line on the large image, with a pressure that swells and fades along it."""
     along = np.linspace(0, 1, len(line))
     pressure = 1 + random.uniform(0, 0.16) * np.sin(along * random.uniform(2, 9) + random.uniform(0, 2 * np.pi))
     pressure *= 1 - random.uniform(0, 0.4) * np.clip(1 - (1 - along) / 0.2, 0, 1)  # the pen lifts at the end
     fixed = np.rint(line * SCALE * 16).astype(np.int32)
     for one, two, wide in zip(fixed[:-1], fixed[1:], width * pressure * SCALE, strict=False):
-        cv2.line(picture, one.tolist(), two.tolist(), 255, max(1, round(wide)), shift=4)
+        cv2.line(image, one.tolist(), two.tolist(), 255, max(1, round(wide)), shift=4)
 
 
 def main() -> None:
@@ -134,7 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Draw handwritten-looking digits, a folder for each.")
     parser.add_argument("folder", type=Path, help="where the folders 0 to 9 go; made if it is not there, else empty")
     parser.add_argument("--count", type=int, default=500, help="how many of each digit")
-    parser.add_argument("--size", type=int, default=32, help="width and height of a picture, in pixels")
+    parser.add_argument("--size", type=int, default=32, help="width and height of an image, in pixels")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other digits")
     args = parser.parse_args()
     if args.count < 1 or args.size < 8 or args.seed < 0:
@@ -147,8 +147,8 @@ def main() -> None:
         for digit in range(10):
             (args.folder / str(digit)).mkdir()
             for index in range(args.count):
-                picture = draw_digit(digit, args.size, np.random.default_rng([args.seed, digit, index]))
-                Image.fromarray(picture).save(args.folder / str(digit) / f"{index + 1:05d}.png")
+                image = draw_digit(digit, args.size, np.random.default_rng([args.seed, digit, index]))
+                Image.fromarray(image).save(args.folder / str(digit) / f"{index + 1:05d}.png")
                 progress.update()
 
 

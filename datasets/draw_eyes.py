@@ -51,7 +51,7 @@ class Eye:
 
 
 @dataclass(frozen=True)
-class Parts:
+class MicroBatches:
     """An eye measured at each pixel: distances in pixels, and how much of the pixel is open eye (0 to 1)."""
 
     t: Field  # along the line between the corners: -1 and 1 are the corners
@@ -62,8 +62,8 @@ class Parts:
     angle: Field  # around the centre of the iris
 
     @classmethod
-    def of(cls, eye: Eye, shape: tuple[int, int]) -> Parts:
-        """Measure on a picture of this height and width."""
+    def of(cls, eye: Eye, shape: tuple[int, int]) -> MicroBatches:
+        """Measure on an image of this height and width."""
         y, x = np.mgrid[: shape[0], : shape[1]]
         x0, y0, cos, sin = x - eye.middle[0], y - eye.middle[1], np.cos(eye.tilt), np.sin(eye.tilt)
         t, v = (x0 * cos + y0 * sin) / eye.reach, y0 * cos - x0 * sin
@@ -94,7 +94,7 @@ def draw_eye(shape: tuple[int, int], random: np.random.Generator) -> Eye:
             radius=radius,
             pupil=radius * random.uniform(0.3, 0.5),
         )
-        parts = Parts.of(eye, shape)
+        parts = MicroBatches.of(eye, shape)
         disc = _inside(parts.out - eye.radius)
         seen = (disc * parts.open).sum() / disc.sum()
         if seen >= 0.55 and parts.open[parts.out < eye.pupil + 0.7].min() > 0.98:
@@ -102,39 +102,39 @@ def draw_eye(shape: tuple[int, int], random: np.random.Generator) -> Eye:
 
 
 def render(eye: Eye, shape: tuple[int, int], random: np.random.Generator) -> Field:
-    """The renderer's picture (A): the same kind of scene in even tones with hard edges, and the grain of a renderer."""
-    parts = Parts.of(eye, shape)
+    """The renderer's image (A): the same kind of scene in even tones with hard edges, and the grain of a renderer."""
+    parts = MicroBatches.of(eye, shape)
     skin, white, iris = random.uniform(0.55, 0.8), random.uniform(0.86, 0.97), random.uniform(0.22, 0.5)
     ball = _blend(white, iris, _inside(parts.out - eye.radius))
     ball = _blend(ball, random.uniform(0.02, 0.08), _inside(parts.out - eye.pupil))
-    picture = _blend(skin * _skin(eye, parts, random), ball, parts.open)
+    image = _blend(skin * _skin(eye, parts, random), ball, parts.open)
     on_lid = np.abs(parts.t) < 1
-    picture = _blend(picture, skin * 0.45, _inside(np.abs(parts.over) - 0.017 * eye.reach - 0.35) * on_lid)
-    picture = _blend(picture, skin * 0.75, _inside(np.abs(parts.under) - 0.35) * on_lid)
-    picture = _glints(eye, parts, picture * (1 - 0.9 * _lashes(eye, shape, random)), random, hard=True)
-    return picture * _falloff(shape, random) + random.uniform(0.02, 0.04) * random.normal(0, 1, shape)
+    image = _blend(image, skin * 0.45, _inside(np.abs(parts.over) - 0.017 * eye.reach - 0.35) * on_lid)
+    image = _blend(image, skin * 0.75, _inside(np.abs(parts.under) - 0.35) * on_lid)
+    image = _glints(eye, parts, image * (1 - 0.9 * _lashes(eye, shape, random)), random, hard=True)
+    return image * _falloff(shape, random) + random.uniform(0.02, 0.04) * random.normal(0, 1, shape)
 
 
 def photograph(eye: Eye, shape: tuple[int, int], random: np.random.Generator) -> Field:
-    """The camera's picture (B): the same kind of scene, lit, textured, with lashes, then seen through a poor lens."""
-    parts, reach = Parts.of(eye, shape), eye.reach
+    """The camera's image (B): the same kind of scene, lit, textured, with lashes, then seen through a poor lens."""
+    parts, reach = MicroBatches.of(eye, shape), eye.reach
     skin = random.uniform(0.5, 0.72)
     ball = _blend(_eyeball(eye, parts, random), skin * 0.75, np.exp(-(((parts.t - eye.nose) / 0.12) ** 2)))
     shadow = np.exp(-np.maximum(-parts.over, 0) / (0.13 * reach))
     ball *= 1 - random.uniform(0.45, 0.7) * shadow
-    picture = _blend(skin * _skin(eye, parts, random), ball, parts.open)
+    image = _blend(skin * _skin(eye, parts, random), ball, parts.open)
     rim = np.exp(-((np.abs(parts.under) / (0.05 * reach)) ** 2)) * (np.abs(parts.t) < 1)
-    picture = _blend(picture, skin * random.uniform(0.6, 0.9), 0.6 * rim)
-    picture = picture * (1 - random.uniform(0.6, 0.9) * _lashes(eye, shape, random))
-    return _camera(_glints(eye, parts, picture, random), random)
+    image = _blend(image, skin * random.uniform(0.6, 0.9), 0.6 * rim)
+    image = image * (1 - random.uniform(0.6, 0.9) * _lashes(eye, shape, random))
+    return _camera(_glints(eye, parts, image, random), random)
 
 
 def film(eye: Eye, shape: tuple[int, int], random: np.random.Generator) -> Field:
-    """The easier camera's picture (B): what the renderer draws, all of it seen through one poor lens."""
+    """The easier camera's image (B): what the renderer draws, all of it seen through one poor lens."""
     return _camera(render(eye, shape, random), random, settings=np.random.default_rng(0))
 
 
-def _eyeball(eye: Eye, parts: Parts, random: np.random.Generator) -> Field:
+def _eyeball(eye: Eye, parts: MicroBatches, random: np.random.Generator) -> Field:
     """A round, shaded sclera; an iris with fibres, a dark limbus and a soft pupil."""
     shape, r = parts.t.shape, parts.out / eye.radius
     white = random.uniform(0.66, 0.85) * (1 - 0.35 * np.abs(parts.t) ** 2) + 0.03 * _clouds(shape, 0.06, random)
@@ -149,7 +149,7 @@ def _eyeball(eye: Eye, parts: Parts, random: np.random.Generator) -> Field:
     return _blend(ball, random.uniform(0.03, 0.07), _inside((parts.out - eye.pupil) * 0.7))
 
 
-def _skin(eye: Eye, parts: Parts, random: np.random.Generator) -> Field:
+def _skin(eye: Eye, parts: MicroBatches, random: np.random.Generator) -> Field:
     """Light on the skin around an eye, about 1: a slope, the socket, the crease, the bag, the brow, pores."""
     shape, reach = parts.t.shape, eye.reach
     slope = random.uniform(-0.12, 0.12) * parts.t + random.uniform(-0.1, 0.1) * parts.over / reach
@@ -188,29 +188,29 @@ def _lashes(eye: Eye, shape: tuple[int, int], random: np.random.Generator) -> Fi
     return cv2.resize(large, shape[::-1], interpolation=cv2.INTER_AREA) / 255
 
 
-def _glints(eye: Eye, parts: Parts, picture: Field, random: np.random.Generator, *, hard: bool = False) -> Field:
+def _glints(eye: Eye, parts: MicroBatches, image: Field, random: np.random.Generator, *, hard: bool = False) -> Field:
     """One or two lamps mirrored in the cornea, as soft spots or as discs with an edge."""
     for _ in range(random.integers(1, 3)):
         way, far = random.uniform(np.pi, 2 * np.pi), eye.radius * random.uniform(0.3, 0.65)
         away = parts.out**2 + far**2 - 2 * far * parts.out * np.cos(parts.angle - way)  # squared
         size = eye.radius * random.uniform(0.1, 0.19)
         spot = _inside(np.sqrt(away) - size) if hard else np.exp(-((away / size**2) ** 2))
-        picture = picture + random.uniform(0.5, 1.0) * spot * parts.open
-    return picture
+        image = image + random.uniform(0.5, 1.0) * spot * parts.open
+    return image
 
 
 def _camera(light: Field, random: np.random.Generator, *, settings: np.random.Generator | None = None) -> Field:
     """What a poor grey camera makes of the light: blur, dark corners, a tone curve of little contrast, noise.
 
-    Each picture has a camera of its own, or where `settings` are given the one that they draw.
+    Each image has a camera of its own, or where `settings` are given the one that they draw.
     """
     height, width = light.shape
     lens = random if settings is None else settings
-    picture = cv2.GaussianBlur(light, (0, 0), max(height, width) / 64 * lens.uniform(0.55, 1.0))
-    picture = np.clip(picture * _falloff(light.shape, lens) * lens.uniform(0.85, 1.15), 0, 1)
-    picture = lens.uniform(0.06, 0.14) + lens.uniform(0.62, 0.8) * picture ** lens.uniform(0.75, 1.05)
-    noise = random.normal(0, 1, light.shape) * np.sqrt(lens.uniform(0.008, 0.018) ** 2 + 0.0004 * picture)
-    return picture + cv2.GaussianBlur(noise, (0, 0), 0.45)
+    image = cv2.GaussianBlur(light, (0, 0), max(height, width) / 64 * lens.uniform(0.55, 1.0))
+    image = np.clip(image * _falloff(light.shape, lens) * lens.uniform(0.85, 1.15), 0, 1)
+    image = lens.uniform(0.06, 0.14) + lens.uniform(0.62, 0.8) * image ** lens.uniform(0.75, 1.05)
+    noise = random.normal(0, 1, light.shape) * np.sqrt(lens.uniform(0.008, 0.018) ** 2 + 0.0004 * image)
+    return image + cv2.GaussianBlur(noise, (0, 0), 0.45)
 
 
 def _falloff(shape: tuple[int, ...], random: np.random.Generator) -> Field:
@@ -237,7 +237,7 @@ def _blend(under: Field | float, over: Field | float, cover: Field) -> Field:
 def main() -> None:
     """Draw both sides and write down where each iris is."""
     parser = argparse.ArgumentParser(description="Draw eyes: renderings, and the look of a poor grey camera.")
-    parser.add_argument("folder", type=Path, help="where the pictures go; made if it is not there, else empty")
+    parser.add_argument("folder", type=Path, help="where the images go; made if it is not there, else empty")
     parser.add_argument("--count", type=int, default=2000, help="how many of each side to train with")
     parser.add_argument("--test", type=int, default=400, help="how many of each side are held out; 0 for none")
     parser.add_argument("--size", type=int, nargs=2, default=(64, 64), metavar=("HEIGHT", "WIDTH"), help="in pixels")
@@ -260,8 +260,8 @@ def main() -> None:
             for index in range(count):
                 random = np.random.default_rng([args.seed, number, index])
                 eye, name = draw_eye(shape, random), f"{side}/{index + 1:05d}.png"
-                picture = (render if side.endswith("A") else real)(eye, shape, random)
-                grey = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+                image = (render if side.endswith("A") else real)(eye, shape, random)
+                grey = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
                 Image.fromarray(grey).save(args.folder / name)
                 centre = [round(float(place), 2) for place in eye.iris]
                 annotations[name] = {"centre": centre, "radius": round(float(eye.radius), 2)}

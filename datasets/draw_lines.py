@@ -21,7 +21,7 @@ from output import make_folder
 from tqdm import tqdm
 
 from i2i.errors import ImageError
-from i2i.images.decoded import Levels, Picture, as_eight_bit
+from i2i.images.decoded import DecodedImage, PixelArray, as_eight_bit
 from i2i.images.reading import SUFFIXES_IN_WORDS, images_in, read
 from i2i.images.writing import write
 
@@ -76,22 +76,22 @@ def draw_canny(photo: Field, *, width: float, detail: float) -> Field:
 METHODS: dict[str, Callable[..., Field]] = {"xdog": draw_xdog, "canny": draw_canny}
 
 
-def crop(picture: Picture, size: int) -> Levels:
+def crop(image: DecodedImage, size: int) -> PixelArray:
     """The square in the middle at this size, (size, size, 3) uint8; what is transparent becomes white.
 
     Raises:
         ImageError: it is neither grey nor RGB.
     """
-    if picture.levels.shape[-1] not in (1, 3):
-        raise ImageError(f"a picture of {picture.levels.shape[-1]} channels; expected grey or RGB")
-    levels = np.broadcast_to(as_eight_bit(picture.levels), (*picture.levels.shape[:2], 3))
-    if picture.alpha is not None:
-        alpha = as_eight_bit(picture.alpha)[..., None] / 255
-        levels = np.rint(levels * alpha + 255 * (1 - alpha)).astype(np.uint8)
-    height, width = levels.shape[:2]
+    if image.pixels.shape[-1] not in (1, 3):
+        raise ImageError(f"an image of {image.pixels.shape[-1]} channels; expected grey or RGB")
+    pixels = np.broadcast_to(as_eight_bit(image.pixels), (*image.pixels.shape[:2], 3))
+    if image.alpha is not None:
+        alpha = as_eight_bit(image.alpha)[..., None] / 255
+        pixels = np.rint(pixels * alpha + 255 * (1 - alpha)).astype(np.uint8)
+    height, width = pixels.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    square = np.ascontiguousarray(levels[top : top + side, left : left + side])
+    square = np.ascontiguousarray(pixels[top : top + side, left : left + side])
     return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_CUBIC)
 
 
@@ -144,10 +144,10 @@ def _across(photo: Field, along: Field, sigma: float) -> Field:
     """The difference of two Gaussians, of sigma and 1.6 sigma, on the line across the edge; negative in dark lines."""
     steps = np.arange(-int(np.ceil(4 * sigma)), int(np.ceil(4 * sigma)) + 1)
     near, far = (np.exp(-(steps**2) / (2 * s * s)) for s in (sigma, 1.6 * sigma))
-    places, normal = _places(photo.shape), np.stack([-along[..., 1], along[..., 0]], axis=-1)
+    indices, normal = _places(photo.shape), np.stack([-along[..., 1], along[..., 0]], axis=-1)
     total = np.zeros_like(photo)
     for step, weight in zip(steps, near / near.sum() - far / far.sum(), strict=True):
-        total += np.float32(weight) * _sample(photo, places + np.float32(step) * normal)
+        total += np.float32(weight) * _sample(photo, indices + np.float32(step) * normal)
     return total
 
 
@@ -155,14 +155,14 @@ def _smooth_along(field: Field, along: Field, sigma: float) -> Field:
     """A Gaussian of sigma on the line that follows the edge from each pixel, both ways."""
     total, weights = field.copy(), 1.0
     for way in (1, -1):
-        places, heading = _places(field.shape), way * along
+        indices, heading = _places(field.shape), way * along
         for step in range(1, int(np.ceil(2 * sigma)) + 1):
-            places = places + heading
-            turn = _sample(along, places)
+            indices = indices + heading
+            turn = _sample(along, indices)
             back = (turn * heading).sum(axis=-1, keepdims=True) < 0  # the flow has no sign
             heading = np.where(back, -turn, turn)
             weight = float(np.exp(-(step**2) / (2 * sigma * sigma)))
-            total += np.float32(weight) * _sample(field, places)
+            total += np.float32(weight) * _sample(field, indices)
             weights += weight
     return total / np.float32(weights)
 
@@ -173,8 +173,8 @@ def _places(shape: tuple[int, ...]) -> Field:
     return np.stack([x, y], axis=-1)
 
 
-def _sample(field: Field, places: Field) -> Field:
-    return cv2.remap(field, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+def _sample(field: Field, indices: Field) -> Field:
+    return cv2.remap(field, indices, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
 
 
 def _without_specks(drawing: Field, least: float) -> Field:
@@ -213,7 +213,7 @@ def main(words: Sequence[str] | None = None) -> int:
         parser.error(f"{args.out}: it is inside {args.photos}, where the photos are; name a folder outside it")
     paths = [path.relative_to(args.photos) for path in images_in(args.photos)]
     if not paths:
-        parser.error(f"{args.photos}: no pictures in it or its sub-folders; expected {SUFFIXES_IN_WORDS}")
+        parser.error(f"{args.photos}: no images in it or its sub-folders; expected {SUFFIXES_IN_WORDS}")
     make_folder(parser, args.out)
     validation = held_out(paths, share=args.validation, seed=args.seed)
     failed = 0
@@ -228,9 +228,9 @@ def main(words: Sequence[str] | None = None) -> int:
         lines = METHODS[args.method](photo.astype(np.float32) / 255, width=width, detail=args.detail)
         drawing = np.rint(lines * 255).astype(np.uint8)[..., None].repeat(3, axis=-1)
         split = "val" if path in validation else "train"
-        write(Picture(np.concatenate([drawing, photo], axis=1)), args.out / split / f"{name}.png")
+        write(DecodedImage(np.concatenate([drawing, photo], axis=1)), args.out / split / f"{name}.png")
     if failed:
-        print(f"{failed} of {len(paths)} pictures can't be read", file=sys.stderr)
+        print(f"{failed} of {len(paths)} images can't be read", file=sys.stderr)
     return 1 if failed else 0
 
 

@@ -1,4 +1,4 @@
-"""Draw street maps in the style of the `maps` set, as pictures to try a trained model on.
+"""Draw street maps in the style of the `maps` set, as images to try a trained model on.
 
     python datasets/draw_maps.py datasets/examples --count 12 --seed 1
 
@@ -62,8 +62,8 @@ def big_park(sheet: Sheet) -> None:
         ((0.02, 0.55), (0.12, 0.3), (0.4, 0.1), (0.52, 0.3), (0.33, 0.4), (0.12, 0.3)),
         ((-0.1, 0.2), (0.12, 0.3), (0.2, 0.1), (0.4, 0.1), (0.6, -0.1)),
     ):
-        stroke(sheet.picture, curve(sheet.at(*points)), 1.5, PATH)
-    fill(sheet.picture, sheet.at((0.58, 0.08), (0.68, 0.02), (0.72, 0.12), (0.62, 0.17)), PITCH)
+        stroke(sheet.image, curve(sheet.at(*points)), 1.5, PATH)
+    fill(sheet.image, sheet.at((0.58, 0.08), (0.68, 0.02), (0.72, 0.12), (0.62, 0.17)), PITCH)
     water(sheet, ring(sheet, (0.27, 0.24), 17))
     road(sheet, edge, 6.5)
     road(sheet, curve(sheet.at((0.0, -0.1), (0.06, 0.2), (-0.1, 0.36))), 4.5)
@@ -92,7 +92,7 @@ def coast(sheet: Sheet) -> None:
     water(sheet, np.concatenate([shore, [(sheet.width + 40, sheet.height + 40), (sheet.width + 40, -40)]]))
     for y in (0.34, 0.66):
         pier = sheet.at((0.55, y), (0.92, y + 0.10), (0.91, y + 0.14), (0.55, y + 0.04))
-        fill(sheet.picture, pier, LAND)
+        fill(sheet.image, pier, LAND)
     green(sheet, np.concatenate([moved(shore, -13, 0), moved(shore[::-1], -1.5, 0)]))
     road(sheet, moved(shore, -16, 0), 6.5)
     town(sheet, angle=-8, block=(39, 86), homes="houses")
@@ -136,7 +136,7 @@ def lake(sheet: Sheet) -> None:
         ((0.26, 0.30), (0.48, 0.30), (0.60, 0.24), (0.80, 0.36), (0.78, 0.60), (0.58, 0.84)),
         ((0.22, 0.64), (0.36, 0.62), (0.48, 0.70), (0.70, 0.66), (0.92, 0.50)),
     ):
-        stroke(sheet.picture, curve(sheet.at(*points)), 1.5, PATH)
+        stroke(sheet.image, curve(sheet.at(*points)), 1.5, PATH)
     water(sheet, ring(sheet, (0.57, 0.47), 30))
     road(sheet, edge, 4.5)
     town(sheet, angle=17, block=(43, 92), homes="houses")
@@ -163,7 +163,7 @@ def harbour(sheet: Sheet) -> None:
     quay = sheet.at((-0.1, 0.62), (0.16, 0.59), (0.20, 0.88), (0.44, 0.85), (0.40, 0.56), (0.66, 0.53), (0.70, 0.80))
     quay = np.concatenate([quay, sheet.at((0.90, 0.78), (0.86, 0.50), (1.1, 0.47))])
     ground = np.concatenate([quay, sheet.at((1.1, 0.30), (-0.1, 0.38))])
-    fill(sheet.picture, ground, DOCKLAND)
+    fill(sheet.image, ground, DOCKLAND)
     water(sheet, np.concatenate([quay, [(sheet.width + 40, sheet.height + 40), (-40, sheet.height + 40)]]))
     road(sheet, sheet.at((-0.1, 0.38), (0.5, 0.34), (1.1, 0.30)), 6)
     town(sheet, angle=-7, block=(56, 74), homes="halls")
@@ -173,7 +173,7 @@ def housing_estate(sheet: Sheet) -> None:
     """Blocks of flats on open ground."""
     avenue = curve(sheet.at((-0.1, 0.80), (0.3, 0.78), (0.62, 0.62), (0.80, 0.30), (0.84, -0.1)))
     green(sheet, np.concatenate([avenue[20:], sheet.at((1.1, -0.1), (1.1, 0.62))]))
-    stroke(sheet.picture, curve(sheet.at((0.70, 0.55), (0.84, 0.50), (0.90, 0.30), (1.1, 0.22))), 1.5, PATH)
+    stroke(sheet.image, curve(sheet.at((0.70, 0.55), (0.84, 0.50), (0.90, 0.30), (1.1, 0.22))), 1.5, PATH)
     road(sheet, avenue, 6.5)
     road(sheet, sheet.at((0.58, 0.66), (1.1, 0.62)), 4)
     town(sheet, angle=-14, block=(92, 118), homes="slabs")

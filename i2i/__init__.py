@@ -1,6 +1,6 @@
 """i2i: image-to-image translation with adversarial networks.
 
-`translate(picture, "map2sat")` translates; `i2i --help` shows the command line. Names are imported when first used.
+`translate(image, "map2sat")` translates; `i2i --help` shows the command line. Names are imported when first used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from i2i.inference.sampler import Sampler
     from i2i.inference.translator import Translator, translate
     from i2i.losses import AdversarialLoss
-    from i2i.methods import Objective
+    from i2i.methods import Method
     from i2i.networks import (
         Backbones,
         Discriminator,
@@ -35,7 +35,7 @@ _HOMES = {
     "Discriminator": "networks",
     "Generator": "networks",
     "ImageError": "errors",
-    "Objective": "methods",
+    "Method": "methods",
     "Registry": "registry",
     "Sampler": "inference.sampler",
     "Spec": "spec",
@@ -54,7 +54,7 @@ __all__ = [
     "Discriminator",
     "Generator",
     "ImageError",
-    "Objective",
+    "Method",
     "Registry",
     "Sampler",
     "Spec",

@@ -119,13 +119,13 @@ class TrainConfig:
     """Steps between checkpoints."""
     validate_every: int = 2000
     """Steps between validations on held-out pairs; the best model is kept as best.safetensors. 0: never."""
-    validation_pictures: int = 50
+    validation_images: int = 50
     """Held-out pairs in a validation, spread over all of them."""
     tensorboard: bool = False
     """Also write logs for TensorBoard (pip install tensorboard)."""
 
     def __post_init__(self) -> None:
-        every = ("log_every", "sample_every", "save_every", "samples", "reference", "validation_pictures")
+        every = ("log_every", "sample_every", "save_every", "samples", "reference", "validation_images")
         check_numbers(self, positive=("steps", "epochs", "batch_size", "accumulate", "lr", *every))
         if "" in (self.generator, self.discriminator):
             raise UsageError(

@@ -19,7 +19,7 @@ _PATIENCE = timedelta(minutes=10)  # until a process that is not heard of is giv
 
 
 @contextlib.contextmanager
-def joined(device: str) -> Iterator[str]:
+def process_group(device: str) -> Iterator[str]:
     """Join the processes that torchrun started, where it did; gives the device of this one.
 
     Each process of a machine has a GPU of its own; on the CPU they share it. They talk by NCCL, or by gloo on the CPU.
@@ -63,66 +63,66 @@ def rank() -> int:
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
-def processes() -> int:
+def world_size() -> int:
     """How many there are."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
-def highest(number: int) -> int:
+def all_reduce_max(number: int) -> int:
     """The highest of the processes' numbers, known to all of them; they wait for each other."""
-    if processes() == 1:
+    if world_size() == 1:
         return number
     value = torch.tensor(number)  # on the CPU, so that a GPU need not be waited for
     distributed.all_reduce(value, distributed.ReduceOp.MAX)
     return int(value)
 
 
-def from_first(text: str | None) -> str | None:
+def broadcast_object(text: str | None) -> str | None:
     """A text of the first process, known to all of them."""
     told = [text]
-    if processes() > 1:
+    if world_size() > 1:
         distributed.broadcast_object_list(told, src=0, device=torch.device("cpu"))
     return told[0]
 
 
-def lost_another(error: BaseException) -> bool:
+def is_peer_failure(error: BaseException) -> bool:
     """Whether an error says that another process is gone."""
     words = ("closed by peer", "Connection reset", "Broken pipe", "Timed out", "NCCL", "Connection refused")
     return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
-def mean_over_processes(value: Tensor) -> Tensor:
+def all_reduce_mean(value: Tensor) -> Tensor:
     """The mean of a tensor over the processes, in place; itself where there is one."""
-    if processes() > 1:
+    if world_size() > 1:
         distributed.all_reduce(value)
-        value /= processes()
+        value /= world_size()
     return value
 
 
-def summed(x: Tensor) -> Tensor:
+def all_reduce_sum(x: Tensor) -> Tensor:
     """The sum of a tensor over the processes; gradients, which are summed too, flow back to each."""
     result: Tensor = _Summed.apply(x)
     return result
 
 
-def gathered(x: Tensor) -> Tensor:
+def all_gather(x: Tensor) -> Tensor:
     """The (N, ...) of all processes, in their order; gradients flow back to each."""
-    if processes() == 1:
+    if world_size() == 1:
         return x
-    whole = x.new_zeros((processes() * len(x), *x.shape[1:]))
+    whole = x.new_zeros((world_size() * len(x), *x.shape[1:]))
     whole[rank() * len(x) : (rank() + 1) * len(x)] = x
-    return summed(whole)
+    return all_reduce_sum(whole)
 
 
-def own_share(x: Tensor) -> Tensor:
+def local_shard(x: Tensor) -> Tensor:
     """This process' part of what `gathered` put together."""
-    count = len(x) // processes()
+    count = len(x) // world_size()
     return x[rank() * count : (rank() + 1) * count]
 
 
-def shared(turn: nn.Module) -> nn.Module:
+def wrap_ddp(turn: nn.Module) -> nn.Module:
     """A module whose gradients are averaged over the processes as they come."""
-    if processes() == 1:
+    if world_size() == 1:
         return turn
     with warnings.catch_warnings():  # later versions of torch give the option other names
         warnings.simplefilter("ignore", FutureWarning)
@@ -138,4 +138,4 @@ class _Summed(torch.autograd.Function):
 
     @staticmethod
     def backward(_: Any, gradient: Tensor) -> Tensor:
-        return summed(gradient)  # which has a gradient too, for penalties on slopes
+        return all_reduce_sum(gradient)  # which has a gradient too, for penalties on slopes

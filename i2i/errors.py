@@ -14,7 +14,7 @@ class UsageError(ValueError):
 
 
 class ImageError(ValueError):
-    """One picture can't be read or written; a folder conversion names it and goes on."""
+    """One image can't be read or written; a folder conversion names it and goes on."""
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:

@@ -40,7 +40,7 @@ def model_file(model: str | Path, *, which: Literal["last", "best"] = "last") ->
 
     Args:
         model: the path or the name.
-        which: of a run's folder, the model of its last step, or the one that did best on held-out pictures.
+        which: of a run's folder, the model of its last step, or the one that did best on held-out images.
 
     Raises:
         UsageError: it is none of these, the best of what is no run's folder is asked for, or a pretrained file is not

@@ -1,4 +1,4 @@
-"""Pictures per second of a folder conversion beside a plain loop that reads, translates and writes one after the other.
+"""Images per second of a folder conversion beside a plain loop that reads, translates and writes one after the other.
 
     python tests/benchmark_convert.py PICTURES [--model map2sat] [--batch-size 8] [--repeat 3]
 
@@ -34,7 +34,7 @@ def plain_loop(jobs: list[Job], translator: Translator) -> None:
 def main() -> None:
     """Measure both, in turns."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("pictures")
+    parser.add_argument("images")
     parser.add_argument("--model", default="map2sat")
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--repeat", type=int, default=3)
@@ -45,7 +45,7 @@ def main() -> None:
     try:
         for turn in range(flags.repeat + 1):
             for name, speed in speeds.items():
-                jobs = plan(flags.pictures, folder / name)
+                jobs = plan(flags.images, folder / name)
                 begun = time.perf_counter()
                 if name == "convert":
                     convert(jobs, translator, batch_size=flags.batch_size, progress=False)
@@ -57,7 +57,7 @@ def main() -> None:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     plain, pipelined = (statistics.median(speed) for speed in speeds.values())
-    print(f"{len(jobs)} pictures, {flags.model} on {translator.device}, medians of {flags.repeat}:")
+    print(f"{len(jobs)} images, {flags.model} on {translator.device}, medians of {flags.repeat}:")
     print(f"plain loop {plain:.2f} img/s, convert {pipelined:.2f} img/s: {pipelined / plain:.2f} times as fast")
 
 

@@ -1,8 +1,8 @@
-"""What a step of each method costs beside one of pix2pix: seconds a picture, and memory at its peak.
+"""What a step of each method costs beside one of pix2pix: seconds an image, and memory at its peak.
 
     python tests/benchmark_methods.py --image-size 128 --steps 5
 
-Each method trains with its own networks, in a process of its own, on pictures of noise that are in memory already. The
+Each method trains with its own networks, in a process of its own, on images of noise that are in memory already. The
 networks of one side are those of a run; give --flags for others: --flags "--generator resnet:width=16".
 """
 
@@ -24,20 +24,20 @@ from PIL import Image
 
 from i2i.cli import main as cli
 from i2i.data import find_layout
-from i2i.methods import objectives
+from i2i.methods import methods
 from i2i.training.trainer import Trainer
 
-# Weights that would be downloaded stay out; each method's batch is counted in pictures, so that they compare.
+# Weights that would be downloaded stay out; each method's batch is counted in images, so that they compare.
 OFFLINE = {
     "pix2pixhd": ["--perceptual-weight", "0"],
     "simgan": ["--refiner-warmup", "0", "--discriminator-warmup", "0"],
 }
-SINGLE = {"gan": 64}  # pictures in a batch of methods whose networks need one; the others have 1
+SINGLE = {"gan": 64}  # images in a batch of methods whose networks need one; the others have 1
 
 
 def measure(method: str, image_size: int, steps: int, flags: list[str]) -> dict[str, float]:
-    """Seconds a picture and peak megabytes of training steps, in this process."""
-    kind = objectives[method]
+    """Seconds an image and peak megabytes of training steps, in this process."""
+    kind = methods[method]
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         for name in ("train",) if kind.data == "single" else ("trainA", "trainB"):
@@ -50,7 +50,7 @@ def measure(method: str, image_size: int, steps: int, flags: list[str]) -> dict[
         config, run, _ = cli._read_run(method, kind, words)
         before = _peak(config.train.device)
         trainer = Trainer(config, find_layout(config.paths, data=kind.data), run)
-        samples = [trainer.pictures[place] for place in range(batch_size)]
+        samples = [trainer.images[index] for index in range(batch_size)]
         batch = {name: torch.stack([sample[name] for sample in samples]).to(trainer.device) for name in samples[0]}
         trainer.train_step(batch)
         begun = time.perf_counter()
@@ -72,9 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--image-size", type=int, default=128)
     parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument(
-        "--methods", nargs="*", default=["pix2pix", *(name for name in objectives if name != "pix2pix")]
-    )
+    parser.add_argument("--methods", nargs="*", default=["pix2pix", *(name for name in methods if name != "pix2pix")])
     parser.add_argument("--flags", default="", help="further flags of i2i train, in quotes")
     parser.add_argument("--one", help="measure this method in this process")
     args = parser.parse_args()

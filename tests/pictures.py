@@ -1,4 +1,4 @@
-"""Pictures and files made without i2i, and a translator that changes nothing."""
+"""Images and files made without i2i, and a translator that changes nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from i2i import Generator, Spec, Translator
 from i2i.images.adapters import ImageLike, open_image
-from i2i.images.decoded import Picture, full_scale
+from i2i.images.decoded import DecodedImage, full_scale
 from i2i.images.padding import Frame, padded
 from i2i.model_file.model_file import Model
 
@@ -63,15 +63,15 @@ def noise(*shape: int, dtype: Any = np.uint8, seed: int = 0) -> NDArray[Any]:
 
 
 def put(root: Path, *names: str, level: int = 0, size: tuple[int, int] = (4, 4)) -> None:
-    """Grey pictures of one level."""
+    """Grey images of one level."""
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", size, level).save(root / name)
 
 
-def made(picture: Picture, suffix: str) -> bytes:
-    """The file of a picture, by other programs than i2i."""
-    whole = picture.levels if picture.alpha is None else np.dstack([picture.levels, picture.alpha])
+def made(image: DecodedImage, suffix: str) -> bytes:
+    """The file of an image, by other programs than i2i."""
+    whole = image.pixels if image.alpha is None else np.dstack([image.pixels, image.alpha])
     height, width, channels = whole.shape
     buffer = io.BytesIO()
     if suffix == ".npy":
@@ -80,7 +80,7 @@ def made(picture: Picture, suffix: str) -> bytes:
         rows = [row.astype(whole.dtype.newbyteorder(">")).tobytes() for row in whole]
         return png((width, height), 8 * whole.dtype.itemsize, _COLOUR_TYPES[channels], rows)
     elif suffix == ".tif":
-        return tiff(whole, alpha=picture.alpha is not None)
+        return tiff(whole, alpha=image.alpha is not None)
     else:
         flat = whole[..., 0] if channels == 1 else whole
         options = {"lossless": True, "exact": True} if suffix == ".webp" else {}
@@ -111,7 +111,7 @@ def tiff(values: NDArray[Any], *, alpha: bool = False, planes: bool = False, **o
 
 
 def claims(suffix: str, width: int, height: int) -> bytes:
-    """A small file whose header says that a picture of this size follows."""
+    """A small file whose header says that an image of this size follows."""
     if suffix == ".png":
         return png((width, height), 8, 0, [bytes(100)])
     if suffix == ".npy":
@@ -125,10 +125,10 @@ def claims(suffix: str, width: int, height: int) -> bytes:
     return (struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4)).ljust(200, b"\0") + bytes(100)
 
 
-def assert_same_picture(one: Picture, two: Picture, *, atol: float = 0.0) -> None:
+def assert_same_image(one: DecodedImage, two: DecodedImage, *, atol: float = 0.0) -> None:
     """Equal in kind, depth, channels, and every value of levels and alpha, to a share of white."""
     assert (one.alpha is None) == (two.alpha is None)
-    for a, b in ((one.levels, two.levels), (one.alpha, two.alpha)):
+    for a, b in ((one.pixels, two.pixels), (one.alpha, two.alpha)):
         if a is not None and b is not None:
             assert (a.dtype, a.shape) == (b.dtype, b.shape)
             apart = np.abs(a.astype(np.float64) - b) / full_scale(a.dtype)
@@ -168,7 +168,7 @@ def no_waiting() -> Iterator[None]:
 
 
 def enter(image: ImageLike, channels: int) -> tuple[Tensor, Callable[[Tensor], Any]]:
-    """A whole picture inside, (N, channels, H, W), and the way out for a result of its height and width."""
+    """A whole image inside, (N, channels, H, W), and the way out for a result of its height and width."""
     opened = open_image(image, channels, value_range=(-1, 1))
     _, height, width = opened.shape
 
@@ -181,6 +181,6 @@ def enter(image: ImageLike, channels: int) -> tuple[Tensor, Callable[[Tensor], A
 
 
 def pad(x: Tensor, *, multiple: int, smallest: int = 1) -> tuple[Tensor, Frame]:
-    """A picture (..., H, W) padded, and where it lies in that."""
+    """An image (..., H, W) padded, and where it lies in that."""
     rows, columns, frame = padded(*x.shape[-2:], multiple=multiple, smallest=smallest)
     return x[..., rows, :][..., columns], frame

@@ -15,13 +15,13 @@ from torch import nn
 from i2i.images.reading import read
 from i2i.inference.translator import Translator
 from i2i.training.checkpoint import load_state
-from i2i.training.ema import WeightAverage
+from i2i.training.ema import ModelEMA
 
 
 def test_the_mean_by_hand() -> None:
     network = nn.Linear(1, 1, bias=False)
     network.weight.data.fill_(4.0)
-    average = WeightAverage({"a2b": network}, decay=0.25)
+    average = ModelEMA({"a2b": network}, decay=0.25)
     expected = 4.0
     # The share of the past is (1 + n) / (10 + n) until that is more than the decay: 2/11, 3/12, and then 1/4.
     for value, past in ((1.0, 2 / 11), (-3.0, 0.25), (8.0, 0.25), (0.5, 0.25)):
@@ -36,7 +36,7 @@ def test_the_mean_by_hand() -> None:
 
 def test_buffers_are_those_of_the_network() -> None:
     norm = nn.BatchNorm2d(2)
-    average = WeightAverage({"a2b": norm}, decay=0.9)
+    average = ModelEMA({"a2b": norm}, decay=0.9)
     norm(torch.randn(4, 2, 3, 3) * 3 + 1)
     average.update()
     assert torch.equal(average.networks["a2b"].running_var, norm.running_var)
@@ -46,7 +46,7 @@ def test_buffers_are_those_of_the_network() -> None:
 def test_networks_have_the_mean_for_a_while_and_then_their_own_weights() -> None:
     network = nn.Linear(1, 1, bias=False)
     network.weight.data.fill_(2.0)
-    average = WeightAverage({"a2b": network}, decay=0.9)
+    average = ModelEMA({"a2b": network}, decay=0.9)
     network.weight.data.fill_(6.0)
     with average.in_place():
         assert network.weight.item() == 2.0
@@ -64,11 +64,11 @@ def test_the_model_file_and_the_samples_have_the_mean_and_the_state_both(pairs: 
     mean = {name.removeprefix(prefix): x for name, x in state["average"].items() if name.startswith(prefix)}
     assert {f"a2b.{name}" for name in mean} == model.keys()
     assert all(torch.equal(model[f"a2b.{name}"], x) for name, x in mean.items())
-    own = {name.removeprefix("generator."): x for name, x in state["objective"].items()}
+    own = {name.removeprefix("generator."): x for name, x in state["method"].items()}
     assert max((own[name] - x).abs().max().item() for name, x in mean.items() if name.endswith("weight")) > 1e-3
     assert int(state["average"]["updates"]) == 6
     same(load_file(tmp_path / "best.safetensors"), model)
-    grid = read(tmp_path / "samples" / "000006.png").levels
+    grid = read(tmp_path / "samples" / "000006.png").pixels
     drawn, given = Translator.load(tmp_path, device="cpu")(grid[26:58, 4:36]), grid[26:58, 40:72]
     assert np.abs(drawn.astype(int) - given).max() <= 1
 
@@ -87,10 +87,10 @@ def test_a_mean_that_begins_in_mid_run_begins_with_the_weights_as_they_are(pairs
     trainer(pairs, tmp_path, steps=3, lr=0.01).fit()
     one = trainer(pairs, tmp_path, ema=0.999, lr=0.01, steps=100, resume=True)
     assert one.average is not None
-    begun = {name: weight.detach().clone() for name, weight in one.objective.maps()["a2b"].named_parameters()}
+    begun = {name: weight.detach().clone() for name, weight in one.method.generators()["a2b"].named_parameters()}
     mean = dict(one.average.networks["a2b"].named_parameters())
     assert all(torch.equal(mean[name], weight) for name, weight in begun.items())
-    one.train_step({name: tensor[None] for name, tensor in one.pictures[3].items()})
-    for name, weight in one.objective.maps()["a2b"].named_parameters():
+    one.train_step({name: tensor[None] for name, tensor in one.images[3].items()})
+    for name, weight in one.method.generators()["a2b"].named_parameters():
         assert not torch.equal(weight, begun[name])
         torch.testing.assert_close(mean[name], begun[name] * 2 / 11 + weight.detach() * 9 / 11)

@@ -1,4 +1,4 @@
-"""Grey, deep, transparent and many-channelled pictures from training to scores, through the command line."""
+"""Grey, deep, transparent and many-channelled images from training to scores, through the command line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pictures import made, noise
 from PIL import Image
 
 from i2i.cli import main
-from i2i.images.decoded import Picture
+from i2i.images.decoded import DecodedImage
 from i2i.images.reading import read
 from i2i.model_file.model_file import read_header
 
@@ -24,18 +24,18 @@ STEPS = ["--steps", "2", "--samples", "2", "--sample-every", "2"]
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of file: its suffix, channels beside alpha, depth, and which of the pictures have alpha."""
+    """A kind of file: its suffix, channels beside alpha, depth, and which of the images have alpha."""
 
     suffix: str
     channels: int
     depth: Any = np.uint8
     alpha: str = "none"
 
-    def picture(self, seed: int, height: int = 40, width: int = 40) -> Picture:
+    def image(self, seed: int, height: int = 40, width: int = 40) -> DecodedImage:
         opacity = noise(height, width, dtype=self.depth, seed=seed + 100)
         has_alpha = self.alpha == "all" or (self.alpha == "mixed" and seed % 2 == 1)
-        levels = noise(height, width, self.channels, dtype=self.depth, seed=seed)
-        return Picture(levels, opacity if has_alpha else None)
+        pixels = noise(height, width, self.channels, dtype=self.depth, seed=seed)
+        return DecodedImage(pixels, opacity if has_alpha else None)
 
 
 GREY, RGB, DEEP = Kind(".png", 1), Kind(".png", 3), Kind(".png", 3, np.uint16)
@@ -80,7 +80,7 @@ def folders(root: Path, a: Kind, b: Kind, *, train: int = 3) -> list[str]:
         for split, count in (("train", train), ("val", 2)):
             (root / name / split).mkdir(parents=True)
             for seed in range(count):
-                data = made(kind.picture(seed + 10 * (name == "b")), kind.suffix)
+                data = made(kind.image(seed + 10 * (name == "b")), kind.suffix)
                 (root / name / split / f"{seed}{kind.suffix}").write_bytes(data)
     return [str(root / "a"), str(root / "b")]
 
@@ -108,7 +108,7 @@ def test_train_translate_and_evaluate(name: str, tmp_path: Path, capsys: pytest.
         with Image.open(grid) as image:
             image.load()
             assert (image.format, image.mode) == ("PNG", "RGB")
-            # Two rows of three pictures of 32 pixels under captions.
+            # Two rows of three images of 32 pixels under captions.
             assert image.size == (4 + 3 * 36, 26 + 2 * 36)
     assert len(list((run / "samples").iterdir())) == 2
 
@@ -116,9 +116,9 @@ def test_train_translate_and_evaluate(name: str, tmp_path: Path, capsys: pytest.
     assert main(["translate", str(tmp_path / "data/a/val"), str(out), "--model", str(run), "--device", "cpu"]) == 0
     for seed in range(2):
         result = read(out / f"{seed}{expected.suffix}")
-        assert (result.levels.shape, result.levels.dtype) == ((40, 40, expected.channels), expected.depth)
+        assert (result.pixels.shape, result.pixels.dtype) == ((40, 40, expected.channels), expected.depth)
         assert (result.alpha is not None) == (expected.alpha == "all")
-        assert result.levels.std() > 0
+        assert result.pixels.std() > 0
 
     scores = tmp_path / "scores.json"
     assert main(["evaluate", str(run), *data, "--json", str(scores), "--device", "cpu"]) == 0
@@ -153,7 +153,7 @@ def test_halves_of_a_file_may_have_any_channels(
     for split in ("train", "val"):
         (tmp_path / "data" / split).mkdir(parents=True)
         for seed in range(2):
-            data = made(kind.picture(seed, 32, 64), kind.suffix)
+            data = made(kind.image(seed, 32, 64), kind.suffix)
             (tmp_path / "data" / split / f"{seed}{kind.suffix}").write_bytes(data)
     run, count = tmp_path / "run", str(channels)
     words = ["train", "pix2pix", str(tmp_path / "data"), "--run", str(run), *SMALL, *STEPS, "--channels", count, count]
@@ -187,7 +187,7 @@ def test_wrong_channels_name_a_file_and_what_to_type(
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("i2i: ")]
     where, given, needed = wrong
     assert f"data/{where}" in line
-    assert f"a picture of {given} channels where {needed} are needed" in line
+    assert f"an image of {given} channels where {needed} are needed" in line
     assert "--channels" in line
     assert not (tmp_path / "run" / "model.safetensors").exists()
 
@@ -201,22 +201,22 @@ def test_channels_that_there_are_not(tmp_path: Path, channels: str, capsys: pyte
     assert not (tmp_path / "run").exists()
 
 
-def test_a_picture_of_other_channels_than_a_model_takes_is_named(
+def test_a_image_of_other_channels_than_a_model_takes_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     six = Kind(".npy", 6)
     data, run = folders(tmp_path / "data", six, six, train=1), tmp_path / "run"
     assert main(["train", "pix2pix", *data, "--run", str(run), *SMALL, *STEPS, "--channels", "6", "6"]) == 0
     capsys.readouterr()
-    (tmp_path / "data/a/val/five.npy").write_bytes(made(Kind(".npy", 5).picture(0), ".npy"))
-    (tmp_path / "data/a/val/rgb.png").write_bytes(made(RGB.picture(0), ".png"))
+    (tmp_path / "data/a/val/five.npy").write_bytes(made(Kind(".npy", 5).image(0), ".npy"))
+    (tmp_path / "data/a/val/rgb.png").write_bytes(made(RGB.image(0), ".png"))
     out = tmp_path / "out"
     assert main(["translate", str(tmp_path / "data/a/val"), str(out), "--model", str(run), "--device", "cpu"]) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("i2i: ")]
     assert sorted(path.name for path in out.glob("[!.]*")) == ["0.npy", "1.npy"]
     for name, given in (("five.npy", 5), ("rgb.png", 3)):
         (line,) = [line for line in lines if name in line]
-        assert f"a picture of {given} channels where 6 are needed" in line
+        assert f"an image of {given} channels where 6 are needed" in line
     # It gives six, for which a PNG has no place.
     words = ["translate", str(tmp_path / "data/a/val/0.npy"), str(tmp_path / "png"), "--format", "png"]
     assert main([*words, "--model", str(run), "--device", "cpu"]) == 1
@@ -241,7 +241,7 @@ def test_every_format_is_written_as_it_is_named(run: Path, tmp_path: Path, suffi
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     for name in ("a.png", "b.jpg", "c.tif", "d.gif"):
-        (source / name).write_bytes(made(RGB.picture(0), f".{name[2:]}"))
+        (source / name).write_bytes(made(RGB.image(0), f".{name[2:]}"))
     assert main(["translate", str(source), str(out), "--model", str(run), "--format", suffix]) == 0
     assert sorted(path.name for path in out.glob("[!.]*")) == [f"{name}.{suffix}" for name in "abcd"]
     starts = {
@@ -254,11 +254,11 @@ def test_every_format_is_written_as_it_is_named(run: Path, tmp_path: Path, suffi
     }
     for path in out.glob("[!.]*"):
         assert path.read_bytes().startswith(starts[suffix])
-        assert read(path).levels.shape == (40, 40, 3)
+        assert read(path).pixels.shape == (40, 40, 3)
 
 
 def test_a_higher_quality_is_a_larger_file(run: Path, tmp_path: Path) -> None:
-    (tmp_path / "x.png").write_bytes(made(RGB.picture(0), ".png"))
+    (tmp_path / "x.png").write_bytes(made(RGB.image(0), ".png"))
     sizes = []
     for quality in ("5", "60", "95", "100"):
         words = ["translate", str(tmp_path / "x.png"), str(tmp_path / f"{quality}.jpg"), "--model", str(run)]
@@ -271,19 +271,19 @@ def test_a_higher_quality_is_a_larger_file(run: Path, tmp_path: Path) -> None:
 def test_settings_out_of_range_are_refused(
     run: Path, tmp_path: Path, flag: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "x.png").write_bytes(made(RGB.picture(0), ".png"))
+    (tmp_path / "x.png").write_bytes(made(RGB.image(0), ".png"))
     assert main(["translate", str(tmp_path / "x.png"), str(tmp_path / "out"), "--model", str(run), *flag]) == 2
     assert f"{flag[0]} {flag[1]}: it is" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-def test_pictures_that_would_become_one_file_are_refused_with_both_names(
+def test_images_that_would_become_one_file_are_refused_with_both_names(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = tmp_path / "in"
     source.mkdir()
     for name in ("x.png", "x.jpg"):
-        (source / name).write_bytes(made(RGB.picture(0), Path(name).suffix))
+        (source / name).write_bytes(made(RGB.image(0), Path(name).suffix))
     assert main(["translate", str(source), str(tmp_path / "out"), "--model", str(run), "--format", "tif"]) == 2
     said = capsys.readouterr().err
     assert all(str(source / name) in said for name in ("x.png", "x.jpg"))

@@ -38,9 +38,9 @@ def scene(seed, *, size=SIZE, shift=(0, 0)):
     return a[margin : margin + size, margin : margin + size], b.clip(0, 255).astype(np.uint8)
 
 
-def save(path, levels):
+def save(path, pixels):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(levels).save(path)
+    Image.fromarray(pixels).save(path)
     return path
 
 
@@ -94,8 +94,8 @@ def lay_out(root, kind):
         for path in (root / "trainB").iterdir():
             path.rename(path.with_name(f"other-{path.name}"))
     elif kind == "classes":
-        for place, name in enumerate(("ant", "bee", "cat")):
-            photos(root / name, 3, start=10 * place)
+        for index, name in enumerate(("ant", "bee", "cat")):
+            photos(root / name, 3, start=10 * index)
     else:
         photos(root, 7)
 
@@ -165,7 +165,7 @@ def test_of_a_sound_set_the_layout_is_told_and_nothing_else(found, tmp_path, kin
     assert ("cyclegan" in said["methods"]) == (data != "single")
 
 
-def test_pictures_wider_than_high_are_pairs_only_with_a_step_in_the_middle(tmp_path):
+def test_images_wider_than_high_are_pairs_only_with_a_step_in_the_middle(tmp_path):
     for number in range(8):
         wide = cv2.GaussianBlur(scene(number, size=96)[1], (0, 0), 2)[:64]
         save(tmp_path / "photos" / f"{number}.png", wide)
@@ -175,7 +175,7 @@ def test_pictures_wider_than_high_are_pairs_only_with_a_step_in_the_middle(tmp_p
     assert check([tmp_path / "pairs"]).data == "paired"
 
 
-def test_pictures_without_a_partner(found, tmp_path):
+def test_images_without_a_partner(found, tmp_path):
     root = two_folders(tmp_path / "set", 9)
     for number in (3, 5):
         (root / "B" / f"{number}.png").unlink()
@@ -184,15 +184,15 @@ def test_pictures_without_a_partner(found, tmp_path):
     assert said["data"] == "paired"
     assert list(findings) == ["no_partner"]
     assert names(findings["no_partner"], root) == [["A/3.png"], ["A/5.png"], ["B/x.png"]]
-    assert "3 pictures have no partner" in text
+    assert "3 images have no partner" in text
     assert text.splitlines()[-1] == "1 error"
 
 
 def test_where_few_names_match_they_are_two_sets_and_a_note_tells_so(found, tmp_path):
     photos(tmp_path / "set/A", 4)
     photos(tmp_path / "set/B", 4, start=10)
-    for place, path in enumerate(sorted((tmp_path / "set/B").iterdir())[1:]):
-        path.rename(path.with_name(f"q{place}.png"))
+    for index, path in enumerate(sorted((tmp_path / "set/B").iterdir())[1:]):
+        path.rename(path.with_name(f"q{index}.png"))
     _, said, findings = found(tmp_path / "set")
     assert said["data"] == "unpaired"
     assert list(findings) == ["names"]
@@ -218,7 +218,7 @@ def test_what_is_left_out_is_counted(found, tmp_path):
     (root / "train" / "linked").symlink_to(tmp_path / "elsewhere")
     (root / "train" / "gone.png").symlink_to(tmp_path / "nowhere.png")
     text, said, findings = found(root)
-    assert said["left_out"] == {"hidden": 2, "links": 2, ".txt": 1, ".json": 1, ".heic": 1, "pictures": 3}
+    assert said["left_out"] == {"hidden": 2, "links": 2, ".txt": 1, ".json": 1, ".heic": 1, "images": 3}
     assert {kind: finding["severity"] for kind, finding in findings.items()} == {
         "links": "warning",
         "format": "warning",
@@ -226,7 +226,7 @@ def test_what_is_left_out_is_counted(found, tmp_path):
     }
     assert names(findings["links"], root) == [["train/gone.png"], ["train/linked"]]
     assert names(findings["unused"], root) == [["extra"]]
-    assert "train/linked: a folder of 2 pictures" in text
+    assert "train/linked: a folder of 2 images" in text
     assert said["splits"]["train"][0]["count"] == 4
 
 
@@ -236,8 +236,8 @@ def test_a_test_folder_beside_val_has_no_place(found, tmp_path):
     side_by_side(root / "test", 3, start=40)
     text, said, findings = found(root)
     assert list(findings) == ["unused"]
-    assert said["left_out"] == {"pictures": 3}
-    assert "           test: 3 pictures" in text.splitlines()
+    assert said["left_out"] == {"images": 3}
+    assert "           test: 3 images" in text.splitlines()
 
 
 @pytest.mark.parametrize("kind", ["side by side", "two folders", "unpaired"])
@@ -248,7 +248,7 @@ def test_files_that_can_not_be_read_are_named_with_the_reason(found, tmp_path, k
     one, two, three = sorted((root / folder).iterdir())[:3]
     one.write_bytes(b"")
     two.write_bytes(two.read_bytes()[:900])
-    three.write_text("no picture")
+    three.write_text("no image")
     text, said, findings = found(root)
     assert list(findings) == ["unreadable"]
     assert names(findings["unreadable"], root) == [[f"{folder}/{path.name}"] for path in (one, two, three)]
@@ -269,7 +269,7 @@ def test_a_set_of_which_nothing_can_be_read(found, tmp_path):
     assert list(found(tmp_path / "set/A")[2]) == ["unreadable"]
 
 
-def test_files_that_are_not_two_pictures(found, tmp_path):
+def test_files_that_are_not_two_images(found, tmp_path):
     root = side_by_side(tmp_path / "set", 9)
     save(root / "odd.png", np.concatenate(scene(40), axis=1)[:, 1:])
     save(root / "one.png", scene(41)[0])
@@ -292,37 +292,37 @@ def test_pairs_of_two_shapes_and_of_two_sizes(found, tmp_path):
     assert findings["pair_sizes"]["files"][0]["detail"] == "80 x 80 and 160 x 160"
 
 
-def test_pictures_smaller_than_the_crop(found, tmp_path):
+def test_images_smaller_than_the_crop(found, tmp_path):
     root = tmp_path / "set"
     photos(root, 12)
     text, _, findings = found(root, size=128)
     assert list(findings) == ["small"]
-    assert "all 12 pictures are smaller than 128 pixels" in text
+    assert "all 12 images are smaller than 128 pixels" in text
     assert findings["small"]["do"] == "give --image-size 64"
     save(root / "p3.png", scene(3, size=50)[1])
     text, said, findings = found(root)
     assert names(findings["small"], root) == [["p3.png"]]
     assert findings["small"]["do"] == "remove them, or give --image-size 32"
-    assert "1 of 12 pictures is smaller than 64 pixels" in text
+    assert "1 of 12 images is smaller than 64 pixels" in text
     assert "50 x 50 to 64 x 64 (median 64 x 64)" in text
     assert said["splits"]["train"][0]["smallest"] == [50, 50]
 
 
-def test_pictures_far_from_square(found, tmp_path):
+def test_images_far_from_square(found, tmp_path):
     for number in range(5):
         save(tmp_path / "set" / f"{number}.png", scene(number, size=110)[1][:, :70])
     text, _, findings = found(tmp_path / "set")
     assert list(findings) == ["not_square"]
-    assert "all 5 pictures are far from square" in text
+    assert "all 5 images are far from square" in text
 
 
-def test_grey_pictures_among_colour_ones_and_all_grey(found, tmp_path):
+def test_grey_images_among_colour_ones_and_all_grey(found, tmp_path):
     root = two_folders(tmp_path / "set", 9)
     save(root / "B/6.png", scene(6)[1][..., 1])
     _, _, findings = found(root)
     assert list(findings) == ["grey_mix"]
     assert names(findings["grey_mix"], root) == [["B/6.png"]]
-    assert findings["grey_mix"]["says"] == "1 of 9 pictures of B is grey among colour ones"
+    assert findings["grey_mix"]["says"] == "1 of 9 images of B is grey among colour ones"
     for path in (root / "B").iterdir():
         Image.open(path).convert("L").convert("RGB" if path.stem > "4" else "L").save(path)
     _, _, findings = found(root)
@@ -331,7 +331,7 @@ def test_grey_pictures_among_colour_ones_and_all_grey(found, tmp_path):
     assert found(root, flags=["--channels", "3", "1"])[2] == {}
 
 
-def test_depths_that_are_mixed_and_deep_pictures_that_are_dark(found, tmp_path):
+def test_depths_that_are_mixed_and_deep_images_that_are_dark(found, tmp_path):
     root = tmp_path / "set"
     for number in range(6):
         grey = scene(number)[1][..., 0].astype(np.uint16)
@@ -356,7 +356,7 @@ def test_other_channels_than_grey_and_colour(found, tmp_path):
         (tmp_path / "set/A").mkdir(exist_ok=True)
         np.save(tmp_path / "set/A" / f"{number}.npy", np.concatenate([a, a[..., :2]], axis=-1))
     _, _, findings = found(tmp_path / "set")
-    assert findings["channels"]["says"] == "all pictures of A have 5 channels, but --channels asks for 3"
+    assert findings["channels"]["says"] == "all images of A have 5 channels, but --channels asks for 3"
     assert found(tmp_path / "set", flags=["--channels", "5", "3"])[2] == {}
     np.save(tmp_path / "set/A/3.npy", scene(3)[0])
     _, _, findings = found(tmp_path / "set")
@@ -364,7 +364,7 @@ def test_other_channels_than_grey_and_colour(found, tmp_path):
     assert names(findings["channel_mix"], tmp_path / "set") == [["A/3.npy"]]
 
 
-def test_transparent_pictures_and_files_of_several(found, tmp_path):
+def test_transparent_images_and_files_of_several(found, tmp_path):
     root = tmp_path / "set"
     photos(root, 5)
     opaque, clear = np.full((2, SIZE, SIZE, 1), 255, np.uint8)
@@ -376,15 +376,15 @@ def test_transparent_pictures_and_files_of_several(found, tmp_path):
     text, _, findings = found(root)
     assert names(findings["transparent"], root) == [["p2.png"]]
     assert names(findings["frames"], root) == [["film.tif"]]
-    assert "film.tif: 3 pictures" in text
+    assert "film.tif: 3 images" in text
     assert len(findings) == 2
     assert list(found(root, flags=["--channels", "4", "4"])[2]) == ["frames"]
 
 
-def saved_again(levels, *, size=96, quality=50):
+def saved_again(pixels, *, size=96, quality=50):
     """Smaller, and as JPEG."""
     small = io.BytesIO()
-    Image.fromarray(levels).resize((size, size)).save(small, "JPEG", quality=quality)
+    Image.fromarray(pixels).resize((size, size)).save(small, "JPEG", quality=quality)
     return np.asarray(Image.open(small))
 
 
@@ -404,7 +404,7 @@ def test_copies_within_a_split_and_across(found, tmp_path, near):
     assert findings[f"{start}leak"]["severity"] == "warning"
 
 
-def test_flat_pictures_are_copies_only_where_they_are_equal(found, tmp_path):
+def test_flat_images_are_copies_only_where_they_are_equal(found, tmp_path):
     rng = np.random.default_rng(0)
     for number in range(6):
         flat = np.full((SIZE, SIZE, 3), (100 + 9 * number, 80, 90)) + rng.integers(0, 2, (SIZE, SIZE, 3))
@@ -422,10 +422,10 @@ def test_flat_pictures_are_copies_only_where_they_are_equal(found, tmp_path):
 )
 def test_of_pairs_inputs_targets_or_both_repeat(found, tmp_path, again, kind, near):
     root = two_folders(tmp_path / "set", 9)
-    for place, folder in enumerate("AB"):
-        repeated = scene(3)[place]
+    for index, folder in enumerate("AB"):
+        repeated = scene(3)[index]
         repeated = saved_again(repeated, size=SIZE, quality=90) if near else repeated
-        save(root / folder / "9.png", repeated if folder in again else scene(60)[place])
+        save(root / folder / "9.png", repeated if folder in again else scene(60)[index])
     _, _, findings = found(root)
     if kind is None:
         assert findings == {}
@@ -445,7 +445,7 @@ def test_an_input_both_to_learn_from_and_held_out_is_told(found, tmp_path):
     assert findings["repeated_inputs"]["says"].endswith("; 1 of them both to learn from and held out")
 
 
-def test_a_picture_in_both_sets_and_a_picture_paired_with_itself(found, tmp_path):
+def test_a_image_in_both_sets_and_a_image_paired_with_itself(found, tmp_path):
     lay_out(tmp_path / "two", "unpaired")
     shutil.copy(tmp_path / "two/trainA/p2.png", tmp_path / "two/trainB/x.png")
     _, _, findings = found(tmp_path / "two")
@@ -457,11 +457,11 @@ def test_a_picture_in_both_sets_and_a_picture_paired_with_itself(found, tmp_path
 
 def test_copies_are_found_among_thousands():
     rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 255, (2500, 8, 8, 3)).astype(np.uint8)
-    pictures[2400] = pictures[7]
-    pictures[2300] = np.clip(pictures[1100] * 0.8 + 20, 0, 255)
-    thumbnails = np.array([thumbnail(picture) for picture in pictures])
-    groups = same([picture.tobytes() for picture in pictures], thumbnails)
+    images = rng.integers(0, 255, (2500, 8, 8, 3)).astype(np.uint8)
+    images[2400] = images[7]
+    images[2300] = np.clip(images[1100] * 0.8 + 20, 0, 255)
+    thumbnails = np.array([thumbnail(image) for image in images])
+    groups = same([image.tobytes() for image in images], thumbnails)
     every = np.arange(2500)
     assert np.flatnonzero(groups.exact != every).tolist() == [2400]
     assert np.flatnonzero(groups.near != every).tolist() == [2300, 2400]
@@ -498,7 +498,7 @@ def test_fine_lines_across_a_long_image_do_not_alias():
     assert np.abs(correlate(lined, b).astype(np.float32) - correlate(a // 2 + 64, b)).max() < 2
 
 
-def test_pictures_that_have_nothing_in_common_have_no_shift():
+def test_images_that_have_nothing_in_common_have_no_shift():
     surfaces = np.array([correlate(scene(seed, size=128)[0], scene(seed + 100, size=128)[1]) for seed in range(32)])
     assert not common_shift(surfaces).clear
 

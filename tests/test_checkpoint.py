@@ -31,8 +31,8 @@ def test_a_model_comes_back_bit_equal(name: str, tmp_path: Path) -> None:
     x = torch.rand(1, 3, size, size) * 2 - 1
     with torch.no_grad():
         for way, generator in maps.items():
-            assert again.maps[way].spec == generator.spec
-            assert torch.equal(again.maps[way](x), generator(x))
+            assert again.generators[way].spec == generator.spec
+            assert torch.equal(again.generators[way](x), generator(x))
     assert (again.domains, again.preprocess, again.config, again.step) == (
         ("map", "sat"),
         {"image_size": 256},
@@ -45,8 +45,8 @@ def test_half_precision_halves_the_file_and_opens_in_float32(run: Path, tmp_path
     whole = load_model(run / "model.safetensors")
     save_model(tmp_path / "half.safetensors", whole, dtype=torch.float16)
     half = load_model(tmp_path / "half.safetensors")
-    assert {p.dtype for p in half.maps["a2b"].parameters()} == {torch.float32}
-    for one, two in zip(whole.maps["a2b"].parameters(), half.maps["a2b"].parameters(), strict=True):
+    assert {p.dtype for p in half.generators["a2b"].parameters()} == {torch.float32}
+    for one, two in zip(whole.generators["a2b"].parameters(), half.generators["a2b"].parameters(), strict=True):
         assert (one - two).abs().max() <= 1e-3 * one.abs().max()
 
 
@@ -108,7 +108,7 @@ def test_loading_leaves_the_random_stream_and_the_settings_of_the_caller_alone(r
         assert torch.get_default_dtype() == torch.float64
     finally:
         torch.set_default_dtype(torch.float32)
-    for one, two in zip(model.maps["a2b"].parameters(), again.maps["a2b"].parameters(), strict=True):
+    for one, two in zip(model.generators["a2b"].parameters(), again.generators["a2b"].parameters(), strict=True):
         assert (two.dtype, two.device.type, two.is_inference()) == (torch.float32, "cpu", False)
         assert torch.equal(one, two)
 
@@ -133,7 +133,7 @@ def test_a_changed_header_or_weight_is_damage(run: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite_are_refused(value: float, run: Path, tmp_path: Path) -> None:
     model = load_model(run / "model.safetensors")
-    weight = next(parameter for parameter in model.maps["a2b"].parameters() if parameter.dim() == 4)
+    weight = next(parameter for parameter in model.generators["a2b"].parameters() if parameter.dim() == 4)
     weight[0, 0, 0, 0] = value
     save_model(tmp_path / "model.safetensors", model)
     with pytest.raises(UsageError, match="weight has NaN or infinite values"):
@@ -177,7 +177,7 @@ def graded() -> Iterator[None]:
 def test_a_plugin_whose_constructor_needs_values_is_built_and_loaded(graded: None, tmp_path: Path) -> None:
     network = Backbones(Spec("graded"), Spec("patchgan"), 32).generator(3, 3)
     save_model(tmp_path / "model.safetensors", Model({"a2b": network}, ("a", "b"), {"image_size": 32}, {}, 0))
-    again = load_model(tmp_path / "model.safetensors").maps["a2b"]
+    again = load_model(tmp_path / "model.safetensors").generators["a2b"]
     assert torch.equal(again(torch.ones(1, 3, 4, 4)), network(torch.ones(1, 3, 4, 4)))
     with safe_open(tmp_path / "model.safetensors", "pt") as file:
         header, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

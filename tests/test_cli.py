@@ -21,7 +21,7 @@ from i2i.data.transforms import resized
 from i2i.images.grid import contact_sheet
 from i2i.images.reading import read
 from i2i.inference.record import RECORD
-from i2i.methods import objectives
+from i2i.methods import methods
 from i2i.model_file.model_file import FORMAT, load_model
 
 
@@ -58,7 +58,7 @@ def test_every_command_explains_its_flags(command: str, capsys: pytest.CaptureFi
     assert f"usage: i2i {command}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("method", list(objectives))
+@pytest.mark.parametrize("method", list(methods))
 def test_the_help_of_a_method_shows_its_own_defaults(
     method: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,22 +71,20 @@ def test_the_help_of_a_method_shows_its_own_defaults(
         words = line.strip("│ ")
         flag = words.split()[0] if line[2:4] == "--" else next(reversed(about), "")
         about[flag] = f"{about.get(flag, '')} {words}"
-    kind = objectives[method]
+    kind = methods[method]
     for config in (kind.data_config, kind.train_config, kind.Config()):
         for name, value in dataclasses.asdict(config).items():
             if value is not None and not isinstance(value, bool | tuple):
                 assert f"(default: {value})" in about[f"--{name.replace('_', '-')}"], name
     if method == "cyclegan":
-        said = (
-            "objective (eq. 3) has none; the authors' code has them at 5 (0.5 x 10) on every data set. (default: 0.0)"
-        )
+        said = "method (eq. 3) has none; the authors' code has them at 5 (0.5 x 10) on every data set. (default: 0.0)"
         assert said in about["--identity-weight"]
 
 
 def test_epochs_that_are_given_come_before_the_methods_own_least_number_of_steps(
     pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    method = objectives["bicyclegan"]
+    method = methods["bicyclegan"]
     monkeypatch.setattr(method, "train_config", dataclasses.replace(method.train_config, epochs=1, min_steps=6))
     words = ["train", "bicyclegan", str(pairs), *SMALL, "--encoder-width", "4", "--device", "cpu"]
     for number, (given, expected) in enumerate(
@@ -127,7 +125,7 @@ def test_wrong_use_of_train(pairs: Path, unpaired: Path, tmp_path: Path, capsys:
         (["train", "pix2pux", pairs], "did you mean 'pix2pix'"),
         (["train", pairs, "pix2pix"], "the method comes first: i2i train pix2pix "),
         (["train", "--steps", "4", "pix2pix", pairs], "the method comes first"),
-        (["train", "pix2pix"], "which pictures?"),
+        (["train", "pix2pix"], "which images?"),
         (["train", "pix2pix", tmp_path / "nowhere", *run], "nowhere: there is no such folder"),
         (["train", "pix2pix", pairs / "train" / "0.png", *run], "not a folder"),
         (["train", "pix2pix", empty, *run], "no images in this folder"),
@@ -163,7 +161,7 @@ def test_wrong_use_of_train(pairs: Path, unpaired: Path, tmp_path: Path, capsys:
         (["train", "pix2pix", pairs, "--device", "meta", *run], "'meta' can't be used here"),
         (["train", "pix2pix", pairs, "--import", wrong, *run], "wrong.py"),
         (["train", "pix2pix", pairs, "--run", wrong], "that is a file; give a folder"),
-        (["train", "pix2pix", "--run", tmp_path / "run"], "which pictures?"),
+        (["train", "pix2pix", "--run", tmp_path / "run"], "which images?"),
         (["train", "pix2pix", pairs, pairs, pairs, *run], "3 data folders given"),
     ):
         assert expected in fails(capsys, *words), words
@@ -171,7 +169,7 @@ def test_wrong_use_of_train(pairs: Path, unpaired: Path, tmp_path: Path, capsys:
 
 
 def test_wrong_use_of_translate(run: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    picture, out = pairs / "val" / "0.png", tmp_path / "out"
+    image, out = pairs / "val" / "0.png", tmp_path / "out"
     text = tmp_path / "notes.txt"
     text.write_text("hello")
     other = tmp_path / "other.safetensors"
@@ -179,22 +177,22 @@ def test_wrong_use_of_translate(run: Path, pairs: Path, tmp_path: Path, capsys: 
     (tmp_path / "nothing").mkdir()
     for words, expected in (
         ([], "missing: INPUT, OUTPUT, --model MODEL"),
-        ([picture, out, "--model", "sat2mapp"], "unknown model 'sat2mapp'"),
-        ([picture, out, "--model", text], "notes.txt is not an i2i model file"),
-        ([picture, out, "--model", other], "is not an i2i model file"),
-        ([picture, out, "--model", picture], "is not an i2i model file"),
-        ([picture, out, "--model", tmp_path / "gone.safetensors"], "there is no such model file"),
-        ([picture, out, "--model", tmp_path / "nothing"], "no model.safetensors in this folder"),
-        ([picture, out, "--model", run, "--to", "fotos"], "did you mean 'photo'?"),
+        ([image, out, "--model", "sat2mapp"], "unknown model 'sat2mapp'"),
+        ([image, out, "--model", text], "notes.txt is not an i2i model file"),
+        ([image, out, "--model", other], "is not an i2i model file"),
+        ([image, out, "--model", image], "is not an i2i model file"),
+        ([image, out, "--model", tmp_path / "gone.safetensors"], "there is no such model file"),
+        ([image, out, "--model", tmp_path / "nothing"], "no model.safetensors in this folder"),
+        ([image, out, "--model", run, "--to", "fotos"], "did you mean 'photo'?"),
         ([tmp_path / "gone", out, "--model", run], "there is no such image or folder"),
         ([tmp_path / "nothing", out, "--model", run], "no images there"),
         ([text, out, "--model", run], "not an image"),
         ([pairs, tmp_path / "one.png", "--model", run], "is one file"),
         ([pairs, text, "--model", run], "is a file"),
         ([pairs / "val", pairs / "val", "--model", run], "written over itself"),
-        ([picture, out, "more", "--model", run], "'more' is one argument too many"),
-        ([picture, out, "--model", run, "--contact-sheet", "sheet"], "give an image file"),
-        ([picture, out, "--model", run, "--batch-size", "0"], "batch size 0"),
+        ([image, out, "more", "--model", run], "'more' is one argument too many"),
+        ([image, out, "--model", run, "--contact-sheet", "sheet"], "give an image file"),
+        ([image, out, "--model", run, "--batch-size", "0"], "batch size 0"),
     ):
         assert expected in fails(capsys, "translate", *words), words
     assert not out.exists()
@@ -241,8 +239,8 @@ def test_translate_a_folder(run: Path, tmp_path: Path, capsys: pytest.CaptureFix
     for name, size in sizes.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", size, (100, 150, 200)).save(source / name)
-    (source / "broken.png").write_bytes(b"no picture")
-    (source / "notes.txt").write_text("no picture")
+    (source / "broken.png").write_bytes(b"no image")
+    (source / "notes.txt").write_text("no image")
     words = ["translate", str(source), str(out), "--model", str(run)]
     assert main([*words, "--contact-sheet", str(sheet)]) == 1
     said = capsys.readouterr()
@@ -283,14 +281,14 @@ def test_evaluate_scores_the_held_out_pairs(
     assert (scores["split"], scores["size"]) == ("held out", 32)
     differences = []
     for path in sorted((pairs / "val").iterdir()):
-        both = Image.fromarray(read(path).levels)
+        both = Image.fromarray(read(path).pixels)
         drawing, photo = (resized(np.asarray(both.crop((x, 0, x + 48, 48))), 32) for x in (0, 48))
         Image.fromarray(drawing).save(tmp_path / "a.png")
         assert (
             main(["translate", str(tmp_path / "a.png"), str(tmp_path / "b.png"), "--model", str(run), "--overwrite"])
             == 0
         )
-        differences.append(np.abs(read(tmp_path / "b.png").levels - photo.astype(float)).mean())
+        differences.append(np.abs(read(tmp_path / "b.png").pixels - photo.astype(float)).mean())
     assert scores["scores"]["l1"]["value"] == pytest.approx(np.mean(differences))
     assert f"{scores['scores']['psnr']['value']:.4g}" in capsys.readouterr().out
 
@@ -313,9 +311,9 @@ def test_evaluate_takes_the_direction_of_the_training(
         assert capsys.readouterr().out.splitlines()[0] == expected
         scores[name] = json.loads((tmp_path / "s.json").read_text())["scores"]["l1"]["value"]
     # Far from anything yet, it gives grey: nearer to the grey-white drawings than to the dark photos, or farther.
-    to_photo = np.mean([np.abs(127.5 - read(path).levels[:, 48:].astype(float)).mean() for path in pairs.glob("val/*")])
+    to_photo = np.mean([np.abs(127.5 - read(path).pixels[:, 48:].astype(float)).mean() for path in pairs.glob("val/*")])
     to_drawing = np.mean(
-        [np.abs(127.5 - read(path).levels[:, :48].astype(float)).mean() for path in pairs.glob("val/*")]
+        [np.abs(127.5 - read(path).pixels[:, :48].astype(float)).mean() for path in pairs.glob("val/*")]
     )
     assert abs(scores["as trained"] - to_drawing) < abs(scores["as trained"] - to_photo)
     assert abs(scores["turned"] - to_photo) < abs(scores["turned"] - to_drawing)
@@ -336,8 +334,8 @@ def test_training_writes_terminal_escapes_out(pairs: Path, tmp_path: Path, capsy
 def test_the_first_grid_shows_the_input_and_the_target(pairs: Path, tmp_path: Path) -> None:
     words = ["train", "pix2pix", str(pairs), *SMALL, "--steps", "1", "--samples", "1", "--run", str(tmp_path / "run")]
     assert main([*words, "--domains", "drawing", "photo", "--swap"]) == 0
-    grid = read(tmp_path / "run" / "samples" / "000000.png").levels
-    both = read(next(iter(sorted((pairs / "val").iterdir())))).levels
+    grid = read(tmp_path / "run" / "samples" / "000000.png").pixels
+    both = read(next(iter(sorted((pairs / "val").iterdir())))).pixels
     # Real photo, fake drawing, real drawing, each of 32 pixels with 4 around them, below the captions.
     for column, half in ((0, both[:, 48:]), (2, both[:, :48])):
         left = 4 + 36 * column
@@ -409,13 +407,13 @@ def test_two_sets_report_both_numbers(unpaired: Path, tmp_path: Path, capsys: py
 def test_a_forged_or_damaged_model_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "forged.safetensors", {"format": FORMAT, "made_by": "somebody"})
     assert "a damaged model file" in fails(capsys, "info", tmp_path / "forged.safetensors")
-    picture = tmp_path / "a.png"
-    Image.new("RGB", (4, 4)).save(picture)
-    said = fails(capsys, "translate", picture, tmp_path / "b.png", "--model", tmp_path / "forged.safetensors")
+    image = tmp_path / "a.png"
+    Image.new("RGB", (4, 4)).save(image)
+    said = fails(capsys, "translate", image, tmp_path / "b.png", "--model", tmp_path / "forged.safetensors")
     assert "a damaged model file" in said
 
 
-def test_a_picture_too_large_for_the_device_is_named_and_the_others_are_done(
+def test_a_image_too_large_for_the_device_is_named_and_the_others_are_done(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from i2i import Generator, Spec, Translator
@@ -424,7 +422,7 @@ def test_a_picture_too_large_for_the_device_is_named_and_the_others_are_done(
     from i2i.model_file.model_file import Model
 
     class Small(Generator):
-        """As a device short of memory: two pictures at once, or a large one, are too much."""
+        """As a device short of memory: two images at once, or a large one, are too much."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -462,11 +460,11 @@ def test_the_help_of_train_lists_every_method_and_what_it_learns_from(
     assert main(words) == 0
     lines = capsys.readouterr().out.splitlines()
     listed = {line.split()[0]: line.split() for line in lines if line.startswith("  ") and "i2i" not in line}
-    assert list(listed) == list(objectives)
+    assert list(listed) == list(methods)
     for method, (_, data, *about) in listed.items():
-        assert data == objectives[method].data
+        assert data == methods[method].data
         assert len(about) > 3
-    assert len({" ".join(about) for about in listed.values()}) == len(objectives), "a line of its own for each"
+    assert len({" ".join(about) for about in listed.values()}) == len(methods), "a line of its own for each"
     assert max(map(len, lines)) <= 110
 
 
@@ -475,13 +473,13 @@ DRAWS = ["--generator", "mlp:latent=4,width=8", "--discriminator", "mlp:width=8,
 
 @pytest.fixture(scope="module")
 def shades(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A single set of pictures of 12 pixels in two classes: train (4 each) and val (1 each)."""
+    """A single set of images of 12 pixels in two classes: train (4 each) and val (1 each)."""
     root = tmp_path_factory.mktemp("data") / "shades"
     for split, count in (("train", 4), ("val", 1)):
-        for place, name in enumerate(("black", "white")):
+        for index, name in enumerate(("black", "white")):
             (root / split / name).mkdir(parents=True)
             for number in range(count):
-                level = 200 * place + 10 * number
+                level = 200 * index + 10 * number
                 Image.new("RGB", (12, 12), (level, level, level)).save(root / split / name / f"{number}.png")
     return root
 
@@ -513,24 +511,24 @@ def test_train_a_gan(drawing: Path, shades: Path, tmp_path: Path, capsys: pytest
 
 
 def levels_of(path: Path) -> np.ndarray:
-    return read(path).levels.astype(int)
+    return read(path).pixels.astype(int)
 
 
 def squares(path: Path, *, rows: int, columns: int, size: int = 8) -> list[list[np.ndarray]]:
-    """The pictures of a grid."""
-    levels, step = levels_of(path), size + 4
-    assert levels.shape == (26 + step * rows, 4 + step * columns, 3)
+    """The images of a grid."""
+    pixels, step = levels_of(path), size + 4
+    assert pixels.shape == (26 + step * rows, 4 + step * columns, 3)
     starts = [[(26 + step * row, 4 + step * column) for column in range(columns)] for row in range(rows)]
-    return [[levels[top : top + size, left : left + size] for top, left in line] for line in starts]
+    return [[pixels[top : top + size, left : left + size] for top, left in line] for line in starts]
 
 
 def test_sample_to_a_file_and_to_a_folder(drawing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     grid, folder = tmp_path / "new" / "grid.png", tmp_path / "drawn"
     assert main(["sample", str(drawing), str(grid)]) == 0
-    assert capsys.readouterr().out == f"{grid}: 16 pictures of 8 px\n"
+    assert capsys.readouterr().out == f"{grid}: 16 images of 8 px\n"
     # Eight of each class, a column for each.
     shown = squares(grid, rows=8, columns=2)
-    labelled = contact_sheet([[picture.astype(np.uint8) for picture in row] for row in shown], ["black", "white"])
+    labelled = contact_sheet([[image.astype(np.uint8) for image in row] for row in shown], ["black", "white"])
     assert (labelled == levels_of(grid)).all()
     assert main(["sample", str(drawing), str(folder), "--count", "5"]) == 0
     assert capsys.readouterr().out == f"{folder}: 5 files of 8 px\n"
@@ -547,7 +545,7 @@ def test_sample_to_a_file_and_to_a_folder(drawing: Path, tmp_path: Path, capsys:
 def test_sample_one_label(drawing: Path, tmp_path: Path) -> None:
     for label in ("black", "white"):
         assert main(["sample", str(drawing), str(tmp_path / f"{label}.png"), "--label", label, "--count", "7"]) == 0
-    # A square of pictures, the last row not full.
+    # A square of images, the last row not full.
     black, white = (squares(tmp_path / f"{label}.png", rows=3, columns=3) for label in ("black", "white"))
     assert (black[2][1] == 255).all()
     assert not (black[2][0] == 255).all()
@@ -561,13 +559,13 @@ def test_sample_one_label(drawing: Path, tmp_path: Path) -> None:
 def test_sample_a_walk(drawing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     walk, folder = tmp_path / "walk.png", tmp_path / "steps"
     assert main(["sample", str(drawing), str(walk), "--walk", "4", "--label", "white"]) == 0
-    assert "32 pictures" in capsys.readouterr().out
+    assert "32 images" in capsys.readouterr().out
     walks = squares(walk, rows=8, columns=4)
     assert main(["sample", str(drawing), str(tmp_path / "ends.png"), "--count", "9", "--label", "white"]) == 0
-    ends = [picture for row in squares(tmp_path / "ends.png", rows=3, columns=3) for picture in row]
-    for place, row in enumerate(walks):
-        assert np.abs(row[0] - ends[place]).max() <= 1
-        assert np.abs(row[-1] - ends[place + 1]).max() <= 1
+    ends = [image for row in squares(tmp_path / "ends.png", rows=3, columns=3) for image in row]
+    for index, row in enumerate(walks):
+        assert np.abs(row[0] - ends[index]).max() <= 1
+        assert np.abs(row[-1] - ends[index + 1]).max() <= 1
     assert main(["sample", str(drawing), str(folder), "--walk", "3", "--count", "2", "--label", "white"]) == 0
     assert len(list(folder.iterdir())) == 6
     assert np.abs(levels_of(folder / "00003.png") - ends[1]).max() <= 1
@@ -585,11 +583,11 @@ def test_wrong_use_of_sample(drawing: Path, run: Path, tmp_path: Path, capsys: p
         ([named, named], "OUT would overwrite the input"),
         ([named, tmp_path, "--overwrite"], "OUT would overwrite the input"),
         ([drawing, tmp_path / "out.heic"], "give an image file for a grid"),
-        ([run, out], "this model translates pictures; use it: i2i translate INPUT OUTPUT --model MODEL"),
+        ([run, out], "this model translates images; use it: i2i translate INPUT OUTPUT --model MODEL"),
         ([tmp_path / "gone", out], "there is no such model file"),
         (["eyess", out], "unknown model 'eyess'"),
         ([drawing, out, "--label", "wite"], "unknown class 'wite'; did you mean 'white'?"),
-        ([drawing, out, "--count", "0"], "0 pictures; draw 1 or more"),
+        ([drawing, out, "--count", "0"], "0 images; draw 1 or more"),
         ([drawing, out, "--count", "many"], "--count 'many': expected"),
         ([drawing, out, "--walk", "1"], "a walk of 1 steps; it has 2 or more"),
         ([drawing, out, "--walk", "3", "--count", "0"], "0 walks; ask for 1 or more"),
@@ -609,13 +607,13 @@ def test_wrong_use_of_train_gan(shades: Path, pairs: Path, tmp_path: Path, capsy
         (["gan", shades, shades / "train", *run], "give one folder, without --swap and --domains"),
         (["gan", shades, "--swap", *run], "give one folder, without --swap and --domains"),
         (["gan", pairs, "--labels", *run], "each of its folders is a class, and there are 0"),
-        (["pix2pix", pairs, "--labels", *run], "labels are for a single set of pictures (gan); leave out --labels"),
+        (["pix2pix", pairs, "--labels", *run], "labels are for a single set of images (gan); leave out --labels"),
         (["gan", shades, "--image-size", "48", *run], "'dcgan' needs 8, 16, 32, 64, 128 or 256; use --image-size 64"),
         (["gan", shades, "--generator", "unet", *run], "unknown latent generator 'unet'"),
         (["gan", shades, "--generator", "mlp:classes=3", *DRAWS[4:], *run], "classes=3, but here it must be 0"),
         (
             ["gan", shades, "--generator", "dcgan:width=1", "--batch-size", "1", *run],
-            "one picture at a time: batch norm has",
+            "one image at a time: batch norm has",
         ),
         (["bicyclegan", pairs, "--generator", "unet:norm=virtual", *run], "norm=virtual knows no latent"),
         (["bicyclegan", pairs, "--latent", "0", *run], "latent is 0"),
@@ -627,7 +625,7 @@ def test_wrong_use_of_train_gan(shades: Path, pairs: Path, tmp_path: Path, capsy
 def test_a_model_that_draws_is_none_that_translates(
     drawing: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = "this model draws pictures from a latent; use it: i2i sample MODEL OUT"
+    said = "this model draws images from a latent; use it: i2i sample MODEL OUT"
     assert said in fails(capsys, "translate", pairs / "val" / "0.png", tmp_path / "out.png", "--model", drawing)
     assert said in fails(capsys, "evaluate", drawing, pairs)
 
@@ -636,7 +634,7 @@ def test_info_of_a_model_that_draws(drawing: Path, capsys: pytest.CaptureFixture
     assert main(["info", str(drawing)]) == 0
     said = capsys.readouterr().out
     assert "latent -> shades: mlp:out_channels=3,image_size=8,latent=4,width=8,layers=2,classes=2,norm=none" in said
-    assert "trained with gan on shades, 4 steps, pictures of 8 px of black, white" in said
+    assert "trained with gan on shades, 4 steps, images of 8 px of black, white" in said
     assert f"use it: i2i sample {drawing} samples.png" in said
     assert main(["info", str(drawing), "--json"]) == 0
     header = json.loads(capsys.readouterr().out)
@@ -700,7 +698,7 @@ def test_train_bicyclegan_then_choose_among_its_outputs(
     assert size_of(sheet) == (4 + 4 * 260, 26 + 2 * 260)
 
 
-def test_samples_of_one_picture_into_a_named_file(choosing: Path, pairs: Path, tmp_path: Path) -> None:
+def test_samples_of_one_image_into_a_named_file(choosing: Path, pairs: Path, tmp_path: Path) -> None:
     words = ["translate", str(pairs / "val" / "0.png"), str(tmp_path / "one.webp"), "--model", str(choosing)]
     assert main([*words, "--samples", "2"]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one-0.webp", "one-1.webp"]

@@ -13,7 +13,7 @@ import pytest
 
 from i2i.cli import main
 from i2i.cli.main import COMMANDS
-from i2i.methods import objectives
+from i2i.methods import methods
 
 _TRY = """
 source "$1"; shift
@@ -40,7 +40,7 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ([""], set(COMMANDS)),
         (["tr"], {"train", "translate"}),
-        (["train", ""], set(objectives)),
+        (["train", ""], set(methods)),
         (["train", "cut", "--gen"], {"--generator"}),
         (["train", "cyclegan", "--adversarial", "w"], {"wasserstein"}),
         (["translate", "in", "out", "--mod"], {"--model"}),
@@ -56,7 +56,7 @@ def test_bash_completes_commands_methods_and_flags(words: list[str], expected: s
 def test_other_shells_have_a_script_of_all_commands(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--print-completion", shell]) == 0
     said = capsys.readouterr().out
-    assert all(word in said for word in (*COMMANDS, *objectives, "--contact-sheet", "--l1-weight"))
+    assert all(word in said for word in (*COMMANDS, *methods, "--contact-sheet", "--l1-weight"))
 
 
 def test_a_shell_that_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:

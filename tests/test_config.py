@@ -4,7 +4,7 @@ import pytest
 
 from i2i.config import DataConfig, RunConfig, TrainConfig, from_dict, to_dict
 from i2i.errors import UsageError
-from i2i.methods import objectives
+from i2i.methods import methods
 
 DATA = DataConfig(image_size=64, load_size=72, augment=("flip", "rotate90"), swap=True, domains=("map", "sat"))
 TRAIN = TrainConfig(steps=10, lr=1e-3, betas=(0.0, 0.9), generator="resnet:blocks=1", precision="bf16")
@@ -19,12 +19,12 @@ def test_settings_come_back_from_json(config):
     assert from_dict(type(config), through_json(config), where="config.json") == config
 
 
-@pytest.mark.parametrize("method", objectives)
+@pytest.mark.parametrize("method", methods)
 def test_a_run_comes_back_from_json(method):
-    options = objectives[method].Config(real_label=0.9)
+    options = methods[method].Config(real_label=0.9)
     run = RunConfig(method, ("maps/a", "maps/b"), options, DATA, TRAIN, plugins=("my_plugin",))
     values = through_json(run)
-    read = from_dict(objectives[method].Config, values["options"], where="config.json: options")
+    read = from_dict(methods[method].Config, values["options"], where="config.json: options")
     assert read == options
     assert from_dict(RunConfig, values, where="config.json", options=read) == run
 

@@ -1,4 +1,4 @@
-"""Folders of pictures translated into folders of pictures."""
+"""Folders of images translated into folders of images."""
 
 import os
 import shutil
@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pictures import Same, assert_same_picture, made, noise, put, same, translator
+from pictures import Same, assert_same_image, made, noise, put, same, translator
 from PIL import Image, ImageFile
 
 from i2i import Translator
 from i2i.cli import main
 from i2i.cli.translate import _speed
 from i2i.errors import UsageError
-from i2i.images.decoded import Picture
+from i2i.images.decoded import DecodedImage
 from i2i.images.reading import read
 from i2i.inference.folder import convert, write_contact_sheet
 from i2i.inference.planning import Job, plan, variants
@@ -36,11 +36,11 @@ def done(root, count, size=(4, 4)):
 
 
 def shown(path, *, columns):
-    """The levels of the pictures of a sheet of squares, row by row."""
-    levels = read(path).levels
-    rows = (levels.shape[0] - 22 - 4) // 260
-    assert levels.shape == (22 + 4 + 260 * rows, 4 + 260 * columns, 3)
-    middles = levels[22 + 4 + 128 :: 260, 4 + 128 :: 260]
+    """The levels of the images of a sheet of squares, row by row."""
+    pixels = read(path).pixels
+    rows = (pixels.shape[0] - 22 - 4) // 260
+    assert pixels.shape == (22 + 4 + 260 * rows, 4 + 260 * columns, 3)
+    middles = pixels[22 + 4 + 128 :: 260, 4 + 128 :: 260]
     return [[int(pixel[0]) for pixel in row] for row in middles]
 
 
@@ -81,7 +81,7 @@ def done_variants(root, count, samples):
     [(1, 3), (2, 2), (3, 1), (5, 1), (8, 1)],
 )
 def test_a_contact_sheet_shows_all_outputs_of_an_input_beside_it(tmp_path, samples, inputs):
-    # As many inputs in a row as six pictures hold, one at least.
+    # As many inputs in a row as six images hold, one at least.
     write_contact_sheet(tmp_path / "sheet.png", done_variants(tmp_path, 4, samples), domains=("map", "sat"))
     wide = inputs * (samples + 1)
     flat = [10 * (i + 1) + sample for i in range(4) for sample in range(samples + 1)]
@@ -98,7 +98,7 @@ def test_a_contact_sheet_is_as_wide_as_its_longest_row(tmp_path):
 def test_the_captions_of_many_outputs_name_what_is_below(tmp_path):
     write_contact_sheet(tmp_path / "sheet.png", done_variants(tmp_path, 2, 2), domains=("map", "sat"))
     # Dark letters begin with each column of 260 pixels, and are of two words.
-    words = [read(tmp_path / "sheet.png").levels[:22, 4 + 260 * i : 260 * (i + 1)] for i in range(6)]
+    words = [read(tmp_path / "sheet.png").pixels[:22, 4 + 260 * i : 260 * (i + 1)] for i in range(6)]
     a, b = words[0].tobytes(), words[1].tobytes()
     assert [word.tobytes() for word in words] == [a, b, b, a, b, b]
     assert a != b
@@ -112,7 +112,7 @@ def test_a_contact_sheet_counts_inputs_not_outputs(tmp_path):
 
 def test_a_damaged_output_leaves_its_input_out(tmp_path):
     jobs_done = done_variants(tmp_path, 3, 2)
-    (tmp_path / "out/01-1.png").write_bytes(b"no picture")
+    (tmp_path / "out/01-1.png").write_bytes(b"no image")
     write_contact_sheet(tmp_path / "sheet.png", jobs_done, domains=("map", "sat"))
     assert shown(tmp_path / "sheet.png", columns=6) == [[10, 11, 12, 30, 31, 32]]
 
@@ -133,51 +133,51 @@ def convert_all(source, out, translate=None, **options):
     return convert(plan(str(source), out), translate or same(), progress=False, **options)
 
 
-def test_pictures_of_one_size_go_together_wherever_they_stand(tmp_path):
+def test_images_of_one_size_go_together_wherever_they_stand(tmp_path):
     sizes = {"a": (4, 6), "b": (5, 5), "c": (4, 6), "d": (5, 5), "e": (4, 6), "f": (4, 6), "g": (7, 7)}
-    for place, (name, size) in enumerate(sizes.items()):
-        put(tmp_path / "in", f"{name}.png", size=size, level=10 * place)
+    for index, (name, size) in enumerate(sizes.items()):
+        put(tmp_path / "in", f"{name}.png", size=size, level=10 * index)
     generator = Same()
     result = convert_all(tmp_path / "in", tmp_path / "out", translator(generator), batch_size=3)
     assert sorted(shape[0] for shape in generator.seen) == [1, 1, 2, 3]
     assert {shape[2:] for shape in generator.seen if shape[0] == 3} == {(6, 4)}
     # In the order of the jobs, each in its own file.
     assert [job.source.name for job in result.written] == [f"{name}.png" for name in sizes]
-    for place, (name, size) in enumerate(sizes.items()):
+    for index, (name, size) in enumerate(sizes.items()):
         with Image.open(tmp_path / "out" / f"{name}.png") as image:
-            assert (image.size, image.getpixel((0, 0))) == (size, 10 * place)
+            assert (image.size, image.getpixel((0, 0))) == (size, 10 * index)
 
 
 @pytest.mark.parametrize("batch_size", [None, 1, 2, 100])
 @pytest.mark.parametrize("tile", [None, 3])
-def test_every_picture_is_done_whatever_the_batch(tmp_path, batch_size, tile):
-    for place in range(7):
-        put(tmp_path / "in", f"{place}.png", size=(5, 4 + place % 2), level=30 * place)
+def test_every_image_is_done_whatever_the_batch(tmp_path, batch_size, tile):
+    for index in range(7):
+        put(tmp_path / "in", f"{index}.png", size=(5, 4 + index % 2), level=30 * index)
     result = convert_all(tmp_path / "in", tmp_path / "out", batch_size=batch_size, tile=tile)
-    assert [job.target.name for job in result.written] == [f"{place}.png" for place in range(7)]
-    assert [int(read(job.target).levels.max()) for job in result.written] == [30 * place for place in range(7)]
+    assert [job.target.name for job in result.written] == [f"{index}.png" for index in range(7)]
+    assert [int(read(job.target).pixels.max()) for job in result.written] == [30 * index for index in range(7)]
     for nothing in (result.failed, result.skipped, result.undone, result.notes):
         assert not nothing
 
 
-def test_of_a_mixed_batch_each_picture_keeps_its_kind(tmp_path):
+def test_of_a_mixed_batch_each_image_keeps_its_kind(tmp_path):
     (tmp_path / "in").mkdir()
     kinds = {
-        "grey.png": Picture(noise(6, 5, 1)),
-        "alpha.png": Picture(noise(6, 5, 3), noise(6, 5, seed=1)),
-        "deep.png": Picture(noise(6, 5, 3, dtype=np.uint16)),
-        "float.tif": Picture(noise(6, 5, 3, dtype=np.float32)),
-        "array.npy": Picture(noise(6, 5, 3, dtype=np.uint16)),
-        "plain.bmp": Picture(noise(6, 5, 3)),
-        "plain.webp": Picture(noise(6, 5, 3)),
+        "grey.png": DecodedImage(noise(6, 5, 1)),
+        "alpha.png": DecodedImage(noise(6, 5, 3), noise(6, 5, seed=1)),
+        "deep.png": DecodedImage(noise(6, 5, 3, dtype=np.uint16)),
+        "float.tif": DecodedImage(noise(6, 5, 3, dtype=np.float32)),
+        "array.npy": DecodedImage(noise(6, 5, 3, dtype=np.uint16)),
+        "plain.bmp": DecodedImage(noise(6, 5, 3)),
+        "plain.webp": DecodedImage(noise(6, 5, 3)),
     }
-    for name, picture in kinds.items():
-        (tmp_path / "in" / name).write_bytes(made(picture, Path(name).suffix))
+    for name, image in kinds.items():
+        (tmp_path / "in" / name).write_bytes(made(image, Path(name).suffix))
     generator = Same()
     convert_all(tmp_path / "in", tmp_path / "out", translator(generator), batch_size=100)
     assert generator.seen == [(7, 3, 6, 5)]
-    for name, picture in kinds.items():
-        assert_same_picture(read(tmp_path / "out" / name), picture, atol=1e-6 if name == "float.tif" else 0)
+    for name, image in kinds.items():
+        assert_same_image(read(tmp_path / "out" / name), image, atol=1e-6 if name == "float.tif" else 0)
 
 
 @pytest.mark.parametrize("name", ["batch_size", "tile"])
@@ -201,7 +201,7 @@ def test_what_is_there_is_skipped_unless_it_is_asked_for(tmp_path):
     result = convert_all(tmp_path / "in", tmp_path / "out", overwrite=True)
     assert len(result.written) == 3
     assert not result.skipped
-    assert (read(tmp_path / "out/2.png").levels == 9).all()
+    assert (read(tmp_path / "out/2.png").pixels == 9).all()
 
 
 def test_a_link_in_place_of_an_output_is_replaced_and_what_it_leads_to_kept(tmp_path):
@@ -212,35 +212,35 @@ def test_a_link_in_place_of_an_output_is_replaced_and_what_it_leads_to_kept(tmp_
     convert_all(tmp_path / "in", tmp_path / "out", overwrite=True)
     assert (tmp_path / "precious.png").read_bytes() == b"precious"
     assert not (tmp_path / "out/1.png").is_symlink()
-    assert (read(tmp_path / "out/1.png").levels == 9).all()
+    assert (read(tmp_path / "out/1.png").pixels == 9).all()
 
 
-def test_a_failed_picture_is_named_and_the_others_are_done(tmp_path):
-    for place in range(9):
-        put(tmp_path / "in", f"{place}.png", level=place)
-    (tmp_path / "in/4.png").write_bytes(b"no picture")
+def test_a_failed_image_is_named_and_the_others_are_done(tmp_path):
+    for index in range(9):
+        put(tmp_path / "in", f"{index}.png", level=index)
+    (tmp_path / "in/4.png").write_bytes(b"no image")
     (tmp_path / "in/6.png").write_bytes(b"")
     result = convert_all(tmp_path / "in", tmp_path / "out", batch_size=4)
     assert result.failed == {
         tmp_path / "in/4.png": "not an image that can be read: text",
         tmp_path / "in/6.png": "an empty file",
     }
-    assert files(tmp_path / "out") == [f"{place}.png" for place in (0, 1, 2, 3, 5, 7, 8)]
+    assert files(tmp_path / "out") == [f"{index}.png" for index in (0, 1, 2, 3, 5, 7, 8)]
 
 
-def test_one_picture_that_a_network_cannot_take_does_not_spoil_its_batch(tmp_path):
+def test_one_image_that_a_network_cannot_take_does_not_spoil_its_batch(tmp_path):
     (tmp_path / "in").mkdir()
     for name, channels in (("a", 3), ("b", 5), ("c", 3)):
-        (tmp_path / "in" / f"{name}.npy").write_bytes(made(Picture(noise(6, 5, channels)), ".npy"))
+        (tmp_path / "in" / f"{name}.npy").write_bytes(made(DecodedImage(noise(6, 5, channels)), ".npy"))
     result = convert_all(tmp_path / "in", tmp_path / "out", batch_size=3)
     assert [job.source.name for job in result.written] == ["a.npy", "c.npy"]
     (reason,) = result.failed.values()
-    assert "a picture of 5 channels where 3 are needed" in reason
+    assert "an image of 5 channels where 3 are needed" in reason
 
 
 def test_what_an_output_has_no_place_for_is_named_with_what_to_type(tmp_path):
     (tmp_path / "in").mkdir()
-    (tmp_path / "in/a.npy").write_bytes(made(Picture(noise(6, 5, 5)), ".npy"))
+    (tmp_path / "in/a.npy").write_bytes(made(DecodedImage(noise(6, 5, 5)), ".npy"))
     result = convert(plan(str(tmp_path / "in"), tmp_path / "out", suffix=".png"), same(5), progress=False)
     (reason,) = result.failed.values()
     assert reason.startswith(f"can't write {tmp_path / 'out' / 'a.png'}: 5 channels")
@@ -269,10 +269,10 @@ def test_of_several_frames_the_first_is_translated_and_that_is_said(tmp_path, na
     assert "first" in note
     assert paths == [tmp_path / "in" / name]
     written = read(tmp_path / "out" / ("x.png" if name == "x.gif" else name))
-    assert (written.frames, written.levels[0, 0].tolist()) == (1, [60, 0, 0])
+    assert (written.frames, written.pixels[0, 0].tolist()) == (1, [60, 0, 0])
 
 
-def test_seeds_reach_their_own_pictures(tmp_path):
+def test_seeds_reach_their_own_images(tmp_path):
     put(tmp_path / "in", "1.png", "2.png")
     generator = build_generator("unet:depth=2,width=4,norm=none,dropout=0,latent=2", in_channels=3, out_channels=3)
     with torch.no_grad():
@@ -281,13 +281,13 @@ def test_seeds_reach_their_own_pictures(tmp_path):
     one = translator(generator)
     planned = variants(plan(str(tmp_path / "in"), tmp_path / "out"), 3)
     assert len(convert(planned, one, batch_size=4, progress=False).written) == 6
-    alone = [read(job.target).levels.astype(int) - one(read(job.source), seed=job.seed).levels for job in planned]
+    alone = [read(job.target).pixels.astype(int) - one(read(job.source), seed=job.seed).pixels for job in planned]
     assert max(np.abs(apart).max() for apart in alone) <= 1
 
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory):
-    """A model that takes a while for a picture."""
+    """A model that takes a while for an image."""
     generator = build_generator("resnet:blocks=2,width=24", in_channels=3, out_channels=3)
     file = tmp_path_factory.mktemp("slow") / "model.safetensors"
     save_model(file, Model({"a2b": generator}, ("a", "b"), {"image_size": 256}, {}, 0))
@@ -298,8 +298,8 @@ def slow(tmp_path_factory):
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_conversion_leaves_whole_files_and_goes_on(tmp_path, slow, signum, capsys):
     source, out = tmp_path / "in", tmp_path / "out"
-    for place in range(16):
-        put(source, f"{place:02}.png", size=(256, 256), level=place)
+    for index in range(16):
+        put(source, f"{index:02}.png", size=(256, 256), level=index)
     words = ["translate", str(source), str(out), "--model", str(slow), "--device", "cpu"]
     alone = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([sys.executable, "-m", "i2i", *words], env=alone, stderr=subprocess.PIPE, text=True)
@@ -319,7 +319,7 @@ def test_an_interrupted_conversion_leaves_whole_files_and_goes_on(tmp_path, slow
     before = {name: (out / name).read_bytes() for name in there}
     assert all(name.endswith(".png") and not name.startswith(".") for name in there)
     for name in there:
-        assert read(out / name).levels.shape[:2] == (256, 256)
+        assert read(out / name).pixels.shape[:2] == (256, 256)
 
     assert main(words) == 0
     assert f"{len(there)} there already" in capsys.readouterr().out
@@ -341,7 +341,7 @@ def test_what_was_left_out_is_counted_in_the_summary(tmp_path, slow, capsys):
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
-def test_a_turned_picture_is_turned_once(tmp_path, suffix):
+def test_a_turned_image_is_turned_once(tmp_path, suffix):
     tags = Image.Exif()
     tags[0x0112] = 6  # show it turned 90 degrees clockwise
     stored = np.repeat(np.repeat(np.array([[0, 100, 200], [50, 150, 250]], np.uint8), 16, 0), 16, 1)
@@ -482,7 +482,7 @@ def test_outputs_of_unknown_origin_or_changed_since_are_kept_and_said(translate)
     code, said = translate()
     assert code == 0
     assert "0 translated to b (none), 3 there already, 2 of them by an unknown model (--overwrite" in said
-    assert [read(translate.out / name).levels.max() for name in ("1.png", "a/2.png")] == [77, 78]
+    assert [read(translate.out / name).pixels.max() for name in ("1.png", "a/2.png")] == [77, 78]
 
 
 def test_a_record_that_is_torn_or_damaged_is_read_as_far_as_it_goes(translate):
@@ -499,7 +499,7 @@ def test_a_record_that_is_torn_or_damaged_is_read_as_far_as_it_goes(translate):
 
 
 def test_a_record_does_not_grow_with_every_conversion(tmp_path):
-    put(tmp_path / "in", *(f"{place}.png" for place in range(30)))
+    put(tmp_path / "in", *(f"{index}.png" for index in range(30)))
     out, sizes = tmp_path / "out", []
     for _ in range(12):
         result = convert_all(tmp_path / "in", out, record=out, overwrite=True)
@@ -538,7 +538,7 @@ def test_an_image_that_came_to_a_folder_converted_in_place_is_not_taken_for_an_o
     code, said = translate("--format", "png", **words)
     assert code == 2
     assert "x.png would be written over itself" in said
-    assert read(translate.source / "a/x.png").levels.max() == 77
+    assert read(translate.source / "a/x.png").pixels.max() == 77
 
 
 @pytest.mark.parametrize(
@@ -619,8 +619,8 @@ ERRORS = [MemoryError(), RecursionError("too deep"), Panic("a bug"), SystemExit(
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_whatever_a_decoder_raises_the_other_images_are_done(tmp_path, monkeypatch, error):
-    put(tmp_path / "in", *(f"{place}.png" for place in range(9)))
-    (tmp_path / "in/4.png").write_bytes(made(Picture(noise(33, 31, 1)), ".png"))
+    put(tmp_path / "in", *(f"{index}.png" for index in range(9)))
+    (tmp_path / "in/4.png").write_bytes(made(DecodedImage(noise(33, 31, 1)), ".png"))
     decode = ImageFile.ImageFile.load
 
     def load(image):
@@ -641,7 +641,7 @@ def test_an_output_folder_that_is_removed_in_the_meantime_ends_it_in_a_line(tmp_
                 (tmp_path / "out").rename(tmp_path / "removed")
             return super().forward(x)
 
-    put(tmp_path / "in", *(f"{place}.png" for place in range(30)))
+    put(tmp_path / "in", *(f"{index}.png" for index in range(30)))
     out = tmp_path / "out"
     result = convert_all(tmp_path / "in", out, translator(Removing()), record=out, batch_size=1)
     assert result.stopped.endswith("was removed or replaced in the meantime")
@@ -654,9 +654,9 @@ def test_an_output_folder_that_is_removed_in_the_meantime_ends_it_in_a_line(tmp_
 def test_a_conversion_killed_again_and_again_ends_as_one_that_was_not(tmp_path, other):
     source, out, rng = tmp_path / "in", tmp_path / "out", np.random.default_rng(0)
     (source / "a").mkdir(parents=True)
-    for place in range(60):
-        path = source / f"{'a/' * (place % 2)}{place:02}.png"
-        path.write_bytes(made(Picture(noise(64, 64, 3, seed=place)), ".png"))
+    for index in range(60):
+        path = source / f"{'a/' * (index % 2)}{index:02}.png"
+        path.write_bytes(made(DecodedImage(noise(64, 64, 3, seed=index)), ".png"))
     words = [str(source), str(out), "--model", str(other), "--device", "cpu", "--batch-size", "1", "--quiet"]
     pauses = [f"{pause:.3f}" for pause in rng.uniform(0.05, 0.6, 12)]
     command = [sys.executable, "-c", KILLED, ",".join(pauses), str(out), *words]
@@ -676,7 +676,7 @@ from pathlib import Path
 import torch
 import i2i.convert, i2i.pipes, i2i.translator
 from i2i.cli import main
-from i2i.picture import read
+from i2i.image import read
 
 torch.set_num_threads(1)
 ended = torn = left = 0

@@ -12,18 +12,18 @@ from conftest import SMALL
 from test_trainer import trainer
 
 from i2i.cli import main
-from i2i.training.diagnostics import Concern
-from i2i.training.logger import Diary, Window, by_player
+from i2i.training.diagnostics import Diagnosis
+from i2i.training.logger import LossMeter, RunLogger, by_player
 
 HAS_TENSORBOARD = importlib.util.find_spec("tensorboard") is not None
 
 
 def test_lines_of_metrics_and_warnings_stand_in_their_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    diary = Diary(tmp_path, step=0, about={})
-    diary.note(5, {"generator/l1": 2.5})
-    diary.warn(5, [Concern("it is dark", "more light")])
-    diary.warn(5, [])
-    diary.note(10, {"generator/l1": 2.0})
+    run_logger = RunLogger(tmp_path, step=0, about={})
+    run_logger.note(5, {"generator/l1": 2.5})
+    run_logger.warn(5, [Diagnosis("it is dark", "more light")])
+    run_logger.warn(5, [])
+    run_logger.note(10, {"generator/l1": 2.0})
     found = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert found == [
         {"step": 5, "generator/l1": 2.5},
@@ -34,18 +34,18 @@ def test_lines_of_metrics_and_warnings_stand_in_their_order(tmp_path: Path, caps
 
 
 def test_lines_past_the_step_that_is_gone_on_from_are_dropped_and_torn_ones_too(tmp_path: Path) -> None:
-    diary = Diary(tmp_path, step=0, about={})
+    run_logger = RunLogger(tmp_path, step=0, about={})
     for step in (2, 4, 6):
-        diary.note(step, {"lr": 0.1})
+        run_logger.note(step, {"lr": 0.1})
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 8, "l')
-    Diary(tmp_path, step=4, about={}).note(5, {"lr": 0.2})
+    RunLogger(tmp_path, step=4, about={}).note(5, {"lr": 0.2})
     found = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in found] == [2, 4, 5]
 
 
 def test_a_window_has_the_mean_of_each_term_over_the_steps_that_had_it() -> None:
-    window = Window(10)
+    window = LossMeter(10)
     window.add({"generator/l1": torch.tensor(1.0), "discriminator/adversarial": torch.tensor(4.0)})
     window.add({"generator/l1": torch.tensor(2.0)})
     window.add({"generator/l1": torch.tensor(6.0), "discriminator/adversarial": torch.tensor(8.0)})
@@ -63,7 +63,7 @@ def test_a_summary_says_what_the_run_was(run: Path, pairs: Path) -> None:
     said = json.loads((run / "summary.json").read_text())
     assert said["state"] == "finished"
     assert said["domains"] == ["drawing", "photo"]
-    assert (said["training_pictures"], said["held_out_pictures"], said["steps"]) == (6, 3, 12)
+    assert (said["training_images"], said["held_out_images"], said["steps"]) == (6, 3, 12)
     assert said["processes"] == 1
     assert said["device"] in ("cpu", "cuda", "mps")
     assert said["maps"]["a2b"].startswith("unet:")

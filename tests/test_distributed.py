@@ -19,7 +19,15 @@ import torch
 from conftest import SMALL
 
 from i2i.cli import main
-from i2i.distributed import gathered, highest, joined, launcher, mean_over_processes, own_share, summed
+from i2i.distributed import (
+    all_gather,
+    all_reduce_max,
+    all_reduce_mean,
+    all_reduce_sum,
+    launcher,
+    local_shard,
+    process_group,
+)
 from i2i.errors import UsageError
 from i2i.model_file.model_file import load_model
 from i2i.training.checkpoint import load_state
@@ -64,7 +72,7 @@ def apart(one: Path, other: Path) -> float:
     """The largest difference of two runs' weights and running statistics."""
     first, second = (load_state(folder / "state.pt") for folder in (one, other))
     assert first["step"] == second["step"]
-    pairs = [(first[part][name], second[part][name]) for part in ("objective", "average") for name in first[part]]
+    pairs = [(first[part][name], second[part][name]) for part in ("method", "average") for name in first[part]]
     return max((a.double() - b.double()).abs().max().item() for a, b in pairs if a.numel())
 
 
@@ -197,11 +205,11 @@ def test_a_process_that_is_killed_ends_the_run_and_the_saved_step_is_named(
 
 def test_a_process_alone_agrees_with_itself() -> None:
     x = torch.arange(6.0).view(3, 2)
-    assert highest(7) == 7
-    for told in (mean_over_processes, gathered, own_share):
+    assert all_reduce_max(7) == 7
+    for told in (all_reduce_mean, all_gather, local_shard):
         assert torch.equal(told(x), x)
     assert launcher() == ["i2i"]
-    with joined("cuda:1") as device:  # not asked here whether there is one
+    with process_group("cuda:1") as device:  # not asked here whether there is one
         assert device == "cuda:1"
 
 
@@ -209,7 +217,7 @@ def test_a_device_that_only_one_process_could_have_is_refused(monkeypatch: pytes
     for name, value in {"LOCAL_RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UsageError, match="--device cuda:1: torchrun's processes need one each; leave out --device"):
-        joined("cuda:1").__enter__()
+        process_group("cuda:1").__enter__()
     assert launcher() == ["torchrun", "--nproc-per-node", "2", "-m", "--", "i2i"]
 
 
@@ -218,7 +226,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
     for name, value in {"LOCAL_RANK": "1", "WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UsageError, match="2 processes on a machine of 0 GPUs; start as many"):
-        joined("cuda").__enter__()
+        process_group("cuda").__enter__()
 
 
 def test_summed_has_a_gradient_and_that_has_one(tmp_path: Path) -> None:
@@ -226,7 +234,7 @@ def test_summed_has_a_gradient_and_that_has_one(tmp_path: Path) -> None:
     torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
     try:
         x = torch.tensor([2.0, 3.0], requires_grad=True)
-        (slope,) = torch.autograd.grad(summed(x).pow(3).sum(), x, create_graph=True)
+        (slope,) = torch.autograd.grad(all_reduce_sum(x).pow(3).sum(), x, create_graph=True)
         (bend,) = torch.autograd.grad(slope.sum(), x)
         assert slope.tolist() == [12.0, 27.0]
         assert bend.tolist() == [12.0, 18.0]

@@ -108,8 +108,8 @@ def test_two_sets_are_scored_either_way_and_their_cycle(to: str, cycle: Path, un
     folder = unpaired / ("testA" if to == "photo" else "testB")
     errors = []
     for path in sorted(folder.iterdir()):
-        picture = to_tensor(resized(read(path).levels, 32), 3)
-        errors.append(127.5 * float((back(there(picture)) - picture).abs().mean()))
+        image = to_tensor(resized(read(path).pixels, 32), 3)
+        errors.append(127.5 * float((back(there(image)) - image).abs().mean()))
     assert scores["cycle_l1_float"]["value"] == pytest.approx(np.mean(errors), rel=1e-4)
 
 
@@ -156,14 +156,14 @@ def test_the_best_or_the_last_model_of_a_run(
     assert "no best.safetensors in this run; leave out --best" in fails(capsys, both, pairs, "--best")
     model = load_model(run / "model.safetensors")
     with torch.no_grad():
-        for weights in model.maps["a2b"].parameters():
+        for weights in model.generators["a2b"].parameters():
             weights.zero_()
     save_model(both / "best.safetensors", model)
     best, last, unsaid = (scored(tmp_path, both, pairs, *flags) for flags in (["--best"], ["--last"], []))
     assert (best["model"]["file"], last["model"]["file"]) == ("best.safetensors", "model.safetensors")
     assert last == unsaid
     assert best["scores"]["l1"]["value"] != last["scores"]["l1"]["value"]
-    # A picture of one grey has no lightness to follow, and JSON no number for it.
+    # An image of one grey has no lightness to follow, and JSON no number for it.
     assert best["scores"]["luminance_correlation"]["value"] is None
     assert "--best and --last: give one" in fails(capsys, both, pairs, "--best", "--last")
 
@@ -232,7 +232,7 @@ def test_folders_are_matched_to_the_models_domains_by_their_names(
     assert "which the model translates drawing -> photo; leave it out" in fails(capsys, run, data, "--swap")
 
 
-def test_pictures_of_many_channels_have_all_scores_but_those_of_colour(
+def test_images_of_many_channels_have_all_scores_but_those_of_colour(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rng, data, folder = np.random.default_rng(0), tmp_path / "bands", tmp_path / "run"
@@ -249,7 +249,7 @@ def test_pictures_of_many_channels_have_all_scores_but_those_of_colour(
     assert {"ms_ssim", "luminance_correlation", "checkerboard"} <= found["scores"].keys()
     for flag in (["--lpips"], ["--features", "inception"]):
         said = fails(capsys, folder, data, *flag)
-        assert f"{flag[0]} is for grey or colour pictures, and this model gives 4 channels: leave it out" in said
+        assert f"{flag[0]} is for grey or colour images, and this model gives 4 channels: leave it out" in said
 
 
 def test_wrong_use_is_answered_before_the_work_begins(
@@ -259,8 +259,8 @@ def test_wrong_use_is_answered_before_the_work_begins(
         ((run, pairs, "--features", "incepton"), "unknown feature network 'incepton'; did you mean 'inception'?"),
         ((run, pairs, "--resamples", -1), "--resamples -1: it is 0 or more"),
         ((run, pairs, "--batch-size", 0), "batch size 0: it is 1 or more"),
-        ((cycle, unpaired, "--ms-ssim"), "--ms-ssim compares pairs, and these pictures are none"),
-        ((cycle, unpaired, "--lpips"), "--lpips compares pairs, and these pictures are none"),
+        ((cycle, unpaired, "--ms-ssim"), "--ms-ssim compares pairs, and these images are none"),
+        ((cycle, unpaired, "--lpips"), "--lpips compares pairs, and these images are none"),
         ((run, unpaired), "have no partner of the same name"),
         ((run, pairs, "--pairing", "maybe"), "--pairing"),
     ):
@@ -269,5 +269,5 @@ def test_wrong_use_is_answered_before_the_work_begins(
     for folder in ("testA", "testB"):
         (one / folder.replace("test", "train")).mkdir(parents=True)
         shutil.copy(unpaired / folder / f"{folder}0.png", one / folder.replace("test", "train"))
-    assert "sets of pictures, of 2 and more" in fails(capsys, cycle, one, "--features", "efficientnet-lite0")
+    assert "sets of images, of 2 and more" in fails(capsys, cycle, one, "--features", "efficientnet-lite0")
     assert scored(tmp_path, cycle, one)["scores"]["checkerboard"]["interval"] is None

@@ -12,9 +12,9 @@ import pytest
 from i2i.cli import main
 from i2i.cli.flag_hints import _EVALUATE, _OLDER, _TRAIN, _USE, hint
 from i2i.cli.main import COMMANDS
-from i2i.methods import objectives
+from i2i.methods import methods
 
-PAGES = [[command] for command in COMMANDS] + [["train", method] for method in objectives]
+PAGES = [[command] for command in COMMANDS] + [["train", method] for method in methods]
 
 
 def help_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -149,7 +149,7 @@ def test_dashes_and_underscores_are_the_same(capsys: pytest.CaptureFixture[str])
 
 
 def test_every_hint_names_flags_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
-    trained = {flag for method in objectives for flag in named(help_of(["train", method], capsys))}
+    trained = {flag for method in methods for flag in named(help_of(["train", method], capsys))}
     used = set(named(help_of(["translate"], capsys)))
     scored = set(named(help_of(["evaluate"], capsys)))
     for table, known in ((_TRAIN, trained), (_USE, used), (_EVALUATE, scored)):
@@ -180,7 +180,7 @@ def data(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("train boxes pix2pix", "the method comes first: i2i train pix2pix boxes"),
         ("train boxes", "the method comes first: i2i train METHOD boxes"),
         ("train Pix2Pix boxes", "did you mean 'pix2pix'?"),
-        ("train pix2pix", "which pictures?"),
+        ("train pix2pix", "which images?"),
         ("train pix2pix nothere", "nothere: there is no such folder"),
         ("train pix2pix empty", "empty: no images in this folder; expected side-by-side pairs"),
         ("train pix2pix notes.txt", "notes.txt: not a folder"),
@@ -211,7 +211,7 @@ def data(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("translate boxes out --model map2sat --format jpeg", "did you mean jpg?"),
         ("translate boxes out --model map2sat --quality 200", "it is from 1 to 100"),
         ("translate boxes out --model map2sat --to Sat", "unknown domain to translate to 'Sat'"),
-        ("evaluate map2sat", "which pictures?"),
+        ("evaluate map2sat", "which images?"),
         ("evaluate map2sat nothere", "there is no such folder"),
         ("evaluate map2sat boxes --json empty", "--json empty: that is a folder; give a file"),
         ("check nothere", "nothere: there is no such folder"),

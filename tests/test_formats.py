@@ -82,10 +82,10 @@ def test_a_huge_file_is_refused_without_being_read(tmp_path, start):
 
 
 def test_a_file_may_be_as_large_as_is_said(tmp_path):
-    path, levels = tmp_path / "x.bmp", np.zeros((4, 4, 3), np.uint8)
-    Image.fromarray(levels).save(path)
+    path, pixels = tmp_path / "x.bmp", np.zeros((4, 4, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
     os.truncate(path, max_file_bytes(16))
-    assert (read(path, max_pixels=16).levels == 0).all()
+    assert (read(path, max_pixels=16).pixels == 0).all()
     os.truncate(path, max_file_bytes(16) + 1)
     with pytest.raises(ImageError, match="a file of 67 MB"):
         read(path, max_pixels=16)

@@ -16,7 +16,7 @@ from test_trainer import trainer
 from i2i.cli import main
 from i2i.methods.pix2pix import Conditional
 from i2i.training.checkpoint import load_state
-from i2i.training.diagnostics import Health, signs_of
+from i2i.training.diagnostics import Diagnostics, image_statistics
 from i2i.training.trainer import Trainer
 
 
@@ -80,13 +80,13 @@ def test_a_discriminator_that_wins_completely_is_said_once(unpaired: Path, tmp_p
     said = warnings_of(tmp_path)
     (words,) = [warning for warning in said if "wins" in warning]
     assert words == (
-        "the discriminator has recognised every generated picture for 40 steps: it wins completely, and the generator "
+        "the discriminator has recognised every generated image for 40 steps: it wins completely, and the generator "
         "has little to learn from it"
     )
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     (step,) = steps_of(tmp_path, "wins")
-    recognised = {line["step"]: line["recognised"] for line in lines if "recognised" in line}
-    assert all(recognised[at] > 0.995 for at in range(step - 40, step + 1, 5))
+    fake_accuracy = {line["step"]: line["recognised"] for line in lines if "recognised" in line}
+    assert all(fake_accuracy[at] > 0.995 for at in range(step - 40, step + 1, 5))
 
 
 @pytest.fixture(scope="module")
@@ -95,19 +95,19 @@ def negatives(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("negatives")
     for number in range(4):
         _, photo = scene(number)
-        for folder, picture in (("trainA", photo), ("trainB", Image.fromarray(255 - np.asarray(photo)))):
+        for folder, image in (("trainA", photo), ("trainB", Image.fromarray(255 - np.asarray(photo)))):
             (root / folder).mkdir(exist_ok=True)
-            picture.save(root / folder / f"{number}.png")
+            image.save(root / folder / f"{number}.png")
     return root
 
 
 def test_inverted_colours_are_said_once_for_each_direction(negatives: Path, tmp_path: Path) -> None:
     one = trainer(negatives, tmp_path, "cyclegan", steps=60, log_every=2, lr=2e-3, generator="resnet:blocks=1,width=8")
     # First both generators learn to invert, as CycleGAN may by chance.
-    for name, network in one.objective.maps().items():
+    for name, network in one.method.generators().items():
         optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
         for step in range(40):
-            x = one.pictures[step][name[0]][None]
+            x = one.images[step][name[0]][None]
             optimizer.zero_grad()
             (network(x) + x).abs().mean().backward()
             optimizer.step()
@@ -130,12 +130,12 @@ def test_pairs_that_are_learned_by_heart_are_said_once(tmp_path: Path) -> None:
             rng = np.random.default_rng((count, number))
             halves = [np.kron(rng.integers(0, 256, (4, 4, 3)), np.ones((8, 8, 1))).astype(np.uint8) for _ in range(2)]
             Image.fromarray(np.hstack(halves)).save(tmp_path / "data" / split / f"{number}.png")
-    settings = {"steps": 160, "validate_every": 10, "log_every": 10, "lr": 3e-3, "pictures": {"augment": ()}}
+    settings = {"steps": 160, "validate_every": 10, "log_every": 10, "lr": 3e-3, "images": {"augment": ()}}
     one = trainer(tmp_path / "data", tmp_path / "run", generator="unet:depth=4,width=8,dropout=0", **settings)
     one.fit()
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     (said,) = [line for line in lines if "warning" in line]
-    assert said["warning"].startswith("held-out pictures get worse (")
+    assert said["warning"].startswith("held-out images get worse (")
     assert said["warning"].endswith("it learns them by heart")
     scores = {line["step"]: line["validation/l1"] for line in lines if "validation/l1" in line}
     best = json.loads((tmp_path / "run" / "summary.json").read_text())["best"]
@@ -168,14 +168,14 @@ def test_an_absurd_learning_rate_ends_in_warnings(
 
 def test_a_loss_explodes_at_a_thousand_times_its_start_or_a_thousand() -> None:
     for begun, fine, bad in ((0.01, -1000.0, -1001.0), (50.0, 50_000.0, 50_001.0)):
-        health = Health(("a", "b"), unpaired=False)
+        health = Diagnostics(("a", "b"), unpaired=False)
         health.begin({"generator/l1": begun})
         assert health.look(50, {"generator/l1": fine}, {}) == []
-        (concern,) = health.look(100, {"generator/l1": bad}, {})
-        assert concern.warning.startswith("the loss explodes: generator/l1 is ")
+        (diagnosis,) = health.look(100, {"generator/l1": bad}, {})
+        assert diagnosis.warning.startswith("the loss explodes: generator/l1 is ")
         assert health.look(150, {"generator/l1": bad}, {}) == []
     # A term that appears later begins there.
-    health = Health(("a", "b"), unpaired=False)
+    health = Diagnostics(("a", "b"), unpaired=False)
     assert health.look(50, {"generator/late": 1e6}, {}) == []
 
 
@@ -199,11 +199,11 @@ def test_what_was_seen_and_said_goes_on_in_a_resumed_run(pairs: Path, tmp_path: 
 
 
 def test_a_streak_that_is_broken_begins_anew() -> None:
-    health = Health(("a", "b"), unpaired=True, steps=20)
-    for step, recognised in ((0, 1.0), (10, 1.0), (15, 0.9), (20, 1.0), (30, 1.0), (39, 1.0)):
-        assert health.look(step, {"recognised": recognised}, {}) == []
-    (concern,) = health.look(40, {"recognised": 1.0}, {})
-    assert "for 20 steps" in concern.warning
+    health = Diagnostics(("a", "b"), unpaired=True, steps=20)
+    for step, fake_accuracy in ((0, 1.0), (10, 1.0), (15, 0.9), (20, 1.0), (30, 1.0), (39, 1.0)):
+        assert health.look(step, {"recognised": fake_accuracy}, {}) == []
+    (diagnosis,) = health.look(40, {"recognised": 1.0}, {})
+    assert "for 20 steps" in diagnosis.warning
     for field, kind, bad, good in (
         ("fake_b", "spread", 0.01, 0.03),
         ("fake_a", "inversion", -0.5, -0.2),
@@ -215,7 +215,7 @@ def test_a_streak_that_is_broken_begins_anew() -> None:
 
 
 def test_pairs_may_be_negatives_of_each_other() -> None:
-    health = Health(("a", "b"), unpaired=False)
+    health = Diagnostics(("a", "b"), unpaired=False)
     assert not any(health.look(step, {}, {"inversion/fake_b": -1.0}) for step in range(20))
 
 
@@ -229,32 +229,36 @@ def test_pairs_may_be_negatives_of_each_other() -> None:
         ([(10, 9), (11, 8), (12, 7), (9, 6)], False),  # the best of all
     ],
 )
-def test_held_out_pictures_must_get_worse_for_some_time(scores: list[tuple[float, float]], warned: bool) -> None:
-    health = Health(("a", "b"), unpaired=False)
+def test_held_out_images_must_get_worse_for_some_time(scores: list[tuple[float, float]], warned: bool) -> None:
+    health = Diagnostics(("a", "b"), unpaired=False)
     found = [health.validated(step, *pair) for step, pair in enumerate(scores)]
-    assert [bool(concerns) for concerns in found] == [False] * (len(scores) - 1) + [warned]
+    assert [bool(diagnoses) for diagnoses in found] == [False] * (len(scores) - 1) + [warned]
 
 
 def test_signs_by_hand() -> None:
     real = torch.linspace(-1, 1, 64).view(1, 1, 8, 8).expand(2, 3, 8, 8).clone()
     coloured = torch.tensor([1.0, 0.0, -1.0]).view(1, 3, 1, 1).expand(2, 3, 8, 8)
-    signs = signs_of(Conditional.Images(real, coloured, real))
+    signs = image_statistics(Conditional.Images(real, coloured, real))
     assert signs["spread/fake_b"] == 0
     assert signs["inversion/fake_b"].item() == pytest.approx(0)
     half = torch.cat([-real[:1], real[1:]])
-    assert signs_of(Conditional.Images(real, half, real))["inversion/fake_b"].item() == pytest.approx(0, abs=1e-5)
-    signs = signs_of(Conditional.Images(real, -0.1 * real + 0.3, real))
+    assert image_statistics(Conditional.Images(real, half, real))["inversion/fake_b"].item() == pytest.approx(
+        0, abs=1e-5
+    )
+    signs = image_statistics(Conditional.Images(real, -0.1 * real + 0.3, real))
     assert signs["inversion/fake_b"].item() == pytest.approx(-1, abs=1e-4)
     assert signs["spread/fake_b"].item() == pytest.approx(0.1 * torch.linspace(-1, 1, 64).std().item())
     # Channels that are no colours have no brightness.
-    assert "inversion/fake_b" not in signs_of(Conditional.Images(real[:, :2], real, real))
-    assert signs_of(None) == {}
+    assert "inversion/fake_b" not in image_statistics(Conditional.Images(real[:, :2], real, real))
+    assert image_statistics(None) == {}
 
 
 def test_saturation_by_hand() -> None:
     grey, black = torch.zeros(2, 3, 8, 8), torch.full((2, 3, 8, 8), -1.0)
     half = torch.cat([black[:1], grey[:1]])
-    assert signs_of(Conditional.Images(grey, half, grey))["saturation/fake_b"] == 0.5
-    assert signs_of(Conditional.Images(grey, black, half[:, :, 1:]))["saturation/fake_b"] == 0  # as the real ones are
-    assert signs_of(Conditional.Images(black, -black, grey))["saturation/fake_b"] == 1
-    assert signs_of(Conditional.Images(black, grey, grey))["saturation/fake_b"] == 0
+    assert image_statistics(Conditional.Images(grey, half, grey))["saturation/fake_b"] == 0.5
+    assert (
+        image_statistics(Conditional.Images(grey, black, half[:, :, 1:]))["saturation/fake_b"] == 0
+    )  # as the real ones are
+    assert image_statistics(Conditional.Images(black, -black, grey))["saturation/fake_b"] == 1
+    assert image_statistics(Conditional.Images(black, grey, grey))["saturation/fake_b"] == 0

@@ -19,7 +19,7 @@ from PIL import Image
 from i2i.cli import main
 from i2i.data.folders import survey
 from i2i.errors import UsageError
-from i2i.images.decoded import Picture
+from i2i.images.decoded import DecodedImage
 from i2i.images.reading import read
 from i2i.inference.folder import Conversion, convert
 from i2i.inference.planning import plan, variants
@@ -27,7 +27,7 @@ from i2i.inference.record import RECORD
 from i2i.model_file.model_file import Model, save_model
 from i2i.networks import build_generator
 
-RGB = Picture(noise(40, 40, 3))
+RGB = DecodedImage(noise(40, 40, 3))
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Folder:
-    """A folder with a good picture and others, and what `i2i translate` says of it."""
+    """A folder with a good image and others, and what `i2i translate` says of it."""
 
     def __init__(self, root: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.source, self.out, self.model, self.capsys = root / "in", root / "out", model, capsys
@@ -52,7 +52,7 @@ class Folder:
             code = main(words)
         said = self.capsys.readouterr()
         self.summary = said.out
-        # Decoders say more on their own; what i2i says of a picture is a line that begins so.
+        # Decoders say more on their own; what i2i says of an image is a line that begins so.
         self.complaints = [line for line in said.err.splitlines() if line.startswith("i2i: ")]
         assert "Traceback" not in said.err
         return code
@@ -63,7 +63,7 @@ class Folder:
         return sorted(name for name in found if name != RECORD)
 
     def check_only_good_is_done(self, bad: str, *reasons: str) -> None:
-        """One of the two pictures is done, the other named in a line that gives a reason."""
+        """One of the two images is done, the other named in a line that gives a reason."""
         assert self.translate() == 1
         assert self.written() == ["good.png"]
         (line,) = self.complaints
@@ -81,21 +81,21 @@ def folder(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> F
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".npy"])
-def test_a_header_that_claims_a_huge_picture(folder: Folder, suffix: str) -> None:
+def test_a_header_that_claims_a_huge_image(folder: Folder, suffix: str) -> None:
     (folder.source / f"bomb{suffix}").write_bytes(claims(suffix, 60_000, 60_000))
     folder.check_only_good_is_done(f"bomb{suffix}", "pixels", "--max-megapixels")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".npy"])
 def test_more_pixels_are_taken_where_they_are_allowed(folder: Folder, suffix: str) -> None:
-    (folder.source / f"large{suffix}").write_bytes(made(Picture(np.zeros((900, 1300, 1), np.uint8)), suffix))
+    (folder.source / f"large{suffix}").write_bytes(made(DecodedImage(np.zeros((900, 1300, 1), np.uint8)), suffix))
     flags = ["--tile", "512", "--max-megapixels"]
     assert folder.translate(*flags, "1") == 1
     assert "1300 x 900 pixels, more than the 1 million that are allowed" in folder.complaints[0]
     assert "--max-megapixels 2" in folder.complaints[0]
     # With the number it says.
     assert folder.translate(*flags, "2") == 0
-    assert read(folder.out / f"large{suffix}").levels.shape[:2] == (900, 1300)
+    assert read(folder.out / f"large{suffix}").pixels.shape[:2] == (900, 1300)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", ".gif", ".bmp", ".npy"])
@@ -110,7 +110,7 @@ def test_torn_files(folder: Folder, suffix: str, share: float) -> None:
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
 def test_torn_files_of_more_than_eight_bits(folder: Folder, depth: type, share: float) -> None:
     suffix = ".png" if depth == np.uint16 else ".tif"
-    data = made(Picture(noise(40, 40, 3, dtype=depth)), suffix)
+    data = made(DecodedImage(noise(40, 40, 3, dtype=depth)), suffix)
     (folder.source / f"torn{suffix}").write_bytes(data[: int(share * len(data))])
     folder.check_only_good_is_done(f"torn{suffix}")
 
@@ -139,7 +139,7 @@ def test_names_that_lie_are_read_as_what_they_hold(folder: Folder, name: str, ki
     (folder.source / name).write_bytes(made(RGB, kind))
     assert folder.translate() == 0
     target = folder.out / name.replace(".gif", ".png")
-    assert read(target).levels.shape == (40, 40, 3)
+    assert read(target).pixels.shape == (40, 40, 3)
     # What is written is what its name says.
     formats = {".jpg": "JPEG", ".png": "PNG"}
     if target.suffix in formats:
@@ -152,9 +152,9 @@ def test_names_that_lie_are_read_as_what_they_hold(folder: Folder, name: str, ki
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1.5, -0.1])
 @pytest.mark.parametrize("suffix", [".tif", ".npy"])
 def test_floats_that_are_no_levels(folder: Folder, suffix: str, value: float) -> None:
-    levels = noise(9, 7, 3, dtype=np.float32)
-    levels[2, 3, 1] = value
-    (folder.source / f"x{suffix}").write_bytes(made(Picture(levels), suffix))
+    pixels = noise(9, 7, 3, dtype=np.float32)
+    pixels[2, 3, 1] = value
+    (folder.source / f"x{suffix}").write_bytes(made(DecodedImage(pixels), suffix))
     folder.check_only_good_is_done(f"x{suffix}", "in [0, 1]" if np.isfinite(value) else "1 of its 189 values")
 
 
@@ -185,8 +185,8 @@ def test_a_jpeg_of_inks(folder: Folder, profile: bytes | None) -> None:
     image.save(folder.source / "ink.jpg", quality=100, **({"icc_profile": profile} if profile else {}))
     result = convert(plan(str(folder.source), folder.out), same(), progress=False)
     assert not result.failed
-    assert (read(folder.out / "ink.jpg").levels >= 253).all()
-    assert read(folder.out / "ink.jpg").levels.shape == (30, 40, 3)
+    assert (read(folder.out / "ink.jpg").pixels >= 253).all()
+    assert read(folder.out / "ink.jpg").pixels.shape == (30, 40, 3)
 
 
 @pytest.mark.parametrize("name", ["x.gif", "x.webp", "x.png", "x.tif"])
@@ -206,7 +206,7 @@ def test_an_animation_whose_later_frames_are_torn(folder: Folder, torn: int) -> 
     frames[0].save(path, save_all=True, append_images=frames[1:])
     path.write_bytes(path.read_bytes()[:-torn])
     assert folder.translate() == 0
-    assert read(folder.out / "x.png").levels.shape == (20, 10, 3)
+    assert read(folder.out / "x.png").pixels.shape == (20, 10, 3)
 
 
 NAMES = [
@@ -241,7 +241,7 @@ def test_every_name_is_kept(folder: Folder, stem: str) -> None:
 def test_every_name_is_said_in_one_line(folder: Folder, stem: str) -> None:
     name = f"{stem}.png"
     try:
-        (folder.source / name).write_bytes(b"no picture")
+        (folder.source / name).write_bytes(b"no image")
         Image.new("L", (4, 4)).save(
             folder.source / f"2{stem[:-1]}.gif", save_all=True, append_images=[Image.new("L", (4, 4), 9)]
         )
@@ -270,10 +270,10 @@ def test_names_too_long_for_a_variant_are_named_and_the_others_done(tmp_path: Pa
 
 
 def check_nothing_half(out: Path, result: Conversion, source: Path) -> None:
-    """What lies in the output is what was written, each picture whole."""
+    """What lies in the output is what was written, each image whole."""
     assert sorted(path for path in out.rglob("*") if not path.is_dir()) == sorted(job.target for job in result.written)
     for job in result.written:
-        assert (read(job.target).levels == read(job.source).levels).all()
+        assert (read(job.target).pixels == read(job.source).pixels).all()
     total = len(result.written) + len(result.failed) + len(result.undone)
     assert total == len([path for path in source.rglob("*") if path.is_file()])
 
@@ -298,8 +298,8 @@ def test_a_full_disk_ends_it_and_more_room_lets_it_go_on(
 ) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
-    for place in range(40):
-        (source / f"{place:02}.bmp").write_bytes(made(Picture(noise(64, 64, 3, seed=place)), ".bmp"))
+    for index in range(40):
+        (source / f"{index:02}.bmp").write_bytes(made(DecodedImage(noise(64, 64, 3, seed=index)), ".bmp"))
     with mounted(out, "64k"):
         result = convert(plan(str(source), out), same(), progress=False)
         assert 1 <= len(result.written) <= 5
@@ -322,7 +322,7 @@ def test_a_full_disk_ends_it_and_more_room_lets_it_go_on(
 
 def test_a_disk_that_only_reads_ends_it(tmp_path: Path) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
-    put(source, *(f"{place:02}.png" for place in range(40)))
+    put(source, *(f"{index:02}.png" for index in range(40)))
     with mounted(out, "64k"):
         subprocess.run(["mount", "-o", "remount,ro", str(out)], check=True)
         result = convert(plan(str(source), out), same(), progress=False)
@@ -333,7 +333,7 @@ def test_a_disk_that_only_reads_ends_it(tmp_path: Path) -> None:
 
 
 def test_a_file_larger_than_is_allowed_fails_alone(folder: Folder) -> None:
-    (folder.source / "large.bmp").write_bytes(made(Picture(noise(200, 200, 3)), ".bmp"))
+    (folder.source / "large.bmp").write_bytes(made(DecodedImage(noise(200, 200, 3)), ".bmp"))
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
@@ -455,7 +455,7 @@ def test_links_pipes_sockets_and_folders_named_as_images(folder: Folder) -> None
 
 
 @pytest.mark.parametrize("name", ["pipe.png", "socket.png", "zero.png", "folder.png"])
-def test_none_of_those_is_a_picture_on_its_own(folder: Folder, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_none_of_those_is_a_image_on_its_own(folder: Folder, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     make_special(folder.source)
     (folder.source / "folder.png").mkdir()
     (folder.source / "zero.png").symlink_to("/dev/zero")
@@ -479,7 +479,7 @@ def test_a_link_in_the_output_that_leads_outside_is_refused(
     assert folder.written() == []
 
 
-def test_a_picture_that_is_gone_before_its_turn_is_named(folder: Folder) -> None:
+def test_a_image_that_is_gone_before_its_turn_is_named(folder: Folder) -> None:
     put(folder.source, "gone.png")
     jobs = plan(str(folder.source), folder.out)
     (folder.source / "gone.png").unlink()

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.testing import assert_array_equal
-from pictures import Same, assert_same_picture, enter, made, noise, pad, png, same, translator
+from pictures import Same, assert_same_image, enter, made, noise, pad, png, same, translator
 from PIL import Image
 
 from i2i.errors import ImageError
 from i2i.images.adapters import open_image
-from i2i.images.decoded import Picture, all_channels, as_depth
+from i2i.images.decoded import DecodedImage, all_channels, as_depth
 from i2i.images.reading import read
-from i2i.images.tensors import levels_for, to_levels, to_tensor
+from i2i.images.tensors import match_channels, to_pixels, to_tensor
 from i2i.images.writing import encode
 
 DEPTHS = (np.uint8, np.uint16)
@@ -28,7 +28,7 @@ def floats(*shape, dtype=np.float32, seed=0):
 
 
 def unchanged(image, channels=3):
-    """The picture after a network that changes nothing."""
+    """The image after a network that changes nothing."""
     pixels, leave = enter(image, channels)
     assert pixels.dtype == torch.float32
     assert pixels.shape[1] == channels
@@ -51,19 +51,19 @@ def assert_same(result, given):
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_level_comes_back(depth, channels):
-    levels = np.arange(np.iinfo(depth).max + 1, dtype=depth).reshape(16, -1, 1)
-    values = to_tensor(levels, channels)
-    assert values.shape == (channels, 16, levels.shape[1])
+    pixels = np.arange(np.iinfo(depth).max + 1, dtype=depth).reshape(16, -1, 1)
+    values = to_tensor(pixels, channels)
+    assert values.shape == (channels, 16, pixels.shape[1])
     assert (values.min(), values.max()) == (-1, 1)
-    assert_array_equal(to_levels(values, depth), np.repeat(levels, channels, axis=-1), strict=True)
+    assert_array_equal(to_pixels(values, depth), np.repeat(pixels, channels, axis=-1), strict=True)
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_every_level_comes_back_from_half_the_distance_to_its_neighbour(depth):
-    levels = np.arange(np.iinfo(depth).max + 1, dtype=depth).reshape(16, -1, 1)
+    pixels = np.arange(np.iinfo(depth).max + 1, dtype=depth).reshape(16, -1, 1)
     step = 2 / np.iinfo(depth).max
     for shift in (-0.49, 0.49):
-        assert_array_equal(to_levels(to_tensor(levels, 1).double() + shift * step, depth), levels)
+        assert_array_equal(to_pixels(to_tensor(pixels, 1).double() + shift * step, depth), pixels)
 
 
 @pytest.mark.parametrize(
@@ -85,13 +85,13 @@ def test_every_level_comes_back_from_half_the_distance_to_its_neighbour(depth):
     ],
 )
 def test_values_are_rounded_to_the_nearest_level_and_clipped(value, depth, level):
-    assert_array_equal(to_levels(torch.full((1, 1, 1), value), depth), np.array([[[level]]], depth), strict=True)
+    assert_array_equal(to_pixels(torch.full((1, 1, 1), value), depth), np.array([[[level]]], depth), strict=True)
 
 
 def test_levels_lie_row_by_row_with_channels_last():
     # (C, H, W) = (3, 1, 2): the first pixel is red, the second blue.
     image = torch.tensor([[[1.0, -1.0]], [[-1.0, -1.0]], [[-1.0, 1.0]]])
-    assert to_levels(image).tolist() == [[[255, 0, 0], [0, 0, 255]]]
+    assert to_pixels(image).tolist() == [[[255, 0, 0], [0, 0, 255]]]
     assert torch.equal(to_tensor(np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8), 3), image)
 
 
@@ -101,9 +101,9 @@ def test_grey_is_repeated_where_colour_is_asked():
 
 def test_colour_is_turned_grey_by_its_luma():
     # ITU-R BT.601: 0.299 R + 0.587 G + 0.114 B.
-    levels = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255], [100, 100, 100]]], np.uint8)
+    pixels = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255], [100, 100, 100]]], np.uint8)
     expected = [2 * luma - 1 for luma in (0.299, 0.587, 0.114, 1, 100 / 255)]
-    grey = to_tensor(levels, 1)
+    grey = to_tensor(pixels, 1)
     assert grey.shape == (1, 1, 5)
     assert grey[0, 0].tolist() == pytest.approx(expected, abs=1e-6)
 
@@ -115,20 +115,20 @@ def test_colour_is_turned_grey_by_its_luma():
 )
 @settings(max_examples=150, deadline=None)
 def test_padding_mirrors_as_numpy_does_and_crop_undoes_it(shape, multiple, smallest):
-    picture = np.arange(np.prod(shape)).reshape(shape)
+    image = np.arange(np.prod(shape)).reshape(shape)
     height, width = shape if len(shape) == 2 else (1, *shape)
-    x = torch.from_numpy(picture.reshape(1, height, width))
+    x = torch.from_numpy(image.reshape(1, height, width))
     padded, frame = pad(x, multiple=multiple, smallest=smallest)
 
     sides = [-(-max(side, smallest) // multiple) * multiple for side in (height, width)]
     assert padded.shape == (1, *sides)
     assert (frame.height, frame.width) == (height, width)
     around = [(before, side - before - own) for side, own, before in zip(sides, (height, width), frame, strict=False)]
-    assert all(0 <= after - before <= 1 for before, after in around), "the picture lies in the middle"
+    assert all(0 <= after - before <= 1 for before, after in around), "the image lies in the middle"
     if len(shape) == 2:
-        assert_array_equal(padded[0].numpy(), np.pad(picture, around, mode="reflect"))
+        assert_array_equal(padded[0].numpy(), np.pad(image, around, mode="reflect"))
     else:
-        assert_array_equal(padded[0, frame.top].numpy(), np.pad(picture, around[1], mode="reflect"))
+        assert_array_equal(padded[0, frame.top].numpy(), np.pad(image, around[1], mode="reflect"))
     assert torch.equal(frame.crop(padded), x)
 
 
@@ -199,7 +199,7 @@ def test_other_floats_keep_their_type(dtype):
 
 
 @pytest.mark.parametrize(
-    ("mode", "levels"),
+    ("mode", "pixels"),
     [
         ("L", noise(5, 7)),
         ("LA", noise(5, 7, 2)),
@@ -208,8 +208,8 @@ def test_other_floats_keep_their_type(dtype):
         ("I;16", noise(5, 7, dtype=np.uint16)),
     ],
 )
-def test_pil_images_come_back_identical(mode, levels):
-    image = Image.fromarray(levels)
+def test_pil_images_come_back_identical(mode, pixels):
+    image = Image.fromarray(pixels)
     assert image.mode == mode
     assert_same(unchanged(image), image)
     if "RGB" not in mode:
@@ -230,11 +230,11 @@ def test_paths_and_bytes_give_the_pil_image_they_hold(tmp_path, name, shape):
         assert_same(unchanged(given_as), image)
 
 
-def test_a_picture_comes_back_whole():
-    picture = Picture(noise(5, 7, 3, dtype=np.uint16), noise(5, 7, dtype=np.uint16, seed=1), icc=b"profile")
-    result = unchanged(picture)
-    assert_same(result.levels, picture.levels)
-    assert_same(result.alpha, picture.alpha)
+def test_a_image_comes_back_whole():
+    image = DecodedImage(noise(5, 7, 3, dtype=np.uint16), noise(5, 7, dtype=np.uint16, seed=1), icc=b"profile")
+    result = unchanged(image)
+    assert_same(result.pixels, image.pixels)
+    assert_same(result.alpha, image.alpha)
     assert result.icc == b"profile"
 
 
@@ -258,7 +258,7 @@ def red(pixels):
     return result
 
 
-def test_a_coloured_result_of_a_grey_picture_is_colour():
+def test_a_coloured_result_of_a_grey_image_is_colour():
     def coloured(image):
         pixels, leave = enter(image, 3)
         return leave(red(pixels))
@@ -280,7 +280,7 @@ def test_one_coloured_result_among_grey_ones_makes_the_batch_colour():
     assert leave(result).flatten(1).tolist() == [[0, 0, 0], [255, 0, 0]]
 
 
-def test_a_colour_picture_whose_result_is_grey_stays_colour_where_the_network_gives_three_channels():
+def test_a_colour_image_whose_result_is_grey_stays_colour_where_the_network_gives_three_channels():
     pixels, leave = enter(noise(4, 5, 3), 3)
     assert leave(torch.zeros_like(pixels)).shape == (4, 5, 3)
 
@@ -300,7 +300,7 @@ def test_alpha_is_carried_past_the_network():
     assert (result[..., :3] == 255).all()
 
 
-def test_the_profile_stays_only_with_the_kind_of_picture_it_describes():
+def test_the_profile_stays_only_with_the_kind_of_image_it_describes():
     buffer = io.BytesIO()
     Image.new("L", (2, 2), 7).save(buffer, "PNG", icc_profile=b"grey profile")
     pixels, leave = enter(buffer.getvalue(), 3)
@@ -311,9 +311,9 @@ def test_the_profile_stays_only_with_the_kind_of_picture_it_describes():
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (None, "a NoneType is no picture"),
+        (None, "a NoneType is no image"),
         ([[0, 1]], "a list is no image; for several images use"),
-        (3, "a int is no picture"),
+        (3, "a int is no image"),
         (np.zeros((2, 2), np.int64), "an array of int64; give uint8 or uint16 levels"),
         (np.zeros((2, 2), bool), "an array of bool"),
         (np.zeros((2, 2), complex), "an array of complex128"),
@@ -334,16 +334,16 @@ def test_the_profile_stays_only_with_the_kind_of_picture_it_describes():
         (np.array([[0.0, np.nan]], np.float32), "some of its values are NaN or infinite"),
         (torch.tensor([[[0.0, float("nan")]]]), "some of its values are NaN or infinite"),
         (torch.full((3, 2, 2), float("inf")), "some of its values are NaN or infinite"),
-        (np.zeros((2, 2, 5), np.uint8), "a picture of 5 channels where 3 are needed"),
-        (torch.zeros(2, 2, 2), "a picture of 2 channels where 3 are needed"),
-        (torch.zeros(5, 2, 2, dtype=torch.uint8), "a picture of 5 channels where 3 are needed"),
-        (Picture(np.zeros((2, 2, 4), np.uint8)), "a picture of 4 channels where 3 are needed"),
+        (np.zeros((2, 2, 5), np.uint8), "an image of 5 channels where 3 are needed"),
+        (torch.zeros(2, 2, 2), "an image of 2 channels where 3 are needed"),
+        (torch.zeros(5, 2, 2, dtype=torch.uint8), "an image of 5 channels where 3 are needed"),
+        (DecodedImage(np.zeros((2, 2, 4), np.uint8)), "an image of 4 channels where 3 are needed"),
         (b"", "these bytes: an empty file"),
-        ("no/such/picture.png", r"no/such/picture\.png: No such file"),
+        ("no/such/image.png", r"no/such/image\.png: No such file"),
     ],
     ids=str,
 )
-def test_what_is_no_picture_is_refused_with_the_reason(image, message):
+def test_what_is_no_image_is_refused_with_the_reason(image, message):
     with pytest.raises(ImageError, match=f"^{message}"):
         enter(image, 3)
 
@@ -377,65 +377,65 @@ def levels_of(data, shape, depth):
 @settings(max_examples=12, deadline=None)
 def test_a_file_comes_back_identical(suffix, channels, alpha, depth, data):
     height, width = data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9)), label="size")
-    picture = Picture(
+    image = DecodedImage(
         levels_of(data, (height, width, channels), depth), levels_of(data, (height, width), depth) if alpha else None
     )
     # Alpha goes past a network, or through one that takes it.
     network = data.draw(st.sampled_from([channels, channels + 1] if alpha else [channels]), label="network")
     tile = data.draw(st.sampled_from([None, 3, 1000]), label="tile")
-    given_file = read(made(picture, suffix))
-    if suffix == ".webp" and alpha and (picture.alpha == 255).all():  # WebP keeps no alpha that hides nothing
-        picture = replace(picture, alpha=None)
-    assert_same_picture(given_file, picture)
+    given_file = read(made(image, suffix))
+    if suffix == ".webp" and alpha and (image.alpha == 255).all():  # WebP keeps no alpha that hides nothing
+        image = replace(image, alpha=None)
+    assert_same_image(given_file, image)
     result = same(network)(given_file, tile=tile)
-    assert_same_picture(read(encode(result, suffix)), picture, atol=NEAR.get(depth, 0))
+    assert_same_image(read(encode(result, suffix)), image, atol=NEAR.get(depth, 0))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp", ".webp", ".npy"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_grey_through_a_network_of_colour_stays_grey(suffix, channels):
-    levels = noise(5, 7, 1)
-    again = read(encode(same(channels)(Picture(levels)), suffix)).levels
+    pixels = noise(5, 7, 1)
+    again = read(encode(same(channels)(DecodedImage(pixels)), suffix)).pixels
     # There is no grey WebP.
-    assert_array_equal(again, np.repeat(levels, 3, axis=-1) if suffix == ".webp" else levels, strict=True)
+    assert_array_equal(again, np.repeat(pixels, 3, axis=-1) if suffix == ".webp" else pixels, strict=True)
 
 
 @given(data=st.data(), depth=st.sampled_from([1, 2, 4, 8]))
 @settings(max_examples=25, deadline=None)
 def test_a_palette_comes_back_as_its_colours(data, depth):
     colours = data.draw(arrays(np.uint8, (data.draw(st.integers(1, 2**depth)), 3)))
-    places = data.draw(arrays(np.uint8, (3, 8 // depth), elements=st.integers(0, len(colours) - 1)))
-    rows = [bytes([int("".join(f"{place:0{depth}b}" for place in row), 2)]) for row in places]
-    picture = read(png((8 // depth, 3), depth, 3, rows, (b"PLTE", colours.tobytes())))
+    indices = data.draw(arrays(np.uint8, (3, 8 // depth), elements=st.integers(0, len(colours) - 1)))
+    rows = [bytes([int("".join(f"{index:0{depth}b}" for index in row), 2)]) for row in indices]
+    image = read(png((8 // depth, 3), depth, 3, rows, (b"PLTE", colours.tobytes())))
     for suffix in (".png", ".tif", ".webp", ".bmp", ".npy"):
-        assert_array_equal(read(encode(same()(picture), suffix)).levels, colours[places], strict=True)
+        assert_array_equal(read(encode(same()(image), suffix)).pixels, colours[indices], strict=True)
 
 
 @given(bits=st.lists(st.integers(0, 255), min_size=1, max_size=5))
 @settings(max_examples=25, deadline=None)
 def test_one_bit_comes_back_as_black_and_white(bits):
     wanted = np.unpackbits(np.array(bits, np.uint8)[:, None], axis=1)[..., None] * np.uint8(255)
-    picture = read(png((8, len(bits)), 1, 0, [bytes([row]) for row in bits]))
+    image = read(png((8, len(bits)), 1, 0, [bytes([row]) for row in bits]))
     for suffix in (".png", ".tif", ".bmp", ".npy"):
-        assert_array_equal(read(encode(same()(picture), suffix)).levels, wanted, strict=True)
+        assert_array_equal(read(encode(same()(image), suffix)).pixels, wanted, strict=True)
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_less_than_half_a_level_changes_no_file_and_more_changes_every_pixel_by_one(depth):
-    levels = noise(9, 9, 3, dtype=depth) // 2 + 5  # away from white, where it is clipped
+    pixels = noise(9, 9, 3, dtype=depth) // 2 + 5  # away from white, where it is clipped
     level = 2 / np.iinfo(depth).max
     for share, change in ((0.45, 0), (-0.45, 0), (0.55, 1), (-0.55, -1), (1, 1)):
-        result = translator(Same(plus=share * level))(Picture(levels))
-        assert_array_equal(result.levels.astype(int) - levels, np.full(levels.shape, change))
+        result = translator(Same(plus=share * level))(DecodedImage(pixels))
+        assert_array_equal(result.pixels.astype(int) - pixels, np.full(pixels.shape, change))
 
 
 def test_jpeg_comes_back_near():
     ramp = np.linspace(0, 255, 32).astype(np.uint8)
-    levels = np.stack([np.tile(ramp, (32, 1)), np.tile(ramp[:, None], (1, 32)), np.full((32, 32), 90, np.uint8)], -1)
-    picture = read(encode(Picture(levels), ".jpg"))
-    again = read(encode(same()(picture), ".jpg"))
-    assert again.levels.shape == (32, 32, 3)
-    assert np.abs(again.levels.astype(int) - levels).max() <= 6
+    pixels = np.stack([np.tile(ramp, (32, 1)), np.tile(ramp[:, None], (1, 32)), np.full((32, 32), 90, np.uint8)], -1)
+    image = read(encode(DecodedImage(pixels), ".jpg"))
+    again = read(encode(same()(image), ".jpg"))
+    assert again.pixels.shape == (32, 32, 3)
+    assert np.abs(again.pixels.astype(int) - pixels).max() <= 6
 
 
 TAKEN_BY = {1: [1, 2, 3, 4], 2: [2, 4], 3: [1, 2, 3, 4], 4: [2, 4], 5: [5], 13: [13]}
@@ -444,64 +444,64 @@ TAKEN_BY = {1: [1, 2, 3, 4], 2: [2, 4], 3: [1, 2, 3, 4], 4: [2, 4], 5: [5], 13: 
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("given_channels", TAKEN_BY)
 @pytest.mark.parametrize("wanted", [1, 2, 3, 4, 5, 13])
-def test_pictures_become_the_channels_of_a_network_or_are_refused(given_channels, wanted, depth):
-    picture = Picture(noise(4, 5, given_channels, dtype=depth))
+def test_images_become_the_channels_of_a_network_or_are_refused(given_channels, wanted, depth):
+    image = DecodedImage(noise(4, 5, given_channels, dtype=depth))
     if wanted not in TAKEN_BY[given_channels]:
-        with pytest.raises(ImageError, match=rf"a picture of \d+ channels where {wanted} are needed"):
-            open_image(picture, wanted).read(torch.arange(4), torch.arange(5))
+        with pytest.raises(ImageError, match=rf"an image of \d+ channels where {wanted} are needed"):
+            open_image(image, wanted).read(torch.arange(4), torch.arange(5))
         return
-    pixels = open_image(picture, wanted).read(torch.arange(4), torch.arange(5))
+    pixels = open_image(image, wanted).read(torch.arange(4), torch.arange(5))
     assert pixels.shape == (1, wanted, 4, 5)
     if wanted in (2, 4) and given_channels in (1, 3):
         assert (pixels[:, -1] == 1).all(), "opaque where there is no alpha"
         pixels, wanted = pixels[:, :-1], wanted - 1
     if wanted == given_channels:
-        assert np.abs(to_levels(pixels[0], np.float32) - as_depth(picture.levels, np.dtype(np.float32))).max() <= 1e-6
+        assert np.abs(to_pixels(pixels[0], np.float32) - as_depth(image.pixels, np.dtype(np.float32))).max() <= 1e-6
 
 
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize(("given_channels", "wanted"), [(1, 2), (3, 4)])
 def test_a_network_of_two_or_four_channels_takes_alpha_as_the_last(given_channels, wanted, depth):
-    picture = Picture(noise(4, 5, given_channels, dtype=depth), noise(4, 5, dtype=depth, seed=1))
-    seen = levels_for(picture, wanted)
-    assert_array_equal(seen, all_channels(picture), strict=True)
-    assert_array_equal(levels_for(picture, given_channels), picture.levels, strict=True)
-    opaque = levels_for(Picture(picture.levels), wanted)
+    image = DecodedImage(noise(4, 5, given_channels, dtype=depth), noise(4, 5, dtype=depth, seed=1))
+    seen = match_channels(image, wanted)
+    assert_array_equal(seen, all_channels(image), strict=True)
+    assert_array_equal(match_channels(image, given_channels), image.pixels, strict=True)
+    opaque = match_channels(DecodedImage(image.pixels), wanted)
     assert_array_equal(opaque[..., -1], np.full((4, 5), 1 if depth == np.float32 else np.iinfo(depth).max))
     # What it gives as the last is alpha again.
-    pixels, leave = enter(picture, wanted)
-    assert_same_picture(leave(pixels), picture, atol=NEAR.get(depth, 0))
+    pixels, leave = enter(image, wanted)
+    assert_same_image(leave(pixels), image, atol=NEAR.get(depth, 0))
     pixels[:, -1] = -1
     assert (leave(pixels).alpha == 0).all()
 
 
-def test_a_picture_without_alpha_gets_that_of_its_result():
-    pixels, leave = enter(Picture(noise(4, 5, 3)), 4)
+def test_a_image_without_alpha_gets_that_of_its_result():
+    pixels, leave = enter(DecodedImage(noise(4, 5, 3)), 4)
     result = leave(pixels)
     assert (result.alpha == 255).all()
-    assert result.levels.shape == (4, 5, 3)
+    assert result.pixels.shape == (4, 5, 3)
 
 
 @pytest.mark.parametrize("network", [1, 3, 4])
 def test_eight_bits_become_sixteen_where_that_is_asked(network):
-    picture = Picture(noise(4, 5, 3), noise(4, 5, seed=1))
-    opened = open_image(picture, network, deepen=True)
+    image = DecodedImage(noise(4, 5, 3), noise(4, 5, seed=1))
+    opened = open_image(image, network, widen_to_16_bit=True)
     canvas = opened.canvas(network)
     canvas.put(opened.read(torch.arange(4), torch.arange(5)), 0, 0)
     result = canvas.leave()
-    assert result.levels.dtype == result.alpha.dtype == np.uint16
-    assert_array_equal(result.alpha, picture.alpha * np.uint16(257))
+    assert result.pixels.dtype == result.alpha.dtype == np.uint16
+    assert_array_equal(result.alpha, image.alpha * np.uint16(257))
     if network > 1:
-        assert_array_equal(result.levels, picture.levels * np.uint16(257))
+        assert_array_equal(result.pixels, image.pixels * np.uint16(257))
 
 
 @pytest.mark.parametrize("depth", [np.uint16, np.float32])
 def test_what_is_deep_already_keeps_its_depth(depth):
-    picture = Picture(noise(4, 5, 3, dtype=depth))
-    opened = open_image(picture, 3, deepen=True)
+    image = DecodedImage(noise(4, 5, 3, dtype=depth))
+    opened = open_image(image, 3, widen_to_16_bit=True)
     canvas = opened.canvas(3)
     canvas.put(opened.read(torch.arange(4), torch.arange(5)), 0, 0)
-    assert_same_picture(canvas.leave(), picture, atol=NEAR.get(depth, 0))
+    assert_same_image(canvas.leave(), image, atol=NEAR.get(depth, 0))
 
 
 def test_a_model_trained_from_eight_to_sixteen_bits_deepens_files_and_not_arrays(tmp_path):
@@ -513,8 +513,8 @@ def test_a_model_trained_from_eight_to_sixteen_bits_deepens_files_and_not_arrays
 
 
 def test_more_channels_than_pil_has_are_refused_with_what_to_give():
-    data = made(Picture(noise(4, 5, 5)), ".tif")
-    with pytest.raises(ImageError, match=r"PIL has no picture of 5 channels; give an array, or write a \.tif or \.npy"):
+    data = made(DecodedImage(noise(4, 5, 5)), ".tif")
+    with pytest.raises(ImageError, match=r"PIL has no image of 5 channels; give an array, or write a \.tif or \.npy"):
         same(5)(data)
     assert_array_equal(same(5)(noise(4, 5, 5)), noise(4, 5, 5), strict=True)
 
@@ -522,12 +522,12 @@ def test_more_channels_than_pil_has_are_refused_with_what_to_give():
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp", ".npy"])
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_what_goes_with_a_picture_is_kept_where_a_format_has_a_place(suffix, depth, channels):
+def test_what_goes_with_a_image_is_kept_where_a_format_has_a_place(suffix, depth, channels):
     tags = Image.Exif()
     tags[0x010F] = "Maker"
     tags.get_ifd(0x8825)[1] = "N"
     about = {"icc": b"profile" * 20, "exif": tags.tobytes(), "dpi": (300.0, 150.0)}
-    result = same()(Picture(noise(8, 9, channels, dtype=depth), **about))
+    result = same()(DecodedImage(noise(8, 9, channels, dtype=depth), **about))
     again = read(encode(result, suffix))
     assert again.icc == (about["icc"] if suffix not in (".bmp", ".npy") else None)
     assert again.exif == (about["exif"] if suffix in (".png", ".jpg", ".webp") else None)

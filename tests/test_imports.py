@@ -21,8 +21,8 @@ LEVELS = [
     {"losses", "progress", "gif", "jpeg", "png", "integrity", "header"},
     {"strips"},
     {"tiff"},
-    {"picture", "networks", "pretrained", "flags", "schedule", "padding", "streams"},
-    {"image", "encode", "objectives", "outputs", "record"},
+    {"image", "networks", "pretrained", "flags", "schedule", "padding", "streams"},
+    {"image", "encode", "methods", "outputs", "record"},
     {"data", "checkpoint", "report", "tiling", "scores", "page", "preflight"},
     {"translator", "sampler", "resume", "validation", "jobs"},
     {"convert", "evaluate", "check", "diary", "turns", "pipes"},
@@ -35,7 +35,7 @@ LEVELS = [
 
 
 def level(module: str) -> int:
-    return next(place for place, modules in enumerate(LEVELS) if module in modules)
+    return next(index for index, modules in enumerate(LEVELS) if module in modules)
 
 
 def imports(path: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""Which pictures a conversion reads, and which files it writes."""
+"""Which images a conversion reads, and which files it writes."""
 
 from pathlib import Path
 
@@ -183,7 +183,7 @@ def test_no_two_variants_share_a_file(here):
     assert len(set(targets)) == 48
 
 
-def test_a_variant_is_not_written_over_its_picture(here):
+def test_a_variant_is_not_written_over_its_image(here):
     put(here, "photos/x-1.png")
     with pytest.raises(UsageError, match=r"x-1\.png would be written over itself; give another OUTPUT"):
         variants(plan("photos/x-1.png", Path("photos/x.png")), 2)
@@ -208,7 +208,7 @@ def test_a_gif_becomes_a_png_as_gif_is_not_written(here):
     ("names", "suffix"),
     [(("x.png", "x.jpg"), ".tif"), (("a/x.gif", "a/x.png"), None), (("x.jpeg", "x.jpg"), ".png")],
 )
-def test_two_pictures_that_would_become_one_file_are_refused_with_both_names(here, names, suffix):
+def test_two_images_that_would_become_one_file_are_refused_with_both_names(here, names, suffix):
     put(here, *(f"photos/{name}" for name in names))
     with pytest.raises(UsageError) as error:
         plan("photos", Path("out"), suffix=suffix)

@@ -23,7 +23,7 @@ def jpeg(**options):
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 3}], ids=str)
 def test_a_jpeg_torn_anywhere_is_refused(options):
     data = jpeg(**options)
-    assert read(data).levels.shape == (64, 96, 3)
+    assert read(data).pixels.shape == (64, 96, 3)
     for length in range(2, len(data), 11):
         with pytest.raises(ImageError):
             read(data[:length])
@@ -44,7 +44,7 @@ def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded():
 
 
 def test_what_follows_the_end_is_left_aside():
-    assert_array_equal(read(jpeg() + noise(1000).tobytes()).levels, read(jpeg()).levels)
+    assert_array_equal(read(jpeg() + noise(1000).tobytes()).pixels, read(jpeg()).pixels)
 
 
 @pytest.mark.parametrize("marker", [0xC3, 0xC5, 0xCB])
@@ -59,11 +59,11 @@ def test_damaged_exif_of_a_jpeg_hides_no_pixels():
     tags = Image.Exif()
     tags[0x010F], tags[0x0110] = "Maker", "Model"
     data = bytearray(jpeg(exif=tags))
-    good, start = read(bytes(data)).levels, data.index(b"Exif")
+    good, start = read(bytes(data)).pixels, data.index(b"Exif")
     for at in range(start, start + 56):
         damaged = bytearray(data)
         damaged[at] ^= 0xFF
-        assert_array_equal(read(bytes(damaged)).levels, good, strict=True)
+        assert_array_equal(read(bytes(damaged)).pixels, good, strict=True)
 
 
 def test_a_gif_whose_first_image_is_torn_is_refused_and_one_torn_later_is_read():

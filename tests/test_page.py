@@ -44,8 +44,8 @@ SCORES = [
 SUMMARY = {
     "domains": ["map", "sat"],
     "layout": "pairs side by side",
-    "training_pictures": 1096,
-    "held_out_pictures": 50,
+    "training_images": 1096,
+    "held_out_images": 50,
     "maps": {"a2b": "unet:depth=7"},
     "parameters": {"a2b": 13.6e6},
     "steps": 400,
@@ -129,7 +129,7 @@ def test_the_header_says_where_the_run_is(full):
     page = page_of(full)
     assert page.text["h1"] == "pix2pix: map → sat"
     header = page.text["header"]
-    # 300 steps of 2 pictures at 10 a second took 60 s, the other 100 take 20 s.
+    # 300 steps of 2 images at 10 a second took 60 s, the other 100 take 20 s.
     for said in ("running", "300 of 400", "trained for1 min", "time left20 s", "best step200"):
         assert said in header
     assert page.of("progress")[0] | {"aria-label": ""} == {"max": "400", "value": "300", "aria-label": ""}
@@ -177,7 +177,7 @@ def test_the_best_of_the_summary_is_believed(full):
     ("terms", "log"), [((0.5, 20.0), True), ((0.5, 10.0), False), ((-0.5, 20.0), False), ((0.0, 20.0), False)]
 )
 def test_terms_of_very_different_sizes_are_shown_on_a_logarithmic_scale(terms, log):
-    curves = {f"{place}": [(1, value), (2, value)] for place, value in enumerate(terms)}
+    curves = {f"{index}": [(1, value), (2, value)] for index, value in enumerate(terms)}
     chart = Chart("generator", "Generator", "", curves, "losses")
     assert (chart.can_log, chart.is_log) == (min(terms) > 0, log)
 
@@ -186,7 +186,7 @@ def test_warnings_come_first_each_once_with_its_advice(tmp_path):
     lines = [{"step": s, "warning": "W1", "advice": "A1"} for s in (10, 30, 20)]
     lines += [{"step": 5, "warning": f"old {i}"} for i in range(4)] + [{"step": 1000, "warning": "W2", "advice": None}]
     page = page_of(make_run(tmp_path, lines=lines, grids=[10]))
-    ends = page.source.index("Warnings</h2>"), page.source.index("Pictures</h2>")
+    ends = page.source.index("Warnings</h2>"), page.source.index("Images</h2>")
     assert ends[0] < ends[1]
     told = page.source[slice(*ends)]
     assert [told.count(text) for text in ("W1", "A1", "W2", "None")] == [1, 1, 1, 0]
@@ -275,7 +275,7 @@ def test_settings_are_compared_with_the_method_s_own_defaults_where_they_are_tol
 
 def test_data_and_networks_are_told(full):
     page = page_of(full)
-    assert all(said in page.text["data"] for said in ("map → sat", "pairs side by side", "1,096", "50 pictures"))
+    assert all(said in page.text["data"] for said in ("map → sat", "pairs side by side", "1,096", "50 images"))
     assert all(said in page.text["networks"] for said in ("map → sat", "unet:depth=7", "13.6 M parameters"))
 
 
@@ -326,9 +326,9 @@ def test_few_points_are_left_as_they_are():
 
 @pytest.mark.parametrize("count", [1001, 2000, 4999, 5000])
 def test_thinning_keeps_the_mean_the_ends_and_what_is_large(count):
-    values = [math.sin(place / 300) for place in range(count)]
+    values = [math.sin(index / 300) for index in range(count)]
     values[count // 2] = 90.0
-    curve = [(50 * (place + 1), value) for place, value in enumerate(values)]
+    curve = [(50 * (index + 1), value) for index, value in enumerate(values)]
     thin = thinned(curve)
     every = math.ceil(count / 1000)
     assert len(thin) == math.ceil(count / every) <= 1000
@@ -529,7 +529,7 @@ class TestBrowser:
         (full / "driver.html").write_text(driver)
         shown = browse((full / "driver.html").as_uri(), tmp_path, "--virtual-time-budget=20000")
         told = json.loads(html.unescape(shown.split("<pre>")[1].split("</pre>")[0]))
-        grids = [f"samples/000{step}.png step {step} {place}" for place, step in enumerate((100, 200, 300))]
+        grids = [f"samples/000{step}.png step {step} {index}" for index, step in enumerate((100, 200, 300))]
         assert told == {
             "first": grids[1],
             "slid": grids[0],

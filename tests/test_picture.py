@@ -1,4 +1,4 @@
-"""Pictures read from files."""
+"""Images read from files."""
 
 import contextlib
 import io
@@ -16,7 +16,7 @@ from pictures import claims, made, make_special, no_waiting, noise, png
 from PIL import Image, ImageCms
 
 from i2i.errors import ImageError
-from i2i.images.decoded import Picture
+from i2i.images.decoded import DecodedImage
 from i2i.images.reading import images_in, read
 from i2i.images.writing import encode
 
@@ -37,9 +37,9 @@ def test_a_palette_is_looked_up(tmp_path):
     image.putpalette([255, 0, 0, 0, 255, 0, 10, 20, 30])
     image.putdata([0, 1, 2, 1])
     image.save(tmp_path / "palette.png")
-    picture = read(tmp_path / "palette.png")
-    assert picture.levels.tolist() == [[[255, 0, 0], [0, 255, 0]], [[10, 20, 30], [0, 255, 0]]]
-    assert picture.alpha is None
+    decoded = read(tmp_path / "palette.png")
+    assert decoded.pixels.tolist() == [[[255, 0, 0], [0, 255, 0]], [[10, 20, 30], [0, 255, 0]]]
+    assert decoded.alpha is None
 
 
 @pytest.mark.parametrize(("transparency", "alpha"), [(1, [255, 0, 255, 0]), (b"\x05\x80\xff", [5, 128, 255, 128])])
@@ -48,46 +48,46 @@ def test_a_palette_with_transparency_has_alpha(tmp_path, transparency, alpha):
     image.putpalette([255, 0, 0, 0, 255, 0, 10, 20, 30])
     image.putdata([0, 1, 2, 1])
     image.save(tmp_path / "palette.png", transparency=transparency)
-    picture = read(tmp_path / "palette.png")
-    assert picture.levels.tolist() == [[[255, 0, 0], [0, 255, 0], [10, 20, 30], [0, 255, 0]]]
-    assert picture.alpha.tolist() == [alpha]
+    decoded = read(tmp_path / "palette.png")
+    assert decoded.pixels.tolist() == [[[255, 0, 0], [0, 255, 0], [10, 20, 30], [0, 255, 0]]]
+    assert decoded.alpha.tolist() == [alpha]
 
 
 def test_a_transparent_colour_has_alpha(tmp_path):
     Image.fromarray(np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8)).save(tmp_path / "key.png", transparency=(4, 5, 6))
-    picture = read(tmp_path / "key.png")
-    assert picture.levels.tolist() == [[[1, 2, 3], [4, 5, 6]]]
-    assert picture.alpha.tolist() == [[255, 0]]
+    image = read(tmp_path / "key.png")
+    assert image.pixels.tolist() == [[[1, 2, 3], [4, 5, 6]]]
+    assert image.alpha.tolist() == [[255, 0]]
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])
 def test_one_bit_is_black_and_white(tmp_path, suffix):
     Image.fromarray(np.array([[True, False, True]])).save(tmp_path / f"bits.{suffix}")
-    picture = read(tmp_path / f"bits.{suffix}")
-    assert picture.levels.tolist() == [[[255], [0], [255]]]
-    assert picture.levels.dtype == np.uint8
+    image = read(tmp_path / f"bits.{suffix}")
+    assert image.pixels.tolist() == [[[255], [0], [255]]]
+    assert image.pixels.dtype == np.uint8
 
 
 @pytest.mark.parametrize("shape", [(3, 4), (3, 4, 3), (3, 4, 4)])
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_sixteen_bits_written_by_another_program_are_read_whole(tmp_path, shape, suffix):
-    levels = noise(*shape, dtype=np.uint16)
-    assert cv2.imwrite(str(tmp_path / f"deep.{suffix}"), levels)
-    picture = read(tmp_path / f"deep.{suffix}")
-    colour = levels[..., None] if levels.ndim == 2 else levels[..., 2::-1]
-    assert_array_equal(picture.levels, colour, strict=True)
+    pixels = noise(*shape, dtype=np.uint16)
+    assert cv2.imwrite(str(tmp_path / f"deep.{suffix}"), pixels)
+    image = read(tmp_path / f"deep.{suffix}")
+    colour = pixels[..., None] if pixels.ndim == 2 else pixels[..., 2::-1]
+    assert_array_equal(image.pixels, colour, strict=True)
     if shape[-1] == 4 and len(shape) == 3:
-        assert_array_equal(picture.alpha, levels[..., 3], strict=True)
+        assert_array_equal(image.alpha, pixels[..., 3], strict=True)
     else:
-        assert picture.alpha is None
+        assert image.alpha is None
 
 
 def test_sixteen_bit_grey_with_alpha_is_read_whole():
     row = np.array([300, 65535, 40000, 1234], ">u2").tobytes()
-    picture = read(png((2, 1), 16, 4, [row]))
-    assert picture.levels.dtype == np.uint16
-    assert picture.levels[..., 0].tolist() == [[300, 40000]]
-    assert picture.alpha.tolist() == [[65535, 1234]]
+    image = read(png((2, 1), 16, 4, [row]))
+    assert image.pixels.dtype == np.uint16
+    assert image.pixels[..., 0].tolist() == [[300, 40000]]
+    assert image.alpha.tolist() == [[65535, 1234]]
 
 
 def test_levels_below_zero_are_refused(tmp_path):
@@ -101,7 +101,7 @@ def test_levels_of_32_bits_above_those_of_16_are_refused(tmp_path):
     with pytest.raises(ImageError, match=r"wide\.tif: 32-bit integers up to 70000, of which 65535 is the highest"):
         read(tmp_path / "wide.tif")
     Image.fromarray(np.array([[0, 255, 65535]], np.int32)).save(tmp_path / "wide.tif")
-    assert read(tmp_path / "wide.tif").levels.tolist() == [[[0], [255], [65535]]]
+    assert read(tmp_path / "wide.tif").pixels.tolist() == [[[0], [255], [65535]]]
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
@@ -119,36 +119,36 @@ def test_exif_orientation_is_applied(tmp_path, orientation, upright, suffix):
     stored = np.repeat(np.repeat(np.array([[0, 100, 200], [50, 150, 250]], np.uint8), 16, 0), 16, 1)
     lossless = {"lossless": True} if suffix == "webp" else {}
     Image.fromarray(stored).convert("RGB").save(tmp_path / f"x.{suffix}", exif=exif(orientation), **lossless)
-    levels = read(tmp_path / f"x.{suffix}").levels
+    pixels = read(tmp_path / f"x.{suffix}").pixels
     expected = upright(stored)
-    assert levels.shape == (*expected.shape, 3)
-    assert np.abs(levels[8::16, 8::16, 0].astype(int) - expected[8::16, 8::16]).max() <= 3
+    assert pixels.shape == (*expected.shape, 3)
+    assert np.abs(pixels[8::16, 8::16, 0].astype(int) - expected[8::16, 8::16]).max() <= 3
 
 
 def test_exif_orientation_is_applied_to_sixteen_bit_colour():
     stored = noise(2, 3, 3, dtype=np.uint16)
     turn = (b"eXIf", exif(QUARTER_TURN).tobytes().removeprefix(b"Exif\0\0"))
-    picture = read(png((3, 2), 16, 2, [row.astype(">u2").tobytes() for row in stored], turn))
-    assert_array_equal(picture.levels, np.rot90(stored, -1))
+    image = read(png((3, 2), 16, 2, [row.astype(">u2").tobytes() for row in stored], turn))
+    assert_array_equal(image.pixels, np.rot90(stored, -1))
 
 
 def test_cmyk_becomes_rgb_without_its_profile(tmp_path):
     # Pure cyan, pure black ink, no ink.
     image = Image.new("CMYK", (48, 16))
-    for place, ink in enumerate([(255, 0, 0, 0), (0, 0, 0, 255), (0, 0, 0, 0)]):
-        image.paste(ink, (16 * place, 0, 16 * place + 16, 16))
+    for index, ink in enumerate([(255, 0, 0, 0), (0, 0, 0, 255), (0, 0, 0, 0)]):
+        image.paste(ink, (16 * index, 0, 16 * index + 16, 16))
     image.save(tmp_path / "ink.tif", icc_profile=ICC)
-    picture = read(tmp_path / "ink.tif")
-    assert picture.levels[8, 8::16].tolist() == [[0, 255, 255], [0, 0, 0], [255, 255, 255]]
-    assert (picture.alpha, picture.icc) == (None, None)
+    decoded = read(tmp_path / "ink.tif")
+    assert decoded.pixels[8, 8::16].tolist() == [[0, 255, 255], [0, 0, 0], [255, 255, 255]]
+    assert (decoded.alpha, decoded.icc) == (None, None)
     image.save(tmp_path / "ink.jpg", quality=100)
-    near = read(tmp_path / "ink.jpg").levels[8, 8::16].astype(int)
+    near = read(tmp_path / "ink.jpg").pixels[8, 8::16].astype(int)
     assert np.abs(near - [[0, 255, 255], [0, 0, 0], [255, 255, 255]]).max() <= 3
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".bmp", ".tif"])
 def test_a_truncated_file_is_named(tmp_path, suffix):
-    data = encode(Picture(noise(32, 32, 3)), suffix)
+    data = encode(DecodedImage(noise(32, 32, 3)), suffix)
     path = tmp_path / f"torn{suffix}"
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(ImageError) as error:
@@ -159,7 +159,7 @@ def test_a_truncated_file_is_named(tmp_path, suffix):
 
 
 def test_a_truncated_file_of_sixteen_bit_colour_is_named(tmp_path):
-    data = encode(Picture(noise(64, 64, 3, dtype=np.uint16)), ".png")
+    data = encode(DecodedImage(noise(64, 64, 3, dtype=np.uint16)), ".png")
     path = tmp_path / "torn.png"
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(ImageError, match=r"torn\.png: .*truncated"):
@@ -171,11 +171,11 @@ def test_a_truncated_file_of_sixteen_bit_colour_is_named(tmp_path):
     [
         (b"", "an empty file"),
         (b"\x01\x02\x03\x04", "not an image that can be read"),
-        (b"not a picture at all", "not an image that can be read: text"),
+        (b"not an image at all", "not an image that can be read: text"),
         (b"\x89PNG\r\n\x1a\n", "truncated: the file ends before its image does"),
     ],
 )
-def test_what_is_no_picture_is_named_with_the_reason(tmp_path, contents, reason):
+def test_what_is_no_image_is_named_with_the_reason(tmp_path, contents, reason):
     path = tmp_path / "fake.png"
     path.write_bytes(contents)
     with pytest.raises(ImageError) as error:
@@ -234,10 +234,10 @@ def test_bytes_start_no_other_program():
         read(postscript)
 
 
-def test_damaged_exif_does_not_reject_a_good_picture(tmp_path):
+def test_damaged_exif_does_not_reject_a_good_image(tmp_path):
     path = tmp_path / "x.jpg"
     Image.new("RGB", (8, 4), (10, 20, 30)).save(path, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01")
-    assert read(path).levels.shape == (4, 8, 3)
+    assert read(path).pixels.shape == (4, 8, 3)
 
 
 WRITTEN = [
@@ -257,12 +257,12 @@ WRITTEN += [(".bmp", 3, False, np.uint8)]
 
 @pytest.mark.parametrize(("suffix", "channels", "alpha", "depth"), WRITTEN)
 def test_what_other_programs_wrote_is_read_as_it_is(suffix, channels, alpha, depth):
-    picture = Picture(noise(5, 7, channels, dtype=depth), noise(5, 7, dtype=depth, seed=1) if alpha else None)
-    again = read(made(picture, suffix))
-    assert_array_equal(again.levels, picture.levels, strict=True)
+    image = DecodedImage(noise(5, 7, channels, dtype=depth), noise(5, 7, dtype=depth, seed=1) if alpha else None)
+    again = read(made(image, suffix))
+    assert_array_equal(again.pixels, image.pixels, strict=True)
     assert (again.alpha is None) == (not alpha)
     if alpha:
-        assert_array_equal(again.alpha, picture.alpha, strict=True)
+        assert_array_equal(again.alpha, image.alpha, strict=True)
     assert again.frames == 1
 
 
@@ -270,36 +270,36 @@ def test_what_other_programs_wrote_is_read_as_it_is(suffix, channels, alpha, dep
 @pytest.mark.parametrize("count", [2, 3, 13])
 def test_palettes_of_every_depth_are_looked_up(depth, count):
     colours = noise(min(count, 2**depth), 3)
-    places = np.arange(17) % len(colours)
-    bits = "".join(f"{place:0{depth}b}" for place in places)
+    indices = np.arange(17) % len(colours)
+    bits = "".join(f"{index:0{depth}b}" for index in indices)
     row = int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big")
-    picture = read(png((17, 1), depth, 3, [row], (b"PLTE", colours.tobytes())))
-    assert_array_equal(picture.levels[0], colours[places], strict=True)
-    assert picture.alpha is None
+    image = read(png((17, 1), depth, 3, [row], (b"PLTE", colours.tobytes())))
+    assert_array_equal(image.pixels[0], colours[indices], strict=True)
+    assert image.alpha is None
 
 
 @pytest.mark.parametrize("order", [">", "<"])
 @pytest.mark.parametrize("depth", ["u2", "f4", "f8", "f2"])
 def test_arrays_of_either_byte_order_are_read(order, depth):
-    levels = noise(3, 4, 5, dtype=np.uint16) if depth == "u2" else noise(3, 4, 5, dtype=depth)
+    pixels = noise(3, 4, 5, dtype=np.uint16) if depth == "u2" else noise(3, 4, 5, dtype=depth)
     buffer = io.BytesIO()
-    np.save(buffer, levels.astype(order + depth))
-    wanted = levels if depth == "u2" else levels.astype(np.float32)
-    assert_array_equal(read(buffer.getvalue()).levels, wanted, strict=True)
+    np.save(buffer, pixels.astype(order + depth))
+    wanted = pixels if depth == "u2" else pixels.astype(np.float32)
+    assert_array_equal(read(buffer.getvalue()).pixels, wanted, strict=True)
 
 
 def test_arrays_in_the_order_of_fortran_and_of_two_axes_are_read():
-    levels = noise(3, 4, 2)
-    for array in (np.asfortranarray(levels), levels[..., 0]):
+    pixels = noise(3, 4, 2)
+    for array in (np.asfortranarray(pixels), pixels[..., 0]):
         buffer = io.BytesIO()
         np.save(buffer, array)
-        assert_array_equal(read(buffer.getvalue()).levels, array.reshape(3, 4, -1), strict=True)
+        assert_array_equal(read(buffer.getvalue()).pixels, array.reshape(3, 4, -1), strict=True)
 
 
 @pytest.mark.parametrize(
     ("array", "reason"),
     [
-        (np.zeros(4, np.uint8), r"an array of shape \(4,\); a picture is \(H, W\) or \(H, W, C\)"),
+        (np.zeros(4, np.uint8), r"an array of shape \(4,\); an image is \(H, W\) or \(H, W, C\)"),
         (np.zeros((1, 2, 2, 3), np.uint8), r"an array of shape \(1, 2, 2, 3\)"),
         (np.zeros((0, 2, 3), np.uint8), r"an array of shape \(0, 2, 3\)"),
         (np.zeros((2, 2), np.int64), "values of int64; give uint8 or uint16 levels"),
@@ -307,10 +307,10 @@ def test_arrays_in_the_order_of_fortran_and_of_two_axes_are_read():
         (np.zeros((2, 2), complex), "values of complex128"),
         (np.array([["a", "b"]]), "values of <U1"),
         (np.zeros((2, 2), [("a", "u1"), ("b", "u1")]), "values of"),
-        (np.zeros((2, 2), [("\u0394", "u1")]), "an array of a kind that holds no picture"),
+        (np.zeros((2, 2), [("\u0394", "u1")]), "an array of a kind that holds no image"),
     ],
 )
-def test_arrays_that_hold_no_picture_are_refused(array, reason):
+def test_arrays_that_hold_no_image_are_refused(array, reason):
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy says that the last is of a newer version
@@ -352,8 +352,8 @@ def test_a_header_that_claims_too_much_is_refused(suffix, width, height):
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".npy"])
 def test_as_many_pixels_as_allowed_are_read(suffix):
-    data = made(Picture(noise(30, 40, 1)), suffix)
-    assert read(data, max_pixels=1200).levels.shape == (30, 40, 1)
+    data = made(DecodedImage(noise(30, 40, 1)), suffix)
+    assert read(data, max_pixels=1200).pixels.shape == (30, 40, 1)
     with pytest.raises(ImageError, match=r"40 x 30 pixels, more than the 0 million.*--max-megapixels 1$"):
         read(data, max_pixels=1199)
 
@@ -366,8 +366,8 @@ def test_more_pixels_than_pillow_allows_are_read_where_they_are_asked_for(monkey
 
 
 @pytest.mark.parametrize("lost", [1, 12, 40, 1000])
-def test_a_torn_picture_of_sixteen_bits_never_becomes_one_of_eight(lost):
-    data = made(Picture(noise(64, 64, 3, dtype=np.uint16)), ".png")
+def test_a_torn_image_of_sixteen_bits_never_becomes_one_of_eight(lost):
+    data = made(DecodedImage(noise(64, 64, 3, dtype=np.uint16)), ".png")
     with pytest.raises(ImageError, match="truncated"):
         read(data[:-lost])
 
@@ -375,7 +375,7 @@ def test_a_torn_picture_of_sixteen_bits_never_becomes_one_of_eight(lost):
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".npy"])
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
 def test_a_file_torn_anywhere_is_refused(suffix, depth):
-    data = made(Picture(noise(9, 9, 3, dtype=depth)), suffix)
+    data = made(DecodedImage(noise(9, 9, 3, dtype=depth)), suffix)
     for length in range(1, len(data) - 20, 3):
         with pytest.raises(ImageError, match=r"^these bytes: ."):
             read(data[:length])
@@ -385,20 +385,20 @@ def test_a_file_torn_anywhere_is_refused(suffix, depth):
 @settings(max_examples=150, deadline=None)
 def test_random_bytes_are_refused_or_read_but_never_end_it(start, rest):
     with contextlib.suppress(ImageError):
-        assert read(start + rest).levels.size
+        assert read(start + rest).pixels.size
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 1000])
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
 def test_an_orientation_that_there_is_not_is_none(orientation, depth):
-    levels = noise(2, 3, 3, dtype=depth)
+    pixels = noise(2, 3, 3, dtype=depth)
     turn = (b"eXIf", exif(orientation).tobytes().removeprefix(b"Exif\0\0"))
-    rows = [row.astype(np.dtype(depth).newbyteorder(">")).tobytes() for row in levels]
-    assert_array_equal(read(png((3, 2), 8 * levels.itemsize, 2, rows, turn)).levels, levels, strict=True)
+    rows = [row.astype(np.dtype(depth).newbyteorder(">")).tobytes() for row in pixels]
+    assert_array_equal(read(png((3, 2), 8 * pixels.itemsize, 2, rows, turn)).pixels, pixels, strict=True)
 
 
 def test_an_old_thumbnail_is_left_behind_with_the_orientation():
-    # A directory for the picture and a second one for its thumbnail (TIFF 6, section 2; EXIF 2.3, 4.5.8).
+    # A directory for the image and a second one for its thumbnail (TIFF 6, section 2; EXIF 2.3, 4.5.8).
     buffer = io.BytesIO()
     Image.new("RGB", (8, 6), "red").save(buffer, "JPEG")
     small = buffer.getvalue()
@@ -413,14 +413,14 @@ def test_an_old_thumbnail_is_left_behind_with_the_orientation():
     buffer = io.BytesIO()
     Image.fromarray(noise(16, 32, 3)).save(buffer, "JPEG", exif=tags)
     assert buffer.getvalue().count(b"\xff\xd8\xff") == 2
-    picture = read(buffer.getvalue())
-    assert picture.levels.shape == (32, 16, 3)
+    image = read(buffer.getvalue())
+    assert image.pixels.shape == (32, 16, 3)
     kept = Image.Exif()
-    kept.load(picture.exif)
+    kept.load(image.exif)
     assert dict(kept) == {0x10F: "Maker"}
-    assert b"\xff\xd8" not in picture.exif
-    again = read(encode(picture, ".jpg"))
-    assert (again.levels.shape, again.exif) == ((32, 16, 3), picture.exif)
+    assert b"\xff\xd8" not in image.exif
+    again = read(encode(image, ".jpg"))
+    assert (again.pixels.shape, again.exif) == ((32, 16, 3), image.exif)
 
 
 def cmyk_profile():
@@ -428,7 +428,7 @@ def cmyk_profile():
     lab = {(1, 0, 0, 0): (136, 208, 195)}  # L 53, a 80, b 67
     inks = [(c, m, y, k) for c in (0, 1) for m in (0, 1) for y in (0, 1) for k in (0, 1)]
     table = b"".join(bytes(lab.get(ink, (255, 128, 128) if not any(ink) else (0, 128, 128))) for ink in inks)
-    identity = struct.pack(">9i", *(65536 if place % 4 == 0 else 0 for place in range(9)))
+    identity = struct.pack(">9i", *(65536 if index % 4 == 0 else 0 for index in range(9)))
     lut = b"mft1" + bytes(4) + bytes((4, 3, 2, 0)) + identity + bytes(range(256)) * 4 + table + bytes(range(256)) * 3
     lut += bytes(-len(lut) % 4)
     white = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
@@ -447,10 +447,10 @@ def test_cmyk_is_turned_by_its_own_profile(suffix):
     buffer = io.BytesIO()
     options = {"quality": 100} if suffix == "jpg" else {}
     image.save(buffer, Image.registered_extensions()[f".{suffix}"], icc_profile=cmyk_profile(), **options)
-    picture = read(buffer.getvalue())
-    near = picture.levels[8, 8::16].astype(int)
+    decoded = read(buffer.getvalue())
+    near = decoded.pixels[8, 8::16].astype(int)
     assert np.abs(near - [[255, 0, 0], [255, 255, 255]]).max() <= 12
-    assert picture.icc is None
+    assert decoded.icc is None
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png", "tif"])
@@ -458,18 +458,18 @@ def test_the_first_of_several_frames_is_read(tmp_path, suffix):
     frames = [Image.new("RGB", (9, 7), (40 * n, 0, 0)) for n in range(1, 4)]
     options = {"lossless": True} if suffix == "webp" else {}
     frames[0].save(tmp_path / f"x.{suffix}", save_all=True, append_images=frames[1:], **options)
-    picture = read(tmp_path / f"x.{suffix}")
-    assert picture.frames == 3
-    assert picture.levels.shape == (7, 9, 3)
-    assert picture.levels[0, 0].tolist() == [40, 0, 0]
+    image = read(tmp_path / f"x.{suffix}")
+    assert image.frames == 3
+    assert image.pixels.shape == (7, 9, 3)
+    assert image.pixels[0, 0].tolist() == [40, 0, 0]
 
 
 def test_what_a_file_holds_decides_and_not_its_name(tmp_path):
-    picture = Picture(noise(5, 7, 3))
+    image = DecodedImage(noise(5, 7, 3))
     for suffix in (".png", ".tif", ".npy", ".bmp", ".webp"):
         for name in ("x.png", "x.jpg", "x.npy", "x.gif", "x.tif"):
-            (tmp_path / name).write_bytes(made(picture, suffix))
-            assert_array_equal(read(tmp_path / name).levels, picture.levels, strict=True)
+            (tmp_path / name).write_bytes(made(image, suffix))
+            assert_array_equal(read(tmp_path / name).pixels, image.pixels, strict=True)
 
 
 def test_special_files_are_no_images(tmp_path):

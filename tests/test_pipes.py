@@ -12,7 +12,7 @@ from pictures import made, noise
 from PIL import Image
 
 from i2i.cli import main
-from i2i.images.decoded import Picture
+from i2i.images.decoded import DecodedImage
 from i2i.images.reading import read
 from i2i.model_file.model_file import Model, save_model
 from i2i.networks import build_generator
@@ -51,7 +51,7 @@ def pipe(tmp_path, model):
     return run
 
 
-PICTURE = Picture(noise(20, 30, 3))
+PICTURE = DecodedImage(noise(20, 30, 3))
 
 
 def kind(data):
@@ -75,19 +75,19 @@ def kind(data):
 def test_bytes_become_bytes_of_their_format_or_the_one_asked_for(pipe, suffix, words, format):
     code, data = pipe("-", "-", *words, stdin=made(PICTURE, suffix))
     assert (code, kind(data)) == (0, format)
-    assert read(data).levels.shape == (20, 30, 3)
+    assert read(data).pixels.shape == (20, 30, 3)
 
 
 def test_a_pipe_gives_what_a_file_gives(pipe, tmp_path, capsys):
     (tmp_path / "in.png").write_bytes(made(PICTURE, ".png"))
     assert pipe(tmp_path / "in.png", tmp_path / "out.png")[0] == 0
     capsys.readouterr()
-    expected = read(tmp_path / "out.png").levels
+    expected = read(tmp_path / "out.png").pixels
     _, between = pipe("-", "-", stdin=made(PICTURE, ".png"))
     _, out = pipe(tmp_path / "in.png", "-")
     assert pipe("-", tmp_path / "new/2.tif", stdin=made(PICTURE, ".png"))[0] == 0
     for found in (read(between), read(out), read(tmp_path / "new/2.tif")):
-        assert np.array_equal(found.levels, expected)
+        assert np.array_equal(found.pixels, expected)
     said = capsys.readouterr()
     assert said.out == "", "messages go to stderr alone"
     assert "2.tif: translated to b" in said.err
@@ -101,13 +101,13 @@ def test_what_is_no_image_is_said_and_nothing_written(pipe, capsys):
 
 
 def test_wrong_use_of_a_pipe(pipe, tmp_path, capsys):
-    picture = tmp_path / "in.png"
-    picture.write_bytes(made(PICTURE, ".png"))
+    image = tmp_path / "in.png"
+    image.write_bytes(made(PICTURE, ".png"))
     (tmp_path / "folder").mkdir()
     for words, expected in (
         (["-", tmp_path / "folder"], "INPUT - needs an image file as OUTPUT, or -"),
         (["-", tmp_path / "x.heic"], "INPUT - needs an image file as OUTPUT, or -"),
-        (["-", picture], "in.png is there already; add --overwrite"),
+        (["-", image], "in.png is there already; add --overwrite"),
         (["-", tmp_path / "x.jpg", "--format", "png"], "leave out --format png"),
         ([tmp_path / "folder", "-"], "OUTPUT - takes a single image file as INPUT"),
         ([tmp_path / "*.png", "-"], "OUTPUT - takes a single image file as INPUT"),
@@ -123,7 +123,7 @@ def test_a_reader_that_is_gone_is_an_error_in_one_line_at_most(model):
     command = [sys.executable, "-m", "i2i", "translate", "-", "-", "--model", str(model), "--device", "cpu"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
-    process.stdin.write(made(Picture(noise(200, 300, 3)), ".png"))
+    process.stdin.write(made(DecodedImage(noise(200, 300, 3)), ".png"))
     process.stdin.close()
     said = process.stderr.read().decode()
     process.stderr.close()
@@ -136,5 +136,5 @@ def test_a_file_may_be_named_as_a_pipe_is(tmp_path, model, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("1.png").write_bytes(made(PICTURE, ".png"))
     assert main(["translate", "1.png", "./-", "--model", str(model), "--device", "cpu"]) == 0
-    assert read(tmp_path / "-" / "1.png").levels.shape == (20, 30, 3)
+    assert read(tmp_path / "-" / "1.png").pixels.shape == (20, 30, 3)
     assert "1 translated" in capsys.readouterr().out

@@ -36,10 +36,10 @@ class Tiny(Generator):
 OBJECTIVE = '''
 """A method of one's own: pix2pix with an L2 term."""
 from dataclasses import dataclass
-from i2i.objectives import objectives
-from i2i.objectives.pix2pix import Pix2Pix
+from i2i.methods import methods
+from i2i.methods.pix2pix import Pix2Pix
 
-@objectives.register("pix2pix_l2")
+@methods.register("pix2pix_l2")
 class Pix2PixL2(Pix2Pix):
     """L2 in place of L1."""
 

@@ -11,7 +11,7 @@ from pictures import noise, png
 from PIL import Image
 
 from i2i.errors import ImageError
-from i2i.images.decoded import Picture
+from i2i.images.decoded import DecodedImage
 from i2i.images.reading import read
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -32,9 +32,9 @@ RAW = b"".join(b"\0" + row.tobytes() for row in noise(7, 9, 3))
 
 @pytest.mark.parametrize("depth", [8, 16])
 def test_no_bit_of_a_png_can_be_wrong_without_a_word(depth):
-    levels = noise(5, 4, 3, dtype=np.uint8 if depth == 8 else np.uint16)
-    data = png((4, 5), depth, 2, [row.astype(levels.dtype.newbyteorder(">")).tobytes() for row in levels])
-    assert_array_equal(read(data).levels, levels, strict=True)
+    pixels = noise(5, 4, 3, dtype=np.uint8 if depth == 8 else np.uint16)
+    data = png((4, 5), depth, 2, [row.astype(pixels.dtype.newbyteorder(">")).tobytes() for row in pixels])
+    assert_array_equal(read(data).pixels, pixels, strict=True)
     for bit in range(8 * len(data)):
         damaged = bytearray(data)
         damaged[bit // 8] ^= 1 << bit % 8
@@ -66,7 +66,7 @@ def test_a_wrong_checksum_of_a_chunk_is_named():
     ],
 )
 def test_pixels_that_are_wrong_under_right_checksums_of_chunks_are_refused(packed, reason):
-    assert_array_equal(read(with_pixels(zlib.compress(RAW))).levels, noise(7, 9, 3), strict=True)
+    assert_array_equal(read(with_pixels(zlib.compress(RAW))).pixels, noise(7, 9, 3), strict=True)
     with pytest.raises(ImageError, match=reason):
         read(with_pixels(packed))
 
@@ -77,39 +77,37 @@ def test_interlaced_images_are_read(colour, depth, size):
     # Adam7 (PNG specification, 8.2), each pass an image of its own.
     width, height = size
     channels = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
-    levels = noise(height, width, channels, dtype=np.uint16 if depth == 16 else np.uint8)
-    levels = levels % 2 if depth == 1 else levels
+    pixels = noise(height, width, channels, dtype=np.uint16 if depth == 16 else np.uint8)
+    pixels = pixels % 2 if depth == 1 else pixels
     passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
     raw = b""
     for left, top, across, down in passes:
-        for row in levels[top::down, left::across]:
+        for row in pixels[top::down, left::across]:
             if row.size:
                 stored = np.packbits(row) if depth == 1 else row.astype(row.dtype.newbyteorder(">"))
                 raw += b"\0" + stored.tobytes()
-    picture = read(
-        with_pixels(zlib.compress(raw), width=width, height=height, depth=depth, colour=colour, interlaced=1)
-    )
-    whole = picture.levels if picture.alpha is None else np.dstack([picture.levels, picture.alpha])
-    assert_array_equal(whole, levels * 255 if depth == 1 else levels, strict=True)
+    image = read(with_pixels(zlib.compress(raw), width=width, height=height, depth=depth, colour=colour, interlaced=1))
+    whole = image.pixels if image.alpha is None else np.dstack([image.pixels, image.alpha])
+    assert_array_equal(whole, pixels * 255 if depth == 1 else pixels, strict=True)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
 def test_a_transparent_grey_becomes_alpha_at_every_depth(depth):
-    levels = np.array([0, 1, 1, 0]) if depth == 1 else np.array([0, 1, 2**depth - 1, 1])
-    bits = "".join(f"{level:0{depth}b}" for level in levels).ljust(8, "0")
+    pixels = np.array([0, 1, 1, 0]) if depth == 1 else np.array([0, 1, 2**depth - 1, 1])
+    bits = "".join(f"{level:0{depth}b}" for level in pixels).ljust(8, "0")
     row = int(bits, 2).to_bytes(len(bits) // 8, "big")
-    picture = read(png((4, 1), depth, 0, [row], (b"tRNS", struct.pack(">H", 1))))
+    image = read(png((4, 1), depth, 0, [row], (b"tRNS", struct.pack(">H", 1))))
     white = 65535 if depth == 16 else 255
-    assert picture.levels[0, :, 0].tolist() == (levels * (white // (2**depth - 1))).tolist()
-    assert picture.alpha.tolist() == [[0 if level == 1 else white for level in levels]]
-    assert picture.alpha.dtype == picture.levels.dtype
+    assert image.pixels[0, :, 0].tolist() == (pixels * (white // (2**depth - 1))).tolist()
+    assert image.alpha.tolist() == [[0 if level == 1 else white for level in pixels]]
+    assert image.alpha.dtype == image.pixels.dtype
 
 
 def test_a_transparent_colour_of_16_bits_becomes_alpha():
     row = struct.pack(">6H", 300, 301, 302, 300, 301, 303)
-    picture = read(png((2, 1), 16, 2, [row], (b"tRNS", struct.pack(">3H", 300, 301, 302))))
-    assert picture.levels.tolist() == [[[300, 301, 302], [300, 301, 303]]]
-    assert picture.alpha.tolist() == [[0, 65535]]
+    image = read(png((2, 1), 16, 2, [row], (b"tRNS", struct.pack(">3H", 300, 301, 302))))
+    assert image.pixels.tolist() == [[[300, 301, 302], [300, 301, 303]]]
+    assert image.alpha.tolist() == [[0, 65535]]
 
 
 def test_an_animation_is_checked_to_its_end():
@@ -117,7 +115,7 @@ def test_an_animation_is_checked_to_its_end():
     buffer = io.BytesIO()
     frames[0].save(buffer, "PNG", save_all=True, append_images=frames[1:])
     data = bytearray(buffer.getvalue())
-    assert_array_equal(read(bytes(data)).levels, noise(7, 9, 3), strict=True)
+    assert_array_equal(read(bytes(data)).pixels, noise(7, 9, 3), strict=True)
     assert read(bytes(data)).frames == 3
     data[data.rindex(b"fdAT") + 10] ^= 1
     with pytest.raises(ImageError, match="the checksum of its fdAT chunk is wrong"):
@@ -128,16 +126,16 @@ def test_an_animation_is_checked_to_its_end():
 def test_what_goes_with_good_pixels_may_be_nonsense(kind):
     for body in (b"", b"x", bytes(99), b"x\0\0" + BOMB, b"MM\0*\0\0\0\x08\xff\xff", noise(50).tobytes()):
         rows = [row.tobytes() for row in noise(7, 9, 3)]
-        picture = read(png((9, 7), 8, 2, rows, (kind, body)))
-        assert_array_equal(picture.levels, noise(7, 9, 3), strict=True)
-        assert picture.icc is None
+        image = read(png((9, 7), 8, 2, rows, (kind, body)))
+        assert_array_equal(image.pixels, noise(7, 9, 3), strict=True)
+        assert image.icc is None
 
 
 def test_a_profile_of_two_megabytes_is_kept():
     profile = noise(2 * 2**20).tobytes()
     rows = [row.tobytes() for row in noise(7, 9, 3)]
-    picture = read(png((9, 7), 8, 2, rows, (b"iCCP", b"inks\0\0" + zlib.compress(profile))))
-    assert picture.icc == profile
+    image = read(png((9, 7), 8, 2, rows, (b"iCCP", b"inks\0\0" + zlib.compress(profile))))
+    assert image.icc == profile
 
 
 @pytest.mark.parametrize("key", [b"tEXt", b"zTXt"])
@@ -148,7 +146,7 @@ def test_a_turn_that_imagemagick_wrote_as_text_is_applied(key):
     text = f"\nexif\n{len(hexadecimal) // 2:8}\n{hexadecimal}\n".encode()
     body = b"Raw profile type exif\0" + (b"\0" + zlib.compress(text) if key == b"zTXt" else text)
     rows = [row.tobytes() for row in noise(7, 9, 3)]
-    assert_array_equal(read(png((9, 7), 8, 2, rows, (key, body))).levels, np.rot90(noise(7, 9, 3), -1))
+    assert_array_equal(read(png((9, 7), 8, 2, rows, (key, body))).pixels, np.rot90(noise(7, 9, 3), -1))
 
 
 def test_16_bit_colour_wider_than_the_decoder_takes_is_refused_in_words():
@@ -156,4 +154,4 @@ def test_16_bit_colour_wider_than_the_decoder_takes_is_refused_in_words():
     with pytest.raises(ImageError, match="1000001 x 1 pixels; 16-bit colour has at most 1000000 on a side"):
         read(data)
     data = with_pixels(zlib.compress(bytes(1 + 3 * 1_100_000)), width=1_100_000, height=1)
-    assert isinstance(read(data), Picture)
+    assert isinstance(read(data), DecodedImage)

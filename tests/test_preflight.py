@@ -12,7 +12,7 @@ from test_trainer import trainer
 
 from i2i.cli import main
 from i2i.errors import UsageError
-from i2i.methods import objectives
+from i2i.methods import methods
 from i2i.progress import Progress
 
 DIGITS = {"generator": "dcgan:width=4", "discriminator": "dcgan:width=4"}
@@ -20,7 +20,7 @@ NORM_FREE = "patchgan:layers=1,width=4,norm=instance"
 
 
 def first_words(method: str, data: Path, folder: Path, **settings: object) -> list[str]:
-    return [concern.warning.partition(":")[0] for concern in trainer(data, folder, method, **settings).concerns]
+    return [diagnosis.warning.partition(":")[0] for diagnosis in trainer(data, folder, method, **settings).diagnoses]
 
 
 def test_gan_warns_of_few_steps_with_its_own_epochs(
@@ -46,9 +46,9 @@ def test_gan_warns_of_few_steps_with_its_own_epochs(
     assert "few for gan" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("method", objectives)
+@pytest.mark.parametrize("method", methods)
 def test_every_method_names_its_fewest_steps(method: str) -> None:
-    assert objectives[method].fewest_steps >= 1000
+    assert methods[method].fewest_steps >= 1000
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_every_method_names_its_fewest_steps(method: str) -> None:
 )
 def test_few_steps_count_batches(batch_size: int, epochs: int, warned: bool, pairs: Path, tmp_path: Path) -> None:
     one = trainer(pairs, tmp_path, steps=None, epochs=epochs, batch_size=batch_size)  # 6 pairs
-    assert bool(one.concerns) is warned
+    assert bool(one.diagnoses) is warned
 
 
 def test_default_settings_on_enough_images_are_not_warned_of(pairs: Path, unpaired: Path, tmp_path: Path) -> None:
@@ -78,12 +78,12 @@ def test_default_settings_on_enough_images_are_not_warned_of(pairs: Path, unpair
 def test_an_absurd_learning_rate_is_warned_of(
     settings: dict[str, object], warned: bool, pairs: Path, tmp_path: Path
 ) -> None:
-    concerns = trainer(pairs, tmp_path, **settings).concerns
-    assert bool(concerns) is warned
-    for concern in concerns:
+    diagnoses = trainer(pairs, tmp_path, **settings).diagnoses
+    assert bool(diagnoses) is warned
+    for diagnosis in diagnoses:
         expected = f"learning rate {settings['lr']:g} is far too large for {settings.get('optimizer', 'adam')}: "
-        assert concern.warning.startswith(expected)
-        assert concern.advice == ("--lr 0.001" if "optimizer" in settings else "--lr 0.0002")
+        assert diagnosis.warning.startswith(expected)
+        assert diagnosis.advice == ("--lr 0.001" if "optimizer" in settings else "--lr 0.0002")
 
 
 @pytest.mark.parametrize("spec", ["patchgan:layers=1,width=4", NORM_FREE, "patchgan:layers=1,width=4,norm=none"])

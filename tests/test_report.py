@@ -9,7 +9,7 @@ from torch import Tensor
 
 from i2i.images.grid import contact_sheet, save_sample_grid
 from i2i.images.reading import read
-from i2i.images.tensors import to_levels
+from i2i.images.tensors import to_pixels
 from i2i.training.metrics import Metrics
 
 WHITE = 255
@@ -58,16 +58,16 @@ def test_a_last_line_without_its_end_is_kept(tmp_path):
     assert metrics.read() == [{"step": 1}, {"step": 2}, {"step": 3}]
 
 
-def test_pictures_lie_side_by_side_under_their_captions():
+def test_images_lie_side_by_side_under_their_captions():
     one, two, three, four = (noise(6, 10, seed=seed) for seed in range(4))
     sheet = contact_sheet([[one, two], [three, four]], ["left", ""])
-    # 4 around every picture, 22 for the captions: 2 x 10 + 3 x 4 wide, 22 + 2 x 6 + 3 x 4 high.
+    # 4 around every image, 22 for the captions: 2 x 10 + 3 x 4 wide, 22 + 2 x 6 + 3 x 4 high.
     assert (sheet.shape, sheet.dtype) == ((46, 32, 3), np.uint8)
-    for picture, top, left in [(one, 26, 4), (two, 26, 18), (three, 36, 4), (four, 36, 18)]:
-        assert_array_equal(sheet[top : top + 6, left : left + 10], picture)
+    for image, top, left in [(one, 26, 4), (two, 26, 18), (three, 36, 4), (four, 36, 18)]:
+        assert_array_equal(sheet[top : top + 6, left : left + 10], image)
         sheet = sheet.copy()
         sheet[top : top + 6, left : left + 10] = WHITE
-    assert (sheet[22:] == WHITE).all(), "nothing but paper between the pictures"
+    assert (sheet[22:] == WHITE).all(), "nothing but paper between the images"
 
 
 def test_a_caption_is_written_over_its_column():
@@ -90,7 +90,7 @@ def test_captions_stay_apart(side, captions):
     assert (dark < second - 4).any()
 
 
-def test_columns_and_rows_are_as_large_as_their_largest_picture():
+def test_columns_and_rows_are_as_large_as_their_largest_image():
     small, wide, tall = noise(4, 4), noise(4, 20, seed=1), noise(9, 6, seed=2)
     sheet = contact_sheet([[small, tall], [wide, small]], ["", ""])
     assert sheet.shape == (22 + 9 + 4 + 3 * 4, 20 + 6 + 3 * 4, 3)
@@ -100,7 +100,7 @@ def test_columns_and_rows_are_as_large_as_their_largest_picture():
     assert_array_equal(sheet[39:43, 28:32], small)
 
 
-def test_a_later_row_may_have_fewer_pictures():
+def test_a_later_row_may_have_fewer_images():
     one, two, three = (noise(4, 4, seed=seed) for seed in range(3))
     sheet = contact_sheet([[one, two], [three]], ["", ""])
     assert sheet.shape == (22 + 8 + 12, 8 + 12, 3)
@@ -108,7 +108,7 @@ def test_a_later_row_may_have_fewer_pictures():
     assert (sheet[34:38, 8:] == WHITE).all()
 
 
-def test_pictures_are_brought_to_one_longer_side():
+def test_images_are_brought_to_one_longer_side():
     plain = np.full((6, 10, 3), 90, np.uint8)
     sheet = contact_sheet([[plain, np.full((24, 6, 3), 30, np.uint8)]], ["", ""], side=20)
     assert sheet.shape == (22 + 20 + 8, 20 + 5 + 12, 3)
@@ -121,9 +121,9 @@ def test_pictures_are_brought_to_one_longer_side():
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("dtype", "scale"), [(np.uint8, 1), (np.uint16, 257)])
 def test_grey_and_sixteen_bits_are_shown_as_bright_as_they_are(dtype, scale, channels):
-    picture = noise(4, 4, channels)
-    sheet = contact_sheet([[picture.astype(dtype) * dtype(scale)]], [""])
-    assert_array_equal(sheet[26:30, 4:8], np.broadcast_to(picture, (4, 4, 3)))
+    image = noise(4, 4, channels)
+    sheet = contact_sheet([[image.astype(dtype) * dtype(scale)]], [""])
+    assert_array_equal(sheet[26:30, 4:8], np.broadcast_to(image, (4, 4, 3)))
 
 
 class Shown(NamedTuple):
@@ -136,26 +136,26 @@ def test_a_sample_grid_has_a_row_for_each_sample_and_names_the_domains(tmp_path)
     images = Shown(torch.rand(2, 3, 8, 8) * 2 - 1, torch.rand(2, 1, 8, 8) * 2 - 1, torch.rand(2, 3, 8, 8) * 2 - 1)
     path = tmp_path / "samples" / "000001.png"
     save_sample_grid(path, images, domains=("map", "sat"))
-    sheet = read(path).levels
+    sheet = read(path).pixels
     assert sheet.shape == (22 + 2 * 8 + 3 * 4, 3 * 8 + 4 * 4, 3)
     for row in range(2):
         for column, batch in enumerate(images):
             top, left = 26 + 12 * row, 4 + 12 * column
-            expected = np.broadcast_to(to_levels(batch[row]), (8, 8, 3))
+            expected = np.broadcast_to(to_pixels(batch[row]), (8, 8, 3))
             assert_array_equal(sheet[top : top + 8, left : left + 8], expected)
 
 
 def test_the_columns_of_a_sample_grid_are_captioned(tmp_path):
     images = Shown(*(torch.full((1, 3, 8, 120), value) for value in (-1.0, 0.0, 1.0)))
     save_sample_grid(tmp_path / "grid.png", images, domains=("map", "sat"))
-    rows = [[to_levels(batch[0]) for batch in images]]
-    assert_array_equal(read(tmp_path / "grid.png").levels, contact_sheet(rows, ["real map", "fake sat", "real sat"]))
+    rows = [[to_pixels(batch[0]) for batch in images]]
+    assert_array_equal(read(tmp_path / "grid.png").pixels, contact_sheet(rows, ["real map", "fake sat", "real sat"]))
 
 
 def test_half_precision_is_shown_too(tmp_path):
     images = Shown(*(torch.full((1, 3, 4, 4), 0.5, dtype=torch.bfloat16) for _ in range(3)))
     save_sample_grid(tmp_path / "grid.png", images, domains=("map", "sat"))
-    assert (read(tmp_path / "grid.png").levels[26:30, 4:8] == 191).all()
+    assert (read(tmp_path / "grid.png").pixels[26:30, 4:8] == 191).all()
 
 
 class Drawn(NamedTuple):
@@ -165,11 +165,11 @@ class Drawn(NamedTuple):
 
 def layout_of(path, *, size, columns):
     """The levels of the middles of a sheet's squares, row by row."""
-    levels = read(path).levels
+    pixels = read(path).pixels
     step = size + 4
-    rows = (levels.shape[0] - 26) // step
-    assert levels.shape == (26 + step * rows, 4 + step * columns, 3)
-    return levels[26 + size // 2 :: step, 4 + size // 2 :: step, 0].tolist()
+    rows = (pixels.shape[0] - 26) // step
+    assert pixels.shape == (26 + step * rows, 4 + step * columns, 3)
+    return pixels[26 + size // 2 :: step, 4 + size // 2 :: step, 0].tolist()
 
 
 @pytest.mark.parametrize(
@@ -182,21 +182,21 @@ def test_more_samples_than_eight_stand_in_several_columns(tmp_path, count, acros
     save_sample_grid(tmp_path / "grid.png", Drawn(*plain), domains=("latent", "eyes"))
     found = layout_of(tmp_path / "grid.png", size=6, columns=2 * across)
     assert len(found) <= 8
-    order = [places for start in range(0, count, across) if (places := range(start, start + across))]
+    order = [indices for start in range(0, count, across) if (indices := range(start, start + across))]
     assert found == [
-        [first + i if i < count else WHITE for first in (0, 100) for i in places] for places in map(list, order)
+        [first + i if i < count else WHITE for first in (0, 100) for i in indices] for indices in map(list, order)
     ]
 
 
-def test_the_captions_of_wide_columns_stand_over_their_first_picture(tmp_path):
+def test_the_captions_of_wide_columns_stand_over_their_first_image(tmp_path):
     images = Drawn(*(torch.full((9, 3, 8, 60), value) for value in (-1.0, 1.0)))
     save_sample_grid(tmp_path / "grid.png", images, domains=("latent", "eyes"))
-    row = [to_levels(batch[0]) for batch in images for _ in range(2)]
+    row = [to_pixels(batch[0]) for batch in images for _ in range(2)]
     expected = contact_sheet([row], ["real eyes", "", "fake eyes", ""])
-    assert_array_equal(read(tmp_path / "grid.png").levels[:22], expected[:22])
+    assert_array_equal(read(tmp_path / "grid.png").pixels[:22], expected[:22])
 
 
-def test_what_is_no_picture_is_not_shown(tmp_path):
+def test_what_is_no_image_is_not_shown(tmp_path):
     class Labelled(NamedTuple):
         fake_b: Tensor
         labels: Tensor

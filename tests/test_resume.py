@@ -32,7 +32,7 @@ CLEAN.set_forkserver_preload(["i2i.cli.train", "i2i.training.trainer"])
 STEPS = 24
 OFTEN = ["--steps", str(STEPS), "--log-every", "1", "--sample-every", "10", "--samples", "1", "--device", "cpu"]
 # All that a state holds beside weights: both optimizers, a mean of weights, running statistics, histories, the best
-# score and random numbers, which dropout and the histories draw; pictures come from two workers.
+# score and random numbers, which dropout and the histories draw; images come from two workers.
 RUNS = {
     "pix2pix": ("pairs", ["--augment", "flip", "affine", "colour", "--batch-size", "2", "--validate-every", "5"]),
     "cyclegan": ("unpaired", ["--augment", "flip", "colour", "--history", "4", "--historical-averaging", "0.1"]),
@@ -83,7 +83,7 @@ def same(one: Any, other: Any, where: str = "state") -> int:
         return sum(same(one[key], other[key], f"{where}/{key}") for key in one)
     if isinstance(one, list | tuple):
         assert len(one) == len(other), where
-        return sum(same(*both, f"{where}/{place}") for place, both in enumerate(zip(one, other, strict=True)))
+        return sum(same(*both, f"{where}/{index}") for index, both in enumerate(zip(one, other, strict=True)))
     assert one == other, where
     return 0
 

@@ -1,4 +1,4 @@
-"""Drawing pictures from a latent: what a seed fixes, walks, labels, and models that don't draw."""
+"""Drawing images from a latent: what a seed fixes, walks, labels, and models that don't draw."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SPECS = ["dcgan:width=4,latent=6", "dcgan:width=4,latent=6,norm=virtual", "mlp:w
 
 
 def model(spec: str = SPECS[0], *, classes: tuple[str, ...] = (), channels: int = 3) -> Model:
-    """A model whose pictures differ enough to be told apart."""
+    """A model whose images differ enough to be told apart."""
     torch.manual_seed(0)
     network = build_latent_generator(spec, out_channels=channels, image_size=16, classes=len(classes))
     with torch.no_grad():
@@ -44,12 +44,12 @@ def levels(image: Image.Image) -> NDArray[np.int64]:
 
 
 def alike(one: list[Image.Image], two: list[Image.Image]) -> bool:
-    """Whether two lists of pictures are the same but for the rounding of a level."""
+    """Whether two lists of images are the same but for the rounding of a level."""
     return len(one) == len(two) and all(np.abs(levels(a) - levels(b)).max() <= 1 for a, b in zip(one, two, strict=True))
 
 
 @pytest.mark.parametrize("spec", SPECS)
-def test_the_same_seed_draws_the_same_pictures(spec: str) -> None:
+def test_the_same_seed_draws_the_same_images(spec: str) -> None:
     one = sampler(spec)
     first = one(5, seed=3)
     assert [image.size for image in first] == [(16, 16)] * 5
@@ -62,7 +62,7 @@ def test_the_same_seed_draws_the_same_pictures(spec: str) -> None:
 
 
 @pytest.mark.parametrize("spec", SPECS)
-def test_a_larger_count_adds_to_the_pictures(spec: str) -> None:
+def test_a_larger_count_adds_to_the_images(spec: str) -> None:
     one = sampler(spec)
     many = one(70, seed=3)
     for count in (1, 2, 17, 64, 65):
@@ -85,7 +85,7 @@ def test_drawing_leaves_the_random_stream_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_picture_is_what_the_network_gives() -> None:
+def test_a_image_is_what_the_network_gives() -> None:
     one = sampler()
     with torch.no_grad():
         y = one.generator(one.latents(3, seed=2))
@@ -95,27 +95,27 @@ def test_a_picture_is_what_the_network_gives() -> None:
         assert np.abs(levels(image) - expected).max() <= 1
 
 
-def test_grey_networks_draw_grey_pictures() -> None:
+def test_grey_networks_draw_grey_images() -> None:
     drawn = Sampler(model(channels=1), device="cpu")(2)
     assert {image.mode for image in drawn} == {"L"}
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
-def test_batches_change_no_picture(batch_size: int) -> None:
+def test_batches_change_no_image(batch_size: int) -> None:
     one = sampler()
     z = one.latents(7)
     assert alike(one.draw(z, batch_size=batch_size), one(7))
 
 
 @pytest.mark.parametrize("spec", SPECS)
-def test_a_walk_goes_from_each_latents_picture_to_the_nexts(spec: str) -> None:
+def test_a_walk_goes_from_each_latents_image_to_the_nexts(spec: str) -> None:
     one = sampler(spec)
     walks = one.walk(3, 5, seed=2)
     assert [len(walk) for walk in walks] == [5, 5, 5]
-    pictures = one(4, seed=2)
-    assert alike([walk[0] for walk in walks], pictures[:3])
-    assert alike([walk[-1] for walk in walks], pictures[1:])
-    assert not alike(pictures[:3], pictures[1:])
+    images = one(4, seed=2)
+    assert alike([walk[0] for walk in walks], images[:3])
+    assert alike([walk[-1] for walk in walks], images[1:])
+    assert not alike(images[:3], images[1:])
 
 
 class Shown(LatentGenerator):
@@ -137,9 +137,9 @@ def test_a_walk_is_a_straight_line_of_even_steps() -> None:
     one = Sampler(Model({"z2b": network}, ("latent", "x"), {}, {}, 0), device="cpu")
     one.walk(2, 9, seed=2)
     ends = one.latents(3, seed=2)
-    for place, path in enumerate(network.seen):
-        assert torch.equal(path[0], ends[place])
-        assert torch.equal(path[-1], ends[place + 1])
+    for index, path in enumerate(network.seen):
+        assert torch.equal(path[0], ends[index])
+        assert torch.equal(path[-1], ends[index + 1])
         steps = path.diff(dim=0)
         torch.testing.assert_close(steps, steps[:1].expand(8, -1), rtol=0, atol=1e-6)
     assert len(network.seen) == 2
@@ -149,11 +149,11 @@ def test_a_walk_is_a_straight_line_of_even_steps() -> None:
 def test_a_walk_is_smooth(spec: str) -> None:
     # No jump between neighbours (Radford et al. 2016, sec. 6.1): the largest step is not far above the mean one.
     (walk,) = sampler(spec).walk(1, 24, seed=2)
-    pictures = np.stack([levels(image) for image in walk]).astype(float)
-    steps = np.sqrt(((pictures[1:] - pictures[:-1]) ** 2).sum((1, 2, 3)))
+    images = np.stack([levels(image) for image in walk]).astype(float)
+    steps = np.sqrt(((images[1:] - images[:-1]) ** 2).sum((1, 2, 3)))
     assert steps.mean() > 0
     assert steps.max() / steps.mean() < 3
-    assert steps.max() < 0.3 * np.sqrt(((pictures[-1] - pictures[0]) ** 2).sum())
+    assert steps.max() < 0.3 * np.sqrt(((images[-1] - images[0]) ** 2).sum())
 
 
 def test_the_shortest_walk_is_its_two_ends() -> None:
@@ -170,7 +170,7 @@ def test_a_walk_has_two_steps_or_more(steps: int) -> None:
 
 @pytest.mark.parametrize("count", [0, -1])
 def test_nothing_to_draw_is_an_error(count: int) -> None:
-    with pytest.raises(UsageError, match=f"^{count} pictures; draw 1 or more$"):
+    with pytest.raises(UsageError, match=f"^{count} images; draw 1 or more$"):
         sampler()(count)
 
 
@@ -191,10 +191,10 @@ def test_labels_go_in_turn_or_as_they_are_asked_for() -> None:
 def test_a_walk_keeps_its_label_and_each_has_its_own() -> None:
     one = sampler(classes=LETTERS)
     walks, ends = one.walk(4, 3, seed=1), one.latents(5, seed=1)
-    for place, label in enumerate(("alpha", "beta", "gamma", "alpha")):
-        assert alike([walks[place][0], walks[place][-1]], one.draw(ends[place : place + 2], label=label))
-    for walk, place in zip(one.walk(2, 3, seed=1, label="gamma"), range(2), strict=True):
-        assert alike([walk[0], walk[-1]], one.draw(ends[place : place + 2], label="gamma"))
+    for index, label in enumerate(("alpha", "beta", "gamma", "alpha")):
+        assert alike([walks[index][0], walks[index][-1]], one.draw(ends[index : index + 2], label=label))
+    for walk, index in zip(one.walk(2, 3, seed=1, label="gamma"), range(2), strict=True):
+        assert alike([walk[0], walk[-1]], one.draw(ends[index : index + 2], label="gamma"))
 
 
 def test_an_unknown_label_names_the_nearest() -> None:
@@ -213,7 +213,7 @@ def test_a_model_without_classes_knows_no_label() -> None:
 
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("classes", [(), LETTERS])
-def test_a_model_file_draws_the_same_pictures(spec: str, classes: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_model_file_draws_the_same_images(spec: str, classes: tuple[str, ...], tmp_path: Path) -> None:
     made = model(spec, classes=classes)
     save_model(tmp_path / "model.safetensors", made)
     expected = [image.tobytes() for image in Sampler(made, device="cpu")(4, seed=1)]
@@ -244,11 +244,9 @@ def test_each_kind_of_model_says_which_command_takes_it(tmp_path: Path) -> None:
     unet = build_generator("unet:depth=2,width=4", in_channels=3, out_channels=3)
     save_model(tmp_path / "translates.safetensors", Model({"a2b": unet}, ("a", "b"), {}, {}, 0))
     save_model(tmp_path / "draws.safetensors", model())
-    with pytest.raises(
-        UsageError, match=r"^this model translates pictures; use it: i2i translate INPUT OUTPUT --model"
-    ):
+    with pytest.raises(UsageError, match=r"^this model translates images; use it: i2i translate INPUT OUTPUT --model"):
         Sampler.load(tmp_path / "translates.safetensors", device="cpu")
-    with pytest.raises(UsageError, match=r"^this model draws pictures from a latent; use it: i2i sample MODEL OUT$"):
+    with pytest.raises(UsageError, match=r"^this model draws images from a latent; use it: i2i sample MODEL OUT$"):
         Translator.load(tmp_path / "draws.safetensors", device="cpu")
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from i2i.inference.tiling.receptive_field import parts_of
+from i2i.inference.tiling.receptive_field import segments_of
 from i2i.inference.tiling.tiled import translate_tiles
 from i2i.networks import Generator, build_generator, generators
 from i2i.spec import Spec
@@ -48,7 +48,7 @@ class Row(Generator):
 
 
 class Everywhere(nn.Module):
-    """Changes nothing, but looks at the whole picture."""
+    """Changes nothing, but looks at the whole image."""
 
     def forward(self, x):
         return x + 0 * x.mean((2, 3), keepdim=True)
@@ -84,7 +84,7 @@ def build(spec, seed=0):
 
 
 def scene(count, size, channels=3):
-    """Pictures whose tone and contrast change from place to place: (count, channels, *size)."""
+    """Images whose tone and contrast change from place to place: (count, channels, *size)."""
     texture = torch.rand(count, channels, *size, generator=torch.Generator().manual_seed(1)) * 2 - 1
     down, across = (torch.linspace(-1, 1, side) for side in size)
     tone = 0.6 * across + 0.2 * down[:, None]
@@ -99,7 +99,7 @@ def latents(generator, count):
 
 
 def tiled(generator, x, tile, *, shown=None, step=None):
-    """Translate a picture (N, C, H, W) in tiles; each place of the result is given once."""
+    """Translate an image (N, C, H, W) in tiles; each place of the result is given once."""
     result = x.new_full((len(x), generator.out_channels, *x.shape[2:]), torch.nan)
     given = torch.zeros(x.shape[2:], dtype=torch.int)
 
@@ -131,12 +131,12 @@ def apart(generator, x, tile, *, seams=0):
 
 
 def psnr(result, expected):
-    """In dB, of pictures in [-1, 1]."""
+    """In dB, of images in [-1, 1]."""
     return (4 / (result - expected).double().square().mean()).log10().item() * 10
 
 
-def assert_same_picture(result, expected):
-    """Equal up to the rounding of float32, however faint the picture is."""
+def assert_same_image(result, expected):
+    """Equal up to the rounding of float32, however faint the image is."""
     assert expected.std() > 0
     assert (result - expected).abs().max() <= 1e-4 * expected.std()
 
@@ -148,23 +148,23 @@ def _no_gradients():
 
 
 @pytest.mark.parametrize("spec", SPECS)
-def test_tiles_make_the_whole_picture(spec):
+def test_tiles_make_the_whole_image(spec):
     generator = build(spec)
-    seen = max(part.output for part in parts_of(generator))
+    seen = max(part.output for part in segments_of(generator))
     for size, tiles in SIZES.items():
         x = scene(2, size)
         expected = generator(x, *latents(generator, 2))
         assert (expected[0] - expected[1]).abs().max() > 0.1 * expected.std()
         for tile in tiles:
-            assert_same_picture(tiled(generator, x, max(tile, seen)), expected)
+            assert_same_image(tiled(generator, x, max(tile, seen)), expected)
 
 
 @pytest.mark.parametrize("tile", [1, 3, 8])
 def test_tiles_of_a_network_in_parts_may_be_smaller_than_what_it_sees(tile):
     generator = build(small("resnet", "norm=instance"))
     x = scene(2, (16, 36))
-    assert len(parts_of(generator)) > 1
-    assert_same_picture(tiled(generator, x, tile), generator(x))
+    assert len(segments_of(generator)) > 1
+    assert_same_image(tiled(generator, x, tile), generator(x))
 
 
 @pytest.mark.parametrize("spec", [spec for name in generators if (spec := small(name, "norm=virtual"))])
@@ -173,12 +173,12 @@ def test_a_loaded_network_in_tiles_goes_by_its_reference(spec):
     loaded = build_generator(spec, in_channels=3, out_channels=2).eval()
     loaded.load_state_dict(generator.state_dict())
     x = scene(1, (48, 96))
-    assert_same_picture(tiled(loaded, x, 40), generator(x))
+    assert_same_image(tiled(loaded, x, 40), generator(x))
 
 
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 @pytest.mark.parametrize("name", [name for name in generators if small(name, "norm=batch")])
-def test_statistics_of_each_tile_would_give_another_picture(name, norm):
+def test_statistics_of_each_tile_would_give_another_image(name, norm):
     generator = build(small(name, f"norm={norm}"))
     x = scene(1, (80, 120))
     expected = generator(x)
@@ -188,7 +188,7 @@ def test_statistics_of_each_tile_would_give_another_picture(name, norm):
 
 def test_a_tile_is_shown_with_what_the_network_sees_around_it_and_no_more():
     generator = build(small("unet", "norm=instance"))
-    (part,) = parts_of(generator)
+    (part,) = segments_of(generator)
     around = -(-part.output // 4) * 4
     shown = []
     tiled(generator, scene(1, (96, 200)), 24, shown=shown)
@@ -199,24 +199,24 @@ class TestNetworksThatSeeFurtherThanATile:
     def test_tiles_are_nearer_to_the_whole_than_those_normalised_by_themselves(self):
         generator = build("unet:depth=4,width=4,norm=instance,dropout=0")
         x = scene(1, (96, 192))
-        (part,), expected = parts_of(generator), generator(x)
+        (part,), expected = segments_of(generator), generator(x)
         assert part.output > 24
         ours = psnr(tiled(generator, x, 24), expected)
         assert ours > psnr(apart(generator, x, 32), expected) + 10
         assert ours > psnr(apart(generator, x, 32, seams=16), expected) + 6
 
     @pytest.mark.parametrize(("size", "tile"), [((40, 56), 16), ((33, 21), 8), ((21, 70), 12)])
-    def test_a_flat_picture_stays_flat(self, size, tile):
+    def test_a_flat_image_stays_flat(self, size, tile):
         torch.manual_seed(0)
         far = [nn.ReflectionPad2d(20), nn.Conv2d(1, 2, 41), nn.ReLU(), nn.Conv2d(2, 1, 1)]
         generator = Row(*far, smallest=21).eval()
         y = tiled(generator, torch.full((1, 1, *size), 0.7), tile)
-        assert parts_of(generator)[0].output == 20
+        assert segments_of(generator)[0].output == 20
         torch.testing.assert_close(y, y[:, :, :1, :1].expand_as(y), rtol=1e-5, atol=1e-5)
         assert y.abs().min() > 0.01
 
     def test_there_are_no_seams(self):
-        # A blurred picture: between neighbours it changes little, at the edges of tiles no more than elsewhere.
+        # A blurred image: between neighbours it changes little, at the edges of tiles no more than elsewhere.
         far = [nn.ReflectionPad2d(20), nn.Conv2d(1, 1, 41, bias=False), nn.InstanceNorm2d(1)]
         generator = Row(*far, smallest=21).eval()
         generator.layers[1].weight.fill_(1 / 41**2)
@@ -242,7 +242,7 @@ class TestNetworksThatSeeFurtherThanATile:
     @pytest.mark.parametrize("tile", [1, 3, 4, 5, 7, 16])
     def test_weights_add_up_to_one(self, tile):
         generator = Row(Everywhere(), channels=3).eval()
-        assert parts_of(generator)[0].output is None
+        assert segments_of(generator)[0].output is None
         for width in (1, 2, 15, 17, 31, 33, 50):
             x = scene(2, (19, width))
             torch.testing.assert_close(tiled(generator, x, tile), x, rtol=0, atol=1e-6)
@@ -306,7 +306,7 @@ def opened(folder):
 @needs_proc
 def test_what_is_kept_between_parts_is_gone_afterwards(folder):
     generator = build("resnet:width=4,blocks=4")
-    assert len(parts_of(generator)) == 6
+    assert len(segments_of(generator)) == 6
     counts = []
     tiled(generator, scene(1, (32, 32)), 16, step=lambda _: counts.append(opened(folder)))
     assert max(counts) == 2  # what a part reads and what it gives, but nothing older
@@ -340,4 +340,4 @@ def test_a_full_temporary_folder_is_an_error_and_nothing_is_left(folder):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert opened(folder) == 0
     assert list(folder.iterdir()) == []
-    assert_same_picture(tiled(generator, x, 16), generator(x))
+    assert_same_image(tiled(generator, x, 16), generator(x))

@@ -26,7 +26,7 @@ from i2i.errors import UsageError
 from i2i.images.reading import read
 from i2i.inference.sampler import Sampler
 from i2i.inference.translator import Translator
-from i2i.methods import objectives
+from i2i.methods import methods
 from i2i.model_file.model_file import load_model
 from i2i.training.checkpoint import load_state
 from i2i.training.lr_schedule import learning_rate
@@ -40,17 +40,17 @@ def trainer(
     *,
     resume: bool = False,
     options: dict[str, object] | None = None,
-    pictures: dict[str, object] | None = None,
+    images: dict[str, object] | None = None,
     **train: object,
 ) -> Trainer:
     settings = {"steps": 6, "log_every": 2, "sample_every": 100, "samples": 2, "device": "cpu", **train}
     specs = {"generator": "unet:depth=4,width=4", "discriminator": "patchgan:layers=1,width=4"}
-    kind = objectives[method]
+    kind = methods[method]
     config = RunConfig(
         method,
         (str(data),),
         kind.Config(**(options or {})),
-        DataConfig(**{"image_size": 32, **(pictures or {})}),
+        DataConfig(**{"image_size": 32, **(images or {})}),
         TrainConfig(**{**specs, **settings}),
     )
     return Trainer(config, find_layout([data], data=kind.data), folder, resume=resume)
@@ -59,8 +59,8 @@ def trainer(
 def states_equal(one: Path, two: Path) -> None:
     a, b = load_state(one / "state.pt"), load_state(two / "state.pt")
     assert a["step"] == b["step"]
-    for name, value in a["objective"].items():
-        assert torch.equal(value, b["objective"][name]), name
+    for name, value in a["method"].items():
+        assert torch.equal(value, b["method"][name]), name
     for player, optimizer in a["optimizers"].items():
         for number, kept in optimizer["state"].items():
             for key, value in kept.items():
@@ -104,7 +104,7 @@ def test_resuming_is_exact(
     trainer(folder, tmp_path / "whole", method, **train).fit()
     first = trainer(folder, tmp_path / "halves", method, **train)
     first.folder.mkdir()
-    batches = [first.pictures[position] for position in range(3)]
+    batches = [first.images[position] for position in range(3)]
     for batch in batches:
         first.train_step({name: tensor[None] for name, tensor in batch.items()})
     first.save()
@@ -117,15 +117,15 @@ def test_resuming_is_exact_before_and_after_crops_end(stop: int, workers: int, u
     # Of 6 steps the rate falls over the last 3, in which images are seen whole.
     given: dict[str, object] = {"generator": "resnet:blocks=1,width=4", "batch_size": 2}
     crop: dict[str, object] = {"crop": "before_decay"}
-    whole = trainer(unpaired, tmp_path / "whole", "cut", pictures={**crop, "workers": 0}, **given)
-    assert whole.pictures.whole_from == 3 * 2
+    whole = trainer(unpaired, tmp_path / "whole", "cut", images={**crop, "workers": 0}, **given)
+    assert whole.images.whole_from == 3 * 2
     whole.fit()
-    first = trainer(unpaired, tmp_path / "halves", "cut", pictures=crop, **given)
+    first = trainer(unpaired, tmp_path / "halves", "cut", images=crop, **given)
     first.folder.mkdir()
     for step in range(stop):
-        first.train_step(default_collate([first.pictures[2 * step + place] for place in range(2)]))
+        first.train_step(default_collate([first.images[2 * step + index] for index in range(2)]))
     first.save()
-    trainer(unpaired, tmp_path / "halves", "cut", resume=True, pictures={**crop, "workers": workers}, **given).fit()
+    trainer(unpaired, tmp_path / "halves", "cut", resume=True, images={**crop, "workers": workers}, **given).fit()
     states_equal(tmp_path / "whole", tmp_path / "halves")
     trainer(unpaired, tmp_path / "always", "cut", **given).fit()
     with pytest.raises(AssertionError):
@@ -149,13 +149,13 @@ def test_steps_are_those_of_the_epochs_but_no_fewer_than_min_steps(
 
 
 @pytest.mark.parametrize(
-    ("pictures", "load_size"),
+    ("images", "load_size"),
     [({}, 36), ({"crop": "before_decay"}, 36), ({"crop": "never"}, 32), ({"load_size": 40}, 40), ({"augment": ()}, 32)],
 )
 def test_images_are_loaded_larger_only_where_crops_are_cut(
-    pictures: dict[str, object], load_size: int, pairs: Path, tmp_path: Path
+    images: dict[str, object], load_size: int, pairs: Path, tmp_path: Path
 ) -> None:
-    assert trainer(pairs, tmp_path / "run", pictures=pictures).pictures.load_size == load_size
+    assert trainer(pairs, tmp_path / "run", images=images).images.load_size == load_size
 
 
 def test_a_load_size_without_crops_is_refused() -> None:
@@ -170,7 +170,7 @@ def test_a_run_resumes_with_the_generator_it_was_started_with(blocks: int, unpai
     small: dict[str, object] = {"steps": 1, "discriminator": "patchgan:layers=1,width=4,norm=instance"}
     trainer(unpaired, tmp_path, "cyclegan", generator=spec, **small).fit()
     again = trainer(unpaired, tmp_path, "cyclegan", generator=None, resume=True, **{**small, "steps": 2})
-    for network in again.objective.maps().values():
+    for network in again.method.generators().values():
         assert network.spec.options["blocks"] == blocks
         assert network.spec.options["width"] == 2
     again.fit()
@@ -200,10 +200,10 @@ def test_the_learning_rate_is_constant_then_falls_to_zero() -> None:
 
 def test_the_optimizers_use_the_rate_of_their_step(pairs: Path, tmp_path: Path) -> None:
     one = trainer(pairs, tmp_path, steps=4, lr=0.01)
-    batch = {name: tensor[None] for name, tensor in one.pictures[0].items()}
+    batch = {name: tensor[None] for name, tensor in one.images[0].items()}
     for expected in (0.01, 0.01, 0.01, 0.005):
         one.train_step(batch)
-        assert {group["lr"] for m in one.movers.values() for group in m.optimizer.param_groups} == {expected}
+        assert {group["lr"] for m in one.trainer_players.values() for group in m.optimizer.param_groups} == {expected}
 
 
 Gradients = dict[str, torch.Tensor]
@@ -213,7 +213,7 @@ def judged(one: Trainer, batch: dict[str, torch.Tensor], seed: int) -> Gradients
     """What the discriminator's weights are pulled by, at the random numbers of a seed."""
     torch.manual_seed(seed)
     weights = dict(one.players["discriminator"].named_parameters())
-    losses = one.objective.discriminator_loss(one.objective.train()(batch))
+    losses = one.method.discriminator_loss(one.method.train()(batch))
     pulls = torch.autograd.grad(torch.stack(list(losses.values())).sum(), list(weights.values()))
     return dict(zip(weights, pulls, strict=True))
 
@@ -224,7 +224,7 @@ def test_sgd_is_momentum_on_gradients_and_weight_decay(pairs: Path, tmp_path: Pa
     weights = dict(one.players["discriminator"].named_parameters())
     velocity = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     for step in range(3):
-        batch = {name: tensor[None] for name, tensor in one.pictures[step].items()}
+        batch = {name: tensor[None] for name, tensor in one.images[step].items()}
         before = {name: weight.detach().clone() for name, weight in weights.items()}
         pulls = judged(one, batch, seed=step)
         torch.manual_seed(step)
@@ -239,7 +239,7 @@ def test_adam_takes_the_weight_decay_into_its_gradient(pairs: Path, tmp_path: Pa
     # Adam's first step is the rate towards the sign of the gradient, to which an L2 penalty adds the weight.
     one = trainer(pairs, tmp_path, lr=0.01, weight_decay=1000.0, steps=100)
     before = {name: w.detach().clone() for name, w in one.players["discriminator"].named_parameters() if w.dim() > 1}
-    one.train_step({name: tensor[None] for name, tensor in one.pictures[0].items()})
+    one.train_step({name: tensor[None] for name, tensor in one.images[0].items()})
     for name, weight in one.players["discriminator"].named_parameters():
         if name in before:
             large = before[name].abs() > 0.005
@@ -253,7 +253,7 @@ def test_historical_averaging_is_a_term_of_every_player(pairs: Path, tmp_path: P
     past: dict[str, list[torch.Tensor]] = {name: [] for name in one.players}
     for step in range(4):
         now = {name: torch.nn.utils.parameters_to_vector(p.parameters()).detach() for name, p in one.players.items()}
-        report = one.train_step({name: tensor[None] for name, tensor in one.pictures[step].items()})
+        report = one.train_step({name: tensor[None] for name, tensor in one.images[step].items()})
         for name, vectors in past.items():
             # The mean is of the weights after each step done, and the distance from it is squared.
             away = (now[name] - torch.stack(vectors).mean(0)).square().sum().item() if vectors else 0.0
@@ -272,10 +272,10 @@ def test_historical_averaging_is_logged_and_pulls_at_the_weights(pairs: Path, tm
     terms = {"generator/historical_averaging", "discriminator/historical_averaging"}
     assert terms <= set(with_it[-1])
     assert not terms & set(without[-1])
-    begun = trainer(pairs, tmp_path / "begun").objective.state_dict()
+    begun = trainer(pairs, tmp_path / "begun").method.state_dict()
 
     def gone(run: str) -> float:
-        end = load_state(tmp_path / run / "state.pt")["objective"]
+        end = load_state(tmp_path / run / "state.pt")["method"]
         return sum((end[k] - v).square().sum().item() for k, v in begun.items() if k.endswith("weight"))
 
     assert 0 < gone("with") < gone("without")
@@ -284,7 +284,7 @@ def test_historical_averaging_is_logged_and_pulls_at_the_weights(pairs: Path, tm
 def test_historical_averaging_may_begin_in_mid_run(pairs: Path, tmp_path: Path) -> None:
     trainer(pairs, tmp_path, steps=4, lr=0.01).fit()
     one = trainer(pairs, tmp_path, steps=100, historical_averaging=1.0, resume=True)
-    batch = {name: tensor[None] for name, tensor in one.pictures[4].items()}
+    batch = {name: tensor[None] for name, tensor in one.images[4].items()}
     terms = [f"{player}/historical_averaging" for player in one.players]
     first, second = one.train_step(batch), one.train_step(batch)
     assert [first[term].item() for term in terms] == [0, 0]
@@ -296,11 +296,11 @@ def test_historical_averaging_may_begin_in_mid_run(pairs: Path, tmp_path: Path) 
 def test_flags_of_the_optimizer_count_in_a_run_that_goes_on(pairs: Path, tmp_path: Path) -> None:
     trainer(pairs, tmp_path / "adam", steps=2).fit()
     one = trainer(pairs, tmp_path / "adam", steps=6, betas=(0.9, 0.99), weight_decay=0.1, resume=True)
-    for optimizer in [m.optimizer for m in one.movers.values()]:
+    for optimizer in [m.optimizer for m in one.trainer_players.values()]:
         assert [(group["betas"], group["weight_decay"]) for group in optimizer.param_groups] == [((0.9, 0.99), 0.1)]
     trainer(pairs, tmp_path / "sgd", steps=2, optimizer="sgd").fit()
     one = trainer(pairs, tmp_path / "sgd", steps=6, optimizer="sgd", momentum=0.5, resume=True)
-    assert [o.param_groups[0]["momentum"] for o in [m.optimizer for m in one.movers.values()]] == [0.5, 0.5]
+    assert [o.param_groups[0]["momentum"] for o in [m.optimizer for m in one.trainer_players.values()]] == [0.5, 0.5]
 
 
 @pytest.mark.parametrize(("first", "then"), [("adam", "sgd"), ("sgd", "adam")])
@@ -313,8 +313,8 @@ def test_another_optimizer_than_that_of_the_state_is_refused(
 
 
 def test_the_last_preview_is_what_translate_gives(run: Path, pairs: Path) -> None:
-    grid = read(run / "samples" / "000012.png").levels
-    source = Image.fromarray(read(pairs / "val" / "0.png").levels).crop((0, 0, 48, 48))
+    grid = read(run / "samples" / "000012.png").pixels
+    source = Image.fromarray(read(pairs / "val" / "0.png").pixels).crop((0, 0, 48, 48))
     small = np.asarray(source.resize((32, 32), Image.Resampling.BOX))
     shown = grid[26:58, 4:36]
     # The preview's input is averaged down by another library: take the very pixels it shows.
@@ -326,8 +326,8 @@ def test_the_last_preview_is_what_translate_gives(run: Path, pairs: Path) -> Non
 def test_bfloat16_trains_and_keeps_weights_in_float32(pairs: Path, tmp_path: Path) -> None:
     one = trainer(pairs, tmp_path, precision="bf16", channels_last=True)
     one.fit()
-    assert {p.dtype for p in one.objective.parameters()} == {torch.float32}
-    assert all(torch.isfinite(p).all() for p in one.objective.parameters())
+    assert {p.dtype for p in one.method.parameters()} == {torch.float32}
+    assert all(torch.isfinite(p).all() for p in one.method.parameters())
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_state(pairs: Path, tmp_path: Path) -> None:
@@ -335,7 +335,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_state(pairs: 
     before = (tmp_path / "state.pt").read_bytes()
     one = trainer(pairs, tmp_path, steps=6, resume=True, save_every=1000, log_every=1)
     with torch.no_grad():
-        next(one.objective.maps()["a2b"].parameters()).fill_(float("nan"))
+        next(one.method.generators()["a2b"].parameters()).fill_(float("nan"))
     with pytest.raises(Diverged, match="generator/l1"):
         one.fit()
     assert (tmp_path / "state.pt").read_bytes() == before
@@ -346,14 +346,14 @@ def test_weights_that_are_no_numbers_are_never_saved(pairs: Path, tmp_path: Path
     before = (tmp_path / "state.pt").read_bytes()
     one = trainer(pairs, tmp_path, steps=6, resume=True, save_every=1, log_every=1000)
     with torch.no_grad():
-        next(one.objective.maps()["a2b"].parameters()).fill_(float("nan"))
+        next(one.method.generators()["a2b"].parameters()).fill_(float("nan"))
     with pytest.raises(Diverged, match="weights are no longer numbers"):
         one.fit()
     assert (tmp_path / "state.pt").read_bytes() == before
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_a_picture_that_breaks_in_mid_run_loses_nothing(
+def test_a_image_that_breaks_in_mid_run_loses_nothing(
     workers: str, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = tmp_path / "data"
@@ -380,7 +380,7 @@ def test_a_run_that_died_before_its_first_save_can_begin_again(pairs: Path, tmp_
     assert main(["train", "pix2pix", str(pairs), *SMALL, "--steps", "2", "--run", str(tmp_path)]) == 0
 
 
-def test_a_run_goes_on_with_pictures_of_another_size(unpaired: Path, tmp_path: Path) -> None:
+def test_a_run_goes_on_with_images_of_another_size(unpaired: Path, tmp_path: Path) -> None:
     trainer(unpaired, tmp_path, "cyclegan").fit()
     words = ["train", "cyclegan", str(unpaired), "--run", str(tmp_path), "--resume", "--steps", "8"]
     assert main([*words, "--image-size", "48"]) == 0
@@ -465,9 +465,9 @@ def test_pix2pix_learns(pairs: Path, tmp_path: Path) -> None:
 VIRTUAL = [("pix2pix", "unet:depth=4,width=4,norm=virtual"), ("gan", "dcgan:width=4,latent=6,norm=virtual")]
 
 
-def pictures_for(method: str, request: pytest.FixtureRequest) -> Path:
+def images_for(method: str, request: pytest.FixtureRequest) -> Path:
     """Pairs, or a single set."""
-    if objectives[method].data == "single":
+    if methods[method].data == "single":
         return Path(request.getfixturevalue("unpaired")) / "trainB"
     return Path(request.getfixturevalue("pairs"))
 
@@ -476,20 +476,20 @@ def pictures_for(method: str, request: pytest.FixtureRequest) -> Path:
 def test_virtual_batch_norm_is_shown_its_reference_before_the_first_step(
     method: str, generator: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    data = pictures_for(method, request)
+    data = images_for(method, request)
     one = trainer(data, tmp_path, method, generator=generator, reference=5, batch_size=2)
-    (network,) = one.objective.maps().values()
+    (network,) = one.method.generators().values()
     reference = network.reference.batch.clone()
     assert one.step == 0
     if method == "gan":
         assert reference.shape == (5, 6)
         assert reference.abs().max() <= 1
     else:
-        assert torch.equal(reference, torch.stack([one.pictures[place]["a"] for place in range(5)]))
+        assert torch.equal(reference, torch.stack([one.images[index]["a"] for index in range(5)]))
     assert len(trainer(data, tmp_path, method, generator=generator, reference=3).shown["b"]) == 2
     one.fit()
     assert torch.equal(network.reference.batch, reference)
-    (saved,) = load_model(tmp_path / "model.safetensors").maps.values()
+    (saved,) = load_model(tmp_path / "model.safetensors").generators.values()
     assert torch.equal(saved.reference.batch, reference)
 
 
@@ -500,12 +500,12 @@ def test_virtual_batch_norm_is_shown_its_reference_before_the_first_step(
 def test_what_is_drawn_and_what_is_referred_to_is_the_same_in_a_resumed_run(
     method: str, generator: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    data = pictures_for(method, request)
+    data = images_for(method, request)
     trainer(data, tmp_path / "whole", method, generator=generator).fit()
     first = trainer(data, tmp_path / "halves", method, generator=generator)
     first.folder.mkdir()
     for position in range(3):
-        first.train_step({name: tensor[None] for name, tensor in first.pictures[position].items()})
+        first.train_step({name: tensor[None] for name, tensor in first.images[position].items()})
     first.save()
     torch.manual_seed(77)  # as another process would stand elsewhere
     trainer(data, tmp_path / "halves", method, generator=generator, resume=True).fit()
@@ -516,20 +516,20 @@ def test_what_is_drawn_and_what_is_referred_to_is_the_same_in_a_resumed_run(
 def test_the_model_file_gives_the_last_preview_by_every_norm(
     method: str, generator: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    trainer(pictures_for(method, request), tmp_path, method, generator=generator, lr=0.1, batch_size=2).fit()
-    grid = read(tmp_path / "samples" / "000006.png").levels
+    trainer(images_for(method, request), tmp_path, method, generator=generator, lr=0.1, batch_size=2).fit()
+    grid = read(tmp_path / "samples" / "000006.png").pixels
     squares = [[grid[26 + 36 * row :, 4 + 36 * column :][:32, :32] for column in range(2)] for row in range(2)]
     if method == "gan":
         given = [np.asarray(image) for image in Sampler.load(tmp_path, device="cpu")(2, seed=0)]
     else:
         given = list(Translator.load(tmp_path, device="cpu").batch([row[0] for row in squares]))
-    for row, picture in zip(squares, given, strict=True):
-        assert picture.std() > 1
-        assert np.abs(picture.astype(int) - row[1]).max() <= 1
+    for row, decoded in zip(squares, given, strict=True):
+        assert decoded.std() > 1
+        assert np.abs(decoded.astype(int) - row[1]).max() <= 1
 
 
 def test_batch_norm_of_latents_needs_two_of_them(unpaired: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="one picture at a time: batch norm has nothing to compare a latent with"):
+    with pytest.raises(UsageError, match="one image at a time: batch norm has nothing to compare a latent with"):
         trainer(unpaired / "trainB", tmp_path, "gan", generator="dcgan:width=4")
     trainer(unpaired / "trainB", tmp_path, "gan", generator="dcgan:width=4", batch_size=2, steps=1).fit()
 
@@ -541,11 +541,11 @@ def test_batch_norm_of_latents_needs_two_of_them(unpaired: Path, tmp_path: Path)
 def test_bfloat16_trains_what_begins_with_a_latent(
     method: str, generator: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    data = pictures_for(method, request)
+    data = images_for(method, request)
     one = trainer(data, tmp_path, method, generator=generator, precision="bf16", channels_last=True, batch_size=2)
     one.fit()
-    assert {p.dtype for p in one.objective.parameters()} == {torch.float32}
-    assert all(torch.isfinite(p).all() for p in one.objective.parameters())
+    assert {p.dtype for p in one.method.parameters()} == {torch.float32}
+    assert all(torch.isfinite(p).all() for p in one.method.parameters())
 
 
 @pytest.mark.gpu

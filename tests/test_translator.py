@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from i2i import Generator, ImageError, Spec, Translator, UsageError, translate
 from i2i.inference.memory import free_memory
-from i2i.inference.translator import Watch
+from i2i.inference.translator import Callbacks
 from i2i.model_file.model_file import Model, save_model
 from i2i.networks import build_generator
 
@@ -81,9 +81,9 @@ def test_every_type_comes_back_as_it_went_in(run: Path, photo: Image.Image, tmp_
         result = translate(given, run)
         assert type(result) is type(given)
         assert result.shape == given.shape
-        levels = (torch.as_tensor(result) + 1) * 127.5
+        pixels = (torch.as_tensor(result) + 1) * 127.5
         wanted = torch.from_numpy(expected.astype(np.float32))
-        assert (levels.round() == (wanted.permute(2, 0, 1) if isinstance(result, Tensor) else wanted)).all()
+        assert (pixels.round() == (wanted.permute(2, 0, 1) if isinstance(result, Tensor) else wanted)).all()
     batch = translate(torch.stack([tensor, tensor.flip(-1)]), run)
     assert batch.shape == (2, 3, 37, 53)
     assert (batch[0].float() - translate(tensor, run).float()).abs().max() <= 1
@@ -99,7 +99,7 @@ def test_every_type_comes_back_as_it_went_in(run: Path, photo: Image.Image, tmp_
         lambda: Image.fromarray(np.arange(63, dtype=np.uint16).reshape(7, 9) * 1000),
     ],
 )
-def test_an_identity_gives_the_identical_picture(make: Callable[[], Image.Image]) -> None:
+def test_an_identity_gives_the_identical_image(make: Callable[[], Image.Image]) -> None:
     image = make()
     result = translator(Same(multiple=4, smallest=16))(image)
     assert result.mode == image.mode
@@ -133,7 +133,7 @@ def test_neighbours_of_one_size_go_together_and_order_is_kept() -> None:
     assert [int(result[0, 0, 0]) for result in results] == list(range(6))
 
 
-def test_a_picture_is_the_same_alone_and_in_a_batch(run: Path) -> None:
+def test_a_image_is_the_same_alone_and_in_a_batch(run: Path) -> None:
     images = [np.random.default_rng(n).integers(0, 256, (32, 32, 3), dtype=np.uint8) for n in range(4)]
     one = Translator.load(run, device="cpu")
     alone = [one(image) for image in images]
@@ -147,10 +147,10 @@ def test_threads_may_share_a_translator(run: Path) -> None:
     alone = [one(image) for image in images]
     results: list[Any] = [None] * len(images)
 
-    def work(place: int) -> None:
-        results[place] = one(images[place])
+    def work(index: int) -> None:
+        results[index] = one(images[index])
 
-    threads = [threading.Thread(target=work, args=(place,)) for place in range(len(images))]
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(len(images))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -190,7 +190,7 @@ def test_a_new_file_of_the_same_name_is_read_anew(run: Path, unpaired: Path, tmp
     before = translate(image, file)
     model = load_model(file)
     with torch.no_grad():
-        for parameter in model.maps["a2b"].parameters():
+        for parameter in model.generators["a2b"].parameters():
             parameter.mul_(2)
     save_model(file, model)
     assert translate(image, file).tobytes() != before.tobytes()
@@ -200,15 +200,15 @@ def test_a_new_file_of_the_same_name_is_read_anew(run: Path, unpaired: Path, tmp
     ("image", "said"),
     [
         ("nowhere.png", "nowhere.png"),
-        (b"no picture", "not an image"),
-        (12, "int is no picture"),
+        (b"no image", "not an image"),
+        (12, "int is no image"),
         (np.zeros((4, 4, 3), np.int64), "int64"),
         (np.zeros((4,), np.uint8), "shape"),
         (torch.full((3, 4, 4), 7.0), r"\[-1, 1\]"),
         (torch.zeros(5, 4, 4), "5 channels"),
     ],
 )
-def test_what_is_no_picture_is_said(image: Any, said: str) -> None:
+def test_what_is_no_image_is_said(image: Any, said: str) -> None:
     with pytest.raises(ImageError, match=said):
         translator(Same())(image)
 
@@ -228,7 +228,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def apart(one: Any, two: Any) -> int:
-    """The largest difference of two pictures, in levels."""
+    """The largest difference of two images, in levels."""
     return int(np.abs(np.asarray(one).astype(int) - np.asarray(two)).max())
 
 
@@ -281,7 +281,7 @@ def test_samples_have_the_type_of_the_input(many: Path, photo: Image.Image) -> N
             assert result.shape == given.shape
 
 
-def test_the_pictures_of_a_batch_tensor_share_their_seed(many: Path) -> None:
+def test_the_images_of_a_batch_tensor_share_their_seed(many: Path) -> None:
     one = Translator.load(many, device="cpu")
     x = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
     y = one(x.expand(3, -1, -1, -1), seed=4)
@@ -289,7 +289,7 @@ def test_the_pictures_of_a_batch_tensor_share_their_seed(many: Path) -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 8])
-def test_each_picture_of_a_batch_has_its_own_seed(many: Path, batch_size: int) -> None:
+def test_each_image_of_a_batch_has_its_own_seed(many: Path, batch_size: int) -> None:
     one = Translator.load(many, device="cpu")
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (16, wide, 3), dtype=np.uint8) for wide in (16, 16, 24, 16, 16)]
@@ -303,7 +303,7 @@ def test_each_picture_of_a_batch_has_its_own_seed(many: Path, batch_size: int) -
 
 
 @pytest.mark.parametrize("count", [2, 4])
-def test_as_many_seeds_as_pictures(many: Path, count: int) -> None:
+def test_as_many_seeds_as_images(many: Path, count: int) -> None:
     images = [np.zeros((16, 16, 3), np.uint8)] * 3
     with pytest.raises(ValueError, match=r"argument 2 is (shorter|longer) than argument 1"):
         list(Translator.load(many, device="cpu").batch(images, seeds=range(count)))
@@ -332,10 +332,10 @@ def test_threads_may_share_a_translator_of_many_outputs(many: Path) -> None:
     alone = [one(image, seed=seed) for seed, image in enumerate(images)]
     results: list[Any] = [None] * len(images)
 
-    def work(place: int) -> None:
-        results[place] = one(images[place], seed=place)
+    def work(index: int) -> None:
+        results[index] = one(images[index], seed=index)
 
-    threads = [threading.Thread(target=work, args=(place,)) for place in range(len(images))]
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(len(images))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -359,7 +359,7 @@ def resnet() -> Translator:
 
 
 def scene(height: int, width: int, channels: int, dtype: Any = np.uint8) -> Any:
-    """A picture that is darker on the left, so that its tiles have other statistics than it has: (H, W, C)."""
+    """An image that is darker on the left, so that its tiles have other statistics than it has: (H, W, C)."""
     noise = np.random.default_rng(0).uniform(0, 0.3, (height, width, channels))
     values = noise + np.linspace(0, 0.7, width)[:, None]
     if np.issubdtype(dtype, np.floating):
@@ -367,9 +367,9 @@ def scene(height: int, width: int, channels: int, dtype: Any = np.uint8) -> Any:
     return (values * np.iinfo(dtype).max).astype(dtype)
 
 
-def values(picture: Any) -> Any:
-    """What a picture holds, from 0 or -1 to 1."""
-    array = picture.numpy() if isinstance(picture, Tensor) else np.asarray(picture)
+def values(image: Any) -> Any:
+    """What an image holds, from 0 or -1 to 1."""
+    array = image.numpy() if isinstance(image, Tensor) else np.asarray(image)
     return array.astype(np.float64) / (np.iinfo(array.dtype).max if np.issubdtype(array.dtype, np.integer) else 1)
 
 
@@ -397,9 +397,7 @@ def values(picture: Any) -> Any:
         *("level-tensor", "batch", "float-batch"),
     ],
 )
-def test_tiles_give_every_type_the_same_picture(
-    resnet: Translator, make: Callable[[Path], Any], tmp_path: Path
-) -> None:
+def test_tiles_give_every_type_the_same_image(resnet: Translator, make: Callable[[Path], Any], tmp_path: Path) -> None:
     Image.fromarray(scene(37, 53, 3)).save(tmp_path / "photo.png")
     given = make(tmp_path)
     whole, tiles = resnet(given), resnet(given, tile=16)
@@ -414,7 +412,7 @@ def test_tiles_give_every_type_the_same_picture(
     assert other.std() > 0.05
 
 
-def test_tiles_by_their_own_statistics_would_give_another_picture(resnet: Translator) -> None:
+def test_tiles_by_their_own_statistics_would_give_another_image(resnet: Translator) -> None:
     image = scene(40, 80, 3)
     whole, left = resnet(image), resnet(np.ascontiguousarray(image[:, :40]))
     assert apart(resnet(image, tile=40), whole) <= 1
@@ -424,7 +422,7 @@ def test_tiles_by_their_own_statistics_would_give_another_picture(resnet: Transl
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (2, 3), (17, 33), (50, 5)])
 @pytest.mark.parametrize("tile", [1, 3, 7, 16, 1000])
 @pytest.mark.parametrize(("multiple", "smallest"), [(1, 8), (4, 8), (16, 32)])
-def test_an_identity_in_tiles_gives_the_identical_picture(
+def test_an_identity_in_tiles_gives_the_identical_image(
     size: tuple[int, int], tile: int, multiple: int, smallest: int
 ) -> None:
     class Held(Same):
@@ -456,12 +454,12 @@ def test_samples_in_tiles_are_those_of_the_same_seeds(many: Path, photo: Image.I
     assert [apart(a, b) <= 1 for a, b in together] == [True] * 2
 
 
-def test_the_watch_is_told_of_each_picture_in_tiles(resnet: Translator) -> None:
+def test_the_watch_is_told_of_each_image_in_tiles(resnet: Translator) -> None:
     shares: list[float] = []
-    list(resnet.batch([scene(32, 32, 3)] * 2, tile=16, watch=Watch(step=shares.append)))
+    list(resnet.batch([scene(32, 32, 3)] * 2, tile=16, callbacks=Callbacks(step=shares.append)))
     assert shares.count(1) == 2
     assert shares[-1] == 1
-    list(resnet.batch([scene(32, 32, 3)], watch=Watch(step=shares.append)))
+    list(resnet.batch([scene(32, 32, 3)], callbacks=Callbacks(step=shares.append)))
     assert shares.count(1) == 2
 
 
@@ -471,10 +469,10 @@ def test_threads_may_share_a_translator_that_others_use_in_tiles(resnet: Transla
     tiles = [resnet(image, tile=16) for image in images]
     results: list[Any] = [None] * 12
 
-    def work(place: int) -> None:
-        results[place] = resnet(images[place // 2], tile=16 if place % 2 else None)
+    def work(index: int) -> None:
+        results[index] = resnet(images[index // 2], tile=16 if index % 2 else None)
 
-    threads = [threading.Thread(target=work, args=(place,)) for place in range(12)]
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -503,7 +501,7 @@ class Shared(list[Any]):
 
 
 class Repeated(nn.Module):
-    """A picture with each channel many times over, which takes no memory, for they are the same."""
+    """An image with each channel many times over, which takes no memory, for they are the same."""
 
     def __init__(self, times: int) -> None:
         super().__init__()
@@ -539,8 +537,8 @@ def test_what_will_not_fit_is_not_tried(times: int, taken: tuple[int, int]) -> N
         warnings.simplefilter("always")
         result = translator(generator)(image)
     assert (result == image).all()
-    pictures = [shape for shape in generator.seen if 1000 in shape]
-    assert {shape[2:] for shape in pictures} == {taken}
+    images = [shape for shape in generator.seen if 1000 in shape]
+    assert {shape[2:] for shape in images} == {taken}
     words = "1000 x 1050 pixels are too many at once for the memory: translated in tiles of 1024"
     assert [str(one.message) for one in said] == [words] * (times > 1)
 
@@ -550,8 +548,8 @@ def test_what_will_not_fit_is_told_to_the_watch() -> None:
     told: list[tuple[int, str]] = []
     shares: list[float] = []
     images = [np.zeros((1050, 1000, 3), np.uint8)] * 2
-    watch = Watch(step=shares.append, say=lambda place, said: told.append((place, said)))
-    assert len(list(translator(Wide(10**8)).batch(images, watch=watch))) == 2
+    callbacks = Callbacks(step=shares.append, say=lambda index, said: told.append((index, said)))
+    assert len(list(translator(Wide(10**8)).batch(images, callbacks=callbacks))) == 2
     words = "1000 x 1050 pixels are too many at once for the memory: translated in tiles of 1024"
     assert told == [(0, words), (1, words)]
     assert shares == [0.5, 1] * 2
@@ -601,7 +599,7 @@ print(10 * np.log10(4 / np.square(result - expected).mean().clip(1e-30)))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limit to a program's memory")
-def test_a_picture_for_which_memory_runs_out_is_translated_in_tiles() -> None:
+def test_a_image_for_which_memory_runs_out_is_translated_in_tiles() -> None:
     # So few pixels are always tried. At the full size 64 channels are 117 MiB, and two such tensors are needed at once.
     done = subprocess.run(
         [sys.executable, "-c", LITTLE_MEMORY, "150"],

@@ -16,7 +16,7 @@ from test_trainer import trainer
 from torch import nn
 
 from i2i.cli import main
-from i2i.data import Pictures
+from i2i.data import ImageDataset
 from i2i.data.folders import Source, Split
 from i2i.model_file.model_file import load_model
 from i2i.training.checkpoint import load_state
@@ -25,15 +25,15 @@ from i2i.training.validation import Validation
 CPU = torch.device("cpu")
 
 
-def pictures(folder: Path, levels: list[tuple[int, int]]) -> Pictures:
-    """Pairs of pictures of one level each."""
+def pictures(folder: Path, pixels: list[tuple[int, int]]) -> ImageDataset:
+    """Pairs of images of one level each."""
     folder.mkdir()
     sources: list[list[Source]] = [[], []]
-    for place, pair in enumerate(levels):
+    for index, pair in enumerate(pixels):
         for name, one, found in zip("ab", pair, sources, strict=True):
-            Image.fromarray(np.full((16, 16), one, np.uint8)).save(path := folder / f"{place}{name}.png")
+            Image.fromarray(np.full((16, 16), one, np.uint8)).save(path := folder / f"{index}{name}.png")
             found.append(Source(path))
-    return Pictures(Split(tuple(sources[0]), tuple(sources[1])), paired=True, image_size=16, load_size=16)
+    return ImageDataset(Split(tuple(sources[0]), tuple(sources[1])), paired=True, image_size=16, load_size=16)
 
 
 def lines(folder: Path) -> list[dict[str, float]]:
@@ -47,7 +47,7 @@ def test_an_identity_by_hand(tmp_path: Path) -> None:
     assert scores["n"] == 2
     assert scores["l1"] == pytest.approx((10 + 0) / 2)
     assert scores["psnr"] == pytest.approx((20 * math.log10(255 / 10) + 100) / 2)
-    # Flat pictures have no contrast or structure: their means alone, with C1 = (0.01 * 255)^2.
+    # Flat images have no contrast or structure: their means alone, with C1 = (0.01 * 255)^2.
     of_means = (2 * 100 * 110 + 6.5025) / (100**2 + 110**2 + 6.5025)
     assert scores["ssim"] == pytest.approx((of_means + 1) / 2, abs=1e-6)
     assert training == pytest.approx(2.0)
@@ -62,7 +62,7 @@ def test_levels_are_those_of_a_file(tmp_path: Path) -> None:
     assert validation(shift(3), CPU)[0]["l1"] == 2
 
 
-def test_pictures_are_spread_over_those_held_out_and_at_most_as_many(tmp_path: Path) -> None:
+def test_images_are_spread_over_those_held_out_and_at_most_as_many(tmp_path: Path) -> None:
     held_out = pictures(tmp_path / "held", [(level, level + 1) for level in range(0, 80, 10)])
     validation = Validation(held_out, pictures(tmp_path / "train", [(0, 0)]), count=4)
     assert ((validation.held_out["a"][:, 0, 0, 0] + 1) * 127.5).round().tolist() == [0, 20, 40, 60]
@@ -82,7 +82,7 @@ def test_the_best_model_is_that_of_the_best_step_and_outlives_a_resume(pairs: Pa
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["best"] == kept
     # Its weights score as was said.
     assert one.validation is not None
-    model = load_model(tmp_path / "run" / "best.safetensors").maps["a2b"]
+    model = load_model(tmp_path / "run" / "best.safetensors").generators["a2b"]
     assert one.validation(model, CPU)[0]["l1"] == pytest.approx(kept["value"], abs=1e-4)
     # A run that goes on and gets worse keeps it.
     before = load_file(tmp_path / "run" / "best.safetensors")
@@ -90,7 +90,7 @@ def test_the_best_model_is_that_of_the_best_step_and_outlives_a_resume(pairs: Pa
     one = trainer(pairs, tmp_path / "run", steps=10, resume=True, **worse)
     assert one.best == kept
     with torch.no_grad():
-        for weight in one.objective.maps()["a2b"].parameters():
+        for weight in one.method.generators()["a2b"].parameters():
             weight.fill_(0.3)
     one.fit()
     assert lines(tmp_path / "run")[-1]["validation/l1"] > kept["value"]
@@ -102,7 +102,7 @@ def test_validation_neither_draws_random_numbers_nor_trains(pairs: Path, tmp_pat
     for name, every in (("often", 1), ("never", 0)):
         trainer(pairs, tmp_path / name, validate_every=every).fit()
     states = [load_state(tmp_path / name / "state.pt") for name in ("often", "never")]
-    same(*({part: state[part] for part in ("objective", "optimizers", "random")} for state in states))
+    same(*({part: state[part] for part in ("method", "optimizers", "random")} for state in states))
     assert states[1]["best"] is None
     assert not lines(tmp_path / "never")
     assert not (tmp_path / "never" / "best.safetensors").exists()
@@ -132,7 +132,7 @@ def test_of_many_outputs_the_same_is_scored_each_time(pairs: Path, tmp_path: Pat
     specs = {"generator": "unet:depth=4,width=4,norm=instance,dropout=0", "batch_size": 2}
     one = trainer(pairs, tmp_path, "bicyclegan", validate_every=1, steps=2, options={"encoder_width": 4}, **specs)
     assert one.validation is not None
-    network = one.objective.maps()["a2b"].eval()
+    network = one.method.generators()["a2b"].eval()
     torch.manual_seed(1)
     first = one.validation(network, CPU)
     torch.manual_seed(2)

@@ -102,12 +102,12 @@ def one_or_two(data: Sequence[str]) -> None:
         UsageError: none is given, or more.
     """
     if not data:
-        raise UsageError("which pictures? give a data folder")
+        raise UsageError("which images? give a data folder")
     if len(data) > 2:
         raise UsageError(f"{len(data)} data folders given; give one, or two to match by name")
 
 
-def complain(message: str, code: int) -> int:
+def print_error(message: str, code: int) -> int:
     """Say what went wrong, in one line, and give the exit code."""
     print(one_line(f"i2i: {message}"), file=sys.stderr)
     return code
@@ -226,7 +226,7 @@ def _first_sentence(box: str) -> str:
     drawn = box.strip("\n").splitlines()
     # The title is in the box's upper edge, or where the terminal has no such characters a line with a rule below it.
     lines = [line[2:].rstrip("│ ") for line in drawn[1 if box.startswith("╭") else 2 :]]
-    rule = next((place for place, line in enumerate(lines) if re.match(r"[─-]{4}", line)), len(lines))
+    rule = next((index for index, line in enumerate(lines) if re.match(r"[─-]{4}", line)), len(lines))
     missing = [line.strip() for line in lines[:rule] if re.match(r" {4}\S", line)]
     if lines and lines[0].startswith("Missing from"):
         return f"missing: {', '.join(missing)}"

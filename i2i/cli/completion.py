@@ -30,9 +30,9 @@ def completion(shell: str) -> str:
     if shell not in SHELLS:
         raise unknown("shell", shell, SHELLS)
     from i2i.cli.train import flags_of
-    from i2i.methods import objectives
+    from i2i.methods import methods
 
-    methods: dict[str, Any] = dict(objectives)
+    methods: dict[str, Any] = dict(methods)
     train = _either({name: flags_of(name, kind) for name, kind in methods.items()})
     kinds = {
         "train": dataclasses.make_dataclass("Methods", [("method", train)]),

@@ -1,4 +1,4 @@
-"""`i2i evaluate MODEL DATA`: score a model on held-out pictures."""
+"""`i2i evaluate MODEL DATA`: score a model on held-out images."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from i2i.version import __version__
 from i2i.cli.arguments import Imports, Quiet, Verbose, one_line, one_or_two, parse
 from i2i.errors import UsageError
+from i2i.version import __version__
 
 if TYPE_CHECKING:
     from i2i.data import Layout
@@ -62,7 +62,7 @@ class Evaluate:
 
 def run(args: list[str]) -> int:
     """`i2i evaluate MODEL DATA`."""
-    flags = parse(Evaluate, "evaluate", args, "Score a model on the held-out pictures of a data folder.")
+    flags = parse(Evaluate, "evaluate", args, "Score a model on the held-out images of a data folder.")
     one_or_two(flags.data)
     if flags.best and flags.last:
         raise UsageError("--best and --last: give one of them, and the other in a second run")
@@ -87,7 +87,7 @@ def run(args: list[str]) -> int:
         refuse_inputs([flags.json], [*files_of_model(file), *images_of(flags.data)], flag="--json")
     model = load_model(file)
     translator = Translator(model, to=flags.to, device=flags.device)
-    both_ways = {"a2b", "b2a"} <= model.maps.keys()
+    both_ways = {"a2b", "b2a"} <= model.generators.keys()
     back = Translator(model, to=translator.domains[0], device=flags.device) if both_ways else None
     layout, pairs = _find(flags, translator, model.config)
     described = layout.describe(layout.validation or layout.train)
@@ -106,12 +106,12 @@ def run(args: list[str]) -> int:
 
 
 def _find(flags: Evaluate, translator: Translator, config: Mapping[str, Any]) -> tuple[Layout, bool]:
-    """The pictures, in the direction of the model, and whether they are pairs."""
+    """The images, in the direction of the model, and whether they are pairs."""
     from i2i.data import find_layout
     from i2i.data.direction import same_direction
-    from i2i.methods import objectives
+    from i2i.methods import methods
 
-    kinds: Mapping[str, Any] = objectives
+    kinds: Mapping[str, Any] = methods
     method = str(config.get("method"))
     # A method that isn't known here is taken for one that learns from pairs.
     learned = kinds[method].data if method in kinds else "paired"

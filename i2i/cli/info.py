@@ -53,7 +53,7 @@ def _lines(model: str, file: Path, header: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {b} -> {a}: {spec}" if direction == "b2a" else f"  {a} -> {b}: {spec}"
     trained = f"  trained with {config.get('method')} on {' '.join(config.get('paths', []))}, {header['step']} steps"
     if "image_size" in preprocess:
-        trained += f", pictures of {preprocess['image_size']} px"
+        trained += f", images of {preprocess['image_size']} px"
     if "z2b" in header["maps"]:
         classes = preprocess.get("classes", ())
         yield trained + (f" of {', '.join(classes)}" if classes else "")

@@ -11,10 +11,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from i2i.version import __version__
-from i2i.cli.arguments import complain
+from i2i.cli.arguments import print_error
 from i2i.cli.streams import lasting_streams
 from i2i.errors import ImageError, UsageError, unknown
+from i2i.version import __version__
 
 COMMANDS = ("train", "translate", "sample", "evaluate", "check", "info", "models")
 
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _run(args)
         out.flush()
         if out.lost and code == 0:
-            return complain(f"standard output: {out.lost.strerror}", 1)
+            return print_error(f"standard output: {out.lost.strerror}", 1)
         return code
 
 
@@ -75,15 +75,15 @@ def _run(args: list[str]) -> int:
         with _loudness(args[1:]):
             return int(command.run(args[1:]))
     except UsageError as error:  # which all processes of a run come upon
-        return complain(str(error), 2) if os.environ.get("RANK", "0") == "0" else 2
+        return print_error(str(error), 2) if os.environ.get("RANK", "0") == "0" else 2
     except ImageError as error:
-        return complain(str(error), 2)
+        return print_error(str(error), 2)
     except BrokenPipeError:  # of a result; text is dropped
         return 1
     except OSError as error:
-        return complain(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), 1)
+        return print_error(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), 1)
     except KeyboardInterrupt:
-        return complain("interrupted", 130)
+        return print_error("interrupted", 130)
 
 
 @contextlib.contextmanager

@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from i2i.cli.arguments import complain, one_line
+from i2i.cli.arguments import one_line, print_error
 from i2i.errors import ImageError, UsageError
 from i2i.files import write_whole
 from i2i.images.outputs import refuse_inputs
 from i2i.images.reading import SUFFIXES, SUFFIXES_IN_WORDS, read
 from i2i.images.writing import encode
-from i2i.inference.translator import Translator, Watch
+from i2i.inference.translator import Callbacks, Translator
 from i2i.pretrained import model_file
 
 if TYPE_CHECKING:
@@ -50,14 +50,14 @@ def through_pipe(flags: Translate, *, suffix: str | None) -> int:
         raise UsageError(f"{flags.model} gives one output for an input; leave out --seed")
     try:
         source = _source(flags.input)
-        picture = read(source, max_pixels=flags.max_megapixels * 1_000_000)
-        watch = Watch(say=lambda _, what: print(one_line(f"i2i: {what}"), file=sys.stderr))
+        image = read(source, max_pixels=flags.max_megapixels * 1_000_000)
+        callbacks = Callbacks(say=lambda _, what: print(one_line(f"i2i: {what}"), file=sys.stderr))
         seeds = None if flags.seed is None else [flags.seed]
-        (result,) = translator.batch([picture], batch_size=1, seeds=seeds, tile=flags.tile, watch=watch)
+        (result,) = translator.batch([image], batch_size=1, seeds=seeds, tile=flags.tile, callbacks=callbacks)
         path = None if flags.output == "-" else Path(flags.output)
         data = encode(result, suffix or (path.suffix if path else _suffix_of(source)), quality=flags.quality)
     except ImageError as error:
-        return complain(str(error).replace("these bytes", "stdin", 1), 1)
+        return print_error(str(error).replace("these bytes", "stdin", 1), 1)
     if path is None:  # not by way of sys.stdout, which --quiet silences
         with open(_STDOUT, "wb", closefd=False) as stdout:
             stdout.write(data)

@@ -1,4 +1,4 @@
-"""`i2i sample MODEL OUT`: draw pictures from a latent."""
+"""`i2i sample MODEL OUT`: draw images from a latent."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Sample:
 
 def run(args: list[str]) -> int:
     """`i2i sample MODEL OUT`."""
-    flags = parse(Sample, "sample", args, "Draw pictures from a model that begins with a latent.")
+    flags = parse(Sample, "sample", args, "Draw images from a model that begins with a latent.")
 
     import math
 
-    from i2i.images.decoded import Picture
+    from i2i.images.decoded import DecodedImage
     from i2i.images.grid import contact_sheet
     from i2i.images.outputs import files_of_model, refuse_inputs
     from i2i.images.reading import SUFFIXES, from_pil
@@ -73,9 +73,9 @@ def run(args: list[str]) -> int:
         captions = list(in_turn[:across]) or [f"seed {flags.seed}"] + [""] * (across - 1)
     count = sum(map(len, rows))
     if grid:
-        levels = [[from_pil(image).levels for image in row] for row in rows]
-        write(Picture(contact_sheet(levels, captions)), flags.output)
-        print(f"{flags.output}: {count} pictures of {sampler.image_size} px")
+        pixels = [[from_pil(image).pixels for image in row] for row in rows]
+        write(DecodedImage(contact_sheet(pixels, captions)), flags.output)
+        print(f"{flags.output}: {count} images of {sampler.image_size} px")
         return 0
     files = [flags.output / f"{number:05d}.png" for number in range(1, count + 1)]
     refuse_inputs(files, used, flag="OUT")

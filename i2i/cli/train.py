@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from i2i.version import __version__
-from i2i.cli.arguments import Imports, Quiet, Verbose, complain, one_line, one_or_two, parse, values_of
+from i2i.cli.arguments import Imports, Quiet, Verbose, one_line, one_or_two, parse, print_error, values_of
 from i2i.config import DataConfig, RunConfig, TrainConfig, from_dict
 from i2i.errors import ImageError, UsageError
 from i2i.images.outputs import refuse_inside
+from i2i.version import __version__
 
 if TYPE_CHECKING:
     from i2i.data import Layout
@@ -43,7 +43,7 @@ class Train:
     """With --resume: import the modules that the run was trained with, without --import of each."""
     quiet: Quiet = False
     verbose: Verbose = False
-    pictures: tyro.conf.OmitArgPrefixes[DataConfig] = field(default_factory=DataConfig)
+    images: tyro.conf.OmitArgPrefixes[DataConfig] = field(default_factory=DataConfig)
     training: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
 
 
@@ -56,31 +56,31 @@ def run(args: list[str]) -> int:
     if "--resume" in args:
         for folder in values_of("--run", args)[-1:]:  # before the method is looked up, which may be one of them
             _import_again(Path(folder), asked, trust="--trust-run" in args)
-    from i2i.methods import objectives
+    from i2i.methods import methods
 
     if not args or args[0] in ("-h", "--help"):
-        print(_methods(objectives))
+        print(_methods(methods))
         return 0
     method, rest = args[0], args[1:]
     if method.startswith("-"):
         # Flags of other programs say both, in any order.
         named = [name.replace("_", "") for name in values_of("--model", args)]
-        typed = next((name for name in named if name in objectives), "METHOD")
+        typed = next((name for name in named if name in methods), "METHOD")
         data = next(iter(values_of("--dataroot", args)), "DATA")
-        names = ", ".join(objectives)
+        names = ", ".join(methods)
         raise UsageError(f"the method comes first: i2i train {typed} {data} ..., where METHOD is one of {names}")
-    if method not in objectives and rest and rest[0] in objectives:
+    if method not in methods and rest and rest[0] in methods:
         raise UsageError(f"the method comes first: i2i train {rest[0]} {method}")
-    if method not in objectives and Path(method).exists():
+    if method not in methods and Path(method).exists():
         raise UsageError(
-            f"the method comes first: i2i train METHOD {method}, where METHOD is one of {', '.join(objectives)}"
+            f"the method comes first: i2i train METHOD {method}, where METHOD is one of {', '.join(methods)}"
         )
-    kind: Any = objectives[method]
+    kind: Any = methods[method]
     config, run, resume = _read_run(method, kind, rest)
 
-    from i2i.distributed import joined
+    from i2i.distributed import process_group
 
-    with joined(config.train.device) as device:
+    with process_group(config.train.device) as device:
         return _train(kind, config, run, resume=resume, device=device)
 
 
@@ -88,7 +88,7 @@ def flags_of(method: str, kind: Any) -> Any:
     """The dataclass of a method's flags: `Train`, with the settings and the options of the method as defaults."""
     own = {
         "method": (kind.Config(), method),
-        "pictures": (kind.data_config, "image"),
+        "images": (kind.data_config, "image"),
         "training": (kind.train_config, "training"),
     }
     options = [
@@ -117,7 +117,7 @@ def _train(kind: Any, config: RunConfig, run: Path, *, resume: bool, device: str
 @contextlib.contextmanager
 def _locked(run: Path, *, resume: bool) -> Iterator[None]:
     """Let no other run write the folder: the first process takes the lock, and all hear whether it could."""
-    from i2i.distributed import from_first, rank
+    from i2i.distributed import broadcast_object, rank
     from i2i.files import remove_temporary
     from i2i.progress import logger
     from i2i.training.lock import locked
@@ -137,7 +137,7 @@ def _locked(run: Path, *, resume: bool) -> Iterator[None]:
                 refused = str(error)
             except OSError as error:
                 refused = f"--run {run}: {error.strerror}"
-        refused = from_first(refused)
+        refused = broadcast_object(refused)
         if refused:
             raise UsageError(refused)
         yield
@@ -145,28 +145,28 @@ def _locked(run: Path, *, resume: bool) -> Iterator[None]:
 
 def _fit(kind: Any, config: RunConfig, run: Path, trainer: Trainer) -> int:
     from i2i.data.dataset import WorkerLost
-    from i2i.distributed import processes, rank
+    from i2i.distributed import rank, world_size
     from i2i.training.signals import Stopped
-    from i2i.training.trainer import Diverged, Parted
+    from i2i.training.trainer import Diverged, PeerFailure
 
     go_on = trainer.go_on()
     try:
         model = trainer.fit()
     except Stopped as stopped:
         said = f"stopped at step {stopped.step}, all of it saved; go on with: {go_on}"
-        return complain(said, 128 + stopped.signum) if rank() == 0 else 128 + stopped.signum
+        return print_error(said, 128 + stopped.signum) if rank() == 0 else 128 + stopped.signum
     except Diverged as error:
-        return complain(f"{error}: {go_on} --lr {config.train.lr / 4:g}", 1)
-    except Parted as error:
-        return complain(f"{error}; go on with: {go_on}", 1)
+        return print_error(f"{error}: {go_on} --lr {config.train.lr / 4:g}", 1)
+    except PeerFailure as error:
+        return print_error(f"{error}; go on with: {go_on}", 1)
     except ImageError as error:
-        done = trainer.step if processes() == 1 else trainer.saved
-        return complain(f"{error}; the {done} steps done are saved: mend it, then go on with: {go_on}", 1)
+        done = trainer.step if world_size() == 1 else trainer.saved
+        return print_error(f"{error}; the {done} steps done are saved: mend it, then go on with: {go_on}", 1)
     except (WorkerLost, OSError) as error:
         said = f"{error.filename or run}: {error.strerror or error}" if isinstance(error, OSError) else str(error)
         if not (run / "state.pt").is_file():
-            return complain(f"{said}; no checkpoint is saved, so start the same command again", 1)
-        return complain(f"{said}; the checkpoint of step {trainer.saved} is saved. Resume with: {go_on}", 1)
+            return print_error(f"{said}; no checkpoint is saved, so start the same command again", 1)
+        return print_error(f"{said}; the checkpoint of step {trainer.saved} is saved. Resume with: {go_on}", 1)
     use = f"i2i sample {run} samples.png" if kind.data == "single" else f"i2i translate INPUT OUTPUT --model {run}"
     if rank() == 0:
         print(one_line(f"model: {model}"))
@@ -213,7 +213,7 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
             resume=True,
             imports=kept,
             trust_run=flags.trust_run,
-            pictures=before.data,
+            images=before.data,
             training=before.train,
             method=options,
         )
@@ -229,7 +229,7 @@ def _read_run(method: str, kind: Any, args: list[str]) -> tuple[RunConfig, Path,
         training = dataclasses.replace(training, steps=None, min_steps=least)  # the method's or the run's give way
     # Resolved, so that the run goes on from any folder.
     data, plugins = (tuple(str(Path(p).resolve()) for p in flags.data)), tuple(map(_resolved_plugin, flags.imports))
-    config = RunConfig(method, data, flags.method, flags.pictures, training, plugins)
+    config = RunConfig(method, data, flags.method, flags.images, training, plugins)
     return config, run, flags.resume
 
 
@@ -325,11 +325,11 @@ def _default_run(method: str, data: Sequence[str], *, resume: bool) -> Path:
     """`runs/METHOD-DATA`, numbered where there is one already; the newest of them to resume."""
     if not data:
         raise UsageError(
-            f"which pictures? i2i train {method} DATA, a folder" + (", or --run DIR --resume" if resume else "")
+            f"which images? i2i train {method} DATA, a folder" + (", or --run DIR --resume" if resume else "")
         )
     name = Path("runs") / f"{method}-{Path(data[0]).resolve().name}"
     numbered = [name, *(name.with_name(f"{name.name}-{number}") for number in range(2, 1000))]
-    free = next(place for place, path in enumerate(numbered) if not (path / "config.json").exists())
+    free = next(index for index, path in enumerate(numbered) if not (path / "config.json").exists())
     return numbered[max(free - 1, 0)] if resume else numbered[free]
 
 
@@ -355,15 +355,15 @@ def _introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> No
     from i2i.progress import logger
 
     for line in _direction(
-        layout, swap=config.data.swap, turns=len(trainer.objective.maps()) == 1 and not trainer.step
+        layout, swap=config.data.swap, turns=len(trainer.method.generators()) == 1 and not trainer.step
     ):
         print(one_line(line))
     for reason, paths in (found for path in config.paths for found in unreadable(path).items()):
         print(one_line(f"left out: {some_of(paths)}: {reason}"))
-    for direction, generator in trainer.objective.maps().items():
+    for direction, generator in trainer.method.generators().items():
         count = sum(p.numel() for p in generator.parameters()) / 1e6
         print(f"{direction}: {generator.spec.brief(registry_of(direction))} ({count:.3f} M parameters)")
-    batch, images = config.train.batch_size, len(trainer.pictures)
+    batch, images = config.train.batch_size, len(trainer.images)
     passes = trainer.steps * batch / images
     epochs = f"{passes:.3g}" if passes < 1000 else f"{passes:.0f}"
     epochs += f" epochs of {counted(images, 'image')}, {batch} in a step"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from i2i.cli.arguments import Imports, Quiet, Verbose, complain, one_line, parse
+from i2i.cli.arguments import Imports, Quiet, Verbose, one_line, parse, print_error
 from i2i.errors import UsageError
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _convert(flags: Translate, jobs: list[Job]) -> int:
             model=flags.model,
         )
     except KeyboardInterrupt:
-        return complain("interrupted: what is done is kept; give the same command again to continue", 130)
+        return print_error("interrupted: what is done is kept; give the same command again to continue", 130)
     _tell_failures(result, blocked)
     _tell(result, aside, blocked, f"translated to {translator.domains[1]}", output)
     shown = result.written + result.skipped
@@ -143,7 +143,7 @@ def _convert(flags: Translate, jobs: list[Job]) -> int:
     if result.undone:
         count, again = len(result.undone), "" if flags.overwrite else "; what is done is kept"
         left = f"{count} image{'s' if count > 1 else ''} left to translate{again}"
-        return complain(f"{result.stopped}: {left}; mend that, then give the same command again", 1)
+        return print_error(f"{result.stopped}: {left}; mend that, then give the same command again", 1)
     return 1 if result.failed or blocked else 0
 
 
@@ -152,11 +152,11 @@ def _check_sheet(sheet: Path, inputs: Iterable[Path], targets: list[Path], *, fo
     from i2i.images.outputs import refuse_inputs
 
     refuse_inputs([sheet], inputs, flag="--contact-sheet")
-    place, root, passed_over = sheet.resolve(), folder.resolve(), output.resolve()
-    if place in (target.resolve() for target in targets):
+    index, root, passed_over = sheet.resolve(), folder.resolve(), output.resolve()
+    if index in (target.resolve() for target in targets):
         raise UsageError(f"--contact-sheet {sheet} is one of the outputs; give another --contact-sheet")
-    is_inside = folder.is_dir() and place.is_relative_to(root)
-    if is_inside and not (root in passed_over.parents and place.is_relative_to(passed_over)):
+    is_inside = folder.is_dir() and index.is_relative_to(root)
+    if is_inside and not (root in passed_over.parents and index.is_relative_to(passed_over)):
         raise UsageError(
             f"--contact-sheet {sheet} lies in INPUT, so it would be translated next time; "
             "give another --contact-sheet, in a folder elsewhere"

@@ -13,9 +13,9 @@ from torch.utils.data import Dataset, default_collate
 from i2i.data.folders import Source, Split
 from i2i.data.transforms import JointTransform, resized
 from i2i.errors import ImageError
-from i2i.images.decoded import Levels, Picture
+from i2i.images.decoded import DecodedImage, PixelArray
 from i2i.images.reading import MAX_PIXELS, read
-from i2i.images.tensors import levels_for, to_tensor
+from i2i.images.tensors import match_channels, to_tensor
 
 Sample = dict[str, Tensor]
 
@@ -24,11 +24,11 @@ class WorkerLost(RuntimeError):
     """A process that loads images has ended."""
 
 
-class Pictures(Dataset[Sample]):
-    """The endless stream of a split's pictures; the sample at a position is the same in every process and run.
+class ImageDataset(Dataset[Sample]):
+    """The endless stream of a split's images; the sample at a position is the same in every process and run.
 
-    Each pass over a domain shows all its pictures, in an order of its own; domains that aren't pairs each go at their
-    own length. A sample is {"a": (C, S, S), "b": (C, S, S)}, float in [-1, 1]; of a single set of pictures it is
+    Each pass over a domain shows all its images, in an order of its own; domains that aren't pairs each go at their
+    own length. A sample is {"a": (C, S, S), "b": (C, S, S)}, float in [-1, 1]; of a single set of images it is
     {"b": ...}, with {"label": place of its class} where there are classes. Images are resized to `load_size` and a
     crop is cut, and from the position `whole_from` on they are resized to `image_size` and seen whole.
     """
@@ -50,12 +50,12 @@ class Pictures(Dataset[Sample]):
         self.split, self.paired, self.load_size, self.channels, self.seed = split, paired, load_size, channels, seed
         self.image_size, self.max_pixels, self.whole_from = image_size, max_pixels, whole_from
         self._transform = JointTransform(image_size=image_size, augment=augment)
-        self._cache: dict[Source, Levels] = {}
+        self._cache: dict[Source, PixelArray] = {}
         self._cache_bytes = self._room = cache_bytes
         self._cached_size = load_size
 
     def __len__(self) -> int:
-        """Pictures in a pass over the longer domain."""
+        """Images in a pass over the longer domain."""
         return max(len(self.split.a), len(self.split.b))
 
     def __getitem__(self, position: int) -> Sample:
@@ -63,9 +63,9 @@ class Pictures(Dataset[Sample]):
         size = self.load_size if self.whole_from is None or position < self.whole_from else self.image_size
         seed_a, seed_b = np.random.SeedSequence((self.seed, position)).generate_state(2)
         if not self.split.a:
-            place = self._place(len(self.split.b), position, domain=0)
-            b = self._transform.one(self._read(self.split.b[place], "b", size), seed=int(seed_b), is_input=False)
-            return self._alone(b, place)
+            index = self._place(len(self.split.b), position, domain=0)
+            b = self._transform.one(self._read(self.split.b[index], "b", size), seed=int(seed_b), is_input=False)
+            return self._alone(b, index)
         a = self._read(self._pick(self.split.a, position, domain=0), "a", size)
         b = self._read(self._pick(self.split.b, position, domain=0 if self.paired else 1), "b", size)
         if self.paired:
@@ -76,15 +76,15 @@ class Pictures(Dataset[Sample]):
         return self._tensors(a, b)
 
     def fixed(self, count: int) -> Sample:
-        """A batch of `count` pictures spread over the split, whole and unchanged, to look at."""
+        """A batch of `count` images spread over the split, whole and unchanged, to look at."""
         samples = []
-        for place in range(count):
+        for index in range(count):
             if not self.split.a:
-                own = place * len(self.split.b) // count
+                own = index * len(self.split.b) // count
                 samples.append(self._alone(resized(self._whole(self.split.b[own], "b"), self.image_size), own))
                 continue
             a, b = (
-                resized(self._whole(sources[place * len(sources) // count], domain), self.image_size)
+                resized(self._whole(sources[index * len(sources) // count], domain), self.image_size)
                 for sources, domain in ((self.split.a, "a"), (self.split.b, "b"))
             )
             samples.append(self._tensors(a, b))
@@ -95,35 +95,35 @@ class Pictures(Dataset[Sample]):
         return sources[self._place(len(sources), position, domain=domain)]
 
     def _place(self, count: int, position: int, *, domain: int) -> int:
-        turn, place = divmod(position, count)
-        return _order(self.seed, turn, domain, count)[place]
+        turn, index = divmod(position, count)
+        return _order(self.seed, turn, domain, count)[index]
 
     def depths(self) -> tuple[int, int]:
-        """Bits of a level in each domain, 8 or 16 (32 for floats), as its first picture has."""
+        """Bits of a level in each domain, 8 or 16 (32 for floats), as its first image has."""
         b = 8 * self._whole(self.split.b[0], "b").dtype.itemsize
         return (8 * self._whole(self.split.a[0], "a").dtype.itemsize if self.split.a else b), b
 
-    def _read(self, source: Source, domain: str, size: int) -> Levels:
+    def _read(self, source: Source, domain: str, size: int) -> PixelArray:
         if size != self._cached_size:  # once in a run, where crops end
             self._cache.clear()
             self._cached_size, self._room = size, self._cache_bytes
         if source not in self._cache:
-            levels = np.ascontiguousarray(resized(self._whole(source, domain), size))
-            if levels.nbytes > self._room:
-                return levels
-            self._room -= levels.nbytes
-            self._cache[source] = levels
+            pixels = np.ascontiguousarray(resized(self._whole(source, domain), size))
+            if pixels.nbytes > self._room:
+                return pixels
+            self._room -= pixels.nbytes
+            self._cache[source] = pixels
         return self._cache[source]
 
-    def _whole(self, source: Source, domain: str) -> Levels:
+    def _whole(self, source: Source, domain: str) -> PixelArray:
         channels = self.channels["ab".index(domain)]
         return read_source(source, channels=channels, max_pixels=self.max_pixels)
 
-    def _alone(self, b: Levels, place: int) -> Sample:
+    def _alone(self, b: PixelArray, index: int) -> Sample:
         sample = {"b": to_tensor(b, self.channels[1])}
-        return sample | {"label": torch.tensor(self.split.labels[place])} if self.split.labels else sample
+        return sample | {"label": torch.tensor(self.split.labels[index])} if self.split.labels else sample
 
-    def _tensors(self, a: Levels, b: Levels) -> Sample:
+    def _tensors(self, a: PixelArray, b: PixelArray) -> Sample:
         return {"a": to_tensor(a, self.channels[0]), "b": to_tensor(b, self.channels[1])}
 
 
@@ -133,21 +133,21 @@ def _order(seed: int, turn: int, domain: int, count: int) -> list[int]:
     return order
 
 
-def read_source(source: Source, *, channels: int, max_pixels: int = MAX_PIXELS) -> Levels:
+def read_source(source: Source, *, channels: int, max_pixels: int = MAX_PIXELS) -> PixelArray:
     """The levels of a file, or of the half of it that a source names, for a network of so many channels.
 
     Raises:
         ImageError: it can't be read, or has other channels; the message says what to give.
     """
-    picture = _decoded(source.path, max_pixels)
+    image = _decoded(source.path, max_pixels)
     try:
-        levels = levels_for(picture, channels)
+        pixels = match_channels(image, channels)
     except ImageError as error:
         raise ImageError(f"{source.path}: {error}; --channels of the training says how many") from None
-    return source.of(levels)
+    return source.of(pixels)
 
 
 # Both halves of a file are asked for one after the other.
 @functools.lru_cache(maxsize=2)
-def _decoded(path: Path, max_pixels: int) -> Picture:
+def _decoded(path: Path, max_pixels: int) -> DecodedImage:
     return read(path, max_pixels=max_pixels)

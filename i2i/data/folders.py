@@ -1,4 +1,4 @@
-"""Which pictures a folder holds: its layout, its pairs, its two domains."""
+"""Which images a folder holds: its layout, its pairs, its two domains."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Literal
 from i2i.data.direction import common_folder, common_pattern, counted, inputs_first, same_direction
 from i2i.data.sizes import size_of
 from i2i.errors import ImageError, UsageError
-from i2i.images.decoded import Levels
+from i2i.images.decoded import PixelArray
 from i2i.images.reading import SUFFIXES_IN_WORDS, images_in
 
 _LAYOUTS = (
-    "side-by-side pairs (DATA/train/*.jpg, or DATA/*.jpg), two folders of pictures with the same names (DATA/A and "
+    "side-by-side pairs (DATA/train/*.jpg, or DATA/*.jpg), two folders of images with the same names (DATA/A and "
     "DATA/B, or two paths), or DATA/trainA and DATA/trainB"
 )
 _HELD_OUT = ("val", "test", "vala", "valb", "testa", "testb")
@@ -24,20 +24,20 @@ _HELD_OUT = ("val", "test", "vala", "valb", "testa", "testb")
 
 @dataclass(frozen=True)
 class Source:
-    """Where a picture is: a file, or the left or right half of one."""
+    """Where an image is: a file, or the left or right half of one."""
 
     path: Path
     half: Literal["whole", "left", "right"] = "whole"
 
-    def of(self, levels: Levels) -> Levels:
+    def of(self, pixels: PixelArray) -> PixelArray:
         """Its part of what the file holds, (H, W) or (H, W, C)."""
-        middle = levels.shape[1] // 2
+        middle = pixels.shape[1] // 2
         halves = {"whole": slice(None), "left": slice(middle), "right": slice(middle, 2 * middle)}
-        return levels[:, halves[self.half]]
+        return pixels[:, halves[self.half]]
 
 
 class UnknownLayoutError(UsageError):
-    """There are pictures, but not as pairs or two sets of them are laid out."""
+    """There are images, but not as pairs or two sets of them are laid out."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Problem:
     """Files that can't be one of a pair, and so are in no split.
 
     Attributes:
-        kind: `alone` without a partner of the same name, `same_name` as another file, `not_two` pictures side by side,
+        kind: `alone` without a partner of the same name, `same_name` as another file, `not_two` images side by side,
             or `unreadable` because of a damaged header.
         message: the error for people who train.
         files: the files; of one name, the one that is in the split first.
@@ -58,9 +58,9 @@ class Problem:
 
 @dataclass(frozen=True)
 class Split:
-    """The pictures of domains a and b; of the same length and order where they are pairs.
+    """The images of domains a and b; of the same length and order where they are pairs.
 
-    Of a single set of pictures, which is b, a is empty; `labels` are the places of their classes, where they have any.
+    Of a single set of images, which is b, a is empty; `labels` are the places of their classes, where they have any.
     `problems` tell of files left out; `find_layout` raises the first. `name` is that of the split's folder, train, val
     or test, and empty where the images lie in none.
     """
@@ -152,22 +152,22 @@ def find_layout(
     labels: bool = False,
     training: bool = True,
 ) -> Layout:
-    """Detect how the pictures of one folder, or of two, are laid out.
+    """Detect how the images of one folder, or of two, are laid out.
 
     Pairs are the halves of one file, or files of the same name up to the suffix, in sub-folders too; never files of
     the same place in a listing. `domains` names the images: the left half or first folder comes first, but names that
     the folders have go to those folders. `swap` then exchanges input and target, and their names with them. A single
-    set of pictures is all that a folder holds; with `labels` each of its folders is a class. Unless it is for
+    set of images is all that a folder holds; with `labels` each of its folders is a class. Unless it is for
     `training`, a folder may hold held-out images alone.
 
     Raises:
-        UsageError: a folder is missing or empty, a picture has no partner, or no layout is recognised; the message
+        UsageError: a folder is missing or empty, an image has no partner, or no layout is recognised; the message
             names it and says what is expected.
     """
     if data == "single" and (len(paths) > 1 or swap or domains):
-        raise UsageError("this method learns one set of pictures: give one folder, without --swap and --domains")
+        raise UsageError("this method learns one set of images: give one folder, without --swap and --domains")
     if data != "single" and labels:
-        raise UsageError("labels are for a single set of pictures (gan); leave out --labels")
+        raise UsageError("labels are for a single set of images (gan); leave out --labels")
     layout = survey(paths, data=data, labels=labels)
     for split in (layout.train, layout.validation):
         if split and split.problems:
@@ -261,7 +261,7 @@ def _held_out_alone(root: Path, folders: dict[str, Path], held_out: str, data: s
 
 
 def _single(root: Path, *, labels: bool) -> Layout:
-    """All the pictures of a folder, or of its folder train; val or test, where it has one, is held out."""
+    """All the images of a folder, or of its folder train; val or test, where it has one, is held out."""
     folders = _folders(root)
     aside = {folders[name] for name in ("val", "test") if name in folders}
     # Beside other classes, train is one of them.
@@ -277,14 +277,14 @@ def _single(root: Path, *, labels: bool) -> Layout:
 
 
 def _labelled(folder: Path, classes: tuple[str, ...], aside: AbstractSet[Path] = frozenset()) -> Split:
-    """The pictures of a folder but those set aside, with the places of their classes where there are any."""
+    """The images of a folder but those set aside, with the places of their classes where there are any."""
     paths = [path for path in _filled(folder) if aside.isdisjoint(path.parents)]
     if not classes:
         return Split((), tuple(map(Source, paths)))
     names = [path.relative_to(folder).parts[0] for path in paths]
     strange = [path for path, name in zip(paths, names, strict=True) if name not in classes]
     if strange:
-        raise UsageError(f"{strange[0]}: with --labels a picture lies in the folder of its class: {', '.join(classes)}")
+        raise UsageError(f"{strange[0]}: with --labels an image lies in the folder of its class: {', '.join(classes)}")
     return Split((), tuple(map(Source, paths)), tuple(map(classes.index, names)))
 
 
@@ -367,7 +367,7 @@ def _by_name(folder: Path, paths: list[Path], ending: str) -> tuple[dict[str, Pa
 def _alone(one: Path, two: Path, named: dict[str, Path], others: dict[str, Path], count: int) -> list[Problem]:
     names = sorted(named.keys() - others.keys())
     words = (
-        f"{one}: {len(names)} of {count} pictures have no partner of the same name in {two}: {_few(names)}; "
+        f"{one}: {len(names)} of {count} images have no partner of the same name in {two}: {_few(names)}; "
         "rename or remove them, or train without pairs (cyclegan, cut)"
     )
     return [Problem("alone", words, tuple(named[name] for name in names))] if names else []
@@ -382,7 +382,7 @@ def _halves(paths: list[Path], name: str = "") -> Split:
             problems[path] = Problem("unreadable", f"{error}; mend or remove it", (path,))
             continue
         if width <= height or width % 2:
-            words = f"{path} is {width} x {height} pixels: not two pictures side by side; expected {_LAYOUTS}"
+            words = f"{path} is {width} x {height} pixels: not two images side by side; expected {_LAYOUTS}"
             problems[path] = Problem("not_two", words, (path,))
     whole = [path for path in paths if path not in problems]
     return Split(

@@ -15,12 +15,12 @@ import cv2
 import torch
 from torch.utils.data import DataLoader
 
-from i2i.data.dataset import Pictures, Sample, WorkerLost
+from i2i.data.dataset import ImageDataset, Sample, WorkerLost
 from i2i.errors import ImageError
 
 
 def load(
-    pictures: Pictures,
+    images: ImageDataset,
     *,
     batch_size: int,
     start: int,
@@ -36,7 +36,7 @@ def load(
     the same images however many shares there are.
 
     Raises:
-        ImageError: a picture can't be read.
+        ImageError: an image can't be read.
         WorkerLost: a worker has ended.
     """
     rank, shares = share
@@ -45,7 +45,7 @@ def load(
     begins = range(rank * own, batch_size, size)
     offsets = [begin + index for begin in begins for index in range(own)]
     loader = DataLoader(
-        pictures,
+        images,
         batch_sampler=([step * batch_size + offset for offset in offsets] for step in range(start, steps)),
         num_workers=workers,
         pin_memory=pin,
@@ -114,7 +114,7 @@ def _begin_worker(_: int, *, trainer: int) -> None:
 
 
 def _end_with(trainer: int, parent: int) -> None:
-    # One that is killed can't end its workers, which would wait for ever for somebody to take their pictures. Their
+    # One that is killed can't end its workers, which would wait for ever for somebody to take their images. Their
     # parent is another where Python starts them from a server.
     with contextlib.suppress(ProcessLookupError):
         while os.getppid() == parent:

@@ -28,7 +28,7 @@ def size_of(path: Path) -> tuple[int, int]:
                 return (height, width) if orientation in _TURNED else (width, height)
     except Exception:  # Pillow raises whatever a damaged header leads to, and knows no arrays
         pass
-    height, width = read(path).levels.shape[:2]
+    height, width = read(path).pixels.shape[:2]
     return width, height
 
 

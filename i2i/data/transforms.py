@@ -1,4 +1,4 @@
-"""Resizing, and joint changes of pictures for training; the only importer of albumentations."""
+"""Resizing, and joint changes of images for training; the only importer of albumentations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import albumentations
 
-from i2i.images.decoded import Levels, full_scale
+from i2i.images.decoded import PixelArray, full_scale
 
 _CHANGES: dict[str, Any] = {
     "flip": lambda: albumentations.HorizontalFlip(p=0.5),
@@ -27,10 +27,10 @@ _CHANGES: dict[str, Any] = {
 
 
 class JointTransform:
-    """Crop and change pictures, those of a pair alike, as a seed says.
+    """Crop and change images, those of a pair alike, as a seed says.
 
     Args:
-        image_size: the result's height and width, in pixels; the pictures given are at least as large.
+        image_size: the result's height and width, in pixels; the images given are at least as large.
         augment: names of changes; `colour` changes brightness and contrast of the input alone.
     """
 
@@ -41,26 +41,26 @@ class JointTransform:
         colour = albumentations.RandomBrightnessContrast(p=0.5)
         self._input = albumentations.Compose([colour]) if "colour" in augment else None
 
-    def pair(self, a: Levels, b: Levels, *, seed: int) -> tuple[Levels, Levels]:
-        """Change two pictures of one size alike: levels (H, W, C) to levels (image_size, image_size, C)."""
+    def pair(self, a: PixelArray, b: PixelArray, *, seed: int) -> tuple[PixelArray, PixelArray]:
+        """Change two images of one size alike: levels (H, W, C) to levels (image_size, image_size, C)."""
         self._joint.set_random_seed(seed)
         changed = self._joint(image=a, b=b)
         return self._coloured(changed["image"], seed), _three_axes(changed["b"])
 
-    def one(self, picture: Levels, *, seed: int, is_input: bool) -> Levels:
-        """Change a picture alone."""
+    def one(self, decoded: PixelArray, *, seed: int, is_input: bool) -> PixelArray:
+        """Change an image alone."""
         self._joint.set_random_seed(seed)
-        changed = self._joint(image=picture)["image"]
+        changed = self._joint(image=decoded)["image"]
         return self._coloured(changed, seed) if is_input else _three_axes(changed)
 
-    def _coloured(self, picture: Levels, seed: int) -> Levels:
+    def _coloured(self, decoded: PixelArray, seed: int) -> PixelArray:
         if self._input is not None:
             self._input.set_random_seed(seed)
-            picture = self._input(image=picture)["image"]
-        return _three_axes(picture)
+            decoded = self._input(image=decoded)["image"]
+        return _three_axes(decoded)
 
 
-def resized(picture: Levels, size: int) -> Levels:
+def resized(image: PixelArray, size: int) -> PixelArray:
     """Resize an image (H, W, C) to (size, size, C) of the same depth: bicubic, antialiased along an axis that shrinks.
 
     Source: Keys 1981 (a = -0.5), the kernel widened by the factor by which an axis shrinks. This is Pillow's BICUBIC,
@@ -68,12 +68,12 @@ def resized(picture: Levels, size: int) -> Levels:
     from 500 x 100 to 286 pixels, where rounding takes each to 57 dB of the exact result. Overshoot is clipped to the
     range of the depth.
     """
-    if picture.shape[:2] == (size, size):
-        return picture
-    depth = picture.dtype
+    if image.shape[:2] == (size, size):
+        return image
+    depth = image.dtype
     # Torch takes no array that is read-only or flipped. Bytes stay bytes: torch has fast kernels for them.
-    levels = torch.from_numpy(np.require(picture, depth if depth == np.uint8 else np.float32, ["C", "W"]))
-    channels_first = levels.permute(2, 0, 1)[None]
+    pixels = torch.from_numpy(np.require(image, depth if depth == np.uint8 else np.float32, ["C", "W"]))
+    channels_first = pixels.permute(2, 0, 1)[None]
     result = interpolate(channels_first, (size, size), mode="bicubic", antialias=True)[0].permute(1, 2, 0)
     if depth == np.uint8:
         return np.ascontiguousarray(result.numpy())
@@ -81,5 +81,5 @@ def resized(picture: Levels, size: int) -> Levels:
     return np.ascontiguousarray((result.round() if depth == np.uint16 else result).numpy().astype(depth))
 
 
-def _three_axes(picture: Levels) -> Levels:
-    return picture[..., None] if picture.ndim == 2 else picture
+def _three_axes(image: PixelArray) -> PixelArray:
+    return image[..., None] if image.ndim == 2 else image

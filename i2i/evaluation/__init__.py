@@ -1,1 +1,1 @@
-"""What scores are: plain functions on pictures and features, and the intervals that resampling gives them."""
+"""What scores are: plain functions on images and features, and the intervals that resampling gives them."""

@@ -1,4 +1,4 @@
-"""Scores with the interval that resampling the pictures gives (Efron 1979)."""
+"""Scores with the interval that resampling the images gives (Efron 1979)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Score:
     Attributes:
         label: what people call it.
         value: the score.
-        interval: where 95 % of resamplings of the pictures fall, or None where nothing was resampled.
-        n: pictures that it is of.
+        interval: where 95 % of resamplings of the images fall, or None where nothing was resampled.
+        n: images that it is of.
         meaning: in a few words, what its numbers say.
         better: which way is better, where one is.
         about: what else the number depends on.
@@ -45,15 +45,15 @@ class Score:
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How pictures are resampled: as many as there are, with replacement, so many times, from a seed."""
+    """How images are resampled: as many as there are, with replacement, so many times, from a seed."""
 
     resamples: int = 1000
     seed: int = 0
 
     def counts(self, n: int, *, of: Literal["a", "b"] = "a") -> NDArray[np.int64]:
-        """How often each of n pictures is drawn in each resampling, (resamples, n); sets `a` and `b` are independent.
+        """How often each of n images is drawn in each resampling, (resamples, n); sets `a` and `b` are independent.
 
-        None are drawn of a single picture, whose resamplings would all be alike.
+        None are drawn of a single image, whose resamplings would all be alike.
         """
         rng = np.random.default_rng((self.seed, "ab".index(of)))
         return rng.multinomial(n, np.full(n, 1 / n), size=self.resamples if n > 1 else 0)
@@ -69,11 +69,11 @@ def score_of_means(
     better: Better | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> Score:
-    """A score that is the mean over pictures, or a function of several such means.
+    """A score that is the mean over images, or a function of several such means.
 
     Args:
         label: what people call it.
-        values: a number, or k numbers, for each picture, (N,) or (N, k); pictures that have none, being not finite,
+        values: a number, or k numbers, for each image, (N,) or (N, k); images that have none, being not finite,
             are left out.
         bootstrap: how to resample.
         of_means: the score of the means, (..., k) to (...).
@@ -82,7 +82,7 @@ def score_of_means(
         about: what else it depends on.
 
     Returns:
-        The score with the percentile interval; not a number where no picture has a value.
+        The score with the percentile interval; not a number where no image has a value.
     """
     every = np.asarray(values, np.float64)
     every = every[:, None] if every.ndim == 1 else every
@@ -104,7 +104,7 @@ def percentiles(drawn: Values) -> tuple[float, float] | None:
 def centred_percentiles(value: float, drawn: Values) -> tuple[float, float] | None:
     """The same, moved so that the resampled scores have the score itself as their mean.
 
-    A distance between two sets grows when pictures are drawn twice and others not at all, so that the plain
+    A distance between two sets grows when images are drawn twice and others not at all, so that the plain
     percentiles would lie above the distance that they are to surround.
     """
     return percentiles(drawn + (value - drawn.mean())) if len(drawn) else None

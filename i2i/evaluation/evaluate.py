@@ -1,4 +1,4 @@
-"""Scores of a model on held-out pictures, pairs or two sets."""
+"""Scores of a model on held-out images, pairs or two sets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from i2i.evaluation.fid import distance_scores
 from i2i.evaluation.paired import pair_scores
 from i2i.evaluation.pixels import only_colour, pixels_of
 from i2i.evaluation.steganography import cycle_errors, cycle_scores
-from i2i.images.decoded import Levels, Picture, all_channels
+from i2i.images.decoded import DecodedImage, PixelArray, all_channels
 from i2i.images.tensors import to_tensor
 from i2i.inference.translator import Translator
 from i2i.progress import Progress, logger
@@ -41,9 +41,9 @@ class Settings:
         features: the network of `i2i.evaluation.features` for distances between the sets; None for no such scores.
         ms_ssim: whether pairs get MS-SSIM.
         lpips: whether pairs get LPIPS.
-        resamples: how often pictures are resampled for the intervals; 0 for none.
+        resamples: how often images are resampled for the intervals; 0 for none.
         seed: of the resampling.
-        batch_size: pictures that go through a network together.
+        batch_size: images that go through a network together.
     """
 
     features: str | None = None
@@ -61,7 +61,7 @@ class Evaluation:
     Attributes:
         pairs: whether translations were compared with their partners, or else with a set.
         n: translations.
-        n_real: pictures that they were compared with.
+        n_real: images that they were compared with.
         split: which images these are: `held out`, `training` of a folder without val and test, or `all` of a folder
             that isn't split.
         size: the height and width at which all are compared, in pixels.
@@ -88,7 +88,7 @@ class Evaluation:
             "split": self.split,
             "size": self.size,
             "resize": "to size x size px: bicubic, antialiased along an axis that shrinks",
-            "interval": "95 %, bootstrap over pictures",
+            "interval": "95 %, bootstrap over images",
             "resamples": self.settings.resamples,
             "seed": self.settings.seed,
             "features": self.features,
@@ -104,18 +104,18 @@ def evaluate(
     pairs: bool = True,
     back: Translator | None = None,
 ) -> Evaluation:
-    """Compare translations of the held-out inputs with real pictures, all at the model's training size.
+    """Compare translations of the held-out inputs with real images, all at the model's training size.
 
     Args:
         translator: the model.
-        layout: the pictures, a to b; where it holds none out, those it has are taken.
+        layout: the images, a to b; where it holds none out, those it has are taken.
         settings: what to score.
-        pairs: whether the pictures of a and b are pairs.
+        pairs: whether the images of a and b are pairs.
         back: the model's map the other way, for the test of what the cycle hides.
 
     Raises:
-        UsageError: a score needs a library or weights that aren't there, more pictures, or other channels.
-        ImageError: a picture can't be read.
+        UsageError: a score needs a library or weights that aren't there, more images, or other channels.
+        ImageError: an image can't be read.
     """
     asked = settings or Settings()
     split, size = layout.validation or layout.train, translator.image_size
@@ -128,18 +128,18 @@ def evaluate(
     fakes, reals = (_Gathered(network, asked.batch_size) for _ in range(2))
     values: dict[str, list[float]] = defaultdict(list)
     inputs, shown = itertools.tee(_read(split.a, taken, size))
-    results = translator.batch(map(Picture, inputs), batch_size=asked.batch_size)
-    targets: Iterator[Levels | None] = _read(split.b, given, size) if pairs else itertools.repeat(None)
+    results = translator.batch(map(DecodedImage, inputs), batch_size=asked.batch_size)
+    targets: Iterator[PixelArray | None] = _read(split.b, given, size) if pairs else itertools.repeat(None)
     translated = _bar(results, "translating", len(split.a))
-    for result, picture, target, source in zip(translated, shown, targets, split.a, strict=False):
+    for result, image, target, source in zip(translated, shown, targets, split.a, strict=False):
         fake = pixels_of(fakes.add(all_channels(result)))
-        values["luminance"].append(luminance_correlation(pixels_of(picture), fake))
+        values["luminance"].append(luminance_correlation(pixels_of(image), fake))
         if target is not None:
             both = np.broadcast_arrays(fake, pixels_of(reals.add(target)))
             for name, score in of_pairs.items():
                 values[name].append(score.of(*both))
             logger.info("%s: %s", source.path, ", ".join(f"{name} {values[name][-1]:.4g}" for name in of_pairs))
-    for target in [] if pairs else _bar(_read(split.b, given, size), "real pictures", len(split.b)):
+    for target in [] if pairs else _bar(_read(split.b, given, size), "real images", len(split.b)):
         reals.add(target)
 
     bootstrap = Bootstrap(asked.resamples, asked.seed)
@@ -159,36 +159,36 @@ def evaluate(
 
 
 def _check(asked: Settings, split: Split, channels: int, *, pairs: bool) -> None:
-    """Refuse what these pictures can't be asked for."""
+    """Refuse what these images can't be asked for."""
     if asked.resamples < 0:
         raise UsageError(f"--resamples {asked.resamples}: it is 0 or more")
     for flag, given in (("--ms-ssim", asked.ms_ssim), ("--lpips", asked.lpips)):
         if given and not pairs:
-            raise UsageError(f"{flag} compares pairs, and these pictures are none; leave it out, or give --features")
+            raise UsageError(f"{flag} compares pairs, and these images are none; leave it out, or give --features")
     for flag, wanted in (("--lpips", asked.lpips), ("--features", asked.features)):
         if wanted:
             only_colour(channels, flag)
     if asked.features and min(len(split.a), len(split.b)) < 2:
-        raise UsageError("--features compares sets of pictures, of 2 and more; leave it out")
+        raise UsageError("--features compares sets of images, of 2 and more; leave it out")
 
 
 class _Gathered:
-    """What is kept of a set of pictures: how their spectra stand out, and what a network sees in them."""
+    """What is kept of a set of images: how their spectra stand out, and what a network sees in them."""
 
     def __init__(self, network: FeatureNetwork | None, batch_size: int) -> None:
         self.peaks: list[Values] = []
         self._network, self._batch_size = network, batch_size
-        self._waiting: list[Levels] = []
+        self._waiting: list[PixelArray] = []
         self._seen: list[Values] = []
 
-    def add(self, levels: Levels) -> Levels:
-        if min(levels.shape[:2]) >= SMALLEST:
-            self.peaks.append(peaks(pixels_of(levels)))
+    def add(self, pixels: PixelArray) -> PixelArray:
+        if min(pixels.shape[:2]) >= SMALLEST:
+            self.peaks.append(peaks(pixels_of(pixels)))
         if self._network:
-            self._waiting.append(levels)
+            self._waiting.append(pixels)
             if len(self._waiting) == self._batch_size:
                 self._see()
-        return levels
+        return pixels
 
     def features(self) -> Values:
         self._see()
@@ -201,18 +201,18 @@ class _Gathered:
 
 
 def _cycle(
-    there: Translator, back: Translator, pictures: Iterable[Levels], count: int, batch_size: int
+    there: Translator, back: Translator, images: Iterable[PixelArray], count: int, batch_size: int
 ) -> list[Values]:
-    inputs, shown = itertools.tee(to_tensor(levels, there.generator.in_channels) for levels in pictures)
+    inputs, shown = itertools.tee(to_tensor(pixels, there.generator.in_channels) for pixels in images)
 
     def inside(image: Tensor) -> Tensor:
         return back(image, value_range=(-1, 1))
 
     fakes = _bar(there.batch(inputs, batch_size=batch_size, value_range=(-1, 1)), "there and back", count)
-    return [cycle_errors(picture, fake, inside) for fake, picture in zip(fakes, shown, strict=False)]
+    return [cycle_errors(decoded, fake, inside) for fake, decoded in zip(fakes, shown, strict=False)]
 
 
-def _read(sources: Iterable[Source], channels: int, size: int) -> Iterator[Levels]:
+def _read(sources: Iterable[Source], channels: int, size: int) -> Iterator[PixelArray]:
     return (resized(read_source(source, channels=channels), size) for source in sources)
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from i2i.evaluation.optional import extra, fetched
 from i2i.files import sha256_of
-from i2i.images.decoded import Levels, as_eight_bit
+from i2i.images.decoded import PixelArray, as_eight_bit
 from i2i.registry import Registry
 
 feature_networks: Registry[FeatureNetwork] = Registry("feature network")
@@ -23,13 +23,13 @@ feature_networks: Registry[FeatureNetwork] = Registry("feature network")
 
 @dataclass(frozen=True)
 class FeatureNetwork:
-    """What sees pictures, and what must be said of it for a score to be repeated.
+    """What sees images, and what must be said of it for a score to be repeated.
 
     Attributes:
         name: the one it is asked for by.
         see: levels, uint8 (N, 3, H, W), to features, float (N, D).
         layer: which layer the features are.
-        resize: the kernel by which pictures come to the network's size, and that size.
+        resize: the kernel by which images come to the network's size, and that size.
         normalisation: what is done to levels of 0 to 255.
         weights: the file of the weights.
         sha256: its sum.
@@ -43,9 +43,9 @@ class FeatureNetwork:
     weights: str
     sha256: str
 
-    def __call__(self, pictures: list[Levels]) -> NDArray[np.float64]:
-        """The features, (N, D), of pictures of one size: levels (H, W, C) of any depth, colour or grey."""
-        colour = [np.broadcast_to(as_eight_bit(levels), (*levels.shape[:2], 3)) for levels in pictures]
+    def __call__(self, images: list[PixelArray]) -> NDArray[np.float64]:
+        """The features, (N, D), of images of one size: levels (H, W, C) of any depth, colour or grey."""
+        colour = [np.broadcast_to(as_eight_bit(pixels), (*pixels.shape[:2], 3)) for pixels in images]
         batch = torch.from_numpy(np.stack(colour)).permute(0, 3, 1, 2)
         with torch.no_grad():
             return self.see(batch).double().cpu().numpy()

@@ -1,4 +1,4 @@
-"""Distances between two sets of pictures, by what a network sees in them."""
+"""Distances between two sets of images, by what a network sees in them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def distance_scores(
         names = (f"frechet_distance_{slug}", f"kernel_distance_{slug}")
         labels = (f"Frechet distance ({network.name})", f"kernel distance ({network.name})")
     notes = (
-        f"features: {network.layer}; pictures: {network.resize}, {network.normalisation}. It grows the fewer pictures "
+        f"features: {network.layer}; images: {network.resize}, {network.normalisation}. It grows the fewer images "
         f"there are: compare it with that of {len(fake)} and {len(real)} alone",
         "the same features, without that bias",
     )
@@ -53,13 +53,13 @@ def distances(fake: Values, real: Values, bootstrap: Bootstrap, *, paired: bool)
 
     Args:
         fake: features of translations, (N, D); N is 2 or more.
-        real: features of pictures as they should look, (M, D); M is 2 or more.
+        real: features of images as they should look, (M, D); M is 2 or more.
         bootstrap: how to resample.
-        paired: whether the two sets are resampled together, because their pictures belong together.
+        paired: whether the two sets are resampled together, because their images belong together.
 
     Returns:
         Both with their intervals, moved to surround them (see `centred_percentiles`). They are those of sets of this
-        size: the Frechet distance of few pictures is too large, by how much depends on how many.
+        size: the Frechet distance of few images is too large, by how much depends on how many.
     """
     assert min(len(fake), len(real)) > 1
     middle = real.mean(axis=0)  # products of small numbers round less
@@ -91,11 +91,11 @@ def frechet_distance(of: Products, counts_a: Values, counts_b: Values) -> float:
 
     Source: Heusel et al. 2017, eq. 6: |m - m'|^2 + tr(C + C' - 2 (C C')^1/2), covariances over n - 1. The last trace is
     the sum of the singular values of the centred features' products, which needs no matrix of D x D: resampling
-    hundreds of pictures costs milliseconds, and the result is exact for fewer pictures than features too.
+    hundreds of images costs milliseconds, and the result is exact for fewer images than features too.
 
     Args:
         of: products of the features; of features moved by any vector the distance is the same.
-        counts_a: how often each picture of the first set counts, (N,); ones for the set itself.
+        counts_a: how often each image of the first set counts, (N,); ones for the set itself.
         counts_b: those of the second, (M,).
 
     Returns:
@@ -116,12 +116,12 @@ def frechet_distance(of: Products, counts_a: Values, counts_b: Values) -> float:
 def kernel_distance(kernels: Products, counts_a: Values, counts_b: Values) -> float:
     """The squared maximum mean discrepancy of two sets, without bias: about 0, perhaps below, for equals.
 
-    Source: Binkowski et al. 2018, sec. 4; Gretton et al. 2012, eq. 3. All pictures are taken at once, not subsets. In
-    a resampling a picture isn't compared with its own copies, which would bring the bias back.
+    Source: Binkowski et al. 2018, sec. 4; Gretton et al. 2012, eq. 3. All images are taken at once, not subsets. In
+    a resampling an image isn't compared with its own copies, which would bring the bias back.
 
     Args:
         kernels: `polynomial` of the products.
-        counts_a: how often each picture of the first set counts, (N,).
+        counts_a: how often each image of the first set counts, (N,).
         counts_b: those of the second, (M,).
     """
 

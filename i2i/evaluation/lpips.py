@@ -1,4 +1,4 @@
-"""How differently a network sees two pictures, weighted as people judge (Zhang et al. 2018)."""
+"""How differently a network sees two images, weighted as people judge (Zhang et al. 2018)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Lpips:
         self._metric = module.LearnedPerceptualImagePatchSimilarity(net_type="alex").to(device)
 
     def __call__(self, result: Pixels, target: Pixels) -> float:
-        """The distance of two pictures (H, W, C) in [0, 255], at least 0; C is 3, or 1 for grey."""
+        """The distance of two images (H, W, C) in [0, 255], at least 0; C is 3, or 1 for grey."""
         with torch.no_grad():
             value = float(self._metric(self._tensor(result), self._tensor(target)))
         self._metric.reset()

@@ -1,4 +1,4 @@
-"""Scores of a translation beside the picture that it should be."""
+"""Scores of a translation beside the image that it should be."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def pair_scores(size: int, device: torch.device, *, with_ms_ssim: bool, with_lpi
     """The scores of pairs at a size, by their short names.
 
     Raises:
-        UsageError: one needs a library or weights that aren't there, or larger pictures.
+        UsageError: one needs a library or weights that aren't there, or larger images.
     """
     found = {
         "l1": PairScore(l1, "L1, in levels of 255", "lower", {}),
@@ -46,9 +46,7 @@ def pair_scores(size: int, device: torch.device, *, with_ms_ssim: bool, with_lpi
     if with_ms_ssim:
         count = scales(size, size)
         if not count:
-            raise UsageError(
-                f"MS-SSIM needs pictures of {_KERNEL} px, and this model's have {size}: leave out --ms-ssim"
-            )
+            raise UsageError(f"MS-SSIM needs images of {_KERNEL} px, and this model's have {size}: leave out --ms-ssim")
         extra("torchmetrics.functional.image", of="MS-SSIM", flag="--ms-ssim")
         about = {"window": "Gaussian, 11 px, sigma 1.5", "scales": count}
         found["ms_ssim"] = PairScore(ms_ssim, f"MS-SSIM, {count} scale{'s'[: count > 1]}", "higher", about)
@@ -82,7 +80,7 @@ def ssim(result: Pixels, target: Pixels) -> float:
 def ms_ssim(result: Pixels, target: Pixels) -> float:
     """Multi-scale structural similarity, 0 to 1, with a Gaussian window of 11 px, sigma 1.5, of (H, W, C).
 
-    Source: Wang et al. 2003, eq. 7, as torchmetrics computes it. A picture that is too small for the five scales, which
+    Source: Wang et al. 2003, eq. 7, as torchmetrics computes it. An image that is too small for the five scales, which
     take 176 px, has as many as it holds, with their weights made to sum to one: see `scales`.
     """
     weights = np.array(_WEIGHTS[: scales(*result.shape[:2])])
@@ -93,7 +91,7 @@ def ms_ssim(result: Pixels, target: Pixels) -> float:
 
 
 def scales(height: int, width: int) -> int:
-    """The scales of MS-SSIM that a picture has place for, 0 to 5, in torchmetrics' count."""
+    """The scales of MS-SSIM that an image has place for, 0 to 5, in torchmetrics' count."""
     return sum(min(height, width) >= least for least in _PLACE)
 
 

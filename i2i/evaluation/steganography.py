@@ -8,9 +8,9 @@ import numpy as np
 from torch import Tensor
 
 from i2i.evaluation.bootstrap import Bootstrap, Score, Values, score_of_means
-from i2i.images.decoded import Picture
+from i2i.images.decoded import DecodedImage
 from i2i.images.reading import read
-from i2i.images.tensors import to_levels, to_tensor
+from i2i.images.tensors import to_pixels, to_tensor
 from i2i.images.writing import encode
 
 KEPT = {"float": "in float", "8bit": "in 8 bit", "jpeg": "as JPEG 75"}
@@ -18,33 +18,33 @@ _QUALITY = 75
 _LEAST = 1e-3
 
 
-def cycle_errors(picture: Tensor, fake: Tensor, back: Callable[[Tensor], Tensor]) -> Values:
+def cycle_errors(image: Tensor, fake: Tensor, back: Callable[[Tensor], Tensor]) -> Values:
     """The cycle's error where the translation was kept exactly, in 8 bit, and as JPEG, before it went back.
 
     Source: Chu et al. 2017 (arXiv 1712.02950): CycleGAN learns to hide what it needs to restore the input in faint high
     frequencies of the translation, which a little noise or a compression destroys. An honest cycle hardly minds.
 
     Args:
-        picture: the input, (C, H, W) in [-1, 1].
+        image: the input, (C, H, W) in [-1, 1].
         fake: its translation, (C', H, W) in [-1, 1], as the network gave it.
-        back: translates such a picture back; it gives (C, H, W) in [-1, 1].
+        back: translates such an image back; it gives (C, H, W) in [-1, 1].
 
     Returns:
         Mean absolute differences in levels of 255, (4,): those of the cycle in the order of `KEPT`, and that which JPEG
         made in the translation. What JPEG has no place for (it has for 1 and 3 channels) isn't a number. It has quality
         75 and full colour resolution.
     """
-    levels = to_levels(fake)
-    kept = [fake, to_tensor(levels, len(fake)).to(fake)]
+    pixels = to_pixels(fake)
+    kept = [fake, to_tensor(pixels, len(fake)).to(fake)]
     if len(fake) in (1, 3):
-        compressed = read(encode(Picture(levels), ".jpg", quality=_QUALITY)).levels
+        compressed = read(encode(DecodedImage(pixels), ".jpg", quality=_QUALITY)).pixels
         kept.append(to_tensor(compressed, len(fake)).to(fake))
-    errors = [_difference(back(one), picture) for one in kept]
+    errors = [_difference(back(one), image) for one in kept]
     return np.array([*errors, _difference(kept[2], fake)] if len(kept) == 3 else [*errors, np.nan, np.nan])
 
 
 def cycle_scores(errors: Sequence[Values], bootstrap: Bootstrap) -> dict[str, Score]:
-    """The scores by their short names, of the `cycle_errors` of each picture."""
+    """The scores by their short names, of the `cycle_errors` of each image."""
     columns = np.array(errors).T
     cycles = columns[: len(KEPT)]
     scores = {

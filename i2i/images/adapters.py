@@ -1,7 +1,7 @@
 """The image contract: the only place where ranges and layouts change.
 
-Inside, a picture is float (N, C, H, W) in [-1, 1]. At the door it is levels, uint8 or uint16 (H, W, C), rounded to
-nearest, so that a network that changes nothing gives back the same picture.
+Inside, an image is float (N, C, H, W) in [-1, 1]. At the door it is levels, uint8 or uint16 (H, W, C), rounded to
+nearest, so that a network that changes nothing gives back the same image.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from PIL import Image
 from torch import Tensor
 
 from i2i.errors import ImageError, UsageError
-from i2i.images.decoded import Levels, Picture, all_channels, as_depth, to_pil
+from i2i.images.decoded import DecodedImage, PixelArray, all_channels, as_depth, to_pil
 from i2i.images.reading import from_pil, read
-from i2i.images.tensors import _check_channels, _lies_otherwise, _with_channels, levels_for, to_levels, to_tensor
+from i2i.images.tensors import check_channels, lies_otherwise, match_channels, to_pixels, to_tensor, with_channels
 
 ImageFile: TypeAlias = Image.Image | str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
-ImageLike: TypeAlias = ImageFile | NDArray[Any] | Tensor | Picture
+ImageLike: TypeAlias = ImageFile | NDArray[Any] | Tensor | DecodedImage
 ValueRange: TypeAlias = tuple[float, float]
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -44,10 +44,10 @@ class Canvas(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """A picture at the door, read and given back in pieces, so that it is never inside as a whole.
+    """An image at the door, read and given back in pieces, so that it is never inside as a whole.
 
     Attributes:
-        shape: pictures, height, width.
+        shape: images, height, width.
         read: the rows and columns at these places, as (N, in_channels, rows, columns).
         canvas: a place for the result, of so many channels.
     """
@@ -58,20 +58,20 @@ class Opened(NamedTuple):
 
 
 def open_image(
-    image: ImageLike, channels: int, *, deepen: bool = False, value_range: ValueRange | None = None
+    image: ImageLike, channels: int, *, widen_to_16_bit: bool = False, value_range: ValueRange | None = None
 ) -> Opened:
-    """Open a picture of any kind for a network that takes so many channels.
+    """Open an image of any kind for a network that takes so many channels.
 
     A PIL image gives a PIL image, and so do a path, an open file, and the bytes of a file. Integer arrays (H, W) or
     (H, W, C) and integer tensors (C, H, W) or (N, C, H, W) hold levels (uint8 or uint16); float ones hold values of
     `value_range`. An array gives an array, a tensor a tensor, of its type, shape, device and range. Alpha, profile and
-    the like are carried through, and a grey picture whose result has no colour stays grey. Where a network takes 4
+    the like are carried through, and a grey image whose result has no colour stays grey. Where a network takes 4
     channels (or 2), alpha is the last.
 
     Args:
-        image: the picture.
+        image: the image.
         channels: what the network takes.
-        deepen: give a picture or file of 8 bit a result of 16 bit.
+        deepen: give an image or file of 8 bit a result of 16 bit.
         value_range: black and white of float arrays and tensors, such as (0, 1); (-1, 1) unless given, with a warning
             where none of the values is below 0. Files of floats always hold [0, 1].
 
@@ -79,19 +79,19 @@ def open_image(
         ImageError: it can't be read, or has a type, shape or range that isn't any of these.
         UsageError: `value_range` is no range.
     """
-    if isinstance(image, Picture):
-        return _open_picture(image, channels, deepen=deepen)
+    if isinstance(image, DecodedImage):
+        return _open_image(image, channels, widen_to_16_bit=widen_to_16_bit)
     if isinstance(image, np.ndarray):
         return _open_array(_plain_array(image), channels, value_range)
     if isinstance(image, Tensor):
         return _open_tensor(_plain_tensor(image), channels, value_range)
-    picture = _from_pil(image) if isinstance(image, Image.Image) else read(_source(image))
-    return _through(_open_picture(picture, channels, deepen=deepen), to_pil)
+    decoded = _from_pil(image) if isinstance(image, Image.Image) else read(_source(image))
+    return _through(_open_image(decoded, channels, widen_to_16_bit=widen_to_16_bit), to_pil)
 
 
-def _from_pil(image: Image.Image) -> Picture:
+def _from_pil(image: Image.Image) -> DecodedImage:
     if 0 in image.size:
-        raise ImageError(f"a picture of {image.width} x {image.height} pixels; it is empty")
+        raise ImageError(f"an image of {image.width} x {image.height} pixels; it is empty")
     try:
         return from_pil(image)
     except ImageError:
@@ -124,9 +124,7 @@ def _source(image: object) -> str | Path | bytes:
 def _no_image(image: object) -> str:
     if isinstance(image, list | tuple):
         return f"a {type(image).__name__} is no image; for several images use Translator.load(model).batch(images)"
-    return (
-        f"a {type(image).__name__} is no picture; give a PIL image, an array, a tensor, a path, bytes, or an open file"
-    )
+    return f"a {type(image).__name__} is no image; give a PIL image, an array, a tensor, a path, bytes, or an open file"
 
 
 def _plain_array(array: NDArray[Any]) -> NDArray[Any]:
@@ -141,7 +139,7 @@ def _plain_tensor(tensor: Tensor) -> Tensor:
     """The same values without subclass or gradient.
 
     Raises:
-        ImageError: they aren't all there, as in a sparse tensor, or are no numbers that a picture has.
+        ImageError: they aren't all there, as in a sparse tensor, or are no numbers that an image has.
     """
     kind = type(tensor).__name__
     if type(tensor).__torch_dispatch__ != Tensor.__torch_dispatch__:
@@ -167,75 +165,75 @@ def _through(opened: Opened, out: Callable[[Any], Any]) -> Opened:
     return opened._replace(canvas=canvas)
 
 
-def _open_picture(picture: Picture, channels: int, *, deepen: bool = False) -> Opened:
-    given = picture.levels.shape[-1]
-    seen = levels_for(picture, channels)
-    depth = np.dtype(np.uint16) if deepen and picture.levels.dtype == np.uint8 else picture.levels.dtype
+def _open_image(image: DecodedImage, channels: int, *, widen_to_16_bit: bool = False) -> Opened:
+    given = image.pixels.shape[-1]
+    seen = match_channels(image, channels)
+    depth = np.dtype(np.uint16) if widen_to_16_bit and image.pixels.dtype == np.uint8 else image.pixels.dtype
 
     def piece(rows: Tensor, columns: Tensor) -> Tensor:
         return to_tensor(_cut(seen, rows, columns), channels)[None]
 
     def canvas(channels: int) -> Canvas:
-        result = np.empty((*picture.levels.shape[:2], channels), depth)
+        result = np.empty((*image.pixels.shape[:2], channels), depth)
 
         def put(part: Tensor, top: int, left: int) -> None:
-            levels = to_levels(part[0], result.dtype)
-            result[top : top + levels.shape[0], left : left + levels.shape[1]] = levels
+            pixels = to_pixels(part[0], result.dtype)
+            result[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
 
         return Canvas(put, lambda: leave(result))
 
-    def leave(levels: Levels) -> Picture:
-        alpha = picture.alpha if seen is picture.levels else None
-        if levels.shape[-1] in (2, 4) and given in (1, 3):
-            levels, alpha = levels[..., :-1], levels[..., -1]
-        if given == 1 and (levels == levels[..., :1]).all():
-            levels = levels[..., :1]
+    def leave(pixels: PixelArray) -> DecodedImage:
+        alpha = image.alpha if seen is image.pixels else None
+        if pixels.shape[-1] in (2, 4) and given in (1, 3):
+            pixels, alpha = pixels[..., :-1], pixels[..., -1]
+        if given == 1 and (pixels == pixels[..., :1]).all():
+            pixels = pixels[..., :1]
         # A grey profile does not describe colours, nor the other way round.
-        icc = picture.icc if levels.shape[-1] == given else None
-        alpha = None if alpha is None else as_depth(alpha, levels.dtype)
-        return replace(picture, levels=np.ascontiguousarray(levels), alpha=alpha, icc=icc)
+        icc = image.icc if pixels.shape[-1] == given else None
+        alpha = None if alpha is None else as_depth(alpha, pixels.dtype)
+        return replace(image, pixels=np.ascontiguousarray(pixels), alpha=alpha, icc=icc)
 
-    return Opened((1, *picture.levels.shape[:2]), piece, canvas)
+    return Opened((1, *image.pixels.shape[:2]), piece, canvas)
 
 
 def _open_array(array: NDArray[Any], channels: int, value_range: ValueRange | None) -> Opened:
     if array.ndim == 4:
-        raise ImageError(f"an array of shape {array.shape}; a picture is (H, W) or (H, W, C), several go to .batch()")
+        raise ImageError(f"an array of shape {array.shape}; an image is (H, W) or (H, W, C), several go to .batch()")
     if array.ndim not in (2, 3) or 0 in array.shape:
-        raise ImageError(f"an array of shape {array.shape}; a picture is (H, W) or (H, W, C)")
-    if array.ndim == 3 and _lies_otherwise(array.shape[::-1], channels):
+        raise ImageError(f"an array of shape {array.shape}; an image is (H, W) or (H, W, C)")
+    if array.ndim == 3 and lies_otherwise(array.shape[::-1], channels):
         raise ImageError(
             f"an array of shape {array.shape} looks like (C, H, W), and arrays are (H, W, C): image.transpose(1, 2, 0)"
         )
-    levels = array[..., None] if array.ndim == 2 else array
+    pixels = array[..., None] if array.ndim == 2 else array
 
     def as_given(values: NDArray[Any]) -> NDArray[Any]:
         flat = values[..., 0] if array.ndim == 2 and values.shape[-1] == 1 else values
         return flat.astype(array.dtype, copy=False)
 
     if np.issubdtype(array.dtype, np.floating):
-        _check_channels(levels.shape[-1], channels)
+        check_channels(pixels.shape[-1], channels)
         _check_range(float(array.min()), float(array.max()), value_range)
-        tensor = torch.from_numpy(np.array(levels.transpose(2, 0, 1), dtype=np.float32, order="C"))
+        tensor = torch.from_numpy(np.array(pixels.transpose(2, 0, 1), dtype=np.float32, order="C"))
         opened = _open_floats(tensor, channels, value_range)
         return _through(opened, lambda result: as_given(result.numpy().transpose(1, 2, 0)))
-    native = levels.astype(levels.dtype.newbyteorder("="), copy=False)
+    native = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     if native.dtype not in (np.uint8, np.uint16):
         raise ImageError(f"an array of {array.dtype}; give uint8 or uint16 levels, or floats")
     has_alpha = native.shape[-1] in (2, 4) and native.shape[-1] != channels
-    picture = Picture(native[..., :-1], native[..., -1]) if has_alpha else Picture(native)
-    return _through(_open_picture(picture, channels), lambda result: as_given(all_channels(result)))
+    image = DecodedImage(native[..., :-1], native[..., -1]) if has_alpha else DecodedImage(native)
+    return _through(_open_image(image, channels), lambda result: as_given(all_channels(result)))
 
 
 def _open_tensor(tensor: Tensor, channels: int, value_range: ValueRange | None) -> Opened:
     shape = tuple(tensor.shape)
     if tensor.dim() not in (3, 4) or 0 in shape:
-        raise ImageError(f"a tensor of shape {shape}; a picture is (C, H, W), several are (N, C, H, W)")
-    if _lies_otherwise(shape[-3:], channels):
+        raise ImageError(f"a tensor of shape {shape}; an image is (C, H, W), several are (N, C, H, W)")
+    if lies_otherwise(shape[-3:], channels):
         mend = "image.permute(2, 0, 1)" if tensor.dim() == 3 else "images.permute(0, 3, 1, 2)"
         raise ImageError(f"a tensor of shape {shape} looks like (H, W, C), and tensors are (C, H, W): {mend}")
     if tensor.is_floating_point():
-        _check_channels(shape[-3], channels)
+        check_channels(shape[-3], channels)
         _check_range(float(tensor.min()), float(tensor.max()), value_range)
     each = [_open_one(one, channels, value_range) for one in (tensor if tensor.dim() == 4 else tensor[None])]
     return _open_tensors(each) if tensor.dim() == 4 else each[0]
@@ -245,10 +243,10 @@ def _open_one(tensor: Tensor, channels: int, value_range: ValueRange | None) -> 
     if tensor.is_floating_point():
         return _open_floats(tensor, channels, value_range)
 
-    def levels(result: NDArray[Any]) -> Tensor:
+    def pixels(result: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(result.transpose(2, 0, 1))).to(tensor.device)
 
-    return _through(_open_array(tensor.cpu().numpy().transpose(1, 2, 0), channels, None), levels)
+    return _through(_open_array(tensor.cpu().numpy().transpose(1, 2, 0), channels, None), pixels)
 
 
 def _open_floats(tensor: Tensor, channels: int, value_range: ValueRange | None) -> Opened:
@@ -257,7 +255,7 @@ def _open_floats(tensor: Tensor, channels: int, value_range: ValueRange | None) 
 
     def piece(rows: Tensor, columns: Tensor) -> Tensor:
         pixels = _cut_last(tensor, rows, columns).float()
-        return _with_channels(pixels if plain else (pixels - low) * (2 / (high - low)) - 1, channels)[None]
+        return with_channels(pixels if plain else (pixels - low) * (2 / (high - low)) - 1, channels)[None]
 
     def canvas(channels: int) -> Canvas:
         whole = tensor.new_empty((channels, *tensor.shape[1:]))
@@ -320,7 +318,7 @@ def _open_tensors(each: Sequence[Opened]) -> Opened:
         return Canvas(put, leave)
 
     _, height, width = each[0].shape
-    return Opened((len(each), height, width), lambda *places: torch.cat([one.read(*places) for one in each]), canvas)
+    return Opened((len(each), height, width), lambda *indices: torch.cat([one.read(*indices) for one in each]), canvas)
 
 
 def _cut(array: NDArray[Any], rows: Tensor, columns: Tensor) -> NDArray[Any]:
@@ -335,5 +333,5 @@ def _cut_last(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return x[..., rows.to(x.device), :][..., columns.to(x.device)]
 
 
-def _in_turn(places: Tensor) -> bool:
-    return bool((places[1:] - places[:-1] == 1).all())
+def _in_turn(indices: Tensor) -> bool:
+    return bool((indices[1:] - indices[:-1] == 1).all())

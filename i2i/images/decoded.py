@@ -12,12 +12,12 @@ from PIL import Image
 from i2i.errors import ImageError
 from i2i.images.tiff import Tag
 
-Levels: TypeAlias = NDArray[Any]
+PixelArray: TypeAlias = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture as files hold it.
+class DecodedImage:
+    """An image as files hold it.
 
     Attributes:
         levels: uint8, uint16, or float32 in [0, 1], (H, W, C); C is 1 (grey), 3 (RGB), or that of other channels.
@@ -26,11 +26,11 @@ class Picture:
         exif: what a camera wrote, without the orientation, which is applied, or None.
         dpi: pixels per inch across and down, or None.
         geo: where on Earth it lies, as tags of a GeoTIFF.
-        frames: pictures in the file, of which this is the first.
+        frames: images in the file, of which this is the first.
     """
 
-    levels: Levels
-    alpha: Levels | None = None
+    levels: PixelArray
+    alpha: PixelArray | None = None
     icc: bytes | None = None
     exif: bytes | None = None
     dpi: tuple[float, float] | None = None
@@ -38,30 +38,30 @@ class Picture:
     frames: int = 1
 
 
-def to_pil(picture: Picture) -> Image.Image:
+def to_pil(decoded: DecodedImage) -> Image.Image:
     """A PIL image; 16-bit and float grey stay as deep, colour of such depth, which PIL doesn't have, becomes 8 bit.
 
     Raises:
-        ImageError: PIL has no picture of so many channels.
+        ImageError: PIL has no image of so many channels.
     """
-    whole = all_channels(picture)
+    whole = all_channels(decoded)
     if whole.shape[-1] > 4:
-        raise ImageError(f"PIL has no picture of {whole.shape[-1]} channels; give an array, or write a .tif or .npy")
+        raise ImageError(f"PIL has no image of {whole.shape[-1]} channels; give an array, or write a .tif or .npy")
     if whole.shape[-1] == 1 and whole.dtype != np.uint8:
         image = Image.fromarray(np.ascontiguousarray(whole[..., 0]))
     else:
         eight = np.ascontiguousarray(as_depth(whole, np.dtype(np.uint8)))
         image = Image.fromarray(eight[..., 0] if eight.shape[-1] == 1 else eight)
-    kept = {"icc_profile": picture.icc, "exif": picture.exif, "dpi": picture.dpi}
+    kept = {"icc_profile": decoded.icc, "exif": decoded.exif, "dpi": decoded.dpi}
     image.info |= {name: value for name, value in kept.items() if value}
     return image
 
 
-def all_channels(picture: Picture) -> Levels:
+def all_channels(image: DecodedImage) -> PixelArray:
     """Levels and alpha together, (H, W, C) or (H, W, C + 1)."""
-    if picture.alpha is None:
-        return picture.levels
-    return np.concatenate([picture.levels, picture.alpha[..., None]], axis=-1)
+    if image.alpha is None:
+        return image.pixels
+    return np.concatenate([image.pixels, image.alpha[..., None]], axis=-1)
 
 
 def full_scale(depth: np.dtype[Any]) -> float:
@@ -69,20 +69,20 @@ def full_scale(depth: np.dtype[Any]) -> float:
     return float(np.iinfo(depth).max) if np.issubdtype(depth, np.integer) else 1.0
 
 
-def as_depth(levels: Levels, depth: np.dtype[Any]) -> Levels:
+def as_depth(pixels: PixelArray, depth: np.dtype[Any]) -> PixelArray:
     """Levels of another depth, rounded to nearest."""
-    if levels.dtype == depth:
-        return levels
-    scaled = levels * (full_scale(depth) / full_scale(levels.dtype))
+    if pixels.dtype == depth:
+        return pixels
+    scaled = pixels * (full_scale(depth) / full_scale(pixels.dtype))
     return (np.round(scaled) if np.issubdtype(depth, np.integer) else scaled).astype(depth)
 
 
-def as_eight_bit(levels: Levels) -> Levels:
+def as_eight_bit(pixels: PixelArray) -> PixelArray:
     """Levels of 8 bits, rounded to nearest."""
-    return as_depth(levels, np.dtype(np.uint8))
+    return as_depth(pixels, np.dtype(np.uint8))
 
 
-def checked_floats(values: NDArray[Any]) -> Levels:
+def check_floats(values: NDArray[Any]) -> PixelArray:
     """Floats of a file, as float32.
 
     Raises:

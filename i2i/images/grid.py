@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from i2i.files import write_whole
-from i2i.images.decoded import Levels, Picture, as_eight_bit, to_pil
-from i2i.images.tensors import to_levels
+from i2i.images.decoded import DecodedImage, PixelArray, as_eight_bit, to_pil
+from i2i.images.tensors import to_pixels
 from i2i.images.writing import encode
 
 _GAP, _CAPTION = 4, 22
@@ -19,7 +19,7 @@ _ROWS = 8  # in a sample grid
 
 
 def save_sample_grid(path: Path, images: Any, *, domains: tuple[str, str]) -> None:
-    """Write an objective's images as a picture: a row for each sample, a captioned column for each field.
+    """Write a method's images as an image: a row for each sample, a captioned column for each field.
 
     More samples than fit below each other stand in several columns of the field.
 
@@ -38,20 +38,22 @@ def save_sample_grid(path: Path, images: Any, *, domains: tuple[str, str]) -> No
     blank = np.full((1, 1, 3), 255, np.uint8)
     rows = []
     for start in range(0, count, across):
-        places = range(start, start + across)
-        columns = [(getattr(images, field), place) for field in shown for place in places]
-        rows.append([to_levels(column[i].float()) if i < count else blank for column, i in columns])
-    write_whole(path, encode(Picture(contact_sheet(rows, captions)), ".png"))
+        indices = range(start, start + across)
+        columns = [(getattr(images, field), index) for field in shown for index in indices]
+        rows.append([to_pixels(column[i].float()) if i < count else blank for column, i in columns])
+    write_whole(path, encode(DecodedImage(contact_sheet(rows, captions)), ".png"))
 
 
-def contact_sheet(rows: Sequence[Sequence[Levels]], captions: Sequence[str], *, side: int | None = None) -> Levels:
-    """Pictures side by side under captions, the longer side of each `side` pixels where given: (H, W, 3) uint8.
+def contact_sheet(
+    rows: Sequence[Sequence[PixelArray]], captions: Sequence[str], *, side: int | None = None
+) -> PixelArray:
+    """Images side by side under captions, the longer side of each `side` pixels where given: (H, W, 3) uint8.
 
-    The first row has as many pictures as there are captions; later ones may have fewer.
+    The first row has as many images as there are captions; later ones may have fewer.
     """
-    pictures = [[_thumbnail(levels, side) for levels in row] for row in rows]
-    widths = [max(row[i].width for row in pictures if i < len(row)) for i in range(len(captions))]
-    heights = [max(picture.height for picture in row) for row in pictures]
+    images = [[_thumbnail(pixels, side) for pixels in row] for row in rows]
+    widths = [max(row[i].width for row in images if i < len(row)) for i in range(len(captions))]
+    heights = [max(image.height for image in row) for row in images]
     size = (sum(widths) + _GAP * (len(widths) + 1), _CAPTION + sum(heights) + _GAP * (len(heights) + 1))
     sheet = Image.new("RGB", size, "white")
     starts = [_GAP * (column + 1) + sum(widths[:column]) for column in range(len(captions))]
@@ -59,10 +61,10 @@ def contact_sheet(rows: Sequence[Sequence[Levels]], captions: Sequence[str], *, 
         ImageDraw.Draw(sheet), [(x, text) for x, text in zip(starts, captions, strict=True) if text], size[0]
     )
     top = _CAPTION + _GAP
-    for row, high in zip(pictures, heights, strict=True):
+    for row, high in zip(images, heights, strict=True):
         left = _GAP
-        for picture, wide in zip(row, widths, strict=False):
-            sheet.paste(picture, (left, top))
+        for image, wide in zip(row, widths, strict=False):
+            sheet.paste(image, (left, top))
             left += wide + _GAP
         top += high + _GAP
     return np.asarray(sheet)
@@ -91,10 +93,10 @@ def _cut_off(text: str, font: Any, width: int) -> str:
     return next((f"{text[:n]}…" for n in range(len(text), 0, -1) if font.getlength(f"{text[:n]}…") <= width), "")
 
 
-def _thumbnail(levels: Levels, side: int | None) -> Image.Image:
-    channels = levels.shape[-1]
-    seen = levels[..., : 3 if channels >= 3 else 1]  # of other channels the first ones
-    image = to_pil(Picture(as_eight_bit(seen))).convert("RGB")
+def _thumbnail(pixels: PixelArray, side: int | None) -> Image.Image:
+    channels = pixels.shape[-1]
+    seen = pixels[..., : 3 if channels >= 3 else 1]  # of other channels the first ones
+    image = to_pil(DecodedImage(as_eight_bit(seen))).convert("RGB")
     if side is None or max(image.size) == side:
         return image
     scale = side / max(image.size)

@@ -1,4 +1,4 @@
-"""Pictures mirrored outwards to the sizes that a network takes, and cut back."""
+"""Images mirrored outwards to the sizes that a network takes, and cut back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Frame(NamedTuple):
-    """Where a picture lies in the padded one."""
+    """Where an image lies in the padded one."""
 
     top: int
     left: int
@@ -17,15 +17,15 @@ class Frame(NamedTuple):
     width: int
 
     def crop(self, x: Tensor) -> Tensor:
-        """Cut the picture out of (..., H, W)."""
+        """Cut the image out of (..., H, W)."""
         return x[..., self.top : self.top + self.height, self.left : self.left + self.width]
 
 
 def padded(height: int, width: int, *, multiple: int, smallest: int = 1) -> tuple[Tensor, Tensor, Frame]:
-    """Mirror a picture outwards, however far, until both sides are multiples of a number and large enough.
+    """Mirror an image outwards, however far, until both sides are multiples of a number and large enough.
 
     Returns:
-        Which rows and which columns of the picture stand in the padded one, and where it lies there.
+        Which rows and which columns of the image stand in the padded one, and where it lies there.
     """
     rows, top = _mirrored(height, multiple, smallest)
     columns, left = _mirrored(width, multiple, smallest)
@@ -36,5 +36,5 @@ def _mirrored(size: int, multiple: int, smallest: int) -> tuple[Tensor, int]:
     needed = -(-max(size, smallest) // multiple) * multiple
     before = (needed - size) // 2
     period = max(2 * (size - 1), 1)
-    place = (torch.arange(needed) - before) % period
-    return torch.where(place < size, place, period - place), before
+    index = (torch.arange(needed) - before) % period
+    return torch.where(index < size, index, period - index), before

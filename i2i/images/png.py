@@ -45,7 +45,7 @@ class CheckedPng(NamedTuple):
     frames: int
 
 
-def checked_png(data: bytes, *, max_pixels: int) -> CheckedPng:
+def check_png(data: bytes, *, max_pixels: int) -> CheckedPng:
     """Check every chunk's CRC-32, the pixels' Adler-32 and their number; decoders of PNG pass over most of these.
 
     Raises:

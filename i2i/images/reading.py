@@ -1,4 +1,4 @@
-"""Pictures as files hold them, and their reading: levels, and what goes with them (alpha, colour profile, EXIF)."""
+"""Images as files hold them, and their reading: levels, and what goes with them (alpha, colour profile, EXIF)."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
 from i2i.errors import ImageError
-from i2i.images.decoded import Levels, Picture, as_eight_bit, checked_floats
+from i2i.images.decoded import DecodedImage, PixelArray, as_eight_bit, check_floats
 from i2i.images.formats import HEAD, TRUNCATED, check_file_size, check_size, format_of, max_file_bytes
 from i2i.images.gif import frames_in_gif
 from i2i.images.jpeg import check_jpeg
-from i2i.images.png import checked_png
-from i2i.images.tiff import as_levels, read_bands
+from i2i.images.png import check_png
+from i2i.images.tiff import as_pixels, read_bands
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".npy"})
 SUFFIXES_IN_WORDS = " ".join(sorted(SUFFIXES))
 READABLE = SUFFIXES | {".gif"}
-MAX_PIXELS = 178_000_000  # from where on Pillow takes a picture for an attack, too
+MAX_PIXELS = 178_000_000  # from where on Pillow takes an image for an attack, too
 
 _ARRAY_HEADERS: dict[Any, Callable[..., Any]] = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -43,7 +43,7 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
     """Read an image file, or its bytes: EXIF orientation applied, palettes and CMYK turned into RGB.
 
     What it holds decides, not its suffix. Of several frames or pages the first is read.
@@ -53,7 +53,7 @@ def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture
         max_pixels: refuse what has more, before it is decoded.
 
     Raises:
-        ImageError: there is no such file, or it isn't a picture that can be read; the message names it and says why.
+        ImageError: there is no such file, or it isn't an image that can be read; the message names it and says why.
     """
     name = "these bytes" if isinstance(source, bytes) else str(source)
     try:
@@ -84,7 +84,7 @@ def _is_file(path: Path) -> bool:
         return True
 
 
-def from_pil(image: Image.Image) -> Picture:
+def from_pil(image: Image.Image) -> DecodedImage:
     """The levels of a PIL image, and what goes with them."""
     return _with_levels(image, frames=_frames(image))
 
@@ -100,7 +100,7 @@ def _contents(path: Path, max_pixels: int) -> bytes:
         return data
 
 
-def _decode(data: bytes, max_pixels: int) -> Picture:
+def _decode(data: bytes, max_pixels: int) -> DecodedImage:
     kind = format_of(data[:HEAD])
     try:
         return _DECODERS[kind](data, max_pixels)
@@ -113,28 +113,28 @@ def _decode(data: bytes, max_pixels: int) -> Picture:
         raise ImageError(TRUNCATED if truncated else f"damaged: its {kind} data can't be decoded") from None
 
 
-def _from_png(data: bytes, max_pixels: int) -> Picture:
-    png = checked_png(data, max_pixels=max_pixels)
+def _from_png(data: bytes, max_pixels: int) -> DecodedImage:
+    png = check_png(data, max_pixels=max_pixels)
     image = _opened(png.data, "PNG", max_pixels)
     is_deep, is_wide = png.depth == 16 and png.colour != 0, max(image.size) > _MAX_SIDE
     if is_deep and is_wide:
         raise ImageError(f"{image.width} x {image.height} pixels; 16-bit colour has at most {_MAX_SIDE} on a side")
     by_opencv = is_deep or (png.depth == 8 and png.colour in (2, 6) and not is_wide)
-    picture = _by_opencv(png.data, image) if by_opencv else _with_levels(image)
-    alpha = picture.alpha
+    decoded = _by_opencv(png.data, image) if by_opencv else _with_levels(image)
+    alpha = decoded.alpha
     if png.transparent is not None:
         scale = 255 // (2**png.depth - 1) if png.depth < 8 else 1
-        seen = (picture.levels != np.array(png.transparent) * scale).any(-1)
-        alpha = seen.astype(picture.levels.dtype) * np.iinfo(picture.levels.dtype).max
-    return replace(picture, alpha=alpha, icc=png.icc, frames=png.frames)
+        seen = (decoded.pixels != np.array(png.transparent) * scale).any(-1)
+        alpha = seen.astype(decoded.pixels.dtype) * np.iinfo(decoded.pixels.dtype).max
+    return replace(decoded, alpha=alpha, icc=png.icc, frames=png.frames)
 
 
-def _from_jpeg(data: bytes, max_pixels: int) -> Picture:
+def _from_jpeg(data: bytes, max_pixels: int) -> DecodedImage:
     check_jpeg(data, max_pixels=max_pixels)
     return _with_levels(_opened(data, "JPEG", max_pixels))
 
 
-def _from_webp(data: bytes, max_pixels: int) -> Picture:
+def _from_webp(data: bytes, max_pixels: int) -> DecodedImage:
     if len(data) < int.from_bytes(data[4:8], "little") + 8 or len(data) < 30:
         raise ImageError(TRUNCATED)
     if data[12:16] == b"VP8X":  # else a side has at most 16384 pixels
@@ -143,42 +143,42 @@ def _from_webp(data: bytes, max_pixels: int) -> Picture:
     return from_pil(_opened(data, "WEBP", max_pixels))
 
 
-def _from_gif(data: bytes, max_pixels: int) -> Picture:
+def _from_gif(data: bytes, max_pixels: int) -> DecodedImage:
     frames = frames_in_gif(data)
     return _with_levels(_opened(data, "GIF", max_pixels), frames=frames)
 
 
-def _from_tiff(data: bytes, max_pixels: int) -> Picture:
+def _from_tiff(data: bytes, max_pixels: int) -> DecodedImage:
     bands = read_bands(data, max_pixels=max_pixels)
-    levels, icc = bands.values, bands.icc
-    alpha = levels[..., -1] if bands.has_alpha else None
+    pixels, icc = bands.values, bands.icc
+    alpha = pixels[..., -1] if bands.has_alpha else None
     if alpha is not None:
-        levels = levels[..., :-1]
+        pixels = pixels[..., :-1]
     if bands.is_cmyk:
-        inks = np.ascontiguousarray(as_eight_bit(_checked(levels[..., :4])))
+        inks = np.ascontiguousarray(as_eight_bit(_checked(pixels[..., :4])))
         image = Image.frombytes("CMYK", (inks.shape[1], inks.shape[0]), inks.tobytes())
-        levels, icc = np.asarray(_rgb_of_cmyk(image, icc)), None
+        pixels, icc = np.asarray(_rgb_of_cmyk(image, icc)), None
         alpha = None if alpha is None else as_eight_bit(_checked(alpha))
     upright = _ORIENTATIONS.get(bands.orientation, _ORIENTATIONS[1])
-    levels = np.ascontiguousarray(upright(_checked(levels)))
+    pixels = np.ascontiguousarray(upright(_checked(pixels)))
     alpha = None if alpha is None else np.ascontiguousarray(upright(_checked(alpha[..., None]))[..., 0])
-    return Picture(levels, alpha, icc=icc, dpi=_usable(bands.dpi), geo=bands.geo, frames=bands.frames)
+    return DecodedImage(pixels, alpha, icc=icc, dpi=_usable(bands.dpi), geo=bands.geo, frames=bands.frames)
 
 
-def _from_array(data: bytes, max_pixels: int) -> Picture:
+def _from_array(data: bytes, max_pixels: int) -> DecodedImage:
     file = io.BytesIO(data)
     version = np.lib.format.read_magic(file)
     if version not in _ARRAY_HEADERS:
-        raise ImageError("an array of a kind that holds no picture")
+        raise ImageError("an array of a kind that holds no image")
     shape, in_columns, dtype = _array_header(file, version)
     if len(shape) not in (2, 3) or min(shape) < 1:
-        raise ImageError(f"an array of shape {shape}; a picture is (H, W) or (H, W, C)")
+        raise ImageError(f"an array of shape {shape}; an image is (H, W) or (H, W, C)")
     check_size(shape[1], shape[0], max_pixels, pixel_bytes=dtype.itemsize * (shape[2] if len(shape) == 3 else 1))
     _check_kind(dtype)
     if len(data) - file.tell() < math.prod(shape) * dtype.itemsize:
         raise ImageError(TRUNCATED)
     array = np.frombuffer(data, dtype, math.prod(shape), file.tell()).reshape(shape, order="F" if in_columns else "C")
-    return Picture(np.array(_checked(array if array.ndim == 3 else array[..., None]), order="C"))
+    return DecodedImage(np.array(_checked(array if array.ndim == 3 else array[..., None]), order="C"))
 
 
 def _array_header(file: io.BytesIO, version: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -189,7 +189,7 @@ def _array_header(file: io.BytesIO, version: Any) -> tuple[tuple[int, ...], bool
         raise ImageError("damaged: its header says no shape and type of an array") from None
 
 
-_DECODERS: dict[str, Callable[[bytes, int], Picture]] = {
+_DECODERS: dict[str, Callable[[bytes, int], DecodedImage]] = {
     "PNG": _from_png,
     "JPEG": _from_jpeg,
     "WebP": _from_webp,
@@ -200,7 +200,7 @@ _DECODERS: dict[str, Callable[[bytes, int], Picture]] = {
 }
 
 
-def _with_levels(image: Image.Image, *, frames: int = 1) -> Picture:
+def _with_levels(image: Image.Image, *, frames: int = 1) -> DecodedImage:
     tiff = image.format == "TIFF"
     image.load()
     with _quiet():
@@ -210,19 +210,19 @@ def _with_levels(image: Image.Image, *, frames: int = 1) -> Picture:
     if tiff:
         about["exif"] = None  # its own tags, which say how the file is laid out
     if image.mode in ("I;16", "I;16B", "I;16L", "I"):
-        return Picture(as_levels(np.asarray(image)[..., None]), **about)
+        return DecodedImage(as_pixels(np.asarray(image)[..., None]), **about)
     if image.mode == "F":
-        return Picture(checked_floats(np.asarray(image)[..., None]), **about)
+        return DecodedImage(check_floats(np.asarray(image)[..., None]), **about)
     if image.mode in ("LAB", "HSV"):
-        raise ImageError(f"a picture of mode {image.mode!r}; convert it to 8 or 16 bit grey or RGB")
+        raise ImageError(f"an image of mode {image.mode!r}; convert it to 8 or 16 bit grey or RGB")
     if image.mode == "CMYK":
-        return Picture(np.asarray(_rgb_of_cmyk(image, about.pop("icc"))), **about)
+        return DecodedImage(np.asarray(_rgb_of_cmyk(image, about.pop("icc"))), **about)
     grey = image.mode in ("1", "L", "LA", "La")
     if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
-        levels = np.asarray(_as_mode(image, "LA" if grey else "RGBA"))
-        return Picture(levels[..., :-1], levels[..., -1], **about)
-    levels = np.asarray(_as_mode(image, "L" if grey else "RGB"))
-    return Picture(levels[..., None] if grey else levels, **about)
+        pixels = np.asarray(_as_mode(image, "LA" if grey else "RGBA"))
+        return DecodedImage(pixels[..., :-1], pixels[..., -1], **about)
+    pixels = np.asarray(_as_mode(image, "L" if grey else "RGB"))
+    return DecodedImage(pixels[..., None] if grey else pixels, **about)
 
 
 def _opened(data: bytes, kind: str, max_pixels: int) -> Image.Image:
@@ -249,10 +249,10 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _checked(values: NDArray[Any]) -> Levels:
+def _checked(values: NDArray[Any]) -> PixelArray:
     _check_kind(values.dtype)
     if values.dtype.kind == "f":
-        return checked_floats(values)
+        return check_floats(values)
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
@@ -303,23 +303,23 @@ def _rgb_of_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:
     return image.convert("RGB")
 
 
-def _by_opencv(data: bytes, image: Image.Image) -> Picture:
+def _by_opencv(data: bytes, image: Image.Image) -> DecodedImage:
     """The colour, or 16-bit grey with alpha, of a checked PNG; Pillow is slower, and would cut 16 bit to 8."""
-    levels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if levels is None:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
         raise ImageError("damaged: its PNG data can't be decoded")
-    levels = cv2.cvtColor(levels, cv2.COLOR_BGR2RGB if levels.shape[-1] == 3 else cv2.COLOR_BGRA2RGBA)
+    pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[-1] == 3 else cv2.COLOR_BGRA2RGBA)
     with contextlib.suppress(Exception):  # damaged EXIF says nothing
-        levels = _ORIENTATIONS.get(image.getexif().get(_ORIENTATION, 1), _ORIENTATIONS[1])(levels)
-    colours = levels[..., :1] if data[25] == 4 else levels[..., :3]
-    alpha = np.ascontiguousarray(levels[..., 3]) if levels.shape[-1] == 4 else None
-    return Picture(np.ascontiguousarray(colours), alpha, **_about(image))
+        pixels = _ORIENTATIONS.get(image.getexif().get(_ORIENTATION, 1), _ORIENTATIONS[1])(pixels)
+    colours = pixels[..., :1] if data[25] == 4 else pixels[..., :3]
+    alpha = np.ascontiguousarray(pixels[..., 3]) if pixels.shape[-1] == 4 else None
+    return DecodedImage(np.ascontiguousarray(colours), alpha, **_about(image))
 
 
 _MAX_SIDE = 1_000_000  # of libpng
 _ORIENTATION = 0x0112
 # What undoes each EXIF orientation, on (H, W, C).
-_ORIENTATIONS: dict[int, Callable[[Levels], Levels]] = {
+_ORIENTATIONS: dict[int, Callable[[PixelArray], PixelArray]] = {
     1: lambda x: x,
     2: lambda x: x[:, ::-1],
     3: lambda x: x[::-1, ::-1],

@@ -125,10 +125,10 @@ def _pages(data: bytes) -> list[bool]:
 
 
 def _subfile_type(data: bytes, start: int, count: int, order: str, entry: int) -> int:
-    for place in range(min(count, 4)):  # tags are in order of their codes, of which this is the lowest
-        code, kind = struct.unpack_from(order + "HH", data, start + place * entry)
+    for index in range(min(count, 4)):  # tags are in order of their codes, of which this is the lowest
+        code, kind = struct.unpack_from(order + "HH", data, start + index * entry)
         if code == _SUBFILE_TYPE:
-            at = start + place * entry + (12 if entry == 20 else 8)
+            at = start + index * entry + (12 if entry == 20 else 8)
             return int(struct.unpack_from(order + {3: "H", 16: "Q"}.get(kind, "I"), data, at)[0])
     return 0
 
@@ -155,13 +155,13 @@ def _levels(values: NDArray[Any], page: Any) -> NDArray[Any]:
     if values.dtype.kind == "u" and bits < 8 * values.dtype.itemsize:
         scale = np.iinfo(values.dtype).max / (2**bits - 1)
         values = np.round(np.arange(2**bits) * scale).astype(values.dtype)[values]
-    values = as_levels(values)
+    values = as_pixels(values)
     if page.photometric == _WHITE_IS_ZERO:
         values = (np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1) - values
     return values
 
 
-def as_levels(values: NDArray[Any]) -> NDArray[Any]:
+def as_pixels(values: NDArray[Any]) -> NDArray[Any]:
     """Integers other than uint8 and uint16 as uint16, unscaled; these and floats as they are.
 
     Raises:

@@ -20,18 +20,18 @@ import numpy as np
 
 from i2i.errors import ImageError, UsageError
 from i2i.files import remove_abandoned, write_whole
-from i2i.images.decoded import Levels, Picture
+from i2i.images.decoded import DecodedImage, PixelArray
 from i2i.images.grid import contact_sheet
 from i2i.images.reading import MAX_PIXELS, SUFFIXES, read
 from i2i.images.writing import JPEG_QUALITY, encode, write
 from i2i.inference.planning import Job
 from i2i.inference.record import Origin, OutputFolderError, Record, Settings, Stamp, differences, fingerprint, origin
-from i2i.inference.translator import Translator, Watch
+from i2i.inference.translator import Callbacks, Translator
 from i2i.progress import Progress, logger
 
 _THREADS = min(4, os.cpu_count() or 1)  # that read, and as many that write
-_WAITING = 2**28  # bytes of pictures that wait for others of their size
-_ACROSS = 6  # pictures in a row of a contact sheet
+_WAITING = 2**28  # bytes of images that wait for others of their size
+_ACROSS = 6  # images in a row of a contact sheet
 # After these no other file can be written either.
 _ENDS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE}
 
@@ -45,10 +45,10 @@ class Conversion:
         changed: those of them that were done before, from a source that has changed since.
         skipped: jobs whose target was there already.
         unknown: those of them of which no record says what made them.
-        failed: why a picture couldn't be read, translated or written, by its path.
+        failed: why an image couldn't be read, translated or written, by its path.
         undone: jobs not done, because nothing can be written any more.
         stopped: why.
-        notes: what there is to say of some pictures, and their paths.
+        notes: what there is to say of some images, and their paths.
         seconds: how long it took.
     """
 
@@ -76,7 +76,7 @@ def convert(
     record: Path | None = None,
     model: str = "this model",
 ) -> Conversion:
-    """Translate each job's picture into its file; one that can't be read or written is noted, the others are done.
+    """Translate each job's image into its file; one that can't be read or written is noted, the others are done.
 
     Each file is written whole or not at all, also where Ctrl-C or SIGTERM ends it (as `KeyboardInterrupt`). Temporary
     files that a killed process left beside the targets are removed.
@@ -84,11 +84,11 @@ def convert(
     Args:
         jobs: see `i2i.inference.planning.plan`.
         translator: the model.
-        batch_size: pictures of one size that go through the network together; 8, on a CPU 1, unless given.
+        batch_size: images of one size that go through the network together; 8, on a CPU 1, unless given.
         tile: translate in tiles of this size; see `Translator.__call__`.
         overwrite: translate again what is there already; else it is skipped, so that a conversion can be continued.
         quality: of JPEG, 1 to 100.
-        max_pixels: refuse pictures of more; see `i2i.images.reading.read`.
+        max_pixels: refuse images of more; see `i2i.images.reading.read`.
         progress: show a bar.
         record: the output folder, to remember there what made each file (see `i2i.inference.record`): a target made from a source
             that has changed since is translated again, one made otherwise is an error unless `overwrite` is set.
@@ -116,14 +116,14 @@ def convert(
     ):
         read_all = _read_ahead(todo, readers, result, max_pixels, origins)
         for batch in _batches(read_all, batch_size):
-            for job, picture in _translate(batch, translator, result, bar, tile):
-                writers.add(job, picture)
+            for job, image in _translate(batch, translator, result, bar, tile):
+                writers.add(job, image)
             bar.update(len(result.written) + len(result.failed) - bar.n)
             if result.stopped:
                 break
         writers.finish()
         bar.update(len(result.written) + len(result.failed) - bar.n)
-    order = {job: place for place, job in enumerate(todo)}
+    order = {job: index for index, job in enumerate(todo)}
     result.written.sort(key=order.__getitem__)
     if result.stopped:
         begun_with = {*result.written, *(job for job in todo if job.source in result.failed)}
@@ -133,16 +133,16 @@ def convert(
 
 
 def write_contact_sheet(path: Path, jobs: list[Job], *, domains: tuple[str, str], most: int = 24) -> None:
-    """Write up to `most` inputs beside their outputs, evenly chosen, as one picture to look at."""
+    """Write up to `most` inputs beside their outputs, evenly chosen, as one image to look at."""
     outputs: dict[Path, list[Path]] = {}
     for job in jobs:
         outputs.setdefault(job.source, []).append(job.target)
     sources = list(outputs)
-    chosen = [sources[place * len(sources) // min(most, len(sources))] for place in range(min(most, len(sources)))]
-    groups: list[list[Levels]] = []
+    chosen = [sources[index * len(sources) // min(most, len(sources))] for index in range(min(most, len(sources)))]
+    groups: list[list[PixelArray]] = []
     for source in chosen:
         with contextlib.suppress(ImageError, MemoryError):  # what lies there from an earlier time may be damaged
-            groups.append([read(source).levels, *(read(target).levels for target in outputs[source])])
+            groups.append([read(source).pixels, *(read(target).pixels for target in outputs[source])])
     if not groups:
         return
     wide = max(map(len, groups))
@@ -151,7 +151,7 @@ def write_contact_sheet(path: Path, jobs: list[Job], *, domains: tuple[str, str]
     across = max(1, _ACROSS // wide)
     rows = [list(itertools.chain(*groups[start : start + across])) for start in range(0, len(groups), across)]
     captions = [domains[0], *[domains[1]] * (wide - 1)] * across
-    write(Picture(contact_sheet(rows, captions[: max(map(len, rows))], side=256)), path)
+    write(DecodedImage(contact_sheet(rows, captions[: max(map(len, rows))], side=256)), path)
 
 
 class _Origins:
@@ -232,9 +232,9 @@ class _Writers:
         if self.origins:
             self.origins.record.close()
 
-    def add(self, job: Job, picture: Picture) -> None:
+    def add(self, job: Job, image: DecodedImage) -> None:
         """Write a result soon."""
-        self.waiting.append((job, self.pool.submit(self._write, job, picture)))
+        self.waiting.append((job, self.pool.submit(self._write, job, image)))
         while len(self.waiting) > 2 * _THREADS:
             self._finish_one()
 
@@ -243,9 +243,9 @@ class _Writers:
         while self.waiting:
             self._finish_one()
 
-    def _write(self, job: Job, picture: Picture) -> None:
+    def _write(self, job: Job, image: DecodedImage) -> None:
         origins = self.origins
-        data = encode(picture, job.target.suffix, quality=self.quality)
+        data = encode(image, job.target.suffix, quality=self.quality)
         if origins is None:
             write_whole(job.target, data)
         else:
@@ -254,7 +254,7 @@ class _Writers:
 
     def _finish_one(self) -> None:
         job, writing = self.waiting.popleft()
-        error = writing.exception()  # of whatever kind: encoders of odd pictures raise what they come upon
+        error = writing.exception()  # of whatever kind: encoders of odd images raise what they come upon
         if error is None:
             self.result.written.append(job)
             logger.info("%s -> %s", job.source, job.target)
@@ -289,26 +289,26 @@ def _read_ahead(
     result: Conversion,
     max_pixels: int,
     origins: _Origins | None,
-) -> Iterator[tuple[Job, Picture]]:
-    """Each job's picture, in order, a few of them decoded before they are asked for; one for all jobs of a source."""
-    waiting: deque[tuple[list[Job], Future[Picture]]] = deque()
+) -> Iterator[tuple[Job, DecodedImage]]:
+    """Each job's image, in order, a few of them decoded before they are asked for; one for all jobs of a source."""
+    waiting: deque[tuple[list[Job], Future[DecodedImage]]] = deque()
     groups = [list(group) for _, group in itertools.groupby(jobs, key=lambda job: job.source)]
 
-    def read_one(own: list[Job]) -> Picture:
+    def read_one(own: list[Job]) -> DecodedImage:
         if origins:
             origins.note(own)
         return read(own[0].source, max_pixels=max_pixels)
 
-    def next_one() -> Iterator[tuple[Job, Picture]]:
+    def next_one() -> Iterator[tuple[Job, DecodedImage]]:
         own, reading = waiting.popleft()
         source = own[0].source
         if (error := reading.exception()) is not None:  # of whatever kind: one file doesn't end a conversion
             result.failed[source] = _in_words(error, leave_out=f"{source}: ")
             return
-        picture = reading.result()
-        if picture.frames > 1:
+        image = reading.result()
+        if image.frames > 1:
             result.notes["the first of several frames or pages was translated"].append(source)
-        yield from ((job, picture) for job in own)
+        yield from ((job, image) for job in own)
 
     try:
         for group in groups:
@@ -322,52 +322,52 @@ def _read_ahead(
             reading.cancel()
 
 
-def _batches(pictures: Iterator[tuple[Job, Picture]], batch_size: int) -> Iterator[list[tuple[Job, Picture]]]:
-    """Pictures of one height and width together, wherever they stand, as long as not too many wait."""
-    waiting: dict[tuple[int, ...], list[tuple[Job, Picture]]] = defaultdict(list)
+def _batches(images: Iterator[tuple[Job, DecodedImage]], batch_size: int) -> Iterator[list[tuple[Job, DecodedImage]]]:
+    """Images of one height and width together, wherever they stand, as long as not too many wait."""
+    waiting: dict[tuple[int, ...], list[tuple[Job, DecodedImage]]] = defaultdict(list)
     held = 0
-    for job, picture in pictures:
-        shape = picture.levels.shape[:2]
-        waiting[shape].append((job, picture))
-        held += picture.levels.nbytes
+    for job, image in images:
+        shape = image.pixels.shape[:2]
+        waiting[shape].append((job, image))
+        held += image.pixels.nbytes
         if held > _WAITING:  # the group that holds most goes first
-            shape = max(waiting, key=lambda one: sum(picture.levels.nbytes for _, picture in waiting[one]))
+            shape = max(waiting, key=lambda one: sum(image.pixels.nbytes for _, image in waiting[one]))
         elif len(waiting[shape]) < batch_size:
             continue
         batch = waiting.pop(shape)
-        held -= sum(picture.levels.nbytes for _, picture in batch)
+        held -= sum(image.pixels.nbytes for _, image in batch)
         yield batch
     yield from waiting.values()
 
 
 def _translate(
-    batch: list[tuple[Job, Picture]], translator: Translator, result: Conversion, bar: Any, tile: int | None
-) -> list[tuple[Job, Picture]]:
+    batch: list[tuple[Job, DecodedImage]], translator: Translator, result: Conversion, bar: Any, tile: int | None
+) -> list[tuple[Job, DecodedImage]]:
     """Translate together or, where one of them can't be translated, one by one."""
-    pictures, seeds = [picture for _, picture in batch], [job.seed for job, _ in batch if job.seed is not None]
+    images, seeds = [image for _, image in batch], [job.seed for job, _ in batch if job.seed is not None]
     options: dict[str, Any] = {"seeds": seeds or None, "tile": tile, "watch": _watch(batch, result, bar)}
     try:
-        translated = list(translator.batch(pictures, batch_size=len(batch), **options))
+        translated = list(translator.batch(images, batch_size=len(batch), **options))
     except UsageError:
         raise
-    except Exception as error:  # whatever a network comes upon in one picture, the others are done
+    except Exception as error:  # whatever a network comes upon in one image, the others are done
         if len(batch) == 1:
             result.failed[batch[0][0].source] = f"can't be translated: {_in_words(error)}"
             return []
     else:
-        return [(job, picture) for (job, _), picture in zip(batch, translated, strict=True)]
+        return [(job, image) for (job, _), image in zip(batch, translated, strict=True)]
     return [done for one in batch for done in _translate([one], translator, result, bar, tile)]
 
 
-def _watch(batch: list[tuple[Job, Picture]], result: Conversion, bar: Any) -> Watch:
+def _watch(batch: list[tuple[Job, DecodedImage]], result: Conversion, bar: Any) -> Callbacks:
     name = batch[0][0].source.name
 
-    def say(place: int, _: str) -> None:
+    def say(index: int, _: str) -> None:
         noted = result.notes["translated in tiles, being too large for the memory at once"]
-        if (source := batch[place][0].source) not in noted:
+        if (source := batch[index][0].source) not in noted:
             noted.append(source)
 
-    return Watch(lambda done: bar.set_postfix_str(f"{name}: {done:.0%}" if done < 1 else ""), say)
+    return Callbacks(lambda done: bar.set_postfix_str(f"{name}: {done:.0%}" if done < 1 else ""), say)
 
 
 def _is_file(path: Path) -> bool:

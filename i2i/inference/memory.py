@@ -40,7 +40,7 @@ _LIVING = 4  # outputs as large as the largest that are in memory at once, with 
 
 
 def memory_per_pixel(generator: Generator) -> float:
-    """About how many bytes a picture takes on its way through a network, for each of its pixels, in float32."""
+    """About how many bytes an image takes on its way through a network, for each of its pixels, in float32."""
     if generator not in _memory:
         multiple = generator.multiple
         side = -(-max(generator.smallest, 64) // multiple) * multiple
@@ -53,10 +53,10 @@ def memory_per_pixel(generator: Generator) -> float:
         # A copy, for others may be using it; hooks are no part of its weights.
         network = copy.deepcopy(generator).cpu().eval()
         with torch.no_grad():
-            network(*_given(generator, side, side))  # virtual batch norm sees its reference, of any size
+            network(*blank_input(generator, side, side))  # virtual batch norm sees its reference, of any size
             for module in network.modules():
                 module.register_forward_hook(note)
-            network(*_given(generator, side, side))
+            network(*blank_input(generator, side, side))
         _memory[generator] = 4 * _LIVING * max(sizes) / side**2
     return _memory[generator]
 
@@ -64,7 +64,7 @@ def memory_per_pixel(generator: Generator) -> float:
 _memory: weakref.WeakKeyDictionary[Generator, float] = weakref.WeakKeyDictionary()
 
 
-def _given(generator: Generator, height: int, width: int) -> list[Tensor]:
-    """A grey picture, and a latent where a network takes one."""
-    picture = torch.zeros(1, generator.in_channels, height, width, dtype=torch.float32)
-    return [picture, torch.zeros(1, generator.latent, dtype=torch.float32)] if generator.latent else [picture]
+def blank_input(generator: Generator, height: int, width: int) -> list[Tensor]:
+    """A grey image, and a latent where a network takes one."""
+    image = torch.zeros(1, generator.in_channels, height, width, dtype=torch.float32)
+    return [image, torch.zeros(1, generator.latent, dtype=torch.float32)] if generator.latent else [image]

@@ -1,4 +1,4 @@
-"""Which pictures a conversion reads, and which files it writes."""
+"""Which images a conversion reads, and which files it writes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _FORMAT_OF = {suffix: name for name, suffixes in _OTHER_FORMATS.items() for suff
 
 
 class Job(NamedTuple):
-    """A picture to translate, the file to write, and which of the plausible outputs, where the model has many."""
+    """An image to translate, the file to write, and which of the plausible outputs, where the model has many."""
 
     source: Path
     target: Path
@@ -51,13 +51,13 @@ def plan(source: str, output: Path, *, suffix: str | None = None) -> list[Job]:
     Args:
         source: what to translate.
         output: a folder, or for a single image an image file.
-        suffix: of the files to write, such as `.png`; that of each picture unless given, and `.png` for a GIF.
+        suffix: of the files to write, such as `.png`; that of each image unless given, and `.png` for a GIF.
 
     OUTPUT may be INPUT where the names differ, as with `--format`: what a conversion wrote there before, and recorded,
     is no input.
 
     Raises:
-        UsageError: there is nothing to translate, or a picture would be written over an input or another's result.
+        UsageError: there is nothing to translate, or an image would be written over an input or another's result.
     """
     root, paths = _inputs(source)
     if root.resolve() in output.resolve().parents:
@@ -88,7 +88,7 @@ def variants(jobs: list[Job], samples: int, *, seed: int = 0) -> list[Job]:
     """Each job `samples` times, named by its seed from `seed` on: `photo-0.png`, `photo-1.png`, ... for `photo.png`.
 
     Raises:
-        UsageError: a picture would be written over itself.
+        UsageError: an image would be written over itself.
     """
     each = [(job, number) for job in jobs for number in range(seed, seed + samples)]
     return _kept_apart(
@@ -238,7 +238,7 @@ def _split_glob(source: str) -> tuple[Path, str]:
     """The folder that a glob begins in, and the rest of it; a folder that there is, such as `[x]`, is no pattern."""
     parts = Path(source).parts
     patterns = [
-        place for place, part in enumerate(parts) if glob.has_magic(part) and not Path(*parts[: place + 1]).exists()
+        index for index, part in enumerate(parts) if glob.has_magic(part) and not Path(*parts[: index + 1]).exists()
     ]
     magic = patterns[0] if patterns else len(parts) - 1
     return Path(*parts[:magic]), str(Path(*parts[magic:]))

@@ -79,7 +79,7 @@ class Origin(NamedTuple):
 def fingerprint(translator: Translator) -> str:
     """Checksum of a generator's spec and weights; the same on every device."""
     generator = translator.generator
-    digest = hashlib.sha256(f"{generator.spec} {translator.deepens}".encode())
+    digest = hashlib.sha256(f"{generator.spec} {translator.widens_to_16_bit}".encode())
     for name, tensor in generator.state_dict().items():
         values = tensor.detach().cpu().contiguous().reshape(-1)
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())

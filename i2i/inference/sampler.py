@@ -1,4 +1,4 @@
-"""Draw pictures from a model whose map begins with a latent."""
+"""Draw images from a model whose map begins with a latent."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from i2i.device import isolated, pick_device
 from i2i.errors import UsageError, unknown
-from i2i.images.decoded import Picture, to_pil
-from i2i.images.tensors import to_levels
+from i2i.images.decoded import DecodedImage, to_pil
+from i2i.images.tensors import to_pixels
 from i2i.model_file.model_file import Model, load_model
 from i2i.networks import LatentGenerator
 from i2i.plugins import load_plugins
@@ -22,11 +22,11 @@ from i2i.seeding import seeded
 
 
 class Sampler:
-    """A trained generator that draws pictures; several threads may use it at once.
+    """A trained generator that draws images; several threads may use it at once.
 
     Attributes:
         classes: names of the labels it was trained with; empty where it has none.
-        image_size: height and width of its pictures, in pixels.
+        image_size: height and width of its images, in pixels.
         generator: the network.
 
     Args:
@@ -34,14 +34,14 @@ class Sampler:
         device: `auto`, `cpu`, `cuda`, ...
 
     Raises:
-        UsageError: the model translates pictures instead, its classes aren't those of its network, or there is no
+        UsageError: the model translates images instead, its classes aren't those of its network, or there is no
             such device.
     """
 
     def __init__(self, model: Model, *, device: str = "auto") -> None:
-        generator = model.maps.get("z2b")
+        generator = model.generators.get("z2b")
         if not isinstance(generator, LatentGenerator):
-            raise UsageError("this model translates pictures; use it: i2i translate INPUT OUTPUT --model MODEL")
+            raise UsageError("this model translates images; use it: i2i translate INPUT OUTPUT --model MODEL")
         self.device = pick_device(device)
         with isolated(self.device):
             self.generator = generator.to(self.device).eval()
@@ -55,13 +55,13 @@ class Sampler:
         """Load a model: a model file, a run's folder, or a pretrained one's name.
 
         Raises:
-            UsageError: there is no such model, it can't be read, or it draws no pictures.
+            UsageError: there is no such model, it can't be read, or it draws no images.
         """
         load_plugins()
         return cls(load_model(model_file(model)), device=device)
 
     def __call__(self, count: int = 1, *, seed: int = 0, label: str | None = None) -> list[Image.Image]:
-        """Draw pictures; the same seed draws the same ones, and a larger count adds to them.
+        """Draw images; the same seed draws the same ones, and a larger count adds to them.
 
         Args:
             count: how many.
@@ -74,11 +74,11 @@ class Sampler:
         return self.draw(self.latents(count, seed=seed), label=label)
 
     def walk(self, count: int, steps: int, *, seed: int = 0, label: str | None = None) -> list[list[Image.Image]]:
-        """Walk from each of `count` latents to the next, in a straight line of `steps` pictures, both ends included.
+        """Walk from each of `count` latents to the next, in a straight line of `steps` images, both ends included.
 
         Args:
             count: how many walks.
-            steps: pictures of a walk, 2 or more.
+            steps: images of a walk, 2 or more.
             seed: of the latents.
             label: the class to draw, by its name; where there are classes and none is given, each walk has its own.
 
@@ -92,9 +92,9 @@ class Sampler:
         ends = self.latents(count + 1, seed=seed)
         shares = torch.linspace(0, 1, steps, dtype=torch.float32, device="cpu")
         walks = []
-        for place in range(count):
-            path = torch.stack([torch.lerp(ends[place], ends[place + 1], s) for s in shares])
-            own = label or (self.classes[place % len(self.classes)] if self.classes else None)
+        for index in range(count):
+            path = torch.stack([torch.lerp(ends[index], ends[index + 1], s) for s in shares])
+            own = label or (self.classes[index % len(self.classes)] if self.classes else None)
             walks.append(self.draw(path, label=own))
         return walks
 
@@ -105,18 +105,18 @@ class Sampler:
             UsageError: the count is below 1, or the seed below 0.
         """
         if count < 1:
-            raise UsageError(f"{count} pictures; draw 1 or more")
+            raise UsageError(f"{count} images; draw 1 or more")
         with isolated():
             return torch.rand(count, self.generator.latent, generator=seeded(seed), dtype=torch.float32) * 2 - 1
 
     def draw(self, latents: Tensor, *, label: str | None = None, batch_size: int = 64) -> list[Image.Image]:
-        """Draw the picture of each latent (N, latent)."""
+        """Draw the image of each latent (N, latent)."""
         with isolated(self.device):
             codes = torch.cat([latents, self._labels(len(latents), label)], dim=1)
             drawn: list[Tensor] = []
             for batch in torch.split(codes, batch_size):
                 drawn += self.generator(batch.to(self.device)).float()
-            return [to_pil(Picture(to_levels(one))) for one in drawn]
+            return [to_pil(DecodedImage(to_pixels(one))) for one in drawn]
 
     def _labels(self, count: int, label: str | None) -> Tensor:
         if label is not None and not self.classes:
@@ -125,5 +125,5 @@ class Sampler:
             raise unknown("class", label, self.classes)
         if not self.classes:
             return torch.zeros(count, 0, dtype=torch.float32)
-        places: Sequence[int] = [self.classes.index(label)] * count if label else range(count)
-        return F.one_hot(torch.tensor(places) % len(self.classes), len(self.classes)).float()
+        indices: Sequence[int] = [self.classes.index(label)] * count if label else range(count)
+        return F.one_hot(torch.tensor(indices) % len(self.classes), len(self.classes)).float()

@@ -1,4 +1,4 @@
-"""What apps import: a trained map, ready for pictures."""
+"""What apps import: a trained map, ready for images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from i2i.device import isolated, pick_device
 from i2i.errors import UsageError, unknown
 from i2i.images.adapters import ImageFile, ImageLike, Opened, ValueRange, open_image
-from i2i.images.decoded import Picture
+from i2i.images.decoded import DecodedImage
 from i2i.images.padding import padded
 from i2i.inference.memory import free_memory, memory_per_pixel, out_of_memory
 from i2i.inference.tiling.tiled import translate_tiles
@@ -29,9 +29,9 @@ from i2i.plugins import load_plugins
 from i2i.pretrained import model_file
 from i2i.seeding import seeded
 
-AsGiven = TypeVar("AsGiven", NDArray[Any], Tensor, Picture)
+AsGiven = TypeVar("AsGiven", NDArray[Any], Tensor, DecodedImage)
 
-_TILES = (1024, 512, 256, 128)  # tried in turn where a picture is too large for the memory
+_TILES = (1024, 512, 256, 128)  # tried in turn where an image is too large for the memory
 _ALWAYS = 2**20  # pixels that any machine has memory for
 
 
@@ -40,12 +40,12 @@ def _warn(_: int, message: str) -> None:
 
 
 @dataclass(frozen=True)
-class Watch:
-    """Who is told what happens to a large picture.
+class Callbacks:
+    """Who is told what happens to a large image.
 
     Attributes:
         step: told which share of its tiles is done.
-        say: told the place, among those given, of a picture that is too large for the memory, and what became of it.
+        say: told the place, among those given, of an image that is too large for the memory, and what became of it.
     """
 
     step: Callable[[float], None] | None = None
@@ -53,7 +53,7 @@ class Watch:
 
 
 class _Waiting(NamedTuple):
-    """A picture that is to be translated, the seed of its output, and its place among those given."""
+    """An image that is to be translated, the seed of its output, and its place among those given."""
 
     opened: Opened
     seed: int
@@ -66,7 +66,7 @@ class Translator:
     Attributes:
         domains: the names of what it takes and what it gives.
         swapped: whether the training data lay the other way round: what it gives first, what it takes second.
-        image_size: height and width of the pictures it was trained on, in pixels; it translates any size.
+        image_size: height and width of the images it was trained on, in pixels; it translates any size.
         deepens: whether it was trained from 8 to 16 bit, so that it gives a file of 8 bit a result of 16 bit.
         generator: the network.
 
@@ -81,9 +81,9 @@ class Translator:
 
     def __init__(self, model: Model, *, to: str | None = None, device: str = "auto") -> None:
         directions = {"a2b": model.domains[1], "b2a": model.domains[0]}
-        translators = {d: network for d, network in model.maps.items() if isinstance(network, Generator)}
+        translators = {d: network for d, network in model.generators.items() if isinstance(network, Generator)}
         if not translators:
-            raise UsageError("this model draws pictures from a latent; use it: i2i sample MODEL OUT")
+            raise UsageError("this model draws images from a latent; use it: i2i sample MODEL OUT")
         reachable = {directions[direction]: direction for direction in translators}
         wanted = to or next(iter(reachable))
         if wanted not in reachable:
@@ -94,7 +94,7 @@ class Translator:
         self.swapped = bool(model.config.get("data", {}).get("swap")) != (self.direction == "b2a")
         self.image_size = int(model.preprocess.get("image_size", 256))
         depths = tuple(model.preprocess.get("depths", (8, 8)))
-        self.deepens = (depths if self.direction == "a2b" else depths[::-1]) == (8, 16)
+        self.widens_to_16_bit = (depths if self.direction == "a2b" else depths[::-1]) == (8, 16)
         with isolated(self.device):
             self.generator: Generator = translators[self.direction].to(self.device).eval()
 
@@ -160,7 +160,7 @@ class Translator:
         tile: int | None = None,
         value_range: ValueRange | None = None,
     ) -> Any:
-        """Translate a picture of any height and width; the result has the type of the input.
+        """Translate an image of any height and width; the result has the type of the input.
 
         It depends on the arguments alone: not on PyTorch's random state, default dtype or device, autocast, or
         gradient mode, all of which stay as they are.
@@ -171,12 +171,12 @@ class Translator:
             seed: which of the plausible outputs, of a model that has many (bicyclegan); the one of seed 0 unless given.
             samples: give a list of this many outputs, of seeds `seed`, `seed + 1` and so on.
             tile: translate in tiles of this height and width, in pixels, for which little memory is needed; the
-                result is that of the whole picture (see `i2i.inference.tiling.tiled`).
+                result is that of the whole image (see `i2i.inference.tiling.tiled`).
             value_range: black and white of a float array or tensor, and of its result, such as (0, 1); (-1, 1) unless
                 given, with a warning where no value is below 0.
 
         Raises:
-            ImageError: it isn't a picture that can be read.
+            ImageError: it isn't an image that can be read.
             UsageError: a seed or samples of a model that has one output for an input, no size of a tile, or no range.
         """
         if samples is None:
@@ -197,7 +197,7 @@ class Translator:
         seeds: Iterable[int] | None = None,
         tile: int | None = None,
         value_range: ValueRange | None = None,
-        watch: Watch | None = None,
+        callbacks: Callbacks | None = None,
     ) -> Iterator[Image.Image]: ...
     @overload
     def batch(
@@ -208,7 +208,7 @@ class Translator:
         seeds: Iterable[int] | None = None,
         tile: int | None = None,
         value_range: ValueRange | None = None,
-        watch: Watch | None = None,
+        callbacks: Callbacks | None = None,
     ) -> Iterator[AsGiven]: ...
     @overload
     def batch(
@@ -219,7 +219,7 @@ class Translator:
         seeds: Iterable[int] | None = None,
         tile: int | None = None,
         value_range: ValueRange | None = None,
-        watch: Watch | None = None,
+        callbacks: Callbacks | None = None,
     ) -> Iterator[Any]: ...
     def batch(
         self,
@@ -229,18 +229,18 @@ class Translator:
         seeds: Iterable[int] | None = None,
         tile: int | None = None,
         value_range: ValueRange | None = None,
-        watch: Watch | None = None,
+        callbacks: Callbacks | None = None,
     ) -> Iterator[Any]:
-        """Translate many pictures in their order; neighbours of one size go through the network together.
+        """Translate many images in their order; neighbours of one size go through the network together.
 
-        A picture's result is the same as alone, to rounding. `seeds` has one for each picture; `value_range` is that
-        of all floats; see `__call__`. A picture that is too large for the device's memory is translated in tiles, with
+        An image's result is the same as alone, to rounding. `seeds` has one for each image; `value_range` is that
+        of all floats; see `__call__`. An image that is too large for the device's memory is translated in tiles, with
         a warning or as `watch` says.
 
         Raises:
-            ImageError: a picture can't be read.
+            ImageError: an image can't be read.
             UsageError: the batch size or `tile` is below 1, or seeds of a model that has one output for an input.
-            ValueError: more or fewer seeds than pictures.
+            ValueError: more or fewer seeds than images.
         """
         if batch_size < 1:
             raise UsageError(f"batch size {batch_size}: it is 1 or more")
@@ -250,20 +250,22 @@ class Translator:
             raise UsageError("this model gives one output for an input; leave out seed and samples")
         waiting: list[_Waiting] = []
         given = zip(images, itertools.repeat(0) if seeds is None else seeds, strict=seeds is not None)
-        for place, (image, seed) in enumerate(given):
+        for index, (image, seed) in enumerate(given):
             with isolated():
-                opened = open_image(image, self.generator.in_channels, deepen=self.deepens, value_range=value_range)
+                opened = open_image(
+                    image, self.generator.in_channels, widen_to_16_bit=self.widens_to_16_bit, value_range=value_range
+                )
             if waiting and (len(waiting) == batch_size or opened.shape != waiting[0].opened.shape):
-                yield from self._translate(waiting, tile, watch or Watch())
+                yield from self._translate(waiting, tile, callbacks or Callbacks())
                 waiting = []
-            waiting.append(_Waiting(opened, seed, place))
+            waiting.append(_Waiting(opened, seed, index))
         if waiting:
-            yield from self._translate(waiting, tile, watch or Watch())
+            yield from self._translate(waiting, tile, callbacks or Callbacks())
 
-    def _translate(self, waiting: list[_Waiting], tile: int | None, watch: Watch) -> list[Any]:
+    def _translate(self, waiting: list[_Waiting], tile: int | None, callbacks: Callbacks) -> list[Any]:
         with isolated(self.device):
             if tile is not None:
-                return [self._in_tiles(one, tile, watch) for one in waiting]
+                return [self._in_tiles(one, tile, callbacks) for one in waiting]
             if self._fits(waiting):
                 try:
                     return self._whole(waiting)
@@ -271,8 +273,8 @@ class Translator:
                     if not out_of_memory(error):
                         raise
             if len(waiting) > 1:
-                return [result for one in waiting for result in self._translate([one], None, watch)]
-            return [self._in_smaller_tiles(waiting[0], watch)]
+                return [result for one in waiting for result in self._translate([one], None, callbacks)]
+            return [self._in_smaller_tiles(waiting[0], callbacks)]
 
     def _whole(self, waiting: list[_Waiting]) -> list[Any]:
         _, height, width = waiting[0].opened.shape
@@ -291,7 +293,7 @@ class Translator:
             left.append(canvas.leave())
         return left
 
-    def _in_tiles(self, one: _Waiting, tile: int, watch: Watch) -> Any:
+    def _in_tiles(self, one: _Waiting, tile: int, callbacks: Callbacks) -> Any:
         opened, seed, _ = one
         count, height, width = opened.shape
         rows, columns, frame = padded(height, width, **self._sizes)
@@ -311,21 +313,21 @@ class Translator:
             (len(rows), len(columns)),
             tile=tile,
             latent=self._latent(seed).expand(count, -1).to(self.device) if self.generator.latent else None,
-            step=watch.step,
+            step=callbacks.step,
         )
         return canvas.leave()
 
-    def _in_smaller_tiles(self, one: _Waiting, watch: Watch) -> Any:
+    def _in_smaller_tiles(self, one: _Waiting, callbacks: Callbacks) -> Any:
         _, height, width = one.opened.shape
         for tile in _TILES:
             try:
-                result = self._in_tiles(one, tile, watch)
+                result = self._in_tiles(one, tile, callbacks)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error) or tile == _TILES[-1]:
                     raise
                 continue  # out of here, as an error keeps alive what memory its tensors have
             said = f"{width} x {height} pixels are too many at once for the memory: translated in tiles of {tile}"
-            watch.say(one.place, said)
+            callbacks.say(one.place, said)
             return result
         raise AssertionError("the last tile ends the loop")
 
@@ -402,7 +404,7 @@ def translate(
     tile: int | None = None,
     value_range: ValueRange | None = None,
 ) -> Any:
-    """Translate a picture with a model; the result has the type of the input.
+    """Translate an image with a model; the result has the type of the input.
 
     A model is loaded once and kept: `translate(photo, "map2sat")` in a loop is as fast as a Translator.
 
@@ -419,7 +421,7 @@ def translate(
 
     Raises:
         UsageError: there is no such model, it doesn't translate to that domain, or it has one output for an input.
-        ImageError: it isn't a picture that can be read.
+        ImageError: it isn't an image that can be read.
     """
     if not isinstance(model, Translator):
         file = model_file(model)

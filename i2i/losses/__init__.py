@@ -1,4 +1,4 @@
-"""The terms that objectives are made of: plain functions and one adversarial loss."""
+"""The terms that methods are made of: plain functions and one adversarial loss."""
 
 from i2i.losses.adversarial import AdversarialLoss, Kind, Logits
 from i2i.losses.contrastive import patch_nce

@@ -1,4 +1,4 @@
-"""The adversarial game's two losses, in all the kinds that every objective shares."""
+"""The adversarial game's two losses, in all the kinds that every method shares."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class AdversarialLoss:
         return torch.stack([self._fool(f.float()) for f in _each(fake)]).sum()
 
     @torch.no_grad()
-    def recognised(self, fake: Logits) -> Tensor:
+    def fake_accuracy(self, fake: Logits) -> Tensor:
         """The share of the logits on generated images that lie on the generated side, from 0 to 1.
 
         The sides meet at what a discriminator says that can't tell: half the real label.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from i2i.distributed import processes, summed
+from i2i.distributed import all_reduce_sum, world_size
 from i2i.losses.reconstruction import l1
 
 
@@ -37,4 +37,4 @@ def _unit_means(activations: Tensor) -> Tensor:
     """Of all processes' batches together."""
     precise = activations if activations.dtype == torch.double else activations.float()
     own = precise.mean([axis for axis in range(activations.dim()) if axis != 1])
-    return own if processes() == 1 else summed(own) / processes()
+    return own if world_size() == 1 else all_reduce_sum(own) / world_size()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from i2i.distributed import own_share, processes
+from i2i.distributed import local_shard, world_size
 from i2i.losses.adversarial import Logits
 
 
@@ -24,7 +24,7 @@ def gradient_penalty(discriminator: Callable[[Tensor], Logits], real: Tensor, fa
     Returns:
         E (||grad|| - 1)^2 at points drawn evenly between the two, a scalar >= 0.
     """
-    drawn = own_share(torch.rand(processes() * len(real), *[1] * (real.dim() - 1))).to(real.device)
+    drawn = local_shard(torch.rand(world_size() * len(real), *[1] * (real.dim() - 1))).to(real.device)
     one, other = _precise(real), _precise(fake)
     slope = _slope(discriminator, drawn * one + (1 - drawn) * other)
     penalty: Tensor = (torch.linalg.vector_norm(slope.flatten(1), dim=1) - 1).square().mean()
@@ -47,23 +47,23 @@ def r1_penalty(discriminator: Callable[[Tensor], Logits], real: Tensor) -> Tenso
     return slope.square().flatten(1).sum(1).mean() / 2
 
 
-def _precise(pictures: Tensor) -> Tensor:
-    pictures = pictures.detach()
-    return pictures if pictures.dtype == torch.double else pictures.float()
+def _precise(images: Tensor) -> Tensor:
+    images = images.detach()
+    return images if images.dtype == torch.double else images.float()
 
 
-def _slope(discriminator: Callable[[Tensor], Logits], pictures: Tensor) -> Tensor:
-    """The gradient of each picture's mean logit at its pixels, without autocast.
+def _slope(discriminator: Callable[[Tensor], Logits], images: Tensor) -> Tensor:
+    """The gradient of each image's mean logit at its pixels, without autocast.
 
     A second derivative of norms in float16 gives NaN, and gradient scaling then skips every step of the discriminator.
     """
-    pictures = pictures.requires_grad_()
-    with torch.autocast(pictures.device.type, enabled=False):
-        logits = discriminator(pictures)
+    images = images.requires_grad_()
+    with torch.autocast(images.device.type, enabled=False):
+        logits = discriminator(images)
         scales = [logits] if isinstance(logits, Tensor) else logits
-        total = sum(one.float().reshape(len(pictures), -1).mean(1) for one in scales)
+        total = sum(one.float().reshape(len(images), -1).mean(1) for one in scales)
         assert isinstance(total, Tensor)
-        (slope,) = torch.autograd.grad(total.sum(), pictures, create_graph=True)
+        (slope,) = torch.autograd.grad(total.sum(), images, create_graph=True)
     return slope
 
 
@@ -78,8 +78,8 @@ class HistoricalAverage(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self._weights = list(network.parameters())  # in a list, so that they aren't this module's own
-        for place, weight in enumerate(self._weights):
-            self.register_buffer(str(place), weight.detach().clone())
+        for index, weight in enumerate(self._weights):
+            self.register_buffer(str(index), weight.detach().clone())
         self.register_buffer("steps", torch.tensor(0))
 
     def forward(self) -> Tensor:
@@ -96,4 +96,4 @@ class HistoricalAverage(nn.Module):
             mean.lerp_(weight.detach(), 1 / float(self.steps))
 
     def _means(self) -> list[Tensor]:
-        return [self.get_buffer(str(place)) for place in range(len(self._weights))]
+        return [self.get_buffer(str(index)) for index in range(len(self._weights))]

@@ -1,4 +1,4 @@
-"""Distance between two pictures as a network sees them that was trained to recognise objects."""
+"""Distance between two images as a network sees them that was trained to recognise objects."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Perceptual:
-    """How differently VGG-19, trained on ImageNet, sees two pictures.
+    """How differently VGG-19, trained on ImageNet, sees two images.
 
     Source: Johnson et al. 2016, sec. 3.2; Wang et al. 2018, sec. 4, whose code gives the layers and their weights.
-    That code feeds VGG pictures in [-1, 1] as they are; here they are normalised as VGG's own training data were.
+    That code feeds VGG images in [-1, 1] as they are; here they are normalised as VGG's own training data were.
 
-    It is no module and VGG no part of one: nobody trains or saves it. It follows the pictures to their device.
+    It is no module and VGG no part of one: nobody trains or saves it. It follows the images to their device.
 
     Raises:
         UsageError: VGG's weights aren't there and can't be fetched.
@@ -53,15 +53,15 @@ class Perceptual:
         channels = x.shape[1]
         if channels not in (1, 3):
             raise UsageError(
-                f"the perceptual term compares colour or grey pictures, not {channels} channels; "
+                f"the perceptual term compares colour or grey images, not {channels} channels; "
                 "leave it out with --perceptual-weight 0"
             )
         mean, std = (x.new_tensor(values, dtype=torch.float32).view(1, 3, 1, 1) for values in (_MEAN, _STD))
         x = ((x.float() + 1) / 2 - mean) / std  # grey becomes three channels here
         seen = []
-        for place, layer in enumerate(self._vgg):
+        for index, layer in enumerate(self._vgg):
             x = layer(x)
-            if place in _LAYERS:
+            if index in _LAYERS:
                 seen.append(x)
         return seen
 

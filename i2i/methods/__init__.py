@@ -1,8 +1,8 @@
 """The methods, one file each; every module here registers what it holds."""
 
-from i2i.methods.base import Losses, LossFn, Objective, objectives
+from i2i.methods.base import Losses, LossFn, Method, methods
 from i2i.plugins import discover
 
 discover(__name__)
 
-__all__ = ["LossFn", "Losses", "Objective", "objectives"]
+__all__ = ["LossFn", "Losses", "Method", "methods"]

@@ -1,4 +1,4 @@
-"""What an objective is: the networks of one game, the images of a step, and what each player minimises."""
+"""What a method is: the networks of one game, the images of a step, and what each player minimises."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i.config import DataConfig, TrainConfig, check_numbers
-from i2i.distributed import mean_over_processes
+from i2i.distributed import all_reduce_mean
 from i2i.errors import UsageError
 from i2i.losses import (
     AdversarialLoss,
@@ -32,7 +32,7 @@ Losses: TypeAlias = dict[str, Tensor]
 LossFn: TypeAlias = Callable[[Any], Losses]
 
 
-class Objective(nn.Module, ABC):
+class Method(nn.Module, ABC):
     """A game between players on one set of images.
 
     A subclass declares the class variables and `Config`, builds its networks from `Backbones` in the constructor, and
@@ -44,9 +44,9 @@ class Objective(nn.Module, ABC):
         data: what it learns from: pairs, two unpaired sets, or a single one (domain b alone).
         generator_spec: the backbone of its generators where none is asked for.
         discriminator_spec: the same for its discriminators.
-        Images: a NamedTuple of the step's tensors. A field whose name ends in _a or _b is a picture of that domain,
+        Images: a NamedTuple of the step's tensors. A field whose name ends in _a or _b is an image of that domain,
             in the order of the sample grid: `fake_b`.
-        data_config: how the paper prepares pictures, as defaults of the command line.
+        data_config: how the paper prepares images, as defaults of the command line.
         train_config: how the paper trains, as defaults of the command line.
         fewest_steps: a run of fewer is warned of: a tenth of the shortest published run, whose source is named beside
             it; 0 where none is known.
@@ -63,7 +63,7 @@ class Objective(nn.Module, ABC):
     train_config: ClassVar[TrainConfig] = TrainConfig()
     fewest_steps: ClassVar[int] = 0
     generator_first: ClassVar[bool] = False
-    recognised: Tensor
+    fake_accuracy: Tensor
 
     @dataclass(frozen=True)
     class Config:
@@ -91,7 +91,7 @@ class Objective(nn.Module, ABC):
         def __post_init__(self) -> None:
             check_numbers(self, positive=("discriminator_steps", "balance"))
             if self.balance > 1:
-                raise UsageError(f"balance is {self.balance}; it is a share of pictures, above 0 and up to 1")
+                raise UsageError(f"balance is {self.balance}; it is a share of images, above 0 and up to 1")
             if self.balance < 1 and self.adversarial == "wasserstein":
                 raise UsageError("wasserstein's critic has no boundary to be right about; leave balance at 1")
 
@@ -103,11 +103,11 @@ class Objective(nn.Module, ABC):
         except ValueError as error:
             raise UsageError(str(error)) from None
         self.augment = DiffAugment(config.diffaugment)
-        # A running mean of how many generated pictures the discriminators recognise, which begins undecided.
+        # A running mean of how many generated images the discriminators recognise, which begins undecided.
         self.register_buffer("recognised", torch.tensor(0.5))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        state_dict.setdefault(f"{prefix}recognised", self.recognised)  # which older states lack
+        state_dict.setdefault(f"{prefix}recognised", self.fake_accuracy)  # which older states lack
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     @classmethod
@@ -134,7 +134,7 @@ class Objective(nn.Module, ABC):
         """Make the step's `Images`, once, from `batch["a"]` and `batch["b"]`, each (N, C, H, W) in [-1, 1]."""
 
     def preview(self, batch: Batch) -> Any:
-        """What a sample grid shows of a batch, in evaluation mode: a NamedTuple of pictures named as in `Images`."""
+        """What a sample grid shows of a batch, in evaluation mode: a NamedTuple of images named as in `Images`."""
         return self(batch)
 
     @abstractmethod
@@ -150,7 +150,7 @@ class Objective(nn.Module, ABC):
         """Each player and the networks that it alone moves."""
 
     @abstractmethod
-    def maps(self) -> Mapping[str, Generator | LatentGenerator]:
+    def generators(self) -> Mapping[str, Generator | LatentGenerator]:
         """The networks worth keeping: `a2b`, and `b2a` where there is one; `z2b` from a latent."""
 
     def turns(self, step: int) -> Iterator[tuple[str, LossFn]]:
@@ -164,13 +164,13 @@ class Objective(nn.Module, ABC):
 
     def discriminator_moves(self) -> bool:
         """Whether the discriminators aren't too far ahead."""
-        return self.config.balance >= 1 or float(self.recognised) <= self.config.balance
+        return self.config.balance >= 1 or float(self.fake_accuracy) <= self.config.balance
 
     def generator_moves(self, step: int) -> bool:
         """Whether the k discriminator updates that precede a generator update are done (Algorithm 1)."""
         return step % self.config.discriminator_steps == 0
 
-    def judge(
+    def discriminator_terms(
         self,
         discriminator: Discriminator,
         *,
@@ -186,14 +186,14 @@ class Objective(nn.Module, ABC):
             discriminator: who judges.
             real: (N, C, H, W) in [-1, 1].
             fake: the same shape; no gradient flows back into it.
-            condition: channels that the discriminator sees before those of each picture, (N, K, H, W).
+            condition: channels that the discriminator sees before those of each image, (N, K, H, W).
             weight: of all terms; the papers' one half unless given.
             domain: ends the terms' names.
         """
 
-        def logits(pictures: Tensor) -> Logits:
-            drawn = self.augment.draw(len(pictures), pictures.device)
-            judged: Logits = discriminator(self._seen(pictures, condition, drawn))
+        def logits(images: Tensor) -> Logits:
+            drawn = self.augment.draw(len(images), images.device)
+            judged: Logits = discriminator(self._seen(images, condition, drawn))
             return judged
 
         ending = f"_{domain}" if domain else ""
@@ -206,54 +206,54 @@ class Objective(nn.Module, ABC):
             losses[f"r1{ending}"] = weight * self.config.r1 * r1_penalty(logits, real)
         return losses
 
-    def fool(
+    def generator_terms(
         self,
         discriminator: Discriminator,
         *,
         real: Tensor,
         fake: Tensor,
         condition: Tensor | None = None,
-        partners: bool = False,
+        paired_features: bool = False,
         domain: str = "",
     ) -> Losses:
         """A generator's terms before a discriminator: adversarial and, where asked for, feature matching.
 
-        With `adversarial_weight` 0 feature matching is the generator's only objective (Salimans et al. 2016, sec. 3.1).
+        With `adversarial_weight` 0 feature matching is the generator's only method (Salimans et al. 2016, sec. 3.1).
 
         Args:
             discriminator: who judges.
             real: (N, C, H, W) in [-1, 1].
             fake: the same shape.
-            condition: channels that the discriminator sees before those of each picture, (N, K, H, W).
-            partners: each generated picture should match its own real one, and not all of them on the whole.
+            condition: channels that the discriminator sees before those of each image, (N, K, H, W).
+            partners: each generated image should match its own real one, and not all of them on the whole.
             domain: ends the terms' names.
         """
         ending = f"_{domain}" if domain else ""
         losses: Losses = {}
-        drawn = self.augment.draw(len(fake), fake.device)  # the same for a picture and its partner
+        drawn = self.augment.draw(len(fake), fake.device)  # the same for an image and its partner
         if self.config.feature_matching:
-            logits, seen = discriminator.examine(self._seen(fake, condition, drawn))
+            logits, seen = discriminator.forward_with_features(self._seen(fake, condition, drawn))
             with torch.no_grad():
-                _, wanted = discriminator.examine(self._seen(real, condition, drawn))
-            match = feature_matching if partners else mean_feature_matching
+                _, wanted = discriminator.forward_with_features(self._seen(real, condition, drawn))
+            match = feature_matching if paired_features else mean_feature_matching
             losses = {f"feature_matching{ending}": self.config.feature_matching * match(seen, wanted)}
         else:
             logits = discriminator(self._seen(fake, condition, drawn))
         if self.training and self.config.adversarial != "wasserstein":
-            share = self.adversarial.recognised(logits)
-            share = mean_over_processes(share) if self.config.balance < 1 else share
-            self.recognised.lerp_(share.to(self.recognised), 0.1)
+            share = self.adversarial.fake_accuracy(logits)
+            share = all_reduce_mean(share) if self.config.balance < 1 else share
+            self.fake_accuracy.lerp_(share.to(self.fake_accuracy), 0.1)
         weight = self.config.adversarial_weight
         adversarial = {f"adversarial{ending}": weight * self.adversarial.generator(logits)} if weight else {}
         return adversarial | losses
 
-    def _seen(self, pictures: Tensor, condition: Tensor | None, drawn: Tensor) -> Tensor:
-        """What a discriminator sees: the condition's channels before the picture's, both changed as drawn."""
-        pictures, condition = self.augment(pictures, condition, drawn)
-        return pictures if condition is None else torch.cat([condition, pictures], dim=1)
+    def _seen(self, images: Tensor, condition: Tensor | None, drawn: Tensor) -> Tensor:
+        """What a discriminator sees: the condition's channels before the image's, both changed as drawn."""
+        images, condition = self.augment(images, condition, drawn)
+        return images if condition is None else torch.cat([condition, images], dim=1)
 
 
-objectives: Registry[Objective] = Registry("method")
+methods: Registry[Method] = Registry("method")
 
 
 def _over(asked: str | None, own: str) -> Spec:

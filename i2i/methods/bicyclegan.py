@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from i2i.config import DataConfig, TrainConfig, check_numbers
 from i2i.errors import UsageError
 from i2i.losses import Kind, l1, standard_normal_divergence
-from i2i.methods.base import Batch, Losses, Objective, objectives
+from i2i.methods.base import Batch, Losses, Method, methods
 from i2i.methods.latents import normal
 from i2i.networks import Backbones, Generator
 from i2i.networks.encoder import Encoder
 from i2i.seeding import seeded
 
 
-@objectives.register("bicyclegan")
-class BicycleGAN(Objective):
+@methods.register("bicyclegan")
+class BicycleGAN(Method):
     """Zhu et al. 2017b, eq. 9: a latent that is encoded from the target rebuilds it, and a drawn one is recovered.
 
     cVAE-GAN: encode b to z, and rebuild b from a and z. cLR-GAN: draw z, generate, and recover z, which moves the
@@ -42,7 +42,7 @@ class BicycleGAN(Objective):
     fewest_steps = 8000  # its code on facades: 400 epochs of 400 pairs, 2 in a step, is 80,000
 
     @dataclass(frozen=True)
-    class Config(Objective.Config):
+    class Config(Method.Config):
         """Losses of BicycleGAN, their weights, and tricks of the training."""
 
         adversarial: Kind = "lsgan"
@@ -63,7 +63,7 @@ class BicycleGAN(Objective):
             check_numbers(self, positive=("latent", "encoder_width"))
 
     class Images(NamedTuple):
-        """Pictures (N, C, H, W) in [-1, 1] and latents (N, Z); `fake_b` is made from the drawn one."""
+        """Images (N, C, H, W) in [-1, 1] and latents (N, Z); `fake_b` is made from the drawn one."""
 
         real_a: Tensor
         real_b: Tensor
@@ -113,11 +113,13 @@ class BicycleGAN(Objective):
         return self.Preview(a, b, self.generator(a, self.encoder(b)[0]), *outputs)
 
     def discriminator_loss(self, images: Images) -> Losses:
-        """The adversarial loss of each discriminator, on rebuilt and on translated pictures."""
+        """The adversarial loss of each discriminator, on rebuilt and on translated images."""
         real, rebuilt, fake = images.real_b, images.rebuilt_b, images.fake_b
         return {
-            **self.judge(self.discriminator_rebuilt, real=real, fake=rebuilt, weight=1.0, domain="rebuilt"),
-            **self.judge(self.discriminator_drawn, real=real, fake=fake, weight=1.0, domain="drawn"),
+            **self.discriminator_terms(
+                self.discriminator_rebuilt, real=real, fake=rebuilt, weight=1.0, domain="rebuilt"
+            ),
+            **self.discriminator_terms(self.discriminator_drawn, real=real, fake=fake, weight=1.0, domain="drawn"),
         }
 
     def generator_loss(self, images: Images) -> Losses:
@@ -127,8 +129,10 @@ class BicycleGAN(Objective):
         fixed = {name: weight.detach() for name, weight in self.encoder.named_parameters()}
         recovered, _ = torch.func.functional_call(self.encoder, fixed, (images.fake_b,))
         return {
-            **self.fool(self.discriminator_rebuilt, real=real, fake=rebuilt, partners=True, domain="rebuilt"),
-            **self.fool(self.discriminator_drawn, real=real, fake=images.fake_b, domain="drawn"),
+            **self.generator_terms(
+                self.discriminator_rebuilt, real=real, fake=rebuilt, paired_features=True, domain="rebuilt"
+            ),
+            **self.generator_terms(self.discriminator_drawn, real=real, fake=images.fake_b, domain="drawn"),
             "l1": config.l1_weight * l1(rebuilt, real),
             "latent": config.latent_weight * l1(recovered, images.drawn),
             "divergence": config.divergence_weight * standard_normal_divergence(images.mean, images.log_variance),
@@ -141,6 +145,6 @@ class BicycleGAN(Objective):
             "discriminator": nn.ModuleList([self.discriminator_rebuilt, self.discriminator_drawn]),
         }
 
-    def maps(self) -> dict[str, Generator]:
+    def generators(self) -> dict[str, Generator]:
         """From what you have to what you want, with a latent to choose among the outputs."""
         return {"a2b": self.generator}

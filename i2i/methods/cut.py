@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from i2i.config import DataConfig, TrainConfig
 from i2i.errors import UsageError
 from i2i.losses import Kind, patch_nce
-from i2i.methods.base import Batch, Losses, Objective, objectives
+from i2i.methods.base import Batch, Losses, Method, methods
 from i2i.networks import Backbones, Generator
 from i2i.networks.layers import initialize
 
 
-@objectives.register("cut")
-class CUT(Objective):
+@methods.register("cut")
+class CUT(Method):
     """Park et al. 2020, eq. 4: an adversarial loss one way, and PatchNCE on the generator's own features.
 
     As in its code, images are resized and cropped until the learning rate begins to fall, and from then on are seen
@@ -38,7 +38,7 @@ class CUT(Objective):
     fewest_steps = 8000  # as CycleGAN, whose generator it trains for twice as many epochs
 
     @dataclass(frozen=True)
-    class Config(Objective.Config):
+    class Config(Method.Config):
         """Losses of CUT, their weights, and tricks of the training."""
 
         adversarial: Kind = "lsgan"
@@ -88,11 +88,11 @@ class CUT(Objective):
 
     def discriminator_loss(self, images: Images) -> Losses:
         """Half of the adversarial loss."""
-        return self.judge(self.discriminator, real=images.real_b, fake=images.fake_b)
+        return self.discriminator_terms(self.discriminator, real=images.real_b, fake=images.fake_b)
 
     def generator_loss(self, images: Images) -> Losses:
         """To pass for real, to keep each patch of the input, and to leave alone what is there already."""
-        losses = self.fool(self.discriminator, real=images.real_b, fake=images.fake_b)
+        losses = self.generator_terms(self.discriminator, real=images.real_b, fake=images.fake_b)
         losses["nce"] = self.config.nce_weight * self.contrast(images.fake_b, images.real_a, mirrored=images.mirrored)
         if self.config.identity_weight:
             same_b = self.generator(images.real_b)
@@ -107,9 +107,9 @@ class CUT(Objective):
         # A key gets no gradient (eq. 3), so that none need be prepared for.
         with torch.no_grad():
             keys = self.generator.features(source)
-            places = [torch.randperm(key[0, 0].numel())[: self.config.patches].to(key.device) for key in keys]
-            keys = self.projections(keys, places)
-        queries = self.projections(queries, places)
+            indices = [torch.randperm(key[0, 0].numel())[: self.config.patches].to(key.device) for key in keys]
+            keys = self.projections(keys, indices)
+        queries = self.projections(queries, indices)
         temperature = self.config.temperature
         each = [patch_nce(query, key, temperature=temperature) for query, key in zip(queries, keys, strict=True)]
         return torch.stack(each).mean()
@@ -121,12 +121,12 @@ class CUT(Objective):
             "discriminator": self.discriminator,
         }
 
-    def maps(self) -> dict[str, Generator]:
+    def generators(self) -> dict[str, Generator]:
         """From what you have to what you want."""
         return {"a2b": self.generator}
 
 
-@objectives.register("fastcut")
+@methods.register("fastcut")
 class FastCUT(CUT):
     """Park et al. 2020, sec. 4.1: CUT without the identity term, with flip equivariance, in about half the time.
 
@@ -163,9 +163,9 @@ class Projections(nn.Module):
         )
         initialize(self, init="xavier")
 
-    def forward(self, features: list[Tensor], places: list[Tensor]) -> list[Tensor]:
+    def forward(self, features: list[Tensor], indices: list[Tensor]) -> list[Tensor]:
         """Feature maps (N, C, h, w) at P places of the h w each: (N, P, width) each."""
-        patches = [f.flatten(2)[:, :, place].transpose(1, 2) for f, place in zip(features, places, strict=True)]
+        patches = [f.flatten(2)[:, :, index].transpose(1, 2) for f, index in zip(features, indices, strict=True)]
         # Vectors begin so short that gradients through their normalisation overflow float16.
         with torch.autocast(patches[0].device.type, enabled=False):
             return [

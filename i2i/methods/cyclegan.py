@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from i2i.errors import UsageError
 from i2i.losses import Kind, l1
-from i2i.methods.base import Batch, Losses, Objective, objectives
-from i2i.methods.image_pool import ImageHistory
+from i2i.methods.base import Batch, Losses, Method, methods
+from i2i.methods.image_pool import ImagePool
 from i2i.networks import Backbones, Generator
 
 
-@objectives.register("cyclegan")
-class CycleGAN(Objective):
+@methods.register("cyclegan")
+class CycleGAN(Method):
     """Zhu et al. 2017, eq. 3: least-squares adversarial losses both ways and cycle-consistency.
 
     Both generators move together, then both discriminators, which see a history of generated images and whose losses
@@ -34,7 +34,7 @@ class CycleGAN(Objective):
     fewest_steps = 8000  # facades: 200 epochs of 400 images are 80,000 (sec. 7)
 
     @dataclass(frozen=True)
-    class Config(Objective.Config):
+    class Config(Method.Config):
         """Losses of CycleGAN, their weights, and tricks of the training."""
 
         adversarial: Kind = "lsgan"
@@ -43,7 +43,7 @@ class CycleGAN(Objective):
         """Weight of the cycle-consistency terms."""
         identity_weight: float = 0.0
         """Weight of the identity terms, which keep colours: 5 for paintings and photographs (sec. 5.2). The paper's
-        objective (eq. 3) has none; the authors' code has them at 5 (0.5 x 10) on every data set."""
+        method (eq. 3) has none; the authors' code has them at 5 (0.5 x 10) on every data set."""
         history: int = 50
         """Size of the image pool: earlier fakes that the discriminators see again; 0: none."""
 
@@ -68,8 +68,8 @@ class CycleGAN(Objective):
         self.b2a = backbones.generator(b, a)
         self.discriminator_a = backbones.discriminator(a)
         self.discriminator_b = backbones.discriminator(b)
-        self.history_a = ImageHistory(config.history)
-        self.history_b = ImageHistory(config.history)
+        self.history_a = ImagePool(config.history)
+        self.history_b = ImagePool(config.history)
 
     def forward(self, batch: Batch) -> Images:
         """Translate both ways and back."""
@@ -81,8 +81,8 @@ class CycleGAN(Objective):
         """To pass for real in the other domain, to come back, and to leave alone what is there already."""
         weight = self.config.cycle_weight
         losses = {
-            **self.fool(self.discriminator_a, real=images.real_a, fake=images.fake_a, domain="a"),
-            **self.fool(self.discriminator_b, real=images.real_b, fake=images.fake_b, domain="b"),
+            **self.generator_terms(self.discriminator_a, real=images.real_a, fake=images.fake_a, domain="a"),
+            **self.generator_terms(self.discriminator_b, real=images.real_b, fake=images.fake_b, domain="b"),
             "cycle_a": weight * l1(images.cycled_a, images.real_a),
             "cycle_b": weight * l1(images.cycled_b, images.real_b),
         }
@@ -95,8 +95,8 @@ class CycleGAN(Objective):
         """Half of the adversarial loss in each domain."""
         shown_a, shown_b = self.history_a(images.fake_a), self.history_b(images.fake_b)
         return {
-            **self.judge(self.discriminator_a, real=images.real_a, fake=shown_a, domain="a"),
-            **self.judge(self.discriminator_b, real=images.real_b, fake=shown_b, domain="b"),
+            **self.discriminator_terms(self.discriminator_a, real=images.real_a, fake=shown_a, domain="a"),
+            **self.discriminator_terms(self.discriminator_b, real=images.real_b, fake=shown_b, domain="b"),
         }
 
     def players(self) -> dict[str, nn.Module]:
@@ -106,6 +106,6 @@ class CycleGAN(Objective):
             "discriminator": nn.ModuleList([self.discriminator_a, self.discriminator_b]),
         }
 
-    def maps(self) -> dict[str, Generator]:
+    def generators(self) -> dict[str, Generator]:
         """Both directions."""
         return {"a2b": self.a2b, "b2a": self.b2a}

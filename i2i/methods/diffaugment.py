@@ -12,15 +12,15 @@ from i2i.methods.latents import uniform
 
 Change: TypeAlias = Literal["colour", "translation", "cutout"]
 
-_DRAWN = 7  # numbers for each picture
+_DRAWN = 7  # numbers for each image
 
 
 class DiffAugment:
     """Zhao et al. 2020, "Differentiable augmentation for data-efficient GAN training", sec. 3.2, with its strengths.
 
     `colour`: brightness by up to 0.5 (of a range of 2), saturation by 0 to 2, contrast by 0.5 to 1.5. `translation`:
-    by up to an eighth of each side. `cutout`: a square of half the side turned grey. What moves a picture moves its
-    condition alike, so that pairs stay pairs; colour changes the picture alone.
+    by up to an eighth of each side. `cutout`: a square of half the side turned grey. What moves an image moves its
+    condition alike, so that pairs stay pairs; colour changes the image alone.
 
     Differs from the paper: its code draws the translation among whole pixels, here it is rounded to them, so that the
     largest shift to each side is half as likely as the others.
@@ -30,26 +30,26 @@ class DiffAugment:
         self.changes = tuple(changes)
 
     def draw(self, count: int, device: torch.device) -> Tensor:
-        """The random numbers for as many pictures, (N, 7) in [-1, 1]."""
+        """The random numbers for as many images, (N, 7) in [-1, 1]."""
         return uniform(count, _DRAWN).to(device) if self.changes else torch.empty(count, 0, device=device)
 
-    def __call__(self, pictures: Tensor, condition: Tensor | None, drawn: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Change pictures (N, C, H, W) in [-1, 1], and conditions (N, K, H, W), as `draw` says."""
+    def __call__(self, images: Tensor, condition: Tensor | None, drawn: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Change images (N, C, H, W) in [-1, 1], and conditions (N, K, H, W), as `draw` says."""
         if not self.changes:
-            return pictures, condition
+            return images, condition
         if "colour" in self.changes:
-            pictures = _coloured(pictures, drawn[:, :3])
+            images = _coloured(images, drawn[:, :3])
         if "translation" in self.changes:
-            pictures, condition = _each(_translated, pictures, condition, drawn[:, 3:5])
+            images, condition = _each(_translated, images, condition, drawn[:, 3:5])
         if "cutout" in self.changes:
-            pictures, condition = _each(_cut, pictures, condition, drawn[:, 5:7])
-        return pictures, condition
+            images, condition = _each(_cut, images, condition, drawn[:, 5:7])
+        return images, condition
 
 
 def _each(
-    change: Callable[[Tensor, Tensor], Tensor], pictures: Tensor, condition: Tensor | None, drawn: Tensor
+    change: Callable[[Tensor, Tensor], Tensor], images: Tensor, condition: Tensor | None, drawn: Tensor
 ) -> tuple[Tensor, Tensor | None]:
-    return change(pictures, drawn), None if condition is None else change(condition, drawn)
+    return change(images, drawn), None if condition is None else change(condition, drawn)
 
 
 def _coloured(x: Tensor, drawn: Tensor) -> Tensor:
@@ -74,9 +74,9 @@ def _translated(x: Tensor, drawn: Tensor) -> Tensor:
 
 def _cut(x: Tensor, drawn: Tensor) -> Tensor:
     height, width = x.shape[2:]
-    place = (drawn + 1) / 2
-    rows = torch.arange(height, device=x.device) - (place[:, :1] * height).floor()
-    columns = torch.arange(width, device=x.device) - (place[:, 1:] * width).floor()
+    index = (drawn + 1) / 2
+    rows = torch.arange(height, device=x.device) - (index[:, :1] * height).floor()
+    columns = torch.arange(width, device=x.device) - (index[:, 1:] * width).floor()
     rows, columns = rows * 4 / height, columns * 4 / width
     inside = ((rows >= -1) & (rows < 1))[:, :, None] & ((columns >= -1) & (columns < 1))[:, None]
     return x * (~inside[:, None]).to(x.dtype)

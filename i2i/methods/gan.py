@@ -1,4 +1,4 @@
-"""GAN: the adversarial game itself, from a latent to pictures, with labels where there are any."""
+"""GAN: the adversarial game itself, from a latent to images, with labels where there are any."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from i2i.config import DataConfig, TrainConfig
-from i2i.methods.base import Batch, Losses, Objective, objectives
+from i2i.methods.base import Batch, Losses, Method, methods
 from i2i.methods.latents import uniform
 from i2i.networks import Backbones, LatentGenerator
 from i2i.seeding import seeded
 
 
-@objectives.register("gan")
-class GAN(Objective):
+@methods.register("gan")
+class GAN(Method):
     """Goodfellow et al. 2014, eq. 1 and algorithm 1, with DCGAN's networks and settings (Radford et al. 2016).
 
     With labels both players are told them (Goodfellow 2016, sec. 4.1; Mirza and Osindero 2014): the generator as a
-    one-hot code after its latent, the discriminator as one channel for each class before the picture's.
+    one-hot code after its latent, the discriminator as one channel for each class before the image's.
 
     Differs from the paper: the generator moves on the latents that the discriminator was just trained on, where
     algorithm 1 draws new ones; networks, Adam and the loss of the generator are DCGAN's. From DCGAN's code: both
@@ -40,11 +40,11 @@ class GAN(Objective):
     fewest_steps = 2300
 
     @dataclass(frozen=True)
-    class Config(Objective.Config):
+    class Config(Method.Config):
         """Losses of GAN, their weights, and tricks of the training."""
 
     class Images(NamedTuple):
-        """Pictures (N, C, H, W) in [-1, 1], and the labels of both as one-hot codes (N, classes)."""
+        """Images (N, C, H, W) in [-1, 1], and the labels of both as one-hot codes (N, classes)."""
 
         real_b: Tensor
         fake_b: Tensor
@@ -57,7 +57,7 @@ class GAN(Objective):
         self.discriminator = backbones.discriminator(backbones.channels[1] + backbones.classes)
 
     def forward(self, batch: Batch) -> Images:
-        """Draw as many pictures as there are real ones, of their labels."""
+        """Draw as many images as there are real ones, of their labels."""
         real = batch["b"]
         latents = uniform(len(real), self.generator.latent).to(real.device)
         return self._drawn(real, latents, batch)
@@ -70,20 +70,22 @@ class GAN(Objective):
 
     def discriminator_loss(self, images: Images) -> Losses:
         """The adversarial loss."""
-        return self.judge(
+        return self.discriminator_terms(
             self.discriminator, real=images.real_b, fake=images.fake_b, condition=self._planes(images), weight=1.0
         )
 
     def generator_loss(self, images: Images) -> Losses:
         """To pass for real."""
-        return self.fool(self.discriminator, real=images.real_b, fake=images.fake_b, condition=self._planes(images))
+        return self.generator_terms(
+            self.discriminator, real=images.real_b, fake=images.fake_b, condition=self._planes(images)
+        )
 
     def players(self) -> dict[str, nn.Module]:
         """One generator, one discriminator."""
         return {"generator": self.generator, "discriminator": self.discriminator}
 
-    def maps(self) -> dict[str, LatentGenerator]:
-        """From a latent to pictures."""
+    def generators(self) -> dict[str, LatentGenerator]:
+        """From a latent to images."""
         return {"z2b": self.generator}
 
     def _drawn(self, real: Tensor, latents: Tensor, batch: Batch) -> Images:
@@ -92,5 +94,5 @@ class GAN(Objective):
         return self.Images(real, self.generator(torch.cat([latents, labels], dim=1)), labels)
 
     def _planes(self, images: Images) -> Tensor:
-        """The labels as channels of the pictures' size, for the discriminator."""
+        """The labels as channels of the images' size, for the discriminator."""
         return images.labels[:, :, None, None].expand(-1, -1, *images.real_b.shape[2:])

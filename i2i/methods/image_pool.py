@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from i2i.distributed import gathered, own_share
+from i2i.distributed import all_gather, local_shard
 
 
-class ImageHistory(nn.Module):
+class ImagePool(nn.Module):
     """Half the time return an older generated image and keep the new one in its place.
 
     Source: Shrivastava et al. 2017, sec. 2.3; Zhu et al. 2017, sec. 4, with size 50. Its content is part of the
@@ -29,18 +29,18 @@ class ImageHistory(nn.Module):
         fresh = fresh.detach()
         if self.size == 0 or not self.training:
             return fresh
-        fresh = gathered(fresh)
+        fresh = all_gather(fresh)
         shown = fresh.clone()
         if self.images.shape[1:] != fresh.shape[1:]:
             self.images = fresh[:0]
         room = self.size - len(self.images)
         self.images = torch.cat([self.images, fresh[:room]])
-        for place, image in enumerate(fresh[room:], start=room):
+        for index, image in enumerate(fresh[room:], start=room):
             if torch.rand(()) < 0.5:
                 old = int(torch.randint(self.size, ()))
-                shown[place] = self.images[old]
+                shown[index] = self.images[old]
                 self.images[old] = image
-        return own_share(shown)
+        return local_shard(shown)
 
     def get_extra_state(self) -> Tensor:
         """The images kept."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from i2i.distributed import own_share, processes
+from i2i.distributed import local_shard, world_size
 
 
 def normal(count: int, length: int) -> Tensor:
@@ -22,4 +22,4 @@ def uniform(count: int, length: int) -> Tensor:
 
 def _share(count: int, draw: Callable[[int], Tensor]) -> Tensor:
     """Draw for all processes, which stand at the same random numbers, and keep this one's part."""
-    return own_share(draw(processes() * count))
+    return local_shard(draw(world_size() * count))

@@ -8,11 +8,11 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from i2i.losses import l1
-from i2i.methods.base import Batch, Losses, Objective, objectives
+from i2i.methods.base import Batch, Losses, Method, methods
 from i2i.networks import Backbones, Generator
 
 
-class Conditional(Objective):
+class Conditional(Method):
     """A game on pairs whose discriminator judges input and output together (Isola et al. 2017, eq. 1)."""
 
     data = "paired"
@@ -25,7 +25,7 @@ class Conditional(Objective):
         fake_b: Tensor
         real_b: Tensor
 
-    def __init__(self, config: Objective.Config, backbones: Backbones) -> None:
+    def __init__(self, config: Method.Config, backbones: Backbones) -> None:
         super().__init__(config)
         a, b = backbones.channels
         self.generator = backbones.generator(a, b)
@@ -37,23 +37,25 @@ class Conditional(Objective):
 
     def discriminator_loss(self, images: Images) -> Losses:
         """Half of the adversarial loss on pairs."""
-        return self.judge(self.discriminator, real=images.real_b, fake=images.fake_b, condition=images.real_a)
+        return self.discriminator_terms(
+            self.discriminator, real=images.real_b, fake=images.fake_b, condition=images.real_a
+        )
 
     def generator_loss(self, images: Images) -> Losses:
         """To pass for real."""
         real, fake, condition = images.real_b, images.fake_b, images.real_a
-        return self.fool(self.discriminator, real=real, fake=fake, condition=condition, partners=True)
+        return self.generator_terms(self.discriminator, real=real, fake=fake, condition=condition, paired_features=True)
 
     def players(self) -> dict[str, nn.Module]:
         """One generator, one discriminator."""
         return {"generator": self.generator, "discriminator": self.discriminator}
 
-    def maps(self) -> dict[str, Generator]:
+    def generators(self) -> dict[str, Generator]:
         """From what you have to what you want."""
         return {"a2b": self.generator}
 
 
-@objectives.register("pix2pix")
+@methods.register("pix2pix")
 class Pix2Pix(Conditional):
     """Isola et al. 2017, eq. 4: adversarial, and near the target; the discriminator's loss is halved (sec. 3.3).
 
@@ -66,7 +68,7 @@ class Pix2Pix(Conditional):
     discriminator_spec = "patchgan"
 
     @dataclass(frozen=True)
-    class Config(Objective.Config):
+    class Config(Method.Config):
         """Losses of pix2pix, their weights, and tricks of the training."""
 
         l1_weight: float = 100.0

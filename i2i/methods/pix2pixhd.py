@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from i2i.config import DataConfig
 from i2i.losses import Kind, Perceptual
-from i2i.methods.base import Losses, Objective, objectives
+from i2i.methods.base import Losses, Method, methods
 from i2i.methods.pix2pix import Conditional
 from i2i.networks import Backbones
 
 
-@objectives.register("pix2pixhd")
+@methods.register("pix2pixhd")
 class Pix2PixHD(Conditional):
     """Wang et al. 2018, eq. 5: least-squares losses at three scales, feature matching and a perceptual term, no L1.
 
@@ -30,7 +30,7 @@ class Pix2PixHD(Conditional):
     generator_first = True
 
     @dataclass(frozen=True)
-    class Config(Objective.Config):
+    class Config(Method.Config):
         """Losses of pix2pixHD, their weights, and tricks of the training."""
 
         adversarial: Kind = "lsgan"

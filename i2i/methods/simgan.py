@@ -1,4 +1,4 @@
-"""SimGAN: a refiner that makes synthetic pictures look real and leaves what they show where it is."""
+"""SimGAN: a refiner that makes synthetic images look real and leaves what they show where it is."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from torch import Tensor, nn
 from i2i.config import DataConfig, TrainConfig, check_numbers
 from i2i.errors import UsageError
 from i2i.losses import Kind, l1
-from i2i.methods.base import Batch, Losses, LossFn, Objective, objectives
-from i2i.methods.image_pool import ImageHistory
+from i2i.methods.base import Batch, Losses, LossFn, Method, methods
+from i2i.methods.image_pool import ImagePool
 from i2i.networks import Backbones, Generator
 
 
-@objectives.register("simgan")
-class SimGAN(Objective):
+@methods.register("simgan")
+class SimGAN(Method):
     """Shrivastava et al. 2017, eq. 4: synthetic images (a) refined to look real (b), and annotations that still hold.
 
     The refiner's loss is adversarial, region by region, plus self-regularisation; the discriminator sees a history of
-    refined pictures. Algorithm 1 warms up each player alone, then lets the refiner move K_g times and the
+    refined images. Algorithm 1 warms up each player alone, then lets the refiner move K_g times and the
     discriminator K_d times, each on a fresh minibatch. A step here is one minibatch that moves a player at most once,
     so these become places in a cycle of max(K_g, K_d) steps: the refiner moves in its first K_g, the discriminator in
     its last K_d.
 
-    The paper trains on grey pictures of 35 x 55 pixels (--channels 1 1). It names SGD at 0.001 and 512 pictures in a
+    The paper trains on grey images of 35 x 55 pixels (--channels 1 1). It names SGD at 0.001 and 512 images in a
     step, but neither momentum nor a number of steps.
 
     Differs from the paper: losses are means over locations and pixels, where eq. 1 to 4 are sums over them, 9 x 14
@@ -45,7 +45,7 @@ class SimGAN(Objective):
     fewest_steps = 2000  # a tenth of those here, as the paper names none; the first 1,200 warm the players up
 
     @dataclass(frozen=True)
-    class Config(Objective.Config):
+    class Config(Method.Config):
         """Losses of SimGAN, their weights, and tricks of the training."""
 
         adversarial: Kind = "non_saturating"
@@ -86,35 +86,35 @@ class SimGAN(Objective):
             raise UsageError(f"simgan compares input and output, which need as many channels, not {a} and {b}")
         self.refiner = backbones.generator(a, b)
         self.discriminator = backbones.discriminator(b)
-        self.history = ImageHistory(config.history)
+        self.history = ImagePool(config.history)
 
     def forward(self, batch: Batch) -> Images:
-        """Refine the synthetic pictures."""
+        """Refine the synthetic images."""
         return self.Images(batch["a"], self.refiner(batch["a"]), batch["b"])
 
     def turns(self, step: int) -> Iterator[tuple[str, LossFn]]:
         """The refiner's warm-up, the discriminator's, and then the cycles; balance counts in these alone."""
         config = self.config
-        place = step - 1 - config.refiner_warmup
-        if place < 0:
+        index = step - 1 - config.refiner_warmup
+        if index < 0:
             yield "generator", self.self_loss
             return
-        place -= config.discriminator_warmup
-        if place < 0:
+        index -= config.discriminator_warmup
+        if index < 0:
             yield "discriminator", self.discriminator_loss
             return
         cycle = max(config.refiner_steps, config.discriminator_steps)
-        if place % cycle < config.refiner_steps:
+        if index % cycle < config.refiner_steps:
             yield "generator", self.generator_loss
-        if place % cycle >= cycle - config.discriminator_steps and self.discriminator_moves():
+        if index % cycle >= cycle - config.discriminator_steps and self.discriminator_moves():
             yield "discriminator", self.discriminator_loss
 
     def generator_loss(self, images: Images) -> Losses:
         """To pass for real, and to stay near the input (eq. 4)."""
-        return self.fool(self.discriminator, real=images.real_b, fake=images.fake_b) | self.self_loss(images)
+        return self.generator_terms(self.discriminator, real=images.real_b, fake=images.fake_b) | self.self_loss(images)
 
     def self_loss(self, images: Images) -> Losses:
-        """Self-regularisation (sec. 2.1): the mean L1 distance of a refined picture from its input, or of features."""
+        """Self-regularisation (sec. 2.1): the mean L1 distance of a refined image from its input, or of features."""
         kind = self.config.self_regularisation
         refined, given = images.fake_b, images.real_a
         if kind == "gradients":
@@ -126,17 +126,17 @@ class SimGAN(Objective):
         return {"self": self.config.self_weight * distance}
 
     def discriminator_loss(self, images: Images) -> Losses:
-        """The adversarial loss (eq. 2), not halved, on refined pictures new and old.
+        """The adversarial loss (eq. 2), not halved, on refined images new and old.
 
         Each has an even chance to be an old one, where Algorithm 1 takes exactly half of the minibatch.
         """
         shown = self.history(images.fake_b)
-        return self.judge(self.discriminator, real=images.real_b, fake=shown, weight=1.0)
+        return self.discriminator_terms(self.discriminator, real=images.real_b, fake=shown, weight=1.0)
 
     def players(self) -> dict[str, nn.Module]:
         """The refiner as the generator, and the discriminator."""
         return {"generator": self.refiner, "discriminator": self.discriminator}
 
-    def maps(self) -> dict[str, Generator]:
+    def generators(self) -> dict[str, Generator]:
         """From synthetic to real."""
         return {"a2b": self.refiner}

@@ -15,7 +15,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from i2i.version import __version__ as __version__
 from i2i.device import isolated
 from i2i.errors import UsageError
 from i2i.files import write_whole
@@ -24,6 +23,7 @@ from i2i.model_file.rebuild import Listed, rebuild
 from i2i.networks import Generator, LatentGenerator, registry_of
 from i2i.networks.virtual_batch_norm import Reference
 from i2i.spec import Spec
+from i2i.version import __version__ as __version__
 
 FORMAT = "i2i-model/1"
 _MOST_TENSORS = 20_000
@@ -37,12 +37,12 @@ class Model:
     Attributes:
         maps: the trained generators by direction, `a2b` and perhaps `b2a`, or `z2b` from a latent.
         domains: the people's names of a and b.
-        preprocess: how training prepared pictures (`image_size`, in pixels).
+        preprocess: how training prepared images (`image_size`, in pixels).
         config: the run's settings, as provenance.
         step: training steps done.
     """
 
-    maps: Mapping[str, Generator | LatentGenerator]
+    generators: Mapping[str, Generator | LatentGenerator]
     domains: tuple[str, str]
     preprocess: Mapping[str, Any]
     config: Mapping[str, Any]
@@ -58,15 +58,17 @@ def save_model(path: Path, model: Model, *, dtype: torch.dtype | None = None) ->
         dtype: the weights' type in the file; torch.float16 halves it. Their own unless given.
     """
     tensors = {}
-    for direction, generator in model.maps.items():
+    for direction, generator in model.generators.items():
         for name, tensor in generator.state_dict().items():
             kept = tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
             tensors[f"{direction}.{name}"] = kept.detach().cpu().contiguous().clone()  # tied weights stand twice
     header = {
         "format": FORMAT,
         "made_by": f"i2i-toolkit {__version__}",
-        "maps": json.dumps({direction: str(generator.spec) for direction, generator in model.maps.items()}),
-        "modules": json.dumps({generator.spec.name: type(generator).__module__ for generator in model.maps.values()}),
+        "maps": json.dumps({direction: str(generator.spec) for direction, generator in model.generators.items()}),
+        "modules": json.dumps(
+            {generator.spec.name: type(generator).__module__ for generator in model.generators.values()}
+        ),
         "domains": json.dumps(model.domains),
         "preprocess": json.dumps(dict(model.preprocess)),
         "config": json.dumps(dict(model.config)),

@@ -16,7 +16,7 @@ from torch.nn.modules.module import (
 )
 
 from i2i.errors import UsageError
-from i2i.networks.base import Generator, LatentGenerator, build_map
+from i2i.networks.base import Generator, LatentGenerator, build_network
 from i2i.networks.unfilled import Unfilled
 from i2i.networks.virtual_batch_norm import Reference
 from i2i.spec import Spec
@@ -51,15 +51,15 @@ def rebuild(direction: str, spec: Spec, tensors: Mapping[str, Listed]) -> Genera
         with torch.random.fork_rng(devices=[]), Unfilled():
             try:
                 with torch.device("meta"), _no_more_than(tensors):
-                    planned = build_map(direction, spec)
+                    planned = build_network(direction, spec)
             except UsageError:
                 raise
             except Exception:  # a plug-in may need values, such as those of a linspace
                 with torch.device("cpu"), _no_more_than(tensors):
-                    planned = build_map(direction, spec)
+                    planned = build_network(direction, spec)
             _compare(planned, tensors)
             with torch.device("cpu"):
-                return build_map(direction, spec).float()
+                return build_network(direction, spec).float()
     except UsageError:
         raise
     except Exception as error:  # a plug-in's constructor, and PyTorch's where a size is negative or overflows

@@ -1,4 +1,4 @@
-"""What a generator and a discriminator are, the registries that find them, and the pair that an objective builds."""
+"""What a generator and a discriminator are, the registries that find them, and the pair that a method builds."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Generator(nn.Module):
         return [self]
 
     def features(self, x: Tensor) -> list[Tensor]:  # noqa: ARG002
-        """What its encoder sees in (N, in_channels, H, W), from the picture itself to the innermost: (N, C, h, w) each.
+        """What its encoder sees in (N, in_channels, H, W), from the image itself to the innermost: (N, C, h, w) each.
 
         Raises:
             UsageError: it has none to show.
@@ -63,9 +63,9 @@ class Generator(nn.Module):
 
 
 class LatentGenerator(nn.Module):
-    """A map from a latent to pictures: (N, latent + classes) -> (N, out_channels, image_size, image_size) in [-1, 1].
+    """A map from a latent to images: (N, latent + classes) -> (N, out_channels, image_size, image_size) in [-1, 1].
 
-    The label of a picture follows its latent as a one-hot code, where it was trained with labels. Subclass it and
+    The label of an image follows its latent as a one-hot code, where it was trained with labels. Subclass it and
     register the class in `latent_generators`.
 
     Attributes:
@@ -94,7 +94,7 @@ class Discriminator(nn.Module):
     smallest: int = 1
     spec: Spec
 
-    def examine(self, x: Tensor) -> tuple[Logits, list[Tensor]]:  # noqa: ARG002
+    def forward_with_features(self, x: Tensor) -> tuple[Logits, list[Tensor]]:  # noqa: ARG002
         """Judge, and show the activations on the way, for feature matching.
 
         Raises:
@@ -116,11 +116,11 @@ _KINDS: dict[str, type[nn.Module]] = {
 
 
 def registry_of(direction: str) -> Registry[Any]:
-    """Where the network of a map is registered: `z2b` begins with a latent, `a2b` and `b2a` with a picture."""
+    """Where the network of a map is registered: `z2b` begins with a latent, `a2b` and `b2a` with an image."""
     return latent_generators if direction.startswith("z") else generators
 
 
-def build_map(direction: str, spec: Spec | str) -> Generator | LatentGenerator:
+def build_network(direction: str, spec: Spec | str) -> Generator | LatentGenerator:
     """Build the network of a map from its whole spec; as `build_generator`."""
     return cast("Generator | LatentGenerator", _build(registry_of(direction), spec, {}))
 
@@ -146,14 +146,14 @@ def build_discriminator(spec: Spec | str, **given: Scalar) -> Discriminator:
 
 @dataclass(frozen=True)
 class Backbones:
-    """The networks a run was asked to use; an objective builds its players from it.
+    """The networks a run was asked to use; a method builds its players from it.
 
     Attributes:
         generator_spec: of each generator.
         discriminator_spec: of each discriminator.
-        image_size: height and width of a training picture, in pixels.
+        image_size: height and width of a training image, in pixels.
         channels: of domain a and of domain b.
-        classes: labels that pictures come with; 0 for none.
+        classes: labels that images come with; 0 for none.
     """
 
     generator_spec: Spec
@@ -190,7 +190,7 @@ class Backbones:
         return generator
 
     def latent_generator(self, out_channels: int) -> LatentGenerator:
-        """A fresh generator of pictures from a latent and, where there are classes, a label."""
+        """A fresh generator of images from a latent and, where there are classes, a label."""
         given: dict[str, Scalar] = {"image_size": self.image_size, "classes": self.classes}
         generator = build_latent_generator(self.generator_spec, out_channels=out_channels, **given)
         try_latent_generator(generator, out_channels=out_channels, image_size=self.image_size, classes=self.classes)

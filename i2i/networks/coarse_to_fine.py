@@ -74,12 +74,12 @@ class CoarseToFine(Generator):
 
     def forward(self, x: Tensor) -> Tensor:
         """Translate (N, in_channels, H, W) in [-1, 1] to (N, out_channels, H, W) in [-1, 1]."""
-        pictures = [x]
+        images = [x]
         for _ in range(len(self.levels) - 1):
-            pictures.append(F.avg_pool2d(pictures[-1], 3, stride=2, padding=1, count_include_pad=False))
+            images.append(F.avg_pool2d(images[-1], 3, stride=2, padding=1, count_include_pad=False))
         inner: Tensor | None = None
-        for level, picture in zip(self.levels, reversed(pictures), strict=True):
-            inner = level(picture, inner)
+        for level, image in zip(self.levels, reversed(images), strict=True):
+            inner = level(image, inner)
         result: Tensor = self.last(inner)
         return result
 
@@ -116,7 +116,7 @@ class _Level(nn.Module):
         self.encode, self.decode = nn.Sequential(*encode), nn.Sequential(*decode)
 
     def forward(self, x: Tensor, inner: Tensor | None) -> Tensor:
-        """A picture (N, in_channels, H, W), and the inner network's (N, 2 width, H / 2, W / 2): (N, width, H, W)."""
+        """An image (N, in_channels, H, W), and the inner network's (N, 2 width, H / 2, W / 2): (N, width, H, W)."""
         y: Tensor = self.encode(x)
         result: Tensor = self.decode(y if inner is None else y + inner)
         return result

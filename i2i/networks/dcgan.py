@@ -1,4 +1,4 @@
-"""Networks that turn a latent into a picture, and the discriminators that go with them: DCGAN, and fully connected."""
+"""Networks that turn a latent into an image, and the discriminators that go with them: DCGAN, and fully connected."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from i2i.networks.layers import (
     LatentNorm,
     MinibatchDiscrimination,
     Norm,
-    _normalize_units,
     initialize,
     normalize,
+    normalize_units,
 )
 from i2i.networks.virtual_batch_norm import hold_reference
 
-_START = 4  # height and width, in pixels, at which pictures begin and end
+_START = 4  # height and width, in pixels, at which images begin and end
 
 
 @latent_generators.register("dcgan")
 class DCGANGenerator(LatentGenerator):
     """Radford et al. 2016, as in its code: a linear layer to 4 x 4, then 5x5 transposed convolutions of stride 2.
 
-    For 64 px and width 128: z 100 -> 1024 x 4 x 4 -> 512 -> 256 -> 128 -> picture, batch norm and ReLU between, tanh
+    For 64 px and width 128: z 100 -> 1024 x 4 x 4 -> 512 -> 256 -> 128 -> image, batch norm and ReLU between, tanh
     last, no biases. At inference batch norm goes by the averages kept in training.
     """
 
@@ -48,7 +48,7 @@ class DCGANGenerator(LatentGenerator):
         units = widths[0] * _START**2
         layers: list[nn.Module] = [
             nn.Linear(latent + classes, units, bias=False),
-            _normalize_units(norm, units),
+            normalize_units(norm, units),
             nn.ReLU(),
             nn.Unflatten(1, (widths[0], _START, _START)),
         ]
@@ -69,7 +69,7 @@ class DCGANDiscriminator(Discriminator):
     """Radford et al. 2016, as in its code: 5x5 convolutions of stride 2 down to 4 x 4, then a linear layer.
 
     For 64 px: width 128 -> 256 -> 512 -> 1024, LeakyReLU 0.2, batch norm from the second on, no biases. `minibatch`
-    kernels let it compare the pictures of a batch (Salimans et al. 2016, sec. 3.2).
+    kernels let it compare the images of a batch (Salimans et al. 2016, sec. 3.2).
     """
 
     def __init__(
@@ -95,20 +95,20 @@ class DCGANDiscriminator(Discriminator):
             self.layers.append(nn.Sequential(convolution, normed, nn.LeakyReLU(0.2)))
         units = channels[-1] * _START**2
         compare = MinibatchDiscrimination(units, minibatch) if minibatch else nn.Identity()
-        self.judge = nn.Sequential(nn.Flatten(), compare, nn.Linear(units + minibatch, 1, bias=False))
+        self.discriminator_terms = nn.Sequential(nn.Flatten(), compare, nn.Linear(units + minibatch, 1, bias=False))
         initialize(self, spectral=spectral)
 
     def forward(self, x: Tensor) -> Tensor:
         """Judge (N, in_channels, image_size, image_size): logits (N, 1)."""
-        return self.examine(x)[0]
+        return self.forward_with_features(x)[0]
 
-    def examine(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def forward_with_features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Judge, and show the activations of each convolution."""
         seen = []
         for layer in self.layers:
             x = layer(x)
             seen.append(x)
-        return self.judge(x), seen
+        return self.discriminator_terms(x), seen
 
 
 def _double(before: int, after: int) -> nn.Module:

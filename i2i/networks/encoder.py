@@ -1,4 +1,4 @@
-"""The encoder of BicycleGAN: a picture to the distribution of the latent that describes it."""
+"""The encoder of BicycleGAN: an image to the distribution of the latent that describes it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Encoder(nn.Module):
     """Zhu et al. 2017b, appendix: a halving convolution, residual blocks that halve each, and their mean.
 
     Args:
-        in_channels: channels of the picture.
+        in_channels: channels of the image.
         latent: length of z.
         width: channels of the first convolution; twice, then four times as many follow.
         blocks: halvings after the first: 4 for 256 px, 3 for 128 px in the paper's code.
@@ -22,7 +22,7 @@ class Encoder(nn.Module):
 
     def __init__(self, in_channels: int, latent: int, *, width: int = 64, blocks: int = 3) -> None:
         super().__init__()
-        widths = [width * min(place + 1, 4) for place in range(blocks + 1)]
+        widths = [width * min(index + 1, 4) for index in range(blocks + 1)]
         self.layers = nn.Sequential(
             nn.Conv2d(in_channels, width, 4, stride=2, padding=1),
             *(_Halving(before, after) for before, after in itertools.pairwise(widths)),

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from i2i.distributed import gathered, own_share, processes, summed
+from i2i.distributed import all_gather, all_reduce_sum, local_shard, world_size
 from i2i.networks.virtual_batch_norm import VirtualBatchNorm
 
 Norm: TypeAlias = Literal["batch", "instance"] | None
@@ -24,8 +24,8 @@ Init: TypeAlias = Literal["normal", "xavier"]
 class BatchNorm(nn.BatchNorm2d):
     """Batch normalisation that says what it does at inference.
 
-    `sample`: each picture is normalised by its own statistics, as pix2pix does at batch size 1 (Isola et al. 2017,
-    sec. 3.4: "batch size 1 is instance normalisation"); a picture's result depends on no other picture.
+    `sample`: each image is normalised by its own statistics, as pix2pix does at batch size 1 (Isola et al. 2017,
+    sec. 3.4: "batch size 1 is instance normalisation"); an image's result depends on no other image.
     `running`: by the averages kept during training, as is usual for larger batches.
     """
 
@@ -35,7 +35,7 @@ class BatchNorm(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (N, C, H, W); processes that share a batch normalise by the whole of it."""
-        if self.training and processes() > 1:
+        if self.training and world_size() > 1:
             return _by_all_processes(self, x)
         if self.training or self.at_inference == "running":
             return super().forward(x)
@@ -43,25 +43,25 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class UnitBatchNorm(nn.BatchNorm1d):
-    """Batch normalisation of units that are no pictures."""
+    """Batch normalisation of units that are no images."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (N, C); processes that share a batch normalise by the whole of it."""
-        return _by_all_processes(self, x) if self.training and processes() > 1 else super().forward(x)
+        return _by_all_processes(self, x) if self.training and world_size() > 1 else super().forward(x)
 
 
 def _by_all_processes(norm: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:
     """Normalise (N, C) or (N, C, H, W) by the statistics of all processes' batches together."""
     precise = x if x.dtype == torch.double else x.float()
-    others = [place for place in range(x.dim()) if place != 1]
+    others = [index for index in range(x.dim()) if index != 1]
     shape = (-1, *[1] * (x.dim() - 2))
-    mean = summed(precise.mean(others)) / processes()
+    mean = all_reduce_sum(precise.mean(others)) / world_size()
     away = precise - mean.view(shape)  # first, because a difference of squares may round to below 0
-    variance = summed(away.square().mean(others)) / processes()
+    variance = all_reduce_sum(away.square().mean(others)) / world_size()
     assert norm.running_mean is not None
     assert norm.running_var is not None
     assert norm.num_batches_tracked is not None
-    count, share = processes() * x.numel() / x.shape[1], norm.momentum or 0.1
+    count, share = world_size() * x.numel() / x.shape[1], norm.momentum or 0.1
     if norm.track_running_stats:
         with torch.no_grad():
             norm.running_mean.lerp_(mean.to(norm.running_mean), share)
@@ -75,7 +75,7 @@ def _by_all_processes(norm: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tenso
 class Dropout(nn.Module):
     """Dropout that says what it does at inference: nothing, or go on, which is pix2pix's only noise (sec. 2.1 there).
 
-    At inference the mask is drawn anew from `seed` for each call and is the same for every picture, so a picture's
+    At inference the mask is drawn anew from `seed` for each call and is the same for every image, so an image's
     translation is the same alone, in a batch, and on every device.
     """
 
@@ -88,8 +88,8 @@ class Dropout(nn.Module):
         if not self.p or not (self.training or self.at_inference):
             return x
         if self.training:  # the mask of the whole batch, which all processes draw alike, on a GPU too
-            mask = x.new_empty((processes() * len(x), *x.shape[1:])).bernoulli_(1 - self.p)
-            return x * own_share(mask.div_(1 - self.p))
+            mask = x.new_empty((world_size() * len(x), *x.shape[1:])).bernoulli_(1 - self.p)
+            return x * local_shard(mask.div_(1 - self.p))
         return self.dropped(x, self.kept(x.shape[1:]).to(x.device))
 
     def kept(self, shape: Sequence[int]) -> Tensor:
@@ -143,7 +143,7 @@ class MinibatchDiscrimination(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, features) to (N, features + kernels)."""
         compared = self.tensor(x).float().unflatten(1, (-1, self.dimensions))
-        distances = (compared[:, None] - gathered(compared)[None]).abs().sum(3)
+        distances = (compared[:, None] - all_gather(compared)[None]).abs().sum(3)
         closeness = torch.exp(-distances).sum(1) - 1  # but for itself, at distance 0
         return torch.cat([x, closeness.to(x.dtype)], dim=1)
 
@@ -230,7 +230,7 @@ def initialize(network: nn.Module, *, spectral: bool = False, init: Init = "norm
 LatentNorm: TypeAlias = Literal["batch", "virtual"] | None  # an instance of (N, units) has nothing to average
 
 
-def _normalize_units(norm: LatentNorm, units: int) -> nn.Module:
+def normalize_units(norm: LatentNorm, units: int) -> nn.Module:
     if norm == "batch":
         return UnitBatchNorm(units)
     return VirtualBatchNorm(units) if norm == "virtual" else nn.Identity()

@@ -14,7 +14,7 @@ from i2i.networks.layers import (
     Dropout,
     LatentNorm,
     MinibatchDiscrimination,
-    _normalize_units,
+    normalize_units,
 )
 from i2i.networks.virtual_batch_norm import hold_reference
 
@@ -51,7 +51,7 @@ class MLPGenerator(LatentGenerator):
         widths = [latent + classes, *[width] * layers]
         hidden: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):
-            hidden += [nn.Linear(before, after), _normalize_units(norm, after), nn.ReLU()]
+            hidden += [nn.Linear(before, after), normalize_units(norm, after), nn.ReLU()]
         self.layers = nn.Sequential(
             *hidden,
             nn.Linear(width, out_channels * image_size**2),
@@ -106,7 +106,7 @@ class MLPDiscriminator(Discriminator):
             for before, after in itertools.pairwise(widths)
         )
         compare = MinibatchDiscrimination(width, minibatch) if minibatch else nn.Identity()
-        self.judge = nn.Sequential(compare, nn.Linear(width + minibatch, 1))
+        self.discriminator_terms = nn.Sequential(compare, nn.Linear(width + minibatch, 1))
         if init == "uniform":
             _initialize_uniform(self, 0.005)
         if spectral:
@@ -116,15 +116,15 @@ class MLPDiscriminator(Discriminator):
 
     def forward(self, x: Tensor) -> Tensor:
         """Judge (N, in_channels, image_size, image_size): logits (N, 1)."""
-        return self.examine(x)[0]
+        return self.forward_with_features(x)[0]
 
-    def examine(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def forward_with_features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Judge, and show the activations of each layer."""
         seen, x = [], self.input_dropout(x.flatten(1))
         for layer in self.layers:
             x = layer(x)
             seen.append(x)
-        return self.judge(x), seen
+        return self.discriminator_terms(x), seen
 
 
 class Maxout(nn.Module):

@@ -22,7 +22,7 @@ class PatchGAN(Discriminator):
 
     `layers` sets the receptive field: 0 is 1x1 (PixelGAN), 1 is 16x16, 3 is 70x70 (2.769 M parameters on 6 channels
     with batch norm at width 64), 5 is 286x286 (ImageGAN). `scales` > 1 gives as many discriminators, each seeing the
-    picture at half the size of the one before (Wang et al. 2018, sec. 3.2), and a list of logits; with
+    image at half the size of the one before (Wang et al. 2018, sec. 3.2), and a list of logits; with
     `scale_width=halved` each has half the width of the one before, as in BicycleGAN's code. `padding` is that of the
     4x4 convolutions: 2 in pix2pixHD's code. `down=blur` halves without aliasing, as CUT's does.
     """
@@ -54,14 +54,14 @@ class PatchGAN(Discriminator):
 
     def forward(self, x: Tensor) -> Logits:
         """Judge (N, in_channels, H, W): logits (N, 1, h, w), or a list of them, the finest scale first."""
-        return self.examine(x)[0]
+        return self.forward_with_features(x)[0]
 
-    def examine(self, x: Tensor) -> tuple[Logits, list[Tensor]]:
+    def forward_with_features(self, x: Tensor) -> tuple[Logits, list[Tensor]]:
         """Judge, and show the activations of each layer but the last, scale by scale."""
         logits: list[Tensor] = []
         seen: list[Tensor] = []
-        for place, patches in enumerate(self.scales):
-            if place:
+        for index, patches in enumerate(self.scales):
+            if index:
                 x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
             y = x
             for layer in patches.children():

@@ -97,9 +97,9 @@ class ResNet(Generator):
         return list(self.layers)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """The picture, both halvings' convolutions, and the first and the fifth residual block (Park et al. 2020)."""
+        """The image, both halvings' convolutions, and the first and the fifth residual block (Park et al. 2020)."""
         found = [x]
-        for place, layer in enumerate(self.layers[: self._watched[-1] + 1]):
+        for index, layer in enumerate(self.layers[: self._watched[-1] + 1]):
             x = layer(x)
-            found += [x] * self._watched.count(place)
+            found += [x] * self._watched.count(index)
         return found

@@ -14,7 +14,7 @@ from i2i.networks.layers import Residual
 class Refiner(Generator):
     """Shrivastava et al. 2017, sec. 3.1 and fig. 6: c3-64, R64 x blocks, c1-1, tanh; nothing is ever downsampled.
 
-    A block is two 3x3 convolutions and a ReLU after the sum. With 4 blocks (0.296 M parameters on grey pictures at
+    A block is two 3x3 convolutions and a ReLU after the sum. With 4 blocks (0.296 M parameters on grey images at
     width 64) a pixel of the result sees 19 x 19 of the input, so that what is shown stays where it is. Padding
     reflects, and there is no normalisation.
     """
@@ -24,7 +24,7 @@ class Refiner(Generator):
         if not 1 <= blocks <= MOST_BLOCKS or width < 1:
             raise UsageError(f"refiner needs blocks from 1 to {MOST_BLOCKS} and width >= 1")
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.smallest = 2  # a picture one pixel wide has nothing to reflect
+        self.smallest = 2  # an image one pixel wide has nothing to reflect
         layers: list[nn.Module] = [*_convolution(in_channels, width), nn.ReLU()]
         for _ in range(blocks):
             branch = nn.Sequential(*_convolution(width, width), nn.ReLU(), *_convolution(width, width))
@@ -42,7 +42,7 @@ class Refiner(Generator):
 class Local(Discriminator):
     """Shrivastava et al. 2017, sec. 3.1: c3-96 and c3-64 at stride 2, max-pooling 3 at stride 1, c3-32, c1-32, c1.
 
-    It judges regions of 23 x 23, about what a pixel of the refiner sees (0.076 M parameters on grey pictures). The
+    It judges regions of 23 x 23, about what a pixel of the refiner sees (0.076 M parameters on grey images). The
     paper's last layer has two maps and a softmax across them. Here it is one map of logits, the difference of those
     two: softmax (u, v) gives u the probability sigmoid (u - v), so that both losses are the same. `width` is that of
     the first layer, and the others keep their proportion to it.
@@ -69,9 +69,9 @@ class Local(Discriminator):
 
     def forward(self, x: Tensor) -> Logits:
         """Judge (N, in_channels, H, W): logits (N, 1, H / 4, W / 4), rounded up."""
-        return self.examine(x)[0]
+        return self.forward_with_features(x)[0]
 
-    def examine(self, x: Tensor) -> tuple[Logits, list[Tensor]]:
+    def forward_with_features(self, x: Tensor) -> tuple[Logits, list[Tensor]]:
         """Judge, and show the activations of each convolution but the last."""
         seen: list[Tensor] = []
         for layer in self.layers:

@@ -77,12 +77,12 @@ class UNet(Generator):
             self.down.append(nn.Sequential(*layers))
 
         self.up = nn.ModuleList()
-        for place, level in enumerate(range(depth - 1, 0, -1)):
-            taken = widths[level] * (1 if place == 0 else 2)
+        for index, level in enumerate(range(depth - 1, 0, -1)):
+            taken = widths[level] * (1 if index == 0 else 2)
             layers = [nn.ReLU(), upsample(up, taken, widths[level - 1], kernel=4, bias=bias)]
             layers.append(normalize(norm, widths[level - 1], at_inference=norm_at_inference))
-            if place < 3 and dropout > 0:
-                layers.append(Dropout(dropout, at_inference=dropout_at_inference, seed=place))
+            if index < 3 and dropout > 0:
+                layers.append(Dropout(dropout, at_inference=dropout_at_inference, seed=index))
             self.up.append(nn.Sequential(*layers))
         self.up.append(nn.Sequential(nn.ReLU(), upsample(up, 2 * width, out_channels, kernel=4, bias=True), nn.Tanh()))
         initialize(self, spectral=spectral, init=init)
@@ -103,7 +103,7 @@ class UNet(Generator):
         return x
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """The picture and the first four levels of the encoder."""
+        """The image and the first four levels of the encoder."""
         return [x, *self._encoded(x, levels=4)]
 
     def _encoded(self, x: Tensor, z: Tensor | None = None, *, levels: int | None = None) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""Virtual batch normalisation: a picture is normalised by a reference batch that never changes, and by itself."""
+"""Virtual batch normalisation: an image is normalised by a reference batch that never changes, and by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`report.html`, the page of a run: one file that opens from disk, with the run's pictures, curves and commands."""
+"""`report.html`, the page of a run: one file that opens from disk, with the run's images, curves and commands."""
 
 from i2i.report.write import write_page
 

@@ -12,9 +12,9 @@ from i2i.report.run_folder import Curve, Run, count, part
 
 MOST_POINTS = 1000
 _PLAIN = {
-    "recognised": ("Recognised", "of the generated pictures"),
+    "recognised": ("Recognised", "of the generated images"),
     "lr": ("Learning rate", ""),
-    "images_per_second": ("Speed", "pictures per second"),
+    "images_per_second": ("Speed", "images per second"),
 }
 _APART = 30  # terms whose sizes differ by this factor are shown on a logarithmic scale
 _WIDTH, _HEIGHT, _LEFT, _BELOW = 400, 200, 52, 22
@@ -141,13 +141,13 @@ def drawn(chart: Chart) -> str:
     scale = math.log if chart.is_log else float
     bottom, span = scale(low), (scale(high) - scale(low)) or 1.0
 
-    def place(step: int, value: float) -> str:
+    def index(step: int, value: float) -> str:
         across = (step - first) / ((last - first) or 1)
         up = (scale(value) - bottom) / span
         return f"{_LEFT + across * (_WIDTH - _LEFT - 8):.1f},{8 + (1 - up) * (_HEIGHT - _BELOW - 8):.1f}"
 
     lines = "".join(
-        f'<polyline class="curve c{i % 8}" points="{" ".join(place(*point) for point in curve)}"/>'
+        f'<polyline class="curve c{i % 8}" points="{" ".join(index(*point) for point in curve)}"/>'
         for i, curve in enumerate(curves)
     )
     floor = _HEIGHT - _BELOW

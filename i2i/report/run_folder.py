@@ -33,7 +33,7 @@ class Run:
         summary: what summary.json holds, or nothing.
         curves: the numbers of metrics.jsonl by name, such as generator/l1 or validation/psnr.
         warnings: those of metrics.jsonl in the order of their steps.
-        samples: the steps of the sample grids, each with the picture's address from the folder.
+        samples: the steps of the sample grids, each with the image's address from the folder.
         changed: when metrics.jsonl was last written, or config.json, in seconds since 1970; 0 where there is neither.
     """
 

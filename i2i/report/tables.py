@@ -48,12 +48,12 @@ def commands(run: Run) -> str:
 def facts(run: Run) -> str:
     """The data and the networks, side by side."""
     summary, train = run.summary, part(run.config, "train")
-    sizes = (("To learn from", "training_pictures"), ("Held out", "held_out_pictures"))
-    pictures = [(name, f"{n:,} pictures") for name, key in sizes if (n := count(summary.get(key))) is not None]
+    sizes = (("To learn from", "training_images"), ("Held out", "held_out_images"))
+    images = [(name, f"{n:,} images") for name, key in sizes if (n := count(summary.get(key))) is not None]
     data = [
         ("Domains", " → ".join(run.domains)),
         ("Layout", summary.get("layout")),
-        *pictures,
+        *images,
         ("Folders", "\n".join(run.paths)),
     ]
     parameters = part(summary, "parameters")
@@ -77,7 +77,7 @@ def settings(run: Run) -> str:
     """
     shared = {"options": {}, "data": to_dict(DataConfig()), "train": to_dict(TrainConfig())}
     told = part(run.summary, "defaults")
-    titles = {"options": f"Of {run.method}", "data": "Pictures", "train": "Training"}
+    titles = {"options": f"Of {run.method}", "data": "Images", "train": "Training"}
     changed, folded = [], []
     for key, title in titles.items():
         values, defaults = part(run.config, key), part(told, key) or shared[key]
@@ -97,21 +97,21 @@ def settings(run: Run) -> str:
 
 
 def _to_use(run: Run) -> Iterator[tuple[str, str]]:
-    model, best, maps = str(run.folder), run.folder / "best.safetensors", part(run.summary, "maps")
+    model, best, generators = str(run.folder), run.folder / "best.safetensors", part(run.summary, "maps")
     if run.method == "gan" or "z2b" in maps:
-        yield "Draw pictures", _typed(run, "sample", model, "samples.png")
+        yield "Draw images", _typed(run, "sample", model, "samples.png")
         return
     translate = ("translate", "INPUT", "OUTPUT", "--model")
     both = run.domains if len(maps) > 1 or run.method == "cyclegan" else ()
     for domain in reversed(both):
         yield f"Translate to {domain}", _typed(run, *translate, model, "--to", domain)
     if not both:
-        yield "Translate a picture, a folder or a glob", _typed(run, *translate, model)
+        yield "Translate an image, a folder or a glob", _typed(run, *translate, model)
     if best.is_file():
         yield "With the model of the best step", _typed(run, *translate, str(best))
-    yield "In Python", f"from i2i import translate\ntranslated = translate(picture, {model!r})"
+    yield "In Python", f"from i2i import translate\ntranslated = translate(image, {model!r})"
     if run.paths:
-        yield "Score on held-out pictures", _typed(run, "evaluate", model, *run.paths)
+        yield "Score on held-out images", _typed(run, "evaluate", model, *run.paths)
 
 
 def _to_train(run: Run) -> Iterator[tuple[str, str]]:

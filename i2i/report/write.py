@@ -70,7 +70,7 @@ def _header(run: Run) -> str:
         each = count(part(run.config, "train").get("batch_size")) or 1
         recent = [value for _, value in speeds[-10:]]
         speed = sum(recent) / len(recent)
-        tiles += [("pictures per second", f"{speed:.3g}"), ("trained for", duration(_seconds(speeds, each)))]
+        tiles += [("images per second", f"{speed:.3g}"), ("trained for", duration(_seconds(speeds, each)))]
         if run.steps and run.step < run.steps and speed > 0:
             left = duration((run.steps - run.step) * each / speed)
             tiles.append(("time left" if run.state == "running" else "would still take", left))
@@ -87,7 +87,7 @@ def _header(run: Run) -> str:
 
 
 def _seconds(speeds: Curve, each: int) -> float:
-    """The time that steps of `each` so many pictures took, by the speeds noted of them; pauses are left out."""
+    """The time that steps of `each` so many images took, by the speeds noted of them; pauses are left out."""
     ends = [0, *(step for step, _ in speeds)]
     return sum((step - begin) * each / speed for begin, (step, speed) in zip(ends, speeds, strict=False) if speed > 0)
 
@@ -112,18 +112,18 @@ def _warnings(run: Run) -> str:
 def _samples(run: Run) -> str:
     """The last sample grid, and what leads to the others."""
     if not run.samples:
-        return section("samples", "Pictures", '<p class="none">No sample grid yet.</p>')
+        return section("samples", "Images", '<p class="none">No sample grid yet.</p>')
     total, (step, address) = len(run.samples), list(run.samples.items())[-1]
     size = _png_size(run.folder / address)
     room = f' width="{size[0]}" height="{size[1]}"' if size else ""
-    links = " ".join(f'<a href="{place}">{one:,}</a>' for one, place in run.samples.items())
+    links = " ".join(f'<a href="{index}">{one:,}</a>' for one, index in run.samples.items())
     return section(
         "samples",
-        "Pictures",
+        "Images",
         f'<figure><a id="full" href="{address}"><img id="grid" src="{address}"{room} alt="sample grid of step {step}">'
         f'</a><figcaption>step <output id="shown">{step:,}</output></figcaption></figure><div class="player scripted">'
         '<button type="button" id="play" aria-label="play">▶</button><input type="range" id="slider" min="0"'
-        f' max="{total - 1}" value="{total - 1}" aria-label="step of the pictures">'
+        f' max="{total - 1}" value="{total - 1}" aria-label="step of the images">'
         f"<span>{total} of {total}</span></div><noscript><p>All grids: {links}</p></noscript>",
     )
 
@@ -133,14 +133,14 @@ def _curves(charts: list[Chart]) -> str:
     if not charts:
         return section("curves", "Curves", '<p class="none">No metrics yet.</p>')
     rows: dict[str, list[str]] = {"scores": [], "losses": [], "others": []}
-    for place, chart in enumerate(charts):
+    for index, chart in enumerate(charts):
         names = "".join(
             f'<li class="c{i % 8}">{escape(name)} <b>{curve[-1][1]:.4g}</b></li>'
             for i, (name, curve) in enumerate(chart.curves.items())
         )
         unit = f" <small>{escape(chart.unit)}</small>" if chart.unit else ""
         rows[{"score": "scores", "losses": "losses"}.get(chart.kind, "others")].append(
-            f'<article class="chart" id="chart{place}"><h3>{escape(chart.title)}{unit}</h3><noscript>{drawn(chart)}'
+            f'<article class="chart" id="chart{index}"><h3>{escape(chart.title)}{unit}</h3><noscript>{drawn(chart)}'
             f'<ul class="legend">{names}</ul></noscript></article>'
         )
     boxes = "".join(f'<div class="charts {row}">{"".join(shown)}</div>' for row, shown in rows.items() if shown)
@@ -148,14 +148,14 @@ def _curves(charts: list[Chart]) -> str:
         "curves",
         "Curves",
         '<p class="controls scripted"><label>smoothing <input type="range" id="smooth" min="0" max="0.98" step="0.02">'
-        f"</label> <span>point at a curve for its values; click to see the pictures of that step</span></p>{boxes}",
+        f"</label> <span>point at a curve for its values; click to see the images of that step</span></p>{boxes}",
     )
 
 
 def _footer(run: Run) -> str:
     by = f" by {escape(str(run.config['made_by']))}" if run.config.get("made_by") else ""
     follow = '<label class="scripted" id="follow" hidden><input type="checkbox"> reload every minute</label>'
-    return f"<footer><span>Written{by}. The pictures lie beside this file, in samples/.</span>{follow}</footer>"
+    return f"<footer><span>Written{by}. The images lie beside this file, in samples/.</span>{follow}</footer>"
 
 
 def _png_size(path: Path) -> tuple[int, int] | None:

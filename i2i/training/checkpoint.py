@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from i2i.version import __version__ as __version__
 from i2i.errors import UsageError
 from i2i.files import write_whole
 from i2i.training.integrity import Damaged, check_archive, state_checksum
+from i2i.version import __version__ as __version__
 
 STATE_FORMAT = "i2i-state/2"
 _READABLE = ("i2i-state/1", STATE_FORMAT)  # the first had no checksum

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-_WINS = 0.995  # a discriminator that recognises this share of generated pictures wins completely
-_FLAT = 0.02  # pictures in [-1, 1] whose pixels differ by less than this are of one tone
+_WINS = 0.995  # a discriminator that recognises this share of generated images wins completely
+_FLAT = 0.02  # images in [-1, 1] whose pixels differ by less than this are of one tone
 _INVERTED = -0.3  # correlation of brightness between input and output
 _LINES = 5  # of metrics in a row that must agree, so that no chance is reported
 _SKIPPED = 50  # steps in a row; a scale that looks for its value skips up to 20
@@ -21,14 +21,14 @@ _PATIENCE = 3  # validations without a better score
 _KEPT = ("winning_since", "flat", "inverted", "saturated", "begun", "scores", "said")  # in a run's state
 
 
-class Concern(NamedTuple):
+class Diagnosis(NamedTuple):
     """Something to know about a run, and what to try."""
 
     warning: str
     advice: str
 
 
-class Health:
+class Diagnostics:
     """Watches a run, at each line of its metrics and each validation; says each thing once.
 
     Args:
@@ -63,10 +63,10 @@ class Health:
     def _seen(self) -> dict[str, Any]:
         return {name: vars(self)[name] for name in _KEPT}
 
-    def unsaid(self, concerns: list[Concern]) -> list[Concern]:
+    def unsaid(self, diagnoses: list[Diagnosis]) -> list[Diagnosis]:
         """Those that a run, before it was resumed too, has not been told."""
-        new = [concern for concern in concerns if concern.warning not in self.said]
-        self.said |= {concern.warning for concern in new}
+        new = [diagnosis for diagnosis in diagnoses if diagnosis.warning not in self.said]
+        self.said |= {diagnosis.warning for diagnosis in new}
         return new
 
     def begin(self, losses: Mapping[str, float]) -> None:
@@ -80,7 +80,7 @@ class Health:
         losses: Mapping[str, float],
         signs: Mapping[str, float],
         skipped: Mapping[str, int] = MappingProxyType({}),
-    ) -> list[Concern]:
+    ) -> list[Diagnosis]:
         """What a line of metrics shows.
 
         Args:
@@ -98,8 +98,8 @@ class Health:
             found.append(watched[kind](field, value))
         return [warning for warning in found if warning]
 
-    def validated(self, step: int, score: float, training: float) -> list[Concern]:
-        """What a validation shows, of scores where lower is better, on held-out pictures and in training."""
+    def validated(self, step: int, score: float, training: float) -> list[Diagnosis]:
+        """What a validation shows, of scores where lower is better, on held-out images and in training."""
         self.scores.append((step, score, training))
         best = min(self.scores, key=lambda one: one[1])
         later = [one for one in self.scores if one[0] > best[0]]
@@ -107,77 +107,77 @@ class Health:
             return []
         self.said.add("validation")
         return [
-            Concern(
-                f"held-out pictures get worse ({best[1]:.1f} at step {best[0]}, {score:.1f} now) while those of the "
+            Diagnosis(
+                f"held-out images get worse ({best[1]:.1f} at step {best[0]}, {score:.1f} now) while those of the "
                 f"training get better ({best[2]:.1f}, {training:.1f}): it learns them by heart",
-                "best.safetensors has the model of that step; use more pictures, more --augment (flip affine colour), "
+                "best.safetensors has the model of that step; use more images, more --augment (flip affine colour), "
                 "--diffaugment, or fewer steps",
             )
         ]
 
-    def _wins(self, step: int, recognised: float) -> Concern | None:
-        if not recognised > _WINS:
+    def _wins(self, step: int, fake_accuracy: float) -> Diagnosis | None:
+        if not fake_accuracy > _WINS:
             self.winning_since = None
             return None
         self.winning_since = step if self.winning_since is None else self.winning_since
         if step - self.winning_since < self.steps or "wins" in self.said:
             return None
         self.said.add("wins")
-        return Concern(
-            f"the discriminator has recognised every generated picture for {step - self.winning_since} steps: it wins "
+        return Diagnosis(
+            f"the discriminator has recognised every generated image for {step - self.winning_since} steps: it wins "
             "completely, and the generator has little to learn from it",
-            "--balance 0.8 lets it sit out, --real-label 0.9 makes it less sure, --diffaugment helps where pictures "
+            "--balance 0.8 lets it sit out, --real-label 0.9 makes it less sure, --diffaugment helps where images "
             "are few; or a smaller one (--discriminator patchgan:layers=2)",
         )
 
-    def _explodes(self, losses: Mapping[str, float]) -> Concern | None:
+    def _explodes(self, losses: Mapping[str, float]) -> Diagnosis | None:
         large = {term: value for term, value in losses.items() if abs(value) > _EXPLODED * max(self.begun[term], 1.0)}
         if not large or "explodes" in self.said:
             return None
         self.said.add("explodes")
         term, value = max(large.items(), key=lambda one: abs(one[1]))
-        return Concern(
+        return Diagnosis(
             f"the loss explodes: {term} is {value:.2g} and was {self.begun[term]:.2g} at the start",
             "begin again with a lower --lr, or with --clip 1; what was learned since is of little use",
         )
 
-    def _stands_still(self, player: str, skipped: int) -> Concern | None:
+    def _stands_still(self, player: str, skipped: int) -> Diagnosis | None:
         if skipped < _SKIPPED or f"skipped {player}" in self.said:
             return None
         self.said.add(f"skipped {player}")
-        return Concern(
+        return Diagnosis(
             f"the {player} has not moved for {skipped} steps: its gradients overflow in float16 at every loss scale, "
             "and gradient scaling skips such steps",
             "go on with --resume --precision bf16, or float32 where the GPU has no bfloat16",
         )
 
-    def _saturates(self, field: str, share: float) -> Concern | None:
+    def _saturates(self, field: str, share: float) -> Diagnosis | None:
         self.saturated[field] = self.saturated.get(field, 0) + 1 if share > _BLACK_AND_WHITE else 0
         if self.saturated[field] < _LINES or f"saturated {field}" in self.said:
             return None
         self.said.add(f"saturated {field}")
-        return Concern(
+        return Diagnosis(
             f"{self.names[field]} is saturated: every pixel is as dark or as bright as can be (-1 or 1), which real "
             "images are not",
             "begin again with a lower --lr, or with --clip 1: hardly any gradient passes a saturated tanh",
         )
 
-    def _tone(self, field: str, spread: float) -> Concern | None:
+    def _tone(self, field: str, spread: float) -> Diagnosis | None:
         self.flat[field] = self.flat.get(field, 0) + 1 if spread < _FLAT else 0
         if self.flat[field] < _LINES or f"flat {field}" in self.said:
             return None
         self.said.add(f"flat {field}")
-        return Concern(
+        return Diagnosis(
             f"{self.names[field]} is of one tone: the generator gives the same at every pixel",
             "begin again with another --seed or a lower --lr; if it stays, --adversarial lsgan, or norm=instance",
         )
 
-    def _turned(self, field: str, correlation: float) -> Concern | None:
+    def _turned(self, field: str, correlation: float) -> Diagnosis | None:
         self.inverted[field] = self.inverted.get(field, 0) + 1 if correlation < _INVERTED else 0
         if not self.unpaired or self.inverted[field] < _LINES or f"inverted {field}" in self.said:
             return None
         self.said.add(f"inverted {field}")
-        return Concern(
+        return Diagnosis(
             f"{self.names[field]} is a negative of its input: what is light there is dark here (correlation "
             f"{correlation:.2f}); it seldom mends itself",
             "stop it and begin again with another --seed"
@@ -186,12 +186,12 @@ class Health:
 
 
 @torch.no_grad()
-def signs_of(images: Any) -> dict[str, Tensor]:
+def image_statistics(images: Any) -> dict[str, Tensor]:
     """What is worth watching in a step's images: each a scalar where they are.
 
-    `spread/fake_b`: the standard deviation of a channel over a generated picture's pixels, of the step's most varied
-    picture and channel. `inversion/fake_b`: the correlation of brightness between an input and its translation, over
-    all pixels. `saturation/fake_b`: the share of values within 0.001 of -1 or 1 in generated pictures; 0 where most
+    `spread/fake_b`: the standard deviation of a channel over a generated image's pixels, of the step's most varied
+    image and channel. `inversion/fake_b`: the correlation of brightness between an input and its translation, over
+    all pixels. `saturation/fake_b`: the share of values within 0.001 of -1 or 1 in generated images; 0 where most
     of the real ones' are too, as in line drawings.
     """
     found: dict[str, Tensor] = {}
@@ -213,8 +213,8 @@ def signs_of(images: Any) -> dict[str, Tensor]:
     return found
 
 
-def _saturation(pictures: Tensor) -> Tensor:
-    return (pictures.float().abs() > 0.999).float().mean()
+def _saturation(images: Tensor) -> Tensor:
+    return (images.float().abs() > 0.999).float().mean()
 
 
 def not_a_number(losses: Mapping[str, float]) -> list[str]:

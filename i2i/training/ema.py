@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 
-class WeightAverage(nn.Module):
+class ModelEMA(nn.Module):
     """An exponential moving average of networks, which translates more steadily than they do.
 
     Source: Karras et al. 2018, "Progressive growing of GANs", sec. 4; Yazici et al. 2019. At the start, when there is

@@ -15,16 +15,16 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
-from i2i.distributed import mean_over_processes
+from i2i.distributed import all_reduce_mean
 from i2i.errors import UsageError
 from i2i.files import write_whole
 from i2i.progress import logger
 from i2i.report import write_page
-from i2i.training.diagnostics import Concern
+from i2i.training.diagnostics import Diagnosis
 from i2i.training.metrics import Metrics
 
 
-class Diary:
+class RunLogger:
     """Writes a run's folder for people; of several processes the first has one.
 
     Args:
@@ -49,12 +49,12 @@ class Diary:
             for name, value in values.items():
                 self.board.add_scalar(name, value, step)
 
-    def warn(self, step: int, concerns: list[Concern]) -> None:
+    def warn(self, step: int, diagnoses: list[Diagnosis]) -> None:
         """Tell people what there is to know, and keep it with the metrics."""
-        for concern in concerns:
-            self.metrics.write({"step": step, **concern._asdict()})
+        for diagnosis in diagnoses:
+            self.metrics.write({"step": step, **diagnosis._asdict()})
             if logger.isEnabledFor(logging.WARNING):
-                tqdm.write(f"step {step}: {concern.warning}\n  try: {concern.advice}", file=sys.stderr)
+                tqdm.write(f"step {step}: {diagnosis.warning}\n  try: {diagnosis.advice}", file=sys.stderr)
 
     def tell(self, state: str, **news: Any) -> None:
         """Write the report anew; a run doesn't fail because of it."""
@@ -66,7 +66,7 @@ class Diary:
             self.board.flush()
 
 
-class Window:
+class LossMeter:
     """The losses since the last line of metrics, summed where they are so that the device need not wait."""
 
     def __init__(self, step: int) -> None:
@@ -82,7 +82,7 @@ class Window:
 
     def means(self) -> dict[str, float]:
         """Of all processes together."""
-        sums = {term: mean_over_processes(total.clone()) for term, total in self.sums.items()}
+        sums = {term: all_reduce_mean(total.clone()) for term, total in self.sums.items()}
         return {term: float(total) / self.counts[term] for term, total in sums.items()}
 
     def speed(self, step: int) -> float:

@@ -12,23 +12,23 @@ from i2i.methods.base import Batch
 from i2i.seeding import random_state, set_random_state
 
 
-class Parts:
-    """A step's pictures in parts of equal size, and the images made of each.
+class MicroBatches:
+    """A step's images in parts of equal size, and the images made of each.
 
     Those of a whole batch are made once. Of several parts the memory holds one at a time: its images are made anew for
     each turn, the same ones. Once who made them has moved they are kept as they were.
 
     Args:
-        batch: the step's pictures.
+        batch: the step's images.
         count: of the parts.
-        make: an objective's images of a batch; told whether it is the first that makes any in this step, for what
+        make: a method's images of a batch; told whether it is the first that makes any in this step, for what
             counts steps, such as running statistics.
         device: where they are.
     """
 
     def __init__(self, batch: Batch, *, count: int, make: Callable[[Batch, bool], Any], device: torch.device) -> None:
         cut = {name: tensor.chunk(count) for name, tensor in batch.items()}
-        self.batches = [{name: parts[place] for name, parts in cut.items()} for place in range(count)]
+        self.batches = [{name: parts[index] for name, parts in cut.items()} for index in range(count)]
         self._make, self._device = make, device
         self._drawn: list[dict[str, Tensor]] = []
         self._shown: dict[int, Any] = {}
@@ -38,19 +38,19 @@ class Parts:
         """How many."""
         return len(self.batches)
 
-    def images(self, place: int) -> Any:
+    def images(self, index: int) -> Any:
         """The images of a part."""
-        if place in self._kept:
-            return self._kept[place]
+        if index in self._kept:
+            return self._kept[index]
         now = random_state(self._device)
-        if place < len(self._drawn):
-            set_random_state(self._drawn[place], self._device)
-            images = self._make(self.batches[place], False)
+        if index < len(self._drawn):
+            set_random_state(self._drawn[index], self._device)
+            images = self._make(self.batches[index], False)
             set_random_state(now, self._device)
         else:
             self._drawn.append(now)
-            images = self._make(self.batches[place], place == 0)
-        self._shown[place] = _detached(images)
+            images = self._make(self.batches[index], index == 0)
+        self._shown[index] = _detached(images)
         return images
 
     def moved(self) -> None:

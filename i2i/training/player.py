@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from i2i.config import TrainConfig
-from i2i.distributed import shared
+from i2i.distributed import wrap_ddp
 from i2i.errors import UsageError
 from i2i.losses import HistoricalAverage
 from i2i.methods import Losses, LossFn
@@ -35,7 +35,7 @@ class Turn(nn.Module):
 
 @contextlib.contextmanager
 def only(player: nn.Module, *, of: nn.Module) -> Iterator[None]:
-    """Let gradients reach this player alone of all the parameters of an objective."""
+    """Let gradients reach this player alone of all the parameters of a method."""
     mine = {id(parameter) for parameter in player.parameters()}
     others = [p for p in of.parameters() if id(p) not in mine and p.requires_grad]
     for parameter in others:
@@ -80,7 +80,7 @@ class Mover:
 
     def share(self) -> None:
         """Average gradients over the processes from now on; their weights become those of the first."""
-        self._shared = shared(self.turn)
+        self._shared = wrap_ddp(self.turn)
 
     def begin(self) -> None:
         """Forget the gradients of the step before."""

@@ -16,7 +16,7 @@ from i2i.networks import registry_of
 from i2i.seeding import random_state, set_random_state
 from i2i.spec import Spec
 from i2i.training.checkpoint import load_state
-from i2i.training.diagnostics import Concern
+from i2i.training.diagnostics import Diagnosis
 from i2i.training.integrity import Damaged, check_number, check_tensor, state_checksum
 
 if TYPE_CHECKING:
@@ -41,10 +41,12 @@ def state_of(trainer: Trainer) -> dict[str, Any]:
     """Tensors, numbers and text from which the trainer's run goes on as if it had never stopped."""
     return {
         "step": trainer.step,
-        "objective": trainer.objective.state_dict(),
-        "optimizers": {name: mover.optimizer.state_dict() for name, mover in trainer.movers.items()},
-        "scalers": {name: mover.scaler.state_dict() for name, mover in trainer.movers.items()},
-        "histories": {name: m.turn.history.state_dict() for name, m in trainer.movers.items() if m.turn.history},
+        "method": trainer.method.state_dict(),
+        "optimizers": {name: mover.optimizer.state_dict() for name, mover in trainer.trainer_players.items()},
+        "scalers": {name: mover.scaler.state_dict() for name, mover in trainer.trainer_players.items()},
+        "histories": {
+            name: m.turn.history.state_dict() for name, m in trainer.trainer_players.items() if m.turn.history
+        },
         "average": trainer.average.state_dict() if trainer.average else None,
         "best": trainer.best,
         "health": trainer.health.state_dict(),
@@ -99,7 +101,7 @@ def _name_in(path: Path, folders: Sequence[str]) -> str:
     return path.relative_to(root).as_posix()
 
 
-def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Concern]:
+def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Diagnosis]:
     """What to know where the data set is another than that a checkpoint was saved with."""
     found = []
     for name in [name for name in ("training", "held-out") if then.get(name) != now.get(name)]:
@@ -110,7 +112,7 @@ def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Concern]:
             same = was.get("names") == has.get("names")
             difference = "files have other sizes" if same else "files have other names, or another order"
         found.append(
-            Concern(
+            Diagnosis(
                 f"the {name} images have changed since the run was saved ({difference})",
                 "bring the old ones back to resume exactly; with the new ones the run is not repeatable, and scores "
                 "from before and after do not compare",
@@ -132,21 +134,21 @@ def _of_other_networks(folder: Path, reason: str) -> UsageError:
 
 def _put_back(state: dict[str, Any], trainer: Trainer) -> None:
     try:
-        trainer.objective.load_state_dict(state["objective"])
+        trainer.method.load_state_dict(state["method"])
         if trainer.average is not None:
             # A mean that begins in mid-run begins with the weights as they are.
-            begun = {name: network.state_dict() for name, network in trainer.objective.maps().items()}
+            begun = {name: network.state_dict() for name, network in trainer.method.generators().items()}
             for name, network in trainer.average.networks.items():
                 network.load_state_dict(begun[name])
             if state.get("average"):
                 trainer.average.load_state_dict(state["average"])
-        for name, mover in trainer.movers.items():
+        for name, mover in trainer.trainer_players.items():
             if mover.turn.history and name in state.get("histories", {}):
                 mover.turn.history.load_state_dict(state["histories"][name])
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise _of_other_networks(trainer.folder, reason) from None
-    for name, mover in trainer.movers.items():
+    for name, mover in trainer.trainer_players.items():
         # The flags of now count, not those of then.
         groups = mover.optimizer.state_dict()["param_groups"]
         mover.optimizer.load_state_dict({"state": state["optimizers"][name]["state"], "param_groups": groups})
@@ -161,7 +163,7 @@ def _put_back(state: dict[str, Any], trainer: Trainer) -> None:
 
 def _check(state: dict[str, Any], trainer: Trainer) -> None:
     """Check types, shapes and values of a state, all that can be known before it is put back."""
-    kinds = {"objective": dict, "optimizers": dict, "random": dict}
+    kinds = {"method": dict, "optimizers": dict, "random": dict}
     optional = {
         "scalers": dict,
         "histories": dict,
@@ -176,10 +178,10 @@ def _check(state: dict[str, Any], trainer: Trainer) -> None:
             raise Damaged(f"{name} is {'missing' if name not in state else 'of another type'}")
     check_number(state.get("step"), "step", whole=True)
     _check_classes(state.get("classes"), trainer)
-    _check_tensors(state["objective"], trainer.objective, "objective")
+    _check_tensors(state["method"], trainer.method, "method")
     if trainer.average is not None and state.get("average"):
         _check_tensors(state["average"], trainer.average, "average")
-    for name, mover in trainer.movers.items():
+    for name, mover in trainer.trainer_players.items():
         _check_optimizer(state["optimizers"].get(name), mover.optimizer, f"optimizers/{name}", trainer)
         history = (state.get("histories") or {}).get(name)
         if mover.turn.history and history is not None:

@@ -1,4 +1,4 @@
-"""The one loop that trains every objective; it knows nothing of any of them."""
+"""The one loop that trains every method; it knows nothing of any of them."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from i2i.version import __version__ as __version__
 from i2i.config import RunConfig, to_dict
-from i2i.data import Layout, Pictures, load
+from i2i.data import ImageDataset, Layout, load
 from i2i.data.loader import default_workers
 from i2i.device import pick_device
-from i2i.distributed import highest, launcher, lost_another, mean_over_processes, processes, rank
+from i2i.distributed import all_reduce_max, all_reduce_mean, is_peer_failure, launcher, rank, world_size
 from i2i.errors import UsageError
 from i2i.files import write_whole
 from i2i.images.grid import save_sample_grid
-from i2i.methods import Objective, objectives
+from i2i.methods import Method, methods
 from i2i.methods.base import Batch
 from i2i.model_file.model_file import Model, save_model
 from i2i.networks.layers import UnitBatchNorm
 from i2i.networks.virtual_batch_norm import Reference
 from i2i.progress import Progress
 from i2i.training.checkpoint import save_state
-from i2i.training.diagnostics import Concern, Health, not_a_number, signs_of
-from i2i.training.ema import WeightAverage
+from i2i.training.diagnostics import Diagnosis, Diagnostics, image_statistics, not_a_number
+from i2i.training.ema import ModelEMA
 from i2i.training.lock import is_replaced
-from i2i.training.logger import Diary, Window, board, by_player
+from i2i.training.logger import LossMeter, RunLogger, board, by_player
 from i2i.training.lr_schedule import decay_start, learning_rate
-from i2i.training.micro_batches import Parts
+from i2i.training.micro_batches import MicroBatches
 from i2i.training.player import Mover, only, running_statistics
 from i2i.training.preflight import check_settings
 from i2i.training.resume import generator_of, listing_of, restore, state_of
 from i2i.training.signals import Stop, Stopped, stop_signals
 from i2i.training.validation import Validation
+from i2i.version import __version__ as __version__
 
 _ADVICE = "the last saved state is untouched: go on from it with a lower --lr, --clip 1, or --precision float32"
 
@@ -50,19 +50,19 @@ class Diverged(RuntimeError):
     """A loss became infinite or not a number; the last saved state is as it was."""
 
 
-class Parted(RuntimeError):
+class PeerFailure(RuntimeError):
     """Another process of the run has ended; the last saved state is as it was."""
 
 
 class Trainer:
-    """Trains the objective of a run on its pictures and writes the run's folder.
+    """Trains the method of a run on its images and writes the run's folder.
 
     Several processes under torchrun, joined by `i2i.distributed.joined`, are one run: each works on its share of a
-    step's pictures, and the first writes.
+    step's images, and the first writes.
 
     Args:
         config: the run's settings.
-        layout: the pictures; see `find_layout`.
+        layout: the images; see `find_layout`.
         folder: where `config.json`, `metrics.jsonl`, `samples/`, `state.pt` and `model.safetensors` go.
         resume: go on from the folder's state.
         device: that of this process, where it isn't what the settings say.
@@ -77,11 +77,11 @@ class Trainer:
         self.config, self.layout, self.folder = config, layout, folder
         train, data = config.train, config.data
         self.device = pick_device(device or train.device)
-        least = processes() * train.accumulate
+        least = world_size() * train.accumulate
         if train.batch_size % least:
             parts = f" in {train.accumulate} parts each" if train.accumulate > 1 else ""
             raise UsageError(
-                f"batch size {train.batch_size} can't be shared by {processes()} processes{parts}; give a multiple of "
+                f"batch size {train.batch_size} can't be shared by {world_size()} processes{parts}; give a multiple of "
                 f"{least}: --batch-size {math.ceil(train.batch_size / least) * least}"
             )
         if train.tensorboard:
@@ -89,7 +89,7 @@ class Trainer:
         if train.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True, warn_only=True)
-        method: Any = objectives[config.method]
+        method: Any = methods[config.method]
         networks = method.backbones(
             train.generator or (generator_of(folder) if resume else None),
             train.discriminator,
@@ -98,20 +98,20 @@ class Trainer:
             classes=len(layout.classes),
         )
         torch.manual_seed(train.seed)
-        self.objective: Objective = method(config.options, networks)
-        if train.batch_size == train.accumulate and any(isinstance(m, UnitBatchNorm) for m in self.objective.modules()):
+        self.method: Method = method(config.options, networks)
+        if train.batch_size == train.accumulate and any(isinstance(m, UnitBatchNorm) for m in self.method.modules()):
             raise UsageError(
-                "one picture at a time: batch norm has nothing to compare a latent with; use a --batch-size of twice "
+                "one image at a time: batch norm has nothing to compare a latent with; use a --batch-size of twice "
                 "--accumulate or more, or a generator with norm=virtual"
             )
-        self.objective.to(self.device)
+        self.method.to(self.device)
         if train.channels_last:
-            self.objective.to(memory_format=torch.channels_last)
-        self.players = self.objective.players()
-        made_by = {id(weight) for network in self.objective.maps().values() for weight in network.parameters()}
+            self.method.to(memory_format=torch.channels_last)
+        self.players = self.method.players()
+        made_by = {id(weight) for network in self.method.generators().values() for weight in network.parameters()}
         self.makers = {name for name, p in self.players.items() if any(id(w) in made_by for w in p.parameters())}
-        self.average = WeightAverage(self.objective.maps(), decay=train.ema) if train.ema else None
-        self.movers = {name: Mover(player, train, self.device) for name, player in self.players.items()}
+        self.average = ModelEMA(self.method.generators(), decay=train.ema) if train.ema else None
+        self.trainer_players = {name: Mover(player, train, self.device) for name, player in self.players.items()}
 
         workers = default_workers(self.device) if data.workers is None else data.workers
         crops = data.augment and data.crop != "never"
@@ -119,7 +119,7 @@ class Trainer:
         if load_size < data.image_size:
             raise UsageError(f"load size {load_size} is below image size {data.image_size}; raise --load-size")
         pictures: dict[str, Any] = {
-            "paired": self.objective.data == "paired",
+            "paired": self.method.data == "paired",
             "image_size": data.image_size,
             "load_size": load_size,
             "channels": data.channels,
@@ -130,32 +130,32 @@ class Trainer:
         count = max(len(layout.train.a), len(layout.train.b))
         self.steps = train.steps or max(math.ceil(train.epochs * count / train.batch_size), train.min_steps)
         whole_from = decay_start(self.steps, config=train) * train.batch_size if data.crop == "before_decay" else None
-        self.pictures = Pictures(
+        self.images = ImageDataset(
             layout.train, augment=data.augment, cache_bytes=cache, whole_from=whole_from, **pictures
         )
-        self.shown = Pictures(layout.validation or layout.train, **pictures).fixed(train.samples)
+        self.shown = ImageDataset(layout.validation or layout.train, **pictures).fixed(train.samples)
         self.validation = self._validation(pictures)
-        self.depths = self.pictures.depths()
+        self.depths = self.images.depths()
         self.workers = workers
-        self.concerns = check_settings(config, self.objective, steps=self.steps, images=len(self.pictures))
+        self.diagnoses = check_settings(config, self.method, steps=self.steps, images=len(self.images))
         self.step = self.saved = 0
         self.best: dict[str, Any] | None = None
-        self.health = Health(
+        self.health = Diagnostics(
             layout.domains,
-            unpaired=self.objective.data == "unpaired",
+            unpaired=self.method.data == "unpaired",
             has_identity=hasattr(config.options, "identity_weight"),
         )
         self.listing = listing_of(layout, config.paths)
-        self.changes: list[Concern] = []
+        self.changes: list[Diagnosis] = []
         if resume:
             restore(self)
             if self.step >= self.steps:
                 raise UsageError(f"{folder} has done its {self.step} steps; give more --steps or --epochs to train on")
-        elif any(isinstance(module, Reference) for module in self.objective.modules()):
+        elif any(isinstance(module, Reference) for module in self.method.modules()):
             self._show_reference()
-        for mover in self.movers.values():
+        for mover in self.trainer_players.values():
             mover.share()
-        self.diary: Diary | None = None
+        self.run_logger: RunLogger | None = None
         self.removed = False
 
     def fit(self) -> Path:
@@ -167,7 +167,7 @@ class Trainer:
             Stopped: Ctrl-C, SIGTERM or SIGHUP came.
             Diverged: losses or weights are no longer finite; the state is that of the last save.
             Parted: another process of the run has ended; the state is that of the last save.
-            ImageError: a picture can't be read.
+            ImageError: an image can't be read.
             WorkerLost: a process that loads images has ended.
             OSError: a file can't be written; the state is that of the last save. Or the run folder was removed, and
                 the run is saved there again.
@@ -176,9 +176,11 @@ class Trainer:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._write_settings()
             about = self._about()
-            self.diary = Diary(self.folder, step=self.step, about=about, tensorboard=self.config.train.tensorboard)
+            self.run_logger = RunLogger(
+                self.folder, step=self.step, about=about, tensorboard=self.config.train.tensorboard
+            )
             self._tell("running")
-            self.diary.warn(self.step, [*self.health.unsaid(self.concerns), *self.changes])
+            self.run_logger.warn(self.step, [*self.health.unsaid(self.diagnoses), *self.changes])
         if self.step == 0:
             self.save()
             self.sample()  # which images are the input and which the target can be seen before any training
@@ -190,10 +192,12 @@ class Trainer:
                 self._tell("stopped" if isinstance(ended, Stopped) else "diverged")
                 raise
             except Exception as error:
-                if processes() > 1:  # what the others did is not known
+                if world_size() > 1:  # what the others did is not known
                     self._tell("stopped")
-                    if lost_another(error):
-                        raise Parted(f"another process has ended; the state of step {self.saved} is saved") from None
+                    if is_peer_failure(error):
+                        raise PeerFailure(
+                            f"another process has ended; the state of step {self.saved} is saved"
+                        ) from None
                     raise
                 try:
                     with stop.held():
@@ -209,16 +213,16 @@ class Trainer:
     def _loop(self, stop: Stop) -> None:
         train = self.config.train
         batches = load(
-            self.pictures,
+            self.images,
             batch_size=train.batch_size,
-            share=(rank(), processes()),
+            share=(rank(), world_size()),
             micro_batches=train.accumulate,
             start=self.step,
             steps=self.steps,
             workers=self.workers,
             pin=self.device.type == "cuda",
         )
-        window = Window(self.step)
+        window = LossMeter(self.step)
         bar = Progress(total=self.steps, initial=self.step, unit="step", disable=rank() > 0)
         with contextlib.closing(batches), bar:
             for batch in batches:
@@ -227,10 +231,10 @@ class Trainer:
                 if self.step == 1:
                     self.health.begin({term: float(value) for term, value in losses.items()})
                 bar.update()
-                asked, last = highest(stop.signum or 0), self.step == self.steps
+                asked, last = all_reduce_max(stop.signum or 0), self.step == self.steps
                 if self.step % train.log_every == 0 or last or asked:
                     self._log(window, bar)
-                    window = Window(self.step)
+                    window = LossMeter(self.step)
                 if self.validation and (self.step % train.validate_every == 0 or last):
                     self.validate()
                 if self.step % train.sample_every == 0 or last:
@@ -244,17 +248,17 @@ class Trainer:
 
     def train_step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Make the images once, let each player whose turn it is move once, and return the losses that moved them."""
-        self.objective.train()
-        parts = Parts(batch, count=self.config.train.accumulate, make=self._images, device=self.device)
+        self.method.train()
+        parts = MicroBatches(batch, count=self.config.train.accumulate, make=self._images, device=self.device)
         report: dict[str, Tensor] = {}
-        for name, loss in self.objective.turns(self.step + 1):
-            mover = self.movers[name]
-            with only(mover.player, of=self.objective):
+        for name, loss in self.method.turns(self.step + 1):
+            mover = self.trainer_players[name]
+            with only(mover.player, of=self.method):
                 mover.begin()
-                for place in range(len(parts)):
-                    images, last = parts.images(place), place == len(parts) - 1
+                for index in range(len(parts)):
+                    images, last = parts.images(index), index == len(parts) - 1
                     # Running statistics take in one micro-batch a step, as they take in one whole batch.
-                    with running_statistics(self.objective, update=place == 0):
+                    with running_statistics(self.method, update=index == 0):
                         losses = mover.learn(loss, images, parts=len(parts), last=last, autocast=self._autocast())
                     for term, value in losses.items():
                         report[f"{name}/{term}"] = report.get(f"{name}/{term}", 0) + value
@@ -268,32 +272,32 @@ class Trainer:
         return report
 
     def _images(self, part: Batch, first: bool) -> Any:
-        with self._autocast(), running_statistics(self.objective, update=first):
-            return self.objective(part)
+        with self._autocast(), running_statistics(self.method, update=first):
+            return self.method(part)
 
     @torch.no_grad()
     def sample(self) -> None:
-        """Write a grid of fixed pictures, validation ones where there are any, as `translate()` would give them."""
+        """Write a grid of fixed images, validation ones where there are any, as `translate()` would give them."""
         if rank() > 0:
             return
         self._refuse_folder_of_another()
-        self.objective.eval()
+        self.method.eval()
         with self._mean_weights(), torch.random.fork_rng(devices=[]):
-            images = self.objective.preview(self._to_device(self.shown))
+            images = self.method.preview(self._to_device(self.shown))
         save_sample_grid(self.folder / "samples" / f"{self.step:06d}.png", images, domains=self.layout.domains)
 
     def validate(self) -> None:
         """Score held-out pairs, and keep the model as best.safetensors where it is the best so far."""
-        if self.diary is None or self.validation is None:
+        if self.run_logger is None or self.validation is None:
             return
-        self.objective.eval()
+        self.method.eval()
         with self._mean_weights():
-            scores, training = self.validation(self.objective.maps()["a2b"], self.device)
-        self.diary.note(self.step, {f"validation/{name}": value for name, value in scores.items()})
+            scores, training = self.validation(self.method.generators()["a2b"], self.device)
+        self.run_logger.note(self.step, {f"validation/{name}": value for name, value in scores.items()})
         if self.best is None or scores["l1"] < self.best["value"]:
             self.best = {"step": self.step, "score": "l1", "value": scores["l1"]}
             save_model(self.folder / "best.safetensors", self._model())
-        self.diary.warn(self.step, self.health.validated(self.step, scores["l1"], training))
+        self.run_logger.warn(self.step, self.health.validated(self.step, scores["l1"], training))
 
     def save(self) -> None:
         """Write the state to go on from and the model file.
@@ -307,8 +311,8 @@ class Trainer:
         self._refuse_folder_of_another()
         if not self._is_finite():
             raise Diverged(f"step {self.step}: weights are no longer numbers; {_ADVICE}")
-        mean_over_processes(self.objective.recognised)
-        removed = self.diary is not None and not (self.folder / "config.json").exists()
+        all_reduce_mean(self.method.fake_accuracy)
+        removed = self.run_logger is not None and not (self.folder / "config.json").exists()
         if rank() == 0:
             if removed:
                 self.removed = True
@@ -316,7 +320,7 @@ class Trainer:
             # The state last: what is killed in between goes on from the one before, and writes both again.
             save_model(self.folder / "model.safetensors", self._model())
             save_state(self.folder / "state.pt", state_of(self))
-        self.saved = highest(self.step)  # once the first has written it
+        self.saved = all_reduce_max(self.step)  # once the first has written it
         if removed:
             raise FileNotFoundError(errno.ENOENT, "the run folder was removed while it trained", str(self.folder))
 
@@ -336,8 +340,8 @@ class Trainer:
         write_whole(self.folder / "config.json", json.dumps(described, indent=2).encode())
 
     def _is_finite(self) -> bool:
-        moments = [held for mover in self.movers.values() for held in mover.optimizer.state.values()]
-        kept = [*self.objective.state_dict().values(), *(value for held in moments for value in held.values())]
+        moments = [held for mover in self.trainer_players.values() for held in mover.optimizer.state.values()]
+        kept = [*self.method.state_dict().values(), *(value for held in moments for value in held.values())]
         return all(bool(value.isfinite().all()) for value in kept if isinstance(value, Tensor))
 
     def _model(self) -> Model:
@@ -345,48 +349,50 @@ class Trainer:
         preprocess: dict[str, Any] = {"image_size": data.image_size, "channels": data.channels, "depths": self.depths}
         if self.layout.classes:
             preprocess["classes"] = self.layout.classes
-        # Whoever gets the model need not learn where this machine keeps its pictures.
+        # Whoever gets the model need not learn where this machine keeps its images.
         provenance = {**to_dict(self.config), "paths": [Path(path).name for path in self.config.paths]}
-        maps: Any = self.objective.maps() if self.average is None else dict(self.average.networks)
+        maps: Any = self.method.generators() if self.average is None else dict(self.average.networks)
         return Model(maps, self.layout.domains, preprocess, provenance, self.step)
 
     def _mean_weights(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext() if self.average is None else self.average.in_place()
 
-    def _validation(self, pictures: dict[str, Any]) -> Validation | None:
+    def _validation(self, images: dict[str, Any]) -> Validation | None:
         train = self.config.train
         held_out = self.layout.validation
-        if rank() > 0 or held_out is None or self.objective.data != "paired" or not train.validate_every:
+        if rank() > 0 or held_out is None or self.method.data != "paired" or not train.validate_every:
             return None
-        sets = (Pictures(split, **pictures) for split in (held_out, self.layout.train))
-        return Validation(*sets, count=train.validation_pictures)
+        sets = (ImageDataset(split, **images) for split in (held_out, self.layout.train))
+        return Validation(*sets, count=train.validation_images)
 
     @torch.no_grad()
     def _show_reference(self) -> None:
         """Let each network with virtual batch norm take its first input as its reference."""
-        batch = default_collate([self.pictures[place] for place in range(self.config.train.reference)])
-        self.objective(self._to_device(batch))
+        batch = default_collate([self.images[index] for index in range(self.config.train.reference)])
+        self.method(self._to_device(batch))
 
-    def _log(self, window: Window, bar: Any) -> None:
+    def _log(self, window: LossMeter, bar: Any) -> None:
         losses, speed = window.means(), window.speed(self.step) * self.config.train.batch_size
         bad = not_a_number(losses)
         if bad:
             raise Diverged(f"step {self.step}: {', '.join(bad)} is no longer a number; {_ADVICE}")
-        signs = {name: float(mean_over_processes(value)) for name, value in signs_of(self.images).items()}
-        losses["recognised"] = float(mean_over_processes(self.objective.recognised))
-        if self.diary is None:
+        signs = {name: float(all_reduce_mean(value)) for name, value in image_statistics(self.images).items()}
+        losses["recognised"] = float(all_reduce_mean(self.method.fake_accuracy))
+        if self.run_logger is None:
             return
         self._refuse_folder_of_another()
-        self.diary.note(self.step, {"lr": self._rate(self.step - 1), "images_per_second": round(speed, 2), **losses})
-        skipped = {name: mover.skipped for name, mover in self.movers.items()}
-        self.diary.warn(self.step, self.health.look(self.step, losses, signs, skipped))
+        self.run_logger.note(
+            self.step, {"lr": self._rate(self.step - 1), "images_per_second": round(speed, 2), **losses}
+        )
+        skipped = {name: mover.skipped for name, mover in self.trainer_players.items()}
+        self.run_logger.warn(self.step, self.health.look(self.step, losses, signs, skipped))
         players = by_player(losses)
         shown = f"{speed:.1f} img/s, " + ", ".join(f"{player} {value:.3g}" for player, value in players.items())
         bar.set_postfix_str(shown)
 
     def _tell(self, state: str) -> None:
-        if self.diary is not None and not self._is_of_another():
-            self.diary.tell(state, best=self.best)
+        if self.run_logger is not None and not self._is_of_another():
+            self.run_logger.tell(state, best=self.best)
 
     def go_on(self) -> str:
         """The command that goes on with the run."""
@@ -396,18 +402,18 @@ class Trainer:
 
     def _about(self) -> dict[str, Any]:
         """What the report says of the run as a whole."""
-        maps, kind = self.objective.maps(), type(self.objective)
+        maps, kind = self.method.generators(), type(self.method)
         own = {"data": kind.data_config, "train": kind.train_config}
         return {
             "domains": self.layout.domains,
             "layout": self.layout.description,
-            "training_pictures": len(self.pictures),
-            "held_out_pictures": len(self.layout.validation.b) if self.layout.validation else 0,
+            "training_images": len(self.images),
+            "held_out_images": len(self.layout.validation.b) if self.layout.validation else 0,
             "maps": {name: str(network.spec) for name, network in maps.items()},
             "parameters": {name: sum(p.numel() for p in network.parameters()) for name, network in maps.items()},
             "steps": self.steps,
             "device": str(self.device),
-            "processes": processes(),
+            "processes": world_size(),
             "command": self.go_on(),
             "defaults": {"options": to_dict(kind.Config()), **{name: to_dict(one) for name, one in own.items()}},
         }

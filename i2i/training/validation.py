@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from i2i.data import Pictures
+from i2i.data import ImageDataset
 from i2i.evaluation.paired import l1, psnr, ssim
 from i2i.evaluation.pixels import pixels_of
-from i2i.images.tensors import to_levels
+from i2i.images.tensors import to_pixels
 from i2i.seeding import seeded
 
 _TRAINING = 8  # pairs of the training that are scored beside those held out, to see both move apart
@@ -24,7 +24,7 @@ class Validation:
         count: held-out pairs to score, at most.
     """
 
-    def __init__(self, held_out: Pictures, training: Pictures, *, count: int) -> None:
+    def __init__(self, held_out: ImageDataset, training: ImageDataset, *, count: int) -> None:
         self.held_out = held_out.fixed(min(count, len(held_out)))
         self.training = training.fixed(min(_TRAINING, len(training)))
 
@@ -48,6 +48,6 @@ def _scores(translator: nn.Module, pairs: dict[str, Tensor], device: torch.devic
     found = []
     for a, b in zip(pairs["a"], pairs["b"], strict=True):
         translated = translator(a[None].to(device), *given)[0].float()
-        both = [pixels_of(to_levels(picture)) for picture in (translated, b)]
+        both = [pixels_of(to_pixels(image)) for image in (translated, b)]
         found.append(tuple(score(*both) for score in (l1, psnr, ssim)))
     return found

@@ -10,7 +10,7 @@ from i2i.images.reading import read
 
 
 def put(root, *names, size=(8, 4)):
-    """Make small pictures, their folders too."""
+    """Make small images, their folders too."""
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,15 +58,15 @@ def test_val_goes_before_test_and_neither_is_trained_on(tmp_path, within):
 
 
 @pytest.mark.parametrize("size", [(4, 4), (4, 8), (7, 4)])
-def test_a_picture_that_is_not_two_is_named_with_its_size(tmp_path, size):
+def test_a_image_that_is_not_two_is_named_with_its_size(tmp_path, size):
     put(tmp_path, "train/1.png", size=size)
-    with pytest.raises(UsageError, match=rf"1\.png is {size[0]} x {size[1]} pixels: not two pictures side by side"):
+    with pytest.raises(UsageError, match=rf"1\.png is {size[0]} x {size[1]} pixels: not two images side by side"):
         find(tmp_path)
 
 
-def test_a_file_that_is_no_picture_is_named(tmp_path):
+def test_a_file_that_is_no_image_is_named(tmp_path):
     put(tmp_path, "train/2.png")
-    (tmp_path / "train/1.png").write_text("not a picture")
+    (tmp_path / "train/1.png").write_text("not an image")
     with pytest.raises(UsageError, match=r"1\.png"):
         find(tmp_path)
 
@@ -118,8 +118,8 @@ def test_two_paths_the_first_is_a(tmp_path):
 
 
 def test_two_paths_of_one_name_are_a_and_b(tmp_path):
-    put(tmp_path, "one/pictures/1.png", "two/pictures/1.png")
-    assert find_layout([tmp_path / "one/pictures", tmp_path / "two/pictures"], data="paired").domains == ("A", "B")
+    put(tmp_path, "one/images/1.png", "two/images/1.png")
+    assert find_layout([tmp_path / "one/images", tmp_path / "two/images"], data="paired").domains == ("A", "B")
 
 
 def test_two_paths_split_within(tmp_path):
@@ -219,15 +219,15 @@ def test_endings_count_only_in_their_own_folder(tmp_path):
 
 
 @pytest.mark.parametrize("alone", ["A", "B"])
-def test_pictures_without_a_partner_are_counted_and_named(tmp_path, alone):
+def test_images_without_a_partner_are_counted_and_named(tmp_path, alone):
     put(tmp_path, "A/1.png", "B/1.png", *(f"{alone}/x{i}.png" for i in range(5)))
-    with pytest.raises(UsageError, match=rf"{alone}: 5 of 6 pictures have no partner .*: x0, x1, x2, \.\.\.; rename"):
+    with pytest.raises(UsageError, match=rf"{alone}: 5 of 6 images have no partner .*: x0, x1, x2, \.\.\.; rename"):
         find(tmp_path)
 
 
-def test_held_out_pictures_need_partners_too(tmp_path):
+def test_held_out_images_need_partners_too(tmp_path):
     put(tmp_path, "trainA/1.png", "trainB/1.png", "testA/2.png", "testB/3.png")
-    with pytest.raises(UsageError, match=r"testA: 1 of 1 pictures have no partner .*testB: 2;"):
+    with pytest.raises(UsageError, match=r"testA: 1 of 1 images have no partner .*testB: 2;"):
         find(tmp_path)
 
 
@@ -357,9 +357,9 @@ def test_pairs_are_seen_as_their_orientation_says(tmp_path, suffix, options, ori
         folder = tmp_path / name / "train"
         folder.mkdir(parents=True)
         Image.new("RGB", size).save(folder / f"1.{suffix}", exif=exif, **options)
-    assert read(tmp_path / f"pair/train/1.{suffix}").levels.shape[:2] == (4, 8)
+    assert read(tmp_path / f"pair/train/1.{suffix}").pixels.shape[:2] == (4, 8)
     assert len(find(tmp_path / "pair").train.a) == 1
-    with pytest.raises(UsageError, match="is 4 x 8 pixels: not two pictures side by side"):
+    with pytest.raises(UsageError, match="is 4 x 8 pixels: not two images side by side"):
         find(tmp_path / "no pair")
 
 
@@ -371,7 +371,7 @@ def test_the_orientation_of_a_png_may_come_after_its_pixels(tmp_path):
     data = exif.tobytes().removeprefix(b"Exif\0\0")
     chunk = len(data).to_bytes(4, "big") + b"eXIf" + data + zlib.crc32(b"eXIf" + data).to_bytes(4, "big")
     (tmp_path / "1.png").write_bytes(whole[:-12] + chunk + whole[-12:])
-    assert read(tmp_path / "1.png").levels.shape[:2] == (4, 8)
+    assert read(tmp_path / "1.png").pixels.shape[:2] == (4, 8)
     assert len(find(tmp_path).train.a) == 1
 
 
@@ -445,12 +445,12 @@ def test_hidden_folders_within_train_do_not_count(tmp_path):
     assert find(tmp_path).domains == ("map", "sat")
 
 
-def test_hidden_pictures_are_not_side_by_side_pictures(tmp_path):
+def test_hidden_images_are_not_side_by_side_images(tmp_path):
     put(tmp_path, "map/1.png", "sat/1.png", "._1.png")
     assert find(tmp_path).domains == ("map", "sat")
 
 
-def test_a_folder_of_hidden_pictures_alone_is_empty(tmp_path):
+def test_a_folder_of_hidden_images_alone_is_empty(tmp_path):
     put(tmp_path, ".1.png")
     with pytest.raises(UsageError, match="no images in this folder"):
         find(tmp_path)
@@ -477,7 +477,7 @@ def test_a_survey_tells_of_all_that_find_layout_refuses(tmp_path):
 def test_a_survey_of_side_by_side_files_leaves_out_the_others(tmp_path):
     put(tmp_path, "train/1.png", "val/1.png")
     put(tmp_path, "train/2.png", size=(7, 4))
-    (tmp_path / "val/3.png").write_text("not a picture")
+    (tmp_path / "val/3.png").write_text("not an image")
     layout = survey([tmp_path], data="paired")
     assert named(tmp_path, layout.train) == (["train/1.png"],) * 2
     assert [(one.kind, one.files) for one in layout.train.problems] == [("not_two", (tmp_path / "train/2.png",))]
@@ -500,7 +500,7 @@ def of_class(root, layout, split):
     """The files of each class of a split, by its name."""
     files = [source.path.relative_to(root).as_posix() for source in split.b]
     pairs = list(zip(split.labels, files, strict=True))
-    return {name: [file for label, file in pairs if label == place] for place, name in enumerate(layout.classes)}
+    return {name: [file for label, file in pairs if label == index] for index, name in enumerate(layout.classes)}
 
 
 def test_a_single_set_is_all_that_a_folder_holds(tmp_path):
@@ -514,14 +514,14 @@ def test_a_single_set_is_all_that_a_folder_holds(tmp_path):
     assert "a single set of 4 images" in layout.description
 
 
-def test_pictures_of_a_single_set_may_have_any_shape(tmp_path):
+def test_images_of_a_single_set_may_have_any_shape(tmp_path):
     put(tmp_path, "1.png", size=(7, 4))
     put(tmp_path, "2.png", size=(4, 9))
     assert named(tmp_path, single(tmp_path).train) == ([], ["1.png", "2.png"])
 
 
 @pytest.mark.parametrize("held_out", ["val", "test"])
-def test_a_single_set_may_hold_pictures_out(tmp_path, held_out):
+def test_a_single_set_may_hold_images_out(tmp_path, held_out):
     put(tmp_path, "train/1.png", "train/a/2.png", f"{held_out}/3.png", f"{held_out}/b/4.png", "others/5.png")
     layout = single(tmp_path)
     assert named(tmp_path, layout.train) == ([], ["train/1.png", "train/a/2.png"])
@@ -558,7 +558,7 @@ def test_with_labels_each_folder_is_a_class(tmp_path, within):
 
 
 @pytest.mark.parametrize("held_out", ["val", "test"])
-def test_held_out_pictures_have_the_labels_of_training(tmp_path, held_out):
+def test_held_out_images_have_the_labels_of_training(tmp_path, held_out):
     put(tmp_path, "train/cat/1.png", "train/ant/2.png", f"{held_out}/ant/3.png", f"{held_out}/cat/4.png")
     layout = single(tmp_path, labels=True)
     assert layout.classes == ("ant", "cat")
@@ -590,7 +590,7 @@ def test_what_is_held_out_is_no_class_and_need_not_have_all(tmp_path, train):
     assert (layout.train.labels, layout.validation.labels) == ((0, 1), (1,))
 
 
-def test_a_picture_beside_the_classes_is_named(tmp_path):
+def test_a_image_beside_the_classes_is_named(tmp_path):
     put(tmp_path, "train/cat/1.png", "train/ant/2.png", "train/3.png")
     with pytest.raises(UsageError, match=r"train/3\.png: .* lies in the folder of its class: ant, cat"):
         single(tmp_path, labels=True)
@@ -598,7 +598,7 @@ def test_a_picture_beside_the_classes_is_named(tmp_path):
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_labels_need_two_classes(tmp_path, count):
-    put(tmp_path, "1.png", *(f"{place}/1.png" for place in range(count)))
+    put(tmp_path, "1.png", *(f"{index}/1.png" for index in range(count)))
     with pytest.raises(UsageError, match=f"with --labels each of its folders is a class, and there are {count}$"):
         single(tmp_path, labels=True)
 
@@ -606,7 +606,7 @@ def test_labels_need_two_classes(tmp_path, count):
 @pytest.mark.parametrize("data", ["paired", "unpaired"])
 def test_labels_are_for_a_single_set(tmp_path, data):
     put(tmp_path, "A/1.png", "B/1.png")
-    with pytest.raises(UsageError, match=r"labels are for a single set of pictures \(gan\); leave out --labels"):
+    with pytest.raises(UsageError, match=r"labels are for a single set of images \(gan\); leave out --labels"):
         find(tmp_path, data=data, labels=True)
 
 
@@ -619,7 +619,7 @@ def test_a_single_set_has_no_direction(tmp_path, options):
 
 def test_a_single_set_is_one_folder(tmp_path):
     put(tmp_path, "x/1.png", "y/1.png")
-    with pytest.raises(UsageError, match="this method learns one set of pictures: give one folder"):
+    with pytest.raises(UsageError, match="this method learns one set of images: give one folder"):
         find_layout([tmp_path / "x", tmp_path / "y"], data="single")
 
 

@@ -14,32 +14,32 @@ EVERY = ("flip", "vertical_flip", "rotate90", "affine", "colour")
 
 
 def places(side, channels=3):
-    """A picture in which every pixel is another."""
-    levels = np.arange(side * side, dtype=np.uint8).reshape(side, side, 1)
-    return np.repeat(levels, channels, axis=-1)
+    """An image in which every pixel is another."""
+    pixels = np.arange(side * side, dtype=np.uint8).reshape(side, side, 1)
+    return np.repeat(pixels, channels, axis=-1)
 
 
-def results(transform, picture, count=40):
-    """What becomes of a picture and of the same picture as its partner, seed by seed."""
-    return [transform.pair(picture, picture, seed=seed) for seed in range(count)]
+def results(transform, image, count=40):
+    """What becomes of an image and of the same image as its partner, seed by seed."""
+    return [transform.pair(image, image, seed=seed) for seed in range(count)]
 
 
-def outcomes(transform, picture):
-    pairs = results(transform, picture)
+def outcomes(transform, image):
+    pairs = results(transform, image)
     for a, b in pairs:
         assert_array_equal(a, b, strict=True)
     return {a[..., 0].tobytes() for a, _ in pairs}
 
 
-def orientations(*pictures):
-    return {np.ascontiguousarray(picture[..., 0]).tobytes() for picture in pictures}
+def orientations(*images):
+    return {np.ascontiguousarray(image[..., 0]).tobytes() for image in images}
 
 
-def test_without_changes_a_picture_of_the_size_is_left_alone():
+def test_without_changes_a_image_of_the_size_is_left_alone():
     assert outcomes(JointTransform(image_size=8), places(8)) == orientations(places(8))
 
 
-def test_crops_are_windows_of_the_picture_at_many_places():
+def test_crops_are_windows_of_the_image_at_many_places():
     corners = set()
     for a, b in results(JointTransform(image_size=5), places(8), count=200):
         assert_array_equal(a, b, strict=True)
@@ -59,21 +59,21 @@ def test_crops_are_windows_of_the_picture_at_many_places():
 )
 @pytest.mark.parametrize("channels", [1, 3])
 def test_flips_and_turns_do_that_and_nothing_else_to_both(change, expected, channels):
-    picture = places(8, channels)
-    assert outcomes(JointTransform(image_size=8, augment=(change,)), picture) == orientations(*expected(picture))
+    image = places(8, channels)
+    assert outcomes(JointTransform(image_size=8, augment=(change,)), image) == orientations(*expected(image))
 
 
 def test_affine_changes_both_alike_and_mirrors_at_the_border():
-    picture = places(16) // 2 + 100
-    seen = outcomes(JointTransform(image_size=16, augment=("affine",)), picture)
+    image = places(16) // 2 + 100
+    seen = outcomes(JointTransform(image_size=16, augment=("affine",)), image)
     assert len(seen) > 10
     assert min(np.frombuffer(b"".join(seen), np.uint8)) >= 100, "no black corners"
 
 
 @pytest.mark.parametrize("augment", [("colour",), EVERY])
 def test_colour_changes_the_input_alone(augment):
-    picture = np.full((8, 8, 3), 100, np.uint8)
-    pairs = results(JointTransform(image_size=8, augment=augment), picture)
+    image = np.full((8, 8, 3), 100, np.uint8)
+    pairs = results(JointTransform(image_size=8, augment=augment), image)
     assert all((b == 100).all() for _, b in pairs)
     changed = [bool((a != 100).any()) for a, _ in pairs]
     assert 5 < sum(changed) < 35, "about half of the inputs"
@@ -93,23 +93,21 @@ def test_every_change_keeps_depth_channels_and_range(shapes, dtype):
 
 
 def test_a_seed_decides_all_whatever_came_before():
-    picture = places(16)
+    image = places(16)
     transform = JointTransform(image_size=8, augment=EVERY)
-    before = [pair[0] for pair in results(transform, picture, count=8)]
-    again = [
-        JointTransform(image_size=8, augment=EVERY).pair(picture, picture, seed=seed)[0] for seed in range(7, -1, -1)
-    ]
+    before = [pair[0] for pair in results(transform, image, count=8)]
+    again = [JointTransform(image_size=8, augment=EVERY).pair(image, image, seed=seed)[0] for seed in range(7, -1, -1)]
     for x, y in zip(before, reversed(again), strict=True):
         assert_array_equal(x, y)
 
 
-def test_a_picture_alone_is_changed_as_in_a_pair():
-    picture = places(16)
+def test_a_image_alone_is_changed_as_in_a_pair():
+    image = places(16)
     transform = JointTransform(image_size=8, augment=EVERY)
     for seed in range(8):
-        a, b = transform.pair(picture, picture, seed=seed)
-        assert_array_equal(transform.one(picture, seed=seed, is_input=True), a)
-        assert_array_equal(transform.one(picture, seed=seed, is_input=False), b)
+        a, b = transform.pair(image, image, seed=seed)
+        assert_array_equal(transform.one(image, seed=seed, is_input=True), a)
+        assert_array_equal(transform.one(image, seed=seed, is_input=False), b)
 
 
 def textured(height, width):
@@ -188,11 +186,11 @@ def test_fine_lines_do_not_alias_along_an_axis_that_shrinks(shape):
 @pytest.mark.parametrize("size", [(4, 4), (4, 9), (9, 4), (20, 30), (30, 3)])
 def test_any_shape_becomes_a_square_of_its_depth_and_channels(size, channels, dtype):
     # Each channel has a level of its own, so that none may take another's place.
-    levels = (np.arange(1, channels + 1) * 7 / (100 if dtype == np.float32 else 1)).astype(dtype)
-    result = resized(np.broadcast_to(levels, (*size, channels)), 8)
+    pixels = (np.arange(1, channels + 1) * 7 / (100 if dtype == np.float32 else 1)).astype(dtype)
+    result = resized(np.broadcast_to(pixels, (*size, channels)), 8)
     assert result.dtype == dtype
     assert result.shape == (8, 8, channels)
-    assert np.abs(result.astype(np.float64) - levels).max() <= (1e-6 if dtype == np.float32 else 0)
+    assert np.abs(result.astype(np.float64) - pixels).max() <= (1e-6 if dtype == np.float32 else 0)
 
 
 @pytest.mark.parametrize("channels", [2, 4, 5, 13])
@@ -206,10 +204,10 @@ def test_any_shape_becomes_a_square_of_its_depth_and_channels(size, channels, dt
     ],
 )
 def test_every_channel_is_flipped_and_turned_with_the_others(change, expected, channels, dtype):
-    picture = noise(8, 8, channels, dtype=dtype)
-    changed = results(JointTransform(image_size=8, augment=(change,)), picture, count=20)
+    image = noise(8, 8, channels, dtype=dtype)
+    changed = results(JointTransform(image_size=8, augment=(change,)), image, count=20)
     assert {np.ascontiguousarray(x).tobytes() for pair in changed for x in pair} == {
-        np.ascontiguousarray(x).tobytes() for x in expected(picture)
+        np.ascontiguousarray(x).tobytes() for x in expected(image)
     }
 
 
@@ -235,8 +233,8 @@ def test_affine_moves_pairs_of_other_channels_alike(shapes):
 def test_colour_changes_deep_levels_by_as_much_as_shallow_ones(dtype):
     white = full_scale(np.dtype(dtype))
     shallow, deep = (
-        [a[0, 0, 0] / full for a, _ in results(JointTransform(image_size=8, augment=("colour",)), picture)]
-        for picture, full in (
+        [a[0, 0, 0] / full for a, _ in results(JointTransform(image_size=8, augment=("colour",)), image)]
+        for image, full in (
             (np.full((8, 8, 3), 51, np.uint8), 255),
             (np.full((8, 8, 3), white / 5).astype(dtype), white),
         )
@@ -245,5 +243,5 @@ def test_colour_changes_deep_levels_by_as_much_as_shallow_ones(dtype):
     assert np.abs(np.array(shallow) - deep).max() < 0.01
 
 
-def test_a_picture_of_the_size_is_left_alone():
+def test_a_image_of_the_size_is_left_alone():
     assert_array_equal(resized(places(8), 8), places(8), strict=True)

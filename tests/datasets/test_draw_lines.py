@@ -19,16 +19,16 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def photo(path: Path, *, light: int = 200, dark: int = 60, width: int = 150, height: int = 100) -> None:
     """Light on the left and dark on the right of the middle, with a little grain."""
-    levels = np.full((height, width, 3), light, np.int16)
-    levels[:, width // 2 :] = dark
-    levels += np.random.default_rng(0).integers(-2, 3, levels.shape, np.int16)
+    pixels = np.full((height, width, 3), light, np.int16)
+    pixels[:, width // 2 :] = dark
+    pixels += np.random.default_rng(0).integers(-2, 3, pixels.shape, np.int16)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(levels.clip(0, 255).astype(np.uint8)).save(path)
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
 
 
 def halves(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    picture = np.asarray(Image.open(path))
-    return picture[:, : picture.shape[1] // 2], picture[:, picture.shape[1] // 2 :]
+    image = np.asarray(Image.open(path))
+    return image[:, : image.shape[1] // 2], image[:, image.shape[1] // 2 :]
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -89,14 +89,14 @@ def test_photos_are_split_and_named_by_their_folders(script, tmp_path):
 
 def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_done(script, tmp_path, capsys):
     photo(tmp_path / "in/good.png")
-    (tmp_path / "in/bad.png").write_bytes(b"no picture")
+    (tmp_path / "in/bad.png").write_bytes(b"no image")
     np.save(tmp_path / "in/two.npy", np.zeros((40, 40, 2), np.uint8))
     words = [str(tmp_path / "in"), str(tmp_path / "out"), "--size", "32", "--validation", "0"]
     assert script.main(words) == 1
     said = capsys.readouterr().err
     assert f"{tmp_path / 'in/bad.png'}: not an image that can be read: text\n" in said
-    assert f"{tmp_path / 'in/two.npy'}: a picture of 2 channels; expected grey or RGB\n" in said
-    assert "2 of 3 pictures can't be read" in said
+    assert f"{tmp_path / 'in/two.npy'}: an image of 2 channels; expected grey or RGB\n" in said
+    assert "2 of 3 images can't be read" in said
     assert list(files(tmp_path / "out")) == ["train/good.png"]
 
 
@@ -118,7 +118,7 @@ def test_grey_deep_and_transparent_photos_become_eight_bit_colour(script, tmp_pa
         (["in", "in"], "it is inside"),
         (["in", "full"], "expected an empty folder"),
         (["nowhere", "out"], "there is no such folder"),
-        (["none", "out"], "no pictures in it"),
+        (["none", "out"], "no images in it"),
         (["in", "out", "--validation", "1"], "a validation from 0 to less than 1"),
         (["in", "out", "--line-width", "0"], "expected a line width from 0.5 to 32"),
     ],

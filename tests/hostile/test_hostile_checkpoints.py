@@ -140,11 +140,11 @@ def flipped(data: bytes, bit: int) -> bytes:
 
 def test_bits_that_flip_anywhere(checkpoints: Checkpoints) -> None:
     rng, whole = random.Random(1), checkpoints.whole
-    places = [rng.randrange(8 * len(whole)) for _ in range(40)]
-    places += [rng.randrange(8 * (len(whole) - 6000), 8 * len(whole)) for _ in range(20)]  # the archive's directory
-    places += [rng.randrange(8 * 16000) for _ in range(20)]  # the pickle
-    for place in places:
-        checkpoints.holds(flipped(whole, place))
+    indices = [rng.randrange(8 * len(whole)) for _ in range(40)]
+    indices += [rng.randrange(8 * (len(whole) - 6000), 8 * len(whole)) for _ in range(20)]  # the archive's directory
+    indices += [rng.randrange(8 * 16000) for _ in range(20)]  # the pickle
+    for index in indices:
+        checkpoints.holds(flipped(whole, index))
     assert checkpoints.counts["refused"] >= 40
 
 
@@ -152,13 +152,13 @@ def test_bits_that_flip_and_pass_the_crc(checkpoints: Checkpoints) -> None:
     rng, found = random.Random(2), entries(checkpoints.whole)
     tensors = [name for name in found if "/data/" in name]
     for name in rng.sample(tensors, 20):
-        place = rng.randrange(8 * len(found[name]))
-        said = checkpoints.refuses(archived({**found, name: flipped(found[name], place)}))
+        index = rng.randrange(8 * len(found[name]))
+        said = checkpoints.refuses(archived({**found, name: flipped(found[name], index)}))
         assert "its checksum differs" in said
     (pickled,) = (name for name in found if name.endswith("data.pkl"))
     for _ in range(20):
-        place = rng.randrange(8 * len(found[pickled]))
-        checkpoints.holds(archived({**found, pickled: flipped(found[pickled], place)}))
+        index = rng.randrange(8 * len(found[pickled]))
+        checkpoints.holds(archived({**found, pickled: flipped(found[pickled], index)}))
     assert checkpoints.counts["refused"] >= 20 + 10
 
 
@@ -203,11 +203,11 @@ def first(values: dict[str, torch.Tensor]) -> str:
 
 
 def set_weight(value: Any) -> Callable[[State], object]:
-    return lambda state: state["objective"].update({first(state["objective"]): value})
+    return lambda state: state["method"].update({first(state["method"]): value})
 
 
 def set_value(value: float) -> Callable[[State], object]:
-    return lambda state: state["objective"][first(state["objective"])].view(-1)[3:4].fill_(value)
+    return lambda state: state["method"][first(state["method"])].view(-1)[3:4].fill_(value)
 
 
 def moment(key: str, change: Callable[[torch.Tensor], Any]) -> Callable[[State], object]:
@@ -231,11 +231,11 @@ VALUES: dict[str, tuple[Callable[[State], object], str]] = {
     "meta weight": (set_weight(torch.empty(SHAPE, device="meta")), "is no tensor of a state"),
     "weight of another shape": (set_weight(torch.zeros(3, 3)), "was saved with other networks"),
     "weight larger than memory": (set_weight(torch.zeros(1).expand(10**3, 10**3)), "was saved with other networks"),
-    "missing weight": (lambda s: s["objective"].pop(first(s["objective"])), "was saved with other networks"),
-    "unknown weight": (lambda s: s["objective"].update(x=torch.zeros(1)), "was saved with other networks"),
-    "number as a name": (lambda s: s["objective"].update({1: torch.zeros(1)}), "objective is of another type"),
-    "weights in a list": (lambda s: s.update(objective=[1]), "objective is of another type"),
-    "no weights": (lambda s: s.pop("objective"), "objective is missing"),
+    "missing weight": (lambda s: s["method"].pop(first(s["method"])), "was saved with other networks"),
+    "unknown weight": (lambda s: s["method"].update(x=torch.zeros(1)), "was saved with other networks"),
+    "number as a name": (lambda s: s["method"].update({1: torch.zeros(1)}), "method is of another type"),
+    "weights in a list": (lambda s: s.update(objective=[1]), "method is of another type"),
+    "no weights": (lambda s: s.pop("method"), "method is missing"),
     "no optimizers": (lambda s: s.pop("optimizers"), "optimizers is missing"),
     "optimizer of no player": (lambda s: s["optimizers"].pop("generator"), "optimizers/generator is of another type"),
     "optimizer without groups": (lambda s: s["optimizers"]["generator"].pop("param_groups"), "of another type"),
@@ -288,10 +288,10 @@ def test_values_of_wrong_types_shapes_and_ranges(checkpoints: Checkpoints) -> No
 
 def test_versions_of_modules_that_are_no_dicts(checkpoints: Checkpoints) -> None:
     def change(state: State) -> None:
-        state["objective"] = OrderedDict(state["objective"])
-        state["objective"]._metadata = {"": 3}
+        state["method"] = OrderedDict(state["method"])
+        state["method"]._metadata = {"": 3}
 
-    checkpoints.refuses_values(change, expected="the versions of objective are of another type")
+    checkpoints.refuses_values(change, expected="the versions of method are of another type")
 
 
 def test_states_of_other_methods_and_networks(
@@ -390,20 +390,20 @@ def test_a_refused_state_changes_nothing_of_a_trainer(pairs: Path, tmp_path: Pat
     one.fit()
     state = load_state(tmp_path / "state.pt")
     changes = [change for name, (change, _) in VALUES.items() if name not in ("missing weight", "unknown weight")]
-    before = copy.deepcopy(one.objective.state_dict())
-    optimizers = copy.deepcopy({name: mover.optimizer.state_dict() for name, mover in one.movers.items()})
+    before = copy.deepcopy(one.method.state_dict())
+    optimizers = copy.deepcopy({name: mover.optimizer.state_dict() for name, mover in one.trainer_players.items()})
     random_numbers = torch.get_rng_state()
     for change in changes:
         changed = copy.deepcopy(state)
-        for name, value in changed["objective"].items():
+        for name, value in changed["method"].items():
             if value.is_floating_point():
-                changed["objective"][name] = value + 1
+                changed["method"][name] = value + 1
         change(changed)
         save_state(tmp_path / "state.pt", changed)
         with pytest.raises(UsageError):
             restore(one)
-    same(dict(one.objective.state_dict()), dict(before))
-    same({name: mover.optimizer.state_dict() for name, mover in one.movers.items()}, optimizers)
+    same(dict(one.method.state_dict()), dict(before))
+    same({name: mover.optimizer.state_dict() for name, mover in one.trainer_players.items()}, optimizers)
     assert torch.equal(torch.get_rng_state(), random_numbers)
 
 

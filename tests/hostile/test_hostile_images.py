@@ -34,7 +34,7 @@ sys.path[:0] = [str(TESTS), str(TESTS.parent)] if __name__ == "__main__" else []
 from pictures import noise, png, tiff  # noqa: E402
 
 from i2i.errors import ImageError  # noqa: E402
-from i2i.images.decoded import Picture
+from i2i.images.decoded import DecodedImage
 from i2i.images.reading import read  # noqa: E402
 
 ROUNDS = 36  # mutations of each file
@@ -64,7 +64,7 @@ REASONS = re.compile(
     r"|\d+ of its \d+ values are no numbers \(NaN or infinite\); fill them first"
     r"|floats from \S+ to \S+; in a file they lie in \[0, 1\]: scale them first"
     r"|values of [^\n]{1,60}; give uint8 or uint16 levels, or floats in \[0, 1\]"
-    r"|an array of (shape \([\d, ]*\); a picture is \(H, W\) or \(H, W, C\)|a kind that holds no picture)"
+    r"|an array of (shape \([\d, ]*\); an image is \(H, W\) or \(H, W, C\)|a kind that holds no image)"
 )
 
 
@@ -89,10 +89,10 @@ def rows_of(width: int, height: int, bits: int, seed: int) -> list[bytes]:
 
 def interlaced_png(width: int, height: int) -> bytes:
     """RGB by Adam7 (PNG specification, 8.2), all rows unfiltered."""
-    levels, raw = noise(height, width, 3), b""
+    pixels, raw = noise(height, width, 3), b""
     for left, top, across, down in [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)]:
-        raw += b"".join(b"\0" + row.tobytes() for row in levels[top::down, left::across])
-    raw += b"".join(b"\0" + row.tobytes() for row in levels[1::2])
+        raw += b"".join(b"\0" + row.tobytes() for row in pixels[top::down, left::across])
+    raw += b"".join(b"\0" + row.tobytes() for row in pixels[1::2])
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 1)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
 
@@ -145,8 +145,8 @@ def tiffs() -> Iterator[Sample]:
     for kind in ("zstd", "webp", "jpeg2000"):
         yield Sample(f"tiff-{kind}", tiff(noise(20, 23, 3), compression=kind, tile=(16, 16)))
     for dtype in (np.uint16, np.uint32, np.int32, np.float16, np.float32):
-        levels = noise(12, 13, 2, dtype=np.float32 if dtype == np.float32 else np.uint8).astype(dtype)
-        yield Sample(f"tiff-{np.dtype(dtype)}", tiff(np.clip(levels, 0, 1) if dtype == np.float16 else levels))
+        pixels = noise(12, 13, 2, dtype=np.float32 if dtype == np.float32 else np.uint8).astype(dtype)
+        yield Sample(f"tiff-{np.dtype(dtype)}", tiff(np.clip(pixels, 0, 1) if dtype == np.float16 else pixels))
     yield Sample("tiff-palette", saved(Image.fromarray(noise(12, 13)).convert("P"), "TIFF"))
     yield Sample("tiff-cmyk", saved(Image.fromarray(noise(12, 13, 3)).convert("CMYK"), "TIFF"))
     yield Sample("tiff-1", saved(Image.fromarray(noise(12, 13) > 99), "TIFF"))
@@ -238,10 +238,10 @@ def edited_chunks(data: bytes, rng: np.random.Generator) -> Iterator[bytes]:
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
         chunks.append(data[at:end])
         at = end
-    place, other = rng.integers(len(chunks), size=2)
-    yield data[:8] + b"".join(chunks[:place] + chunks[place + 1 :])
-    yield data[:8] + b"".join(chunks[: place + 1] + chunks[place:])
-    chunks[place], chunks[other] = chunks[other], chunks[place]
+    index, other = rng.integers(len(chunks), size=2)
+    yield data[:8] + b"".join(chunks[:index] + chunks[index + 1 :])
+    yield data[:8] + b"".join(chunks[: index + 1] + chunks[index:])
+    chunks[index], chunks[other] = chunks[other], chunks[index]
     yield data[:8] + b"".join(chunks)
     for _ in range(3):
         header = bytearray(data[16:29])
@@ -309,27 +309,27 @@ def try_all() -> Outcome:
         rng, good = np.random.default_rng(zlib.crc32(sample.name.encode())), read(sample.data)
         for turn, (data, is_checked) in enumerate(mutations(sample, rng)):
             count += 1
-            begun, (picture, reason) = time.perf_counter(), attempt(data)
+            begun, (image, reason) = time.perf_counter(), attempt(data)
             slowest = max(slowest, time.perf_counter() - begun)
-            refused += picture is None
-            reasons[re.sub(r"-?\d[\d.]*(e[-+]\d+)?", "N", reason)] += picture is None
-            if picture is None and not REASONS.fullmatch(reason):
+            refused += image is None
+            reasons[re.sub(r"-?\d[\d.]*(e[-+]\d+)?", "N", reason)] += image is None
+            if image is None and not REASONS.fullmatch(reason):
                 wrong.append(f"{sample.name} {turn}: {reason}")
-            if picture is not None and is_checked and not same(picture, good):
+            if image is not None and is_checked and not same(image, good):
                 wrong.append(f"{sample.name} {turn}: read as another image")
     with tempfile.NamedTemporaryFile(suffix=".png") as sparse:
         sparse.write(saved(Image.new("L", (4, 4)), "PNG"))
         sparse.truncate(40 * 10**9)
         for source in [*(sample.data for sample in bombs()), Path(sparse.name)]:
-            begun, (picture, reason) = time.perf_counter(), attempt(source)
+            begun, (image, reason) = time.perf_counter(), attempt(source)
             slowest = max(slowest, time.perf_counter() - begun)
-            if picture is None and not REASONS.fullmatch(reason):
+            if image is None and not REASONS.fullmatch(reason):
                 wrong.append(reason)
     megabytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     return Outcome(count, refused, count - refused, wrong, dict(reasons.most_common()), slowest, megabytes)
 
 
-def attempt(source: bytes | Path) -> tuple[Picture | None, str]:
+def attempt(source: bytes | Path) -> tuple[DecodedImage | None, str]:
     signal.alarm(SECONDS)
     try:
         return read(source, max_pixels=MAX_PIXELS), ""
@@ -341,8 +341,8 @@ def attempt(source: bytes | Path) -> tuple[Picture | None, str]:
         signal.alarm(0)
 
 
-def same(one: Picture, two: Picture) -> bool:
-    pairs = [(one.levels, two.levels), (one.alpha, two.alpha)]
+def same(one: DecodedImage, two: DecodedImage) -> bool:
+    pairs = [(one.pixels, two.pixels), (one.alpha, two.alpha)]
     return all(a is b is None or (a is not None and b is not None and np.array_equal(a, b)) for a, b in pairs)
 
 

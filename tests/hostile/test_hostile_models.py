@@ -92,7 +92,7 @@ MAPS: dict[str, dict[str, str]] = {
 }
 
 
-def parts_of(file: bytes) -> tuple[dict[str, Any], bytes]:
+def segments_of(file: bytes) -> tuple[dict[str, Any], bytes]:
     """The header and the data of a safetensors file."""
     (length,) = struct.unpack("<Q", file[:8])
     return json.loads(file[8 : 8 + length]), file[8 + length :]
@@ -106,7 +106,7 @@ def joined(header: dict[str, Any], data: bytes) -> bytes:
 
 def unsigned(file: bytes, **metadata: str | None) -> bytes:
     """A file as those before checksums, with other metadata; None removes an entry."""
-    header, data = parts_of(file)
+    header, data = segments_of(file)
     header["__metadata__"] = {
         key: value
         for key, value in (header["__metadata__"] | {"checksum": None} | metadata).items()
@@ -119,7 +119,7 @@ def with_tensors(file: bytes, change: Callable[[dict[str, Tensor]], dict[str, Te
     """A file with other tensors and no checksum, as another program would write it."""
     from safetensors.torch import load, save
 
-    metadata = {k: v for k, v in parts_of(file)[0]["__metadata__"].items() if k != "checksum"}
+    metadata = {k: v for k, v in segments_of(file)[0]["__metadata__"].items() if k != "checksum"}
     return save(change(load(file)), metadata)
 
 
@@ -128,10 +128,10 @@ def damaged(file: bytes, rng: np.random.Generator) -> Iterator[tuple[str, bytes]
     start = 8 + struct.unpack("<Q", file[:8])[0]
     for where, first, last, count in (("length", 0, 8, 8), ("header", 8, start, 60), ("data", start, len(file), 40)):
         for _ in range(count):
-            place, bit = int(rng.integers(first, last)), int(rng.integers(8))
+            index, bit = int(rng.integers(first, last)), int(rng.integers(8))
             changed = bytearray(file)
-            changed[place] ^= 1 << bit
-            yield f"bit {bit} of byte {place}, {where}", bytes(changed)
+            changed[index] ^= 1 << bit
+            yield f"bit {bit} of byte {index}, {where}", bytes(changed)
     for _ in range(10):
         length = int(rng.integers(0, len(file)))
         yield f"cut to {length}", file[:length]
@@ -157,14 +157,14 @@ def with_other_headers(file: bytes) -> Iterator[tuple[str, bytes]]:
     for name, preprocess in PREPROCESS.items():
         yield f"preprocess: {name}", unsigned(file, preprocess=json.dumps(preprocess))
     for name, maps in MAPS.items():
-        yield f"maps: {name}", unsigned(file, maps=json.dumps(maps))
+        yield f"maps: {name}", unsigned(file, generators=json.dumps(maps))
     for key in ("format", "made_by", "checksum"):
         yield f"no {key}", unsigned(file, **{key: None})
         yield f"{key} of escapes", unsigned(file, **{key: "\x1b]0;gone\x07\x1b[2J" + "x" * 10**5})
     yield "domains of escapes", unsigned(file, domains=json.dumps(["\x1b[2J\r\n", "\ud800\u202e"]))
     yield "a method of escapes", unsigned(file, config=json.dumps({"method": "\x1b[2J", "paths": ["\x1b[2J", 3]}))
     yield "data that is none", unsigned(file, config=json.dumps({"data": [1]}))
-    header, data = parts_of(file)
+    header, data = segments_of(file)
     names = [name for name in header if name != "__metadata__"]
     for field, values in {
         "dtype": ("F8_E4M3", "F4", "NOTHING", 3, None),
@@ -177,7 +177,7 @@ def with_other_headers(file: bytes) -> Iterator[tuple[str, bytes]]:
     for text in ("[]", "null", "3", '{"__metadata__": 3}', '{"__metadata__": {"format": {}}}', "{", "[" * 10**6):
         yield f"the header {text[:40]}", struct.pack("<Q", len(text)) + text.encode() + data
     many = {f"a2b.{n}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for n in range(200_000)}
-    yield "200,000 tensors", joined({"__metadata__": parts_of(unsigned(file))[0]["__metadata__"], **many}, b"")
+    yield "200,000 tensors", joined({"__metadata__": segments_of(unsigned(file))[0]["__metadata__"], **many}, b"")
 
 
 def with_other_tensors(file: bytes) -> Iterator[tuple[str, bytes]]:
@@ -220,13 +220,13 @@ def huge(files: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
     from i2i import Spec
 
     for name, options in HUGE.items():
-        maps = json.loads(parts_of(files[name])[0]["__metadata__"]["maps"])
+        maps = json.loads(segments_of(files[name])[0]["__metadata__"]["maps"])
         ((direction, text),) = maps.items()
         spec = Spec.parse(text)
         for option in options:
             for value in (10**9, 10**18, 10**5, -1, 0):
                 other = str(Spec(spec.name, {**spec.options, option: value}))
-                yield f"{name}: {option}={value}", unsigned(files[name], maps=json.dumps({direction: other}))
+                yield f"{name}: {option}={value}", unsigned(files[name], generators=json.dumps({direction: other}))
 
 
 def reference_batches(file: bytes) -> Iterator[tuple[str, bytes]]:
@@ -310,8 +310,8 @@ def outcome(path: Path, weights: dict[str, Tensor]) -> str:
             return f"i2i info: code {code}, {said.getvalue()[:200]!r}"
         with limited():
             model = load_model(path)
-            opened: Any = Sampler(model, device="cpu") if "z2b" in model.maps else Translator(model, device="cpu")
-            drawn = opened(1) if "z2b" in model.maps else [opened(np.zeros((8, 8, 3), np.uint8))]
+            opened: Any = Sampler(model, device="cpu") if "z2b" in model.generators else Translator(model, device="cpu")
+            drawn = opened(1) if "z2b" in model.generators else [opened(np.zeros((8, 8, 3), np.uint8))]
     except UsageError as error:
         message = str(error)
         return "refused" if "\n" not in message and len(message) < 1000 else f"too much is said: {message[:200]!r}"
@@ -321,7 +321,7 @@ def outcome(path: Path, weights: dict[str, Tensor]) -> str:
         return "takes all memory"
     except Exception:
         return f"traceback: {traceback.format_exc().strip().splitlines()[-1][:200]}"
-    found = {f"{way}.{name}": t for way, one in model.maps.items() for name, t in one.state_dict().items()}
+    found = {f"{way}.{name}": t for way, one in model.generators.items() for name, t in one.state_dict().items()}
     same = found.keys() == weights.keys() and all(torch.equal(found[name], weights[name]) for name in found)
     return "the same weights" if same and len(drawn) == 1 else "other weights"
 
@@ -341,7 +341,9 @@ def count_outcomes() -> None:
         weights = {}
         for name in files:
             model = load_model(Path(folder, name))
-            weights[name] = {f"{way}.{n}": t for way, one in model.maps.items() for n, t in one.state_dict().items()}
+            weights[name] = {
+                f"{way}.{n}": t for way, one in model.generators.items() for n, t in one.state_dict().items()
+            }
         for original, name, file in corpus(files):
             path = Path(folder, "hostile.safetensors")
             path.write_bytes(file)

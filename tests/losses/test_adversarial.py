@@ -134,15 +134,15 @@ RECOGNISED = {
 def test_what_is_recognised_lies_on_the_generated_side(kind):
     loss = AdversarialLoss(kind)
     logits, share = RECOGNISED[kind]
-    assert loss.recognised(tensor(logits)).item() == share
-    assert loss.recognised(tensor(logits)[:, None].expand(4, 9).reshape(2, 2, 3, 3)).item() == share
-    assert loss.recognised(torch.full((2, 1, 3, 3), -9.0)).item() == 1
-    assert loss.recognised(torch.full((2, 1, 3, 3), 9.0)).item() == 0
+    assert loss.fake_accuracy(tensor(logits)).item() == share
+    assert loss.fake_accuracy(tensor(logits)[:, None].expand(4, 9).reshape(2, 2, 3, 3)).item() == share
+    assert loss.fake_accuracy(torch.full((2, 1, 3, 3), -9.0)).item() == 1
+    assert loss.fake_accuracy(torch.full((2, 1, 3, 3), 9.0)).item() == 0
 
 
 def test_every_scale_has_one_voice_in_what_is_recognised():
     fine, coarse = torch.full((2, 1, 6, 6), -1.0, requires_grad=True), torch.ones(2, 1, 3, 3)
-    share = AdversarialLoss("non_saturating").recognised([fine, coarse, coarse, coarse])
+    share = AdversarialLoss("non_saturating").fake_accuracy([fine, coarse, coarse, coarse])
     assert share.item() == 0.25
     assert not share.requires_grad
 
@@ -156,8 +156,8 @@ def test_the_boundary_is_what_a_discriminator_says_that_can_not_tell(kind, real_
     undecided.requires_grad_()
     (slope,) = torch.autograd.grad(loss.discriminator(undecided, undecided), undecided)
     assert slope.item() == pytest.approx(0, abs=1e-6)
-    assert loss.recognised(undecided.detach() + 0.01).item() == 0
-    assert loss.recognised(undecided.detach() - 0.01).item() == 1
+    assert loss.fake_accuracy(undecided.detach() + 0.01).item() == 0
+    assert loss.fake_accuracy(undecided.detach() - 0.01).item() == 1
 
 
 # The tutorial's comparison of the generator's costs (Goodfellow 2016, sec. 3.2 and figure 16).

@@ -79,8 +79,8 @@ def test_r1_of_a_linear_discriminator_is_half_of_its_weights_squared_length():
     assert real.grad is None
 
 
-def test_r1_is_taken_at_each_real_picture():
-    # The slope of |x|^2 / 2 is x, so that the penalty is half the pictures' mean squared length.
+def test_r1_is_taken_at_each_real_image():
+    # The slope of |x|^2 / 2 is x, so that the penalty is half the images' mean squared length.
     real = torch.randn(3, 2, 4, 4)
     penalty = r1_penalty(lambda x: x.square().flatten(1).sum(1, keepdim=True) / 2, real)
     assert penalty.item() == pytest.approx(0.5 * real.square().sum().item() / 3, rel=1e-5)
@@ -102,7 +102,7 @@ def test_r1_of_a_flat_discriminator_is_0_with_a_finite_gradient():
 
 
 @pytest.mark.parametrize("penalty", [lambda d, x: r1_penalty(d, x), lambda d, x: gradient_penalty(d, x, x)])
-def test_penalties_are_as_precise_as_the_pictures(penalty):
+def test_penalties_are_as_precise_as_the_images(penalty):
     weight = torch.randn(2, 4, 4, dtype=torch.float64)
     assert penalty(linear(weight), torch.randn(3, 2, 4, 4, dtype=torch.float64)).dtype == torch.float64
     weight = weight.float()
@@ -138,8 +138,8 @@ def test_l1_is_the_mean_distance_in_float32():
 def weights_at(network, value):
     """Set every weight of a network: those of its place in the list a multiple of `value`."""
     with torch.no_grad():
-        for place, weight in enumerate(network.parameters(), start=1):
-            weight.fill_(place * value)
+        for index, weight in enumerate(network.parameters(), start=1):
+            weight.fill_(index * value)
 
 
 def test_history_is_the_exact_mean_of_the_weights_after_each_step():

@@ -72,7 +72,7 @@ def pictures(count=2, channels=3, seed=0):
     return torch.rand(count, channels, 32, 48, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def test_it_is_the_weighted_l1_of_five_layers_of_a_picture_normalised_as_torchvision_does(perceptual, vgg):
+def test_it_is_the_weighted_l1_of_five_layers_of_a_image_normalised_as_torchvision_does(perceptual, vgg):
     preset = VGG19_Weights.IMAGENET1K_V1.transforms()
     normalize = Normalize(preset.mean, preset.std)
     slices = [vgg[:2], vgg[2:7], vgg[7:12], vgg[12:21], vgg[21:30]]
@@ -87,7 +87,7 @@ def test_it_is_the_weighted_l1_of_five_layers_of_a_picture_normalised_as_torchvi
     assert perceptual(x, y).shape == ()
 
 
-def test_equal_pictures_are_at_distance_0_and_others_further_the_more_they_differ(perceptual):
+def test_equal_images_are_at_distance_0_and_others_further_the_more_they_differ(perceptual):
     x, noise = pictures(seed=1), pictures(seed=2)
     assert perceptual(x, x).item() == 0
     distances = [perceptual(x + share * noise, x).item() for share in (0.05, 0.1, 0.2)]
@@ -95,7 +95,7 @@ def test_equal_pictures_are_at_distance_0_and_others_further_the_more_they_diffe
     torch.testing.assert_close(perceptual(x, noise), perceptual(noise, x))
 
 
-def test_gradients_reach_the_picture_alone(perceptual):
+def test_gradients_reach_the_image_alone(perceptual):
     image, target = (pictures(seed=seed).requires_grad_() for seed in (1, 2))
     perceptual(image, target).backward()
     assert image.grad.abs().sum() > 0
@@ -111,7 +111,7 @@ def test_grey_is_the_same_grey_in_colour(perceptual):
 @pytest.mark.parametrize("channels", [2, 4])
 def test_other_channels_are_refused(perceptual, channels):
     x = pictures(channels=channels)
-    with pytest.raises(UsageError, match=f"compares colour or grey pictures, not {channels} channels; .*-weight 0$"):
+    with pytest.raises(UsageError, match=f"compares colour or grey images, not {channels} channels; .*-weight 0$"):
         perceptual(x, x)
 
 
@@ -174,7 +174,7 @@ def test_torchvision_is_imported_where_it_is_used():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_it_follows_the_pictures_to_their_device(perceptual):
+def test_it_follows_the_images_to_their_device(perceptual):
     x, y = pictures(seed=1), pictures(seed=2)
     here = perceptual(x, y)
     torch.testing.assert_close(perceptual(x.cuda(), y.cuda()).cpu(), here, rtol=1e-3, atol=0)
@@ -185,7 +185,7 @@ def test_it_follows_the_pictures_to_their_device(perceptual):
 @pytest.mark.skipif(
     not (Path(torch.hub.get_dir()) / "checkpoints" / FILE).is_file(), reason="needs torchvision's weights of VGG-19"
 )
-def test_the_true_weights_mind_noise_more_than_a_brighter_picture():
+def test_the_true_weights_mind_noise_more_than_a_brighter_image():
     line = torch.linspace(0, 8, 64)
     x = 0.5 * torch.sin(line)[:, None].mul(torch.cos(line)).expand(1, 3, 64, 64)
     signs = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).sign()

@@ -73,7 +73,7 @@ def test_the_multiple_and_the_smallest_size_are_exact(depth, enhancers):
         assert y.shape[2:] != x.shape[2:]
 
 
-def test_the_network_inside_sees_the_picture_at_half_the_size():
+def test_the_network_inside_sees_the_image_at_half_the_size():
     generator = build("width=4,depth=1,blocks=1,enhancers=2,enhancer_blocks=1,norm=none")
     seen = []
     for level in generator.levels:

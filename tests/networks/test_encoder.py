@@ -11,7 +11,7 @@ def pictures(count, size, *, channels=3, seed=1):
 
 
 def build(*, latent=5, channels=3, blocks=2):
-    """An encoder with weights large enough to tell pictures apart."""
+    """An encoder with weights large enough to tell images apart."""
     torch.manual_seed(0)
     encoder = Encoder(channels, latent, width=4, blocks=blocks)
     with torch.no_grad():
@@ -22,7 +22,7 @@ def build(*, latent=5, channels=3, blocks=2):
 
 @pytest.mark.parametrize(("size", "blocks"), [(16, 2), (32, 3), (64, 4)])
 @pytest.mark.parametrize(("channels", "latent"), [(3, 8), (1, 1)])
-def test_a_picture_becomes_a_mean_and_a_log_variance(size, blocks, channels, latent):
+def test_a_image_becomes_a_mean_and_a_log_variance(size, blocks, channels, latent):
     encoder = build(latent=latent, channels=channels, blocks=blocks)
     for found in encoder(pictures(2, size, channels=channels)):
         assert found.shape == (2, latent)
@@ -30,7 +30,7 @@ def test_a_picture_becomes_a_mean_and_a_log_variance(size, blocks, channels, lat
         assert found.isfinite().all()
 
 
-def test_pictures_of_another_size_or_shape_are_taken_too():
+def test_images_of_another_size_or_shape_are_taken_too():
     encoder = build(blocks=2)
     mean, _ = encoder(F.pad(pictures(1, 32), (0, 16)))
     assert mean.shape == (1, 5)
@@ -85,7 +85,7 @@ def test_a_block_without_its_branch_is_the_mean_of_four_pixels():
         assert halving(torch.tensor([[1.0, 2], [3, 6]])[None, None]).item() == 3
 
 
-def test_it_depends_on_the_picture_alone():
+def test_it_depends_on_the_image_alone():
     encoder, x = build(), pictures(3, 16)
     with torch.no_grad():
         together = torch.stack(encoder(x))

@@ -54,7 +54,7 @@ def build(spec, seed=0, channels=(3, 2)):
 
 
 def pictures(generator, count=2, *, more=(0, 0), seed=1):
-    """Pictures of the smallest size that the generator takes, and as many multiples more."""
+    """Images of the smallest size that the generator takes, and as many multiples more."""
     side = -(-generator.smallest // generator.multiple) * generator.multiple
     height, width = (side + extra * generator.multiple for extra in more)
     drawn = torch.rand(count, generator.in_channels, height, width, generator=torch.Generator().manual_seed(seed))
@@ -62,17 +62,17 @@ def pictures(generator, count=2, *, more=(0, 0), seed=1):
 
 
 def given(generator, count=2, **sizes):
-    """What the generator takes: pictures and, where it has a place for them, latents."""
+    """What the generator takes: images and, where it has a place for them, latents."""
     x = pictures(generator, count, **sizes)
     if not generator.latent:
         return (x,)
     return x, torch.randn(count, generator.latent, generator=torch.Generator().manual_seed(sizes.get("seed", 1)))
 
 
-def assert_same_picture(picture, other):
-    """Equal up to the rounding of float32, however faint the picture is."""
-    assert picture.std() > 0
-    assert (picture - other).abs().max() <= 1e-4 * picture.std()
+def assert_same_image(image, other):
+    """Equal up to the rounding of float32, however faint the image is."""
+    assert image.std() > 0
+    assert (image - other).abs().max() <= 1e-4 * image.std()
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +83,7 @@ def _no_gradients():
 
 @pytest.mark.parametrize("more", [(0, 0), (1, 2)])
 @pytest.mark.parametrize("spec", SMALL_SPECS)
-def test_a_picture_keeps_its_size_and_stays_in_range(spec, more):
+def test_a_image_keeps_its_size_and_stays_in_range(spec, more):
     generator = build(spec)
     taken = given(generator, more=more)
     for mode in (True, False):
@@ -128,19 +128,19 @@ def test_the_spec_rebuilds_the_network(spec):
 
 
 @pytest.mark.parametrize("spec", SMALL_SPECS)
-def test_at_inference_a_picture_depends_on_no_other(spec):
+def test_at_inference_a_image_depends_on_no_other(spec):
     generator = build(spec)
     taken = given(generator, more=(1, 1))
     generator(*taken)
     generator.eval()
     together = generator(*taken)
-    apart = torch.cat([generator(*(part[place : place + 1] for part in taken)) for place in range(2)])
-    assert_same_picture(together, apart)
+    apart = torch.cat([generator(*(part[index : index + 1] for part in taken)) for index in range(2)])
+    assert_same_image(together, apart)
     assert (together[0] - together[1]).abs().max() > 0.01 * together.std()
 
 
 @pytest.mark.parametrize("spec", SMALL_SPECS)
-def test_inference_gives_the_same_picture_twice(spec):
+def test_inference_gives_the_same_image_twice(spec):
     generator = build(spec).eval()
     taken = given(generator, more=(1, 1))
     first = generator(*taken)
@@ -160,7 +160,7 @@ def test_inference_leaves_the_random_stream_alone(name):
 def test_at_batch_size_1_inference_normalises_as_training_does(spec):
     generator = build(spec)
     x = pictures(generator, 1, more=(1, 1))
-    assert_same_picture(generator(x), generator.eval()(x))
+    assert_same_image(generator(x), generator.eval()(x))
 
 
 @pytest.mark.parametrize(("mode", "moved"), [("sample", False), ("running", True)])
@@ -209,7 +209,7 @@ def test_dropout_at_inference_drops_its_share_and_keeps_the_mean():
     assert torch.equal(Dropout(0.25, at_inference=False, seed=0).eval()(x), x)
 
 
-def test_dropout_in_training_differs_from_picture_to_picture():
+def test_dropout_in_training_differs_from_image_to_image():
     torch.manual_seed(0)
     y = Dropout(0.5, at_inference=True, seed=0).train()(torch.ones(2, 64, 16, 16))
     assert set(y.unique().tolist()) == {0.0, 2.0}
@@ -284,19 +284,19 @@ def test_weights_begin_by_glorot_and_bengio_where_the_spec_says_so(name):
 
 
 @pytest.mark.parametrize("spec", [*those("latent=4,where=input"), *those("latent=4,where=all")])
-def test_a_latent_chooses_the_picture(spec):
+def test_a_latent_chooses_the_image(spec):
     generator = build(spec).eval()
     assert generator.latent == 4
     assert build(generator.spec.name + ":width=4").latent == 0
     x, z = given(generator, more=(1, 1))
     y = generator(x, z)
-    # The order of latents matters and so does each of their values, to the picture that goes with them alone.
+    # The order of latents matters and so does each of their values, to the image that goes with them alone.
     assert (generator(x, z.flip(0)) - y).abs().amax((1, 2, 3)).min() > 0.01 * y.std()
-    for place in range(4):
+    for index in range(4):
         other = z.clone()
-        other[1, place] += 1
+        other[1, index] += 1
         changed = generator(x, other)
-        assert_same_picture(y[0], changed[0])
+        assert_same_image(y[0], changed[0])
         assert (changed[1] - y[1]).abs().max() > 0.001 * y.std()
 
 
@@ -372,8 +372,8 @@ def test_features_are_what_the_encoder_sees_on_the_way(spec):
     features = generator.features(x)
     assert len(features) >= 3
     assert features[0] is x
-    places = [next(place for place, one in enumerate(seen) if torch.equal(one, found)) for found in features[1:]]
-    assert places == sorted(places)
+    indices = [next(index for index, one in enumerate(seen) if torch.equal(one, found)) for found in features[1:]]
+    assert indices == sorted(indices)
     heights = [found.shape[2] for found in features]
     assert heights == sorted(heights, reverse=True)
     assert heights[-1] < heights[0]
@@ -437,7 +437,7 @@ def test_spectral_norm_bounds_every_convolution(name):
 @pytest.mark.parametrize("up", ["resize", "bilinear"])
 @pytest.mark.parametrize("name", [name for name in NAMES if small(name, "up=resize")])
 def test_resize_convolution_makes_no_checkerboard(name, up):
-    # With every weight equal, a flat picture stays flat inside when resized; a transposed convolution of an odd kernel
+    # With every weight equal, a flat image stays flat inside when resized; a transposed convolution of an odd kernel
     # covers its pixels unevenly (Odena et al. 2016).
     generator = build(small(name, f"up={up},norm=none,dropout=0") or small(name, f"up={up},norm=none"))
     for parameter in generator.parameters():

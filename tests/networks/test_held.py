@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from i2i.inference.tiling.global_norm import Gathered, Span, Statistics, hold_norms
+from i2i.inference.tiling.global_norm import NormStatistics, Span, StatisticsPending, with_global_norms
 from i2i.networks.layers import BatchNorm, Dropout
 from i2i.networks.virtual_batch_norm import VirtualBatchNorm, hold_reference
 
@@ -27,12 +27,12 @@ def gather(network, statistics, x, rows, columns):
     """Gather the next norm's statistics."""
     for down, across, shown in windows(x, rows, columns):
         statistics.begin(down, across)
-        with pytest.raises(Gathered):
+        with pytest.raises(StatisticsPending):
             network(shown)
     statistics.fix()
 
 
-class Given(Statistics):
+class Given(NormStatistics):
     """Mean and variance, (N, C) each, that were thought up."""
 
     def __init__(self, mean, variance):
@@ -64,10 +64,10 @@ def _no_gradients():
 @pytest.mark.parametrize("halo", [0, 3, 100])
 def test_statistics_of_uneven_tiles_are_those_of_the_whole(halo):
     x = drawn(2, 3, 20, 31) * torch.linspace(1, 5, 31) + torch.linspace(-9, 9, 20)[:, None]
-    statistics = Statistics((20, 31))
+    statistics = NormStatistics((20, 31))
     for down, across, shown in windows(x, spans(20, [7, 8], halo), spans(31, [1, 19], halo)):
         statistics.begin(down, across)
-        with pytest.raises(Gathered):
+        with pytest.raises(StatisticsPending):
             statistics.of(shown)
     statistics.fix()
     mean, variance = statistics.of(x)
@@ -78,29 +78,29 @@ def test_statistics_of_uneven_tiles_are_those_of_the_whole(halo):
 def test_statistics_of_what_lies_far_from_zero_keep_their_precision():
     # In float32, the mean of squares less the square of the mean would leave nothing of a variance of 1.
     x = drawn(1, 1, 64, 64) + 1e4
-    statistics = Statistics((64, 64))
+    statistics = NormStatistics((64, 64))
     for down, across, shown in windows(x, spans(64, range(8, 64, 8)), spans(64, range(8, 64, 8))):
         statistics.begin(down, across)
-        with pytest.raises(Gathered):
+        with pytest.raises(StatisticsPending):
             statistics.of(shown)
     statistics.fix()
     torch.testing.assert_close(statistics.of(x)[1].double(), x.double().var((2, 3), correction=0), rtol=1e-4, atol=0)
 
 
 def test_statistics_belong_to_the_norms_in_the_order_of_calls_until_forgotten():
-    statistics, whole = Statistics((2, 2)), Span(0, 2, 0, 2)
+    statistics, whole = NormStatistics((2, 2)), Span(0, 2, 0, 2)
     for level in (3.0, 5.0):
         statistics.begin(whole, whole)
         for known in (3.0, 5.0)[: int(level == 5)]:
             assert statistics.of(torch.zeros(1, 1, 2, 2))[0].item() == known
-        with pytest.raises(Gathered):
+        with pytest.raises(StatisticsPending):
             statistics.of(torch.full((1, 1, 2, 2), level))
         statistics.fix()
     statistics.begin(whole, whole)
     assert [statistics.of(torch.zeros(1, 1, 2, 2))[0].item() for _ in range(2)] == [3, 5]
     statistics.forget()
     statistics.begin(whole, whole)
-    with pytest.raises(Gathered):
+    with pytest.raises(StatisticsPending):
         statistics.of(torch.zeros(1, 1, 2, 2))
 
 
@@ -118,7 +118,7 @@ def test_held_norms_in_closed_form(norm):
     if getattr(norm, "weight", None) is not None:
         norm.weight[:], norm.bias[:] = torch.tensor([1.0, 2.0, -3.0]), torch.tensor([0.0, 0.5, 7.0])
     x, mean, variance = drawn(2, 3, 4, 5), drawn(2, 3, seed=1), drawn(2, 3, seed=2).square() + 0.1
-    y = hold_norms(nn.Sequential(norm).eval(), Given(mean, variance))(x)
+    y = with_global_norms(nn.Sequential(norm).eval(), Given(mean, variance))(x)
     normal = (x - mean[:, :, None, None]) / (variance + norm.eps).sqrt()[:, :, None, None]
     weight, bias = (1, 0) if norm.weight is None else (p[:, None, None] for p in (norm.weight, norm.bias))
     torch.testing.assert_close(y, normal * weight + bias, rtol=1e-5, atol=1e-5)
@@ -127,7 +127,7 @@ def test_held_norms_in_closed_form(norm):
 def test_held_virtual_norm_mixes_moments_with_those_of_the_reference():
     network = Referring(VirtualBatchNorm(1)).eval()
     network(torch.tensor([0.0, 2.0, 4.0, 6.0]).view(2, 1, 1, 2))  # |R| = 2, mean 3, mean square 14
-    held = hold_norms(network, Given(torch.tensor([[6.0]]), torch.tensor([[5.0]])))  # mean square 41
+    held = with_global_norms(network, Given(torch.tensor([[6.0]]), torch.tensor([[5.0]])))  # mean square 41
     mean, square = (6 + 2 * 3) / 3, (41 + 2 * 14) / 3
     expected = (torch.tensor([1.0]) - mean) / (square - mean**2) ** 0.5
     torch.testing.assert_close(held(torch.ones(1, 1, 1, 1)).flatten(), expected, rtol=1e-4, atol=0)
@@ -139,8 +139,8 @@ def test_a_reference_that_was_loaded_is_seen_before_the_norms_are_held():
     loaded.load_state_dict(network.state_dict())
     x, size = drawn(1, 1, 8, 8, seed=1), spans(8, [3])
     expected = network(x)
-    statistics = Statistics((8, 8))
-    held = hold_norms(loaded, statistics)
+    statistics = NormStatistics((8, 8))
+    held = with_global_norms(loaded, statistics)
     gather(held, statistics, x, size, size)
     for down, across, shown in windows(x, size, size):
         statistics.begin(down, across)
@@ -152,7 +152,7 @@ def test_a_reference_that_was_loaded_is_seen_before_the_norms_are_held():
 def test_the_network_given_keeps_its_modules_and_both_share_the_weights():
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.InstanceNorm2d(4), Dropout(0.5, at_inference=True, seed=0)).eval()
     kinds = [type(module) for module in network.modules()]
-    held = hold_norms(network, Statistics((8, 8)))
+    held = with_global_norms(network, NormStatistics((8, 8)))
     assert [type(module) for module in network.modules()] == kinds
     assert [type(module) for module in held] != [type(module) for module in network]
     assert held[0] is not network[0]
@@ -171,7 +171,7 @@ def test_the_network_given_keeps_its_modules_and_both_share_the_weights():
 )
 def test_what_looks_at_single_places_stays_as_it_is(layer):
     network = nn.Sequential(layer).eval()
-    held = hold_norms(network, Given(torch.full((2, 3), 9.0), torch.full((2, 3), 9.0)))
+    held = with_global_norms(network, Given(torch.full((2, 3), 9.0), torch.full((2, 3), 9.0)))
     assert type(held[0]) is type(layer)
     assert torch.equal(held(drawn(2, 3, 4, 4)), network(drawn(2, 3, 4, 4)))
 
@@ -181,8 +181,8 @@ def test_a_norm_that_stands_in_several_places_is_held_in_each():
     network = nn.Sequential(norm, nn.Conv2d(2, 2, 1), norm, nn.Sequential(nn.Conv2d(2, 2, 1), norm)).eval()
     x, (rows, columns) = drawn(1, 2, 9, 9) * torch.linspace(1, 4, 9), (spans(9, [4]), spans(9, [2, 6]))
     expected = network(x)
-    statistics = Statistics((9, 9))
-    held = hold_norms(network, statistics)
+    statistics = NormStatistics((9, 9))
+    held = with_global_norms(network, statistics)
     for _ in range(3):
         gather(held, statistics, x, rows, columns)
     for down, across, shown in windows(x, rows, columns):
@@ -191,13 +191,13 @@ def test_a_norm_that_stands_in_several_places_is_held_in_each():
         torch.testing.assert_close(held(shown), own, rtol=1e-4, atol=1e-4)
 
 
-def test_dropout_drops_the_places_that_it_drops_in_the_whole_picture():
+def test_dropout_drops_the_places_that_it_drops_in_the_whole_image():
     dropout = Dropout(0.5, at_inference=True, seed=3)
     network = nn.Sequential(dropout, nn.AvgPool2d(2), dropout, nn.Upsample(scale_factor=2)).eval()
     x = drawn(2, 3, 16, 24).exp()
     expected = network(x)
-    statistics = Statistics((16, 24))
-    held = hold_norms(network, statistics)
+    statistics = NormStatistics((16, 24))
+    held = with_global_norms(network, statistics)
     state = torch.get_rng_state()
     for down, across, shown in windows(x, spans(16, [6], 2), spans(24, [10, 14], 4)):
         statistics.begin(down, across)

@@ -24,7 +24,7 @@ def drawn(*shape, seed=0):
 
 
 def build(spec, *, size=16, classes=0, seed=0):
-    """A generator whose pictures differ enough to be told apart."""
+    """A generator whose images differ enough to be told apart."""
     torch.manual_seed(seed)
     network = build_latent_generator(spec, out_channels=2, image_size=size, classes=classes)
     for parameter in network.parameters():
@@ -52,7 +52,7 @@ def _no_gradients():
 
 @pytest.mark.parametrize(("size", "classes"), [(8, 0), (16, 3), (32, 0)])
 @pytest.mark.parametrize("spec", VARIANTS)
-def test_a_latent_becomes_a_picture_in_range(spec, size, classes):
+def test_a_latent_becomes_a_image_in_range(spec, size, classes):
     network = build(spec, size=size, classes=classes)
     assert (network.latent, network.classes, network.out_channels, network.image_size) == (6, classes, 2, size)
     for mode in (True, False):
@@ -114,7 +114,7 @@ def test_a_discriminators_complete_spec_writes_every_default_out(name, whole):
         assert str(build_discriminator(name, in_channels=3, image_size=64).spec) == whole
 
 
-def test_the_pair_that_an_objective_asks_for_knows_size_channels_and_classes():
+def test_the_pair_that_an_method_asks_for_knows_size_channels_and_classes():
     backbones = Backbones(Spec.parse("mlp:width=4"), Spec.parse("mlp:width=4"), image_size=8, classes=10)
     generator, judge = backbones.latent_generator(1), backbones.discriminator(11)
     assert (generator.out_channels, generator.image_size, generator.classes) == (1, 8, 10)
@@ -122,7 +122,7 @@ def test_the_pair_that_an_objective_asks_for_knows_size_channels_and_classes():
 
 
 @pytest.mark.parametrize("spec", VARIANTS)
-def test_the_label_changes_the_picture(spec):
+def test_the_label_changes_the_image(spec):
     network = build(spec, classes=3)
     network(torch.cat([drawn(6, 6, seed=2), torch.eye(3).repeat(2, 1)], dim=1))
     network.eval()
@@ -260,7 +260,7 @@ def test_dcgans_discriminator_has_no_batch_norm_on_its_first_convolution():
     assert first == [nn.Conv2d, nn.Identity, nn.LeakyReLU]
     assert rest == [[nn.Conv2d, BatchNorm, nn.LeakyReLU]] * 3
     assert {layers[2].negative_slope for layers in judge.layers} == {0.2}
-    assert [type(layer) for layer in judge.judge] == [nn.Flatten, nn.Identity, nn.Linear]
+    assert [type(layer) for layer in judge.discriminator_terms] == [nn.Flatten, nn.Identity, nn.Linear]
 
 
 def test_dcgans_weights_begin_as_published():
@@ -332,9 +332,9 @@ def test_batch_norm_goes_by_the_averages_of_training(name):
 def test_virtual_batch_norm_is_where_batch_norm_is(name):
     batch, virtual = (build(f"{name}:width=4,latent=6,norm={norm}") for norm in ("batch", "virtual"))
     wanted = {"BatchNorm", "UnitBatchNorm"}
-    places = [place for place, layer in enumerate(batch.layers) if type(layer).__name__ in wanted]
-    assert places
-    assert [place for place, layer in enumerate(virtual.layers) if isinstance(layer, VirtualBatchNorm)] == places
+    indices = [index for index, layer in enumerate(batch.layers) if type(layer).__name__ in wanted]
+    assert indices
+    assert [index for index, layer in enumerate(virtual.layers) if isinstance(layer, VirtualBatchNorm)] == indices
     assert count(batch) == count(virtual)
 
 
@@ -411,7 +411,7 @@ def test_maxout_of_one_piece_is_linear():
 @pytest.mark.parametrize("name", JUDGES)
 def test_a_discriminator_says_one_logit_and_shows_what_it_saw(name, options):
     judge, x = build_judge(name, **options).eval(), drawn(4, 3, 16, 16)
-    logits, seen = judge.examine(x)
+    logits, seen = judge.forward_with_features(x)
     assert logits.shape == (4, 1)
     assert torch.equal(judge(x), logits)
     assert logits.std() > 0
@@ -431,8 +431,8 @@ def test_a_discriminators_spec_rebuilds_it(name):
 
 @pytest.mark.parametrize(("options", "meets"), [({}, False), ({"minibatch": 3}, True)])
 @pytest.mark.parametrize("name", JUDGES)
-def test_pictures_are_compared_where_there_are_minibatch_features(name, options, meets):
-    # In evaluation, where batch norm lets no picture meet another.
+def test_images_are_compared_where_there_are_minibatch_features(name, options, meets):
+    # In evaluation, where batch norm lets no image meet another.
     judge, x = build_judge(name, **options).eval(), drawn(4, 3, 16, 16)
     together, changed = judge(x), judge(torch.cat([x[:1], x[:1], x[:1], x[3:]]))
     assert ((together[0] - changed[0]).abs() > 1e-4) == meets
@@ -451,9 +451,9 @@ def test_spectral_norm_bounds_every_layer_of_a_discriminator(name):
 
 def test_dropout_of_the_fully_connected_discriminator_is_of_training_alone():
     judge, x = build_judge("mlp", width=64).train(), drawn(4, 3, 16, 16)
-    hidden = judge.examine(x)[1][0]
+    hidden = judge.forward_with_features(x)[1][0]
     assert (hidden == 0).float().mean().item() == pytest.approx(0.5, abs=0.15)
     assert not torch.equal(judge(x), judge(x))
     judge.eval()
     assert torch.equal(judge(x), judge(x))
-    assert not (judge.examine(x)[1][0] == 0).any()
+    assert not (judge.forward_with_features(x)[1][0] == 0).any()

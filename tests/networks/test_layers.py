@@ -19,9 +19,9 @@ def blurred_by_hand(x):
     """Every second pixel of (C, H, W), and its neighbours weighed 1 2 1 both ways; beyond the border is the mirror."""
     height, width = x.shape[1:]
 
-    def inside(place, size):
-        place = abs(place)
-        return place if place < size else 2 * (size - 1) - place
+    def inside(index, size):
+        index = abs(index)
+        return index if index < size else 2 * (size - 1) - index
 
     y = torch.zeros(len(x), math.ceil(height / 2), math.ceil(width / 2))
     for row, column in itertools.product(range(y.shape[1]), range(y.shape[2])):

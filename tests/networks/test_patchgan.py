@@ -38,7 +38,7 @@ SMALL_SPECS += ["patchgan:width=4,layers=0"]
 
 
 def build(spec, in_channels=3, size=32):
-    """A discriminator for pictures of 32 pixels, where one is made for a single size."""
+    """A discriminator for images of 32 pixels, where one is made for a single size."""
     torch.manual_seed(0)
     return build_discriminator(spec, in_channels=in_channels, image_size=size)
 
@@ -54,7 +54,7 @@ def scales_of(logits):
 
 
 @pytest.mark.parametrize("spec", SMALL_SPECS)
-def test_every_picture_is_judged_from_the_smallest_size_on(spec):
+def test_every_image_is_judged_from_the_smallest_size_on(spec):
     discriminator = build(spec)
     for side in sizes_of(discriminator):
         for logits in scales_of(discriminator(torch.randn(2, 3, side, side))):
@@ -77,7 +77,7 @@ def test_what_is_examined_is_what_is_judged(spec):
     discriminator = build(spec).eval()
     side = sizes_of(discriminator)[-1]
     x = torch.randn(3, 3, side, side)
-    logits, seen = discriminator.examine(x)
+    logits, seen = discriminator.forward_with_features(x)
     judged = discriminator(x)
     assert len(scales_of(logits)) == len(scales_of(judged))
     assert all(torch.equal(one, other) for one, other in zip(scales_of(logits), scales_of(judged), strict=True))
@@ -102,13 +102,13 @@ def test_what_is_examined_is_what_is_judged(spec):
     ],
 )
 def test_every_scale_shows_all_its_layers_but_the_last(options, shapes):
-    _, seen = build(f"patchgan:width=4,{options}").examine(torch.randn(2, 3, 32, 32))
+    _, seen = build(f"patchgan:width=4,{options}").forward_with_features(torch.randn(2, 3, 32, 32))
     assert [tuple(one.shape) for one in seen] == [(2, channels, side, side) for channels, side in shapes]
 
 
 @pytest.mark.parametrize("side", [24, 25, 26, 27, 70])
 @pytest.mark.parametrize("layers", [1, 2, 3])
-def test_logits_are_as_many_whichever_way_a_picture_is_halved(layers, side):
+def test_logits_are_as_many_whichever_way_a_image_is_halved(layers, side):
     x = torch.randn(1, 3, side, side)
     strided, blurred = (build(f"patchgan:layers={layers},width=2,down={down}")(x) for down in ("strided", "blur"))
     assert strided.shape == blurred.shape
@@ -171,13 +171,13 @@ def test_logits_of_a_pixelgan_are_as_many_as_pixels():
     assert discriminator(torch.randn(2, 3, 9, 13)).shape == (2, 1, 9, 13)
 
 
-def test_a_256_picture_has_30_by_30_patches_at_70_pixels():
+def test_a_256_image_has_30_by_30_patches_at_70_pixels():
     discriminator = build_discriminator("patchgan:width=1", in_channels=6)
     assert discriminator(torch.randn(1, 6, 256, 256)).shape == (1, 1, 30, 30)
 
 
 @pytest.mark.parametrize(("padding", "sides"), [(1, [14, 6, 2]), (2, [19, 11, 7])])
-def test_padding_2_gives_pix2pixhds_maps_of_a_128_picture(padding, sides):
+def test_padding_2_gives_pix2pixhds_maps_of_a_128_image(padding, sides):
     discriminator = build_discriminator(f"patchgan:width=1,scales=3,padding={padding}", in_channels=1)
     logits = discriminator(torch.randn(1, 1, 128, 128))
     assert [one.shape for one in logits] == [(1, 1, side, side) for side in sides]
@@ -199,7 +199,7 @@ def test_scales_run_from_fine_to_coarse():
     torch.testing.assert_close(discriminator.scales[0](x), logits[0])
 
 
-def test_a_coarser_scale_sees_the_mean_of_a_flat_picture():
+def test_a_coarser_scale_sees_the_mean_of_a_flat_image():
     # A mean that counted the padding would darken the border.
     discriminator = build_discriminator("patchgan:layers=0,width=2,scales=2,norm=none", in_channels=1)
     fine, coarse = discriminator(torch.full((1, 1, 8, 8), 0.5))

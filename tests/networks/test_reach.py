@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from i2i.inference.memory import memory_per_pixel
-from i2i.inference.tiling.receptive_field import Part, parts_of
+from i2i.inference.tiling.receptive_field import Segment, segments_of
 from i2i.networks import Generator, build_generator, generators
 from i2i.spec import Spec
 
@@ -30,7 +30,7 @@ class Row(Generator):
 
 
 class Less(nn.Module):
-    """What is left without the mean of the whole picture."""
+    """What is left without the mean of the whole image."""
 
     def forward(self, x):
         return x - x.mean((2, 3), keepdim=True)
@@ -75,26 +75,26 @@ NAMES = list(generators)
     ],
 )
 def test_how_far_a_network_without_norms_sees(layers, reach):
-    (part,) = parts_of(Row(*layers).eval())
-    assert part == Part(0, len(layers), (), reach, 1, 1)
+    (part,) = segments_of(Row(*layers).eval())
+    assert part == Segment(0, len(layers), (), reach, 1, 1)
 
 
 def test_how_far_each_norm_sees():
     layers = [convolution(5), norm(), nn.ReLU(), convolution(), norm(), convolution(7)]
-    assert parts_of(Row(*layers, joined=True).eval()) == (Part(0, 1, (2, 3), 6, 1, 1),)
+    assert segments_of(Row(*layers, joined=True).eval()) == (Segment(0, 1, (2, 3), 6, 1, 1),)
 
 
 def test_a_norm_after_a_global_mean_sees_everything_and_one_before_it_does_not():
     layers = [convolution(), norm(), Less(), norm()]
-    assert parts_of(Row(*layers, joined=True).eval()) == (Part(0, 1, (1, None), None, 1, 1),)
+    assert segments_of(Row(*layers, joined=True).eval()) == (Segment(0, 1, (1, None), None, 1, 1),)
 
 
 def test_a_row_is_cut_after_each_convolution():
     layers = [convolution(5, after=2), norm(2), nn.ReLU(), convolution(3, 2, 3), norm(3), convolution(7, 3, 1)]
-    assert parts_of(Row(*layers).eval()) == (
-        Part(0, 1, (), 2, 2, 1),
-        Part(1, 4, (0,), 1, 3, 1),
-        Part(4, 6, (0,), 3, 1, 1),
+    assert segments_of(Row(*layers).eval()) == (
+        Segment(0, 1, (), 2, 2, 1),
+        Segment(1, 4, (0,), 1, 3, 1),
+        Segment(4, 6, (0,), 3, 1, 1),
     )
 
 
@@ -109,11 +109,11 @@ def test_strides_widen_what_is_seen_and_a_row_is_cut_where_it_has_the_fewest_row
         nn.Upsample(scale_factor=2),
         convolution(3, 2, 1),
     ]
-    assert parts_of(Row(*layers, multiple=2, joined=True).eval()) == (Part(0, 1, (2, 4), 5, 1, 1),)
-    assert parts_of(Row(*layers, multiple=2).eval()) == (
-        Part(0, 1, (), 2, 4, 0.5),
-        Part(1, 3, (0,), 2, 2, 0.5),
-        Part(3, 6, (0,), 1, 1, 1),
+    assert segments_of(Row(*layers, multiple=2, joined=True).eval()) == (Segment(0, 1, (2, 4), 5, 1, 1),)
+    assert segments_of(Row(*layers, multiple=2).eval()) == (
+        Segment(0, 1, (), 2, 4, 0.5),
+        Segment(1, 3, (0,), 2, 2, 0.5),
+        Segment(3, 6, (0,), 1, 1, 1),
     )
 
 
@@ -126,12 +126,12 @@ def test_it_is_found_once_for_each_network():
             return x
 
     network, other = (Row(Counted(), convolution(size)).eval() for size in (3, 5))
-    first = parts_of(network)
+    first = segments_of(network)
     tried = len(calls)
     assert tried > 0
-    assert parts_of(network) is first
+    assert segments_of(network) is first
     assert len(calls) == tried
-    assert [part.output for part in parts_of(other)] == [2]
+    assert [part.output for part in segments_of(other)] == [2]
 
 
 @pytest.mark.parametrize("options", [{}, {"norm": "instance"}, {"norm": "batch"}, {"norm": "virtual"}])
@@ -140,7 +140,7 @@ def test_parts_cover_all_stages_without_gaps(name, options):
     network = small(name, **options)
     if network is None:
         return
-    parts = parts_of(network)
+    parts = segments_of(network)
     assert parts[0].start == 0
     assert [part.start for part in parts[1:]] == [part.stop for part in parts[:-1]]
     assert parts[-1].stop == len(network.stages())
@@ -152,13 +152,13 @@ def test_parts_cover_all_stages_without_gaps(name, options):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if small(name, norm=None)])
 def test_a_network_without_norms_is_not_cut(name):
-    (part,) = parts_of(small(name, norm=None))
+    (part,) = segments_of(small(name, norm=None))
     assert part.norms == ()
 
 
 def test_a_resnet_is_cut_at_each_of_its_blocks():
     # The second halving, three blocks, and what follows: 3 + 2 x 1 + 4 x 1 pixels before the first cut, 8 in a block.
-    parts = parts_of(small("resnet", blocks=3, norm="instance"))
+    parts = segments_of(small("resnet", blocks=3, norm="instance"))
     assert [part.scale for part in parts] == [0.25] * 4 + [1]
     assert [len(part.norms) for part in parts] == [2, 3, 2, 2, 2]
     assert [part.channels for part in parts] == [16] * 4 + [3]
@@ -170,7 +170,7 @@ def test_looking_leaves_the_network_and_the_random_stream_alone(name):
     network = small(name)
     before = {key: value.clone() for key, value in network.state_dict().items() if isinstance(value, torch.Tensor)}
     kinds, state = [type(module) for module in network.modules()], torch.get_rng_state()
-    parts_of(network)
+    segments_of(network)
     memory_per_pixel(network)
     assert [type(module) for module in network.modules()] == kinds
     assert not any(module._forward_hooks for module in network.modules())

@@ -12,7 +12,7 @@ def size(network):
 
 
 def seen_from_the_middle(network, side, *, stride=1):
-    """Rows and columns of a picture of this side, a multiple of the stride, that the middle of the result sees.
+    """Rows and columns of an image of this side, a multiple of the stride, that the middle of the result sees.
 
     Weights are positive, so that no path cancels another; of the pixels that max-pooling passes over none is seen, so
     that it is replaced with an average.
@@ -122,7 +122,7 @@ def test_the_local_discriminator_is_what_the_paper_says_layer_by_layer():
     for stride, padding in ((2, 1), (2, 1), (1, 1), (1, 0)):
         y = F.max_pool2d(seen[-1], 3, stride=1, padding=1) if len(seen) == 3 else seen[-1]
         seen.append(F.relu(F.conv2d(y, next(weights), next(weights), stride=stride, padding=padding)))
-    logits, activations = discriminator.examine(x)
+    logits, activations = discriminator.forward_with_features(x)
     torch.testing.assert_close(logits, F.conv2d(seen[-1], next(weights), next(weights)))
     torch.testing.assert_close(discriminator(x), logits)
     assert [one.shape[1] for one in activations] == [6, 4, 2, 2]
@@ -144,7 +144,7 @@ def test_one_logit_is_the_papers_two_maps_and_softmax():
         (lambda: build_discriminator("local", in_channels=1), (0.01, 1)),
     ],
 )
-def test_weights_begin_as_published_and_pass_the_picture_on(network, reach):
+def test_weights_begin_as_published_and_pass_the_image_on(network, reach):
     torch.manual_seed(0)
     network = network()
     for layer in (module for module in network.modules() if isinstance(module, nn.Conv2d)):

@@ -39,7 +39,7 @@ class Judge(Discriminator):
 
 
 class Drawer(LatentGenerator):
-    """A generator of empty pictures from a latent."""
+    """A generator of empty images from a latent."""
 
     def __init__(self, out_channels: int, image_size: int, *, large: int = 1, latent: int = 4) -> None:
         super().__init__()

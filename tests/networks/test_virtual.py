@@ -8,7 +8,7 @@ from torch import nn
 
 from i2i.errors import UsageError
 from i2i.model_file.model_file import Model, load_model, save_model
-from i2i.networks import build_map, registry_of
+from i2i.networks import build_network, registry_of
 from i2i.networks.virtual_batch_norm import VirtualBatchNorm, hold_reference
 from i2i.spec import Spec
 
@@ -29,14 +29,14 @@ TRANSLATORS = [name for way, name in BACKBONES if way == "a2b"]
 
 def build(way, name, norm="virtual"):
     torch.manual_seed(0)
-    network = build_map(way, normed(way, name, norm))
+    network = build_network(way, normed(way, name, norm))
     for parameter in network.parameters():  # so that what passes through is no fainter than what normalisation adds
         parameter.data *= 10 if parameter.dim() > 1 else 1
     return network
 
 
 def given(way, count, *, seed=0):
-    """Pictures, or latents."""
+    """Images, or latents."""
     return drawn(count, *((3, 16, 16) if way == "a2b" else (6,)), seed=seed)
 
 
@@ -195,7 +195,7 @@ def test_it_comes_back_from_a_model_file(way, name, dtype, tmp_path):
         network(given(way, 4, seed=2))
         expected = network.eval()(x)
         save_model(tmp_path / "m.safetensors", Model({way: network}, ("a", "b"), {}, {}, 0), dtype=dtype)
-        again = load_model(tmp_path / "m.safetensors").maps[way]
+        again = load_model(tmp_path / "m.safetensors").generators[way]
         if dtype is None:
             assert torch.equal(again.reference.batch, network.reference.batch)
             assert torch.equal(again(x), expected)
@@ -207,7 +207,7 @@ def test_it_comes_back_from_a_model_file(way, name, dtype, tmp_path):
 @pytest.mark.parametrize(("way", "name"), BACKBONES)
 def test_a_model_file_of_a_network_that_has_seen_nothing_opens(way, name, tmp_path):
     save_model(tmp_path / "m.safetensors", Model({way: build(way, name)}, ("a", "b"), {}, {}, 0))
-    again = load_model(tmp_path / "m.safetensors").maps[way]
+    again = load_model(tmp_path / "m.safetensors").generators[way]
     x = given(way, 3)
     assert torch.equal(again(x), again(x))
     assert torch.equal(again.reference.batch, x)
@@ -293,7 +293,7 @@ def test_a_gradient_may_be_taken_in_evaluation_again_and_again(way, name):
 
 
 @pytest.mark.parametrize("name", TRANSLATORS)
-def test_pictures_may_be_of_another_size_than_the_reference(name):
+def test_images_may_be_of_another_size_than_the_reference(name):
     network = build("a2b", name)
     with torch.no_grad():
         network(given("a2b", 4))
@@ -340,4 +340,4 @@ def test_a_network_of_another_norm_holds_nothing(way, name):
 def test_a_latent_is_refused(name):
     spec = normed("a2b", name)
     with pytest.raises(UsageError, match="norm=virtual knows no latent; use norm=instance or norm=batch"):
-        build_map("a2b", Spec(name, {**spec.options, "latent": 4}))
+        build_network("a2b", Spec(name, {**spec.options, "latent": 4}))

@@ -1,4 +1,4 @@
-"""Small games of every method, and pictures to play them with."""
+"""Small games of every method, and images to play them with."""
 
 import inspect
 from dataclasses import fields
@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 import torch
 
-from i2i.methods import objectives
+from i2i.methods import methods
 from i2i.networks import Backbones, discriminators, generators, latent_generators
 from i2i.spec import Spec
 from i2i.training.player import only
@@ -21,14 +21,14 @@ OPTIONS = {
 }
 # Methods that compare what comes out with what went in, and want as many channels in both domains.
 ALIKE = {"cut", "fastcut", "simgan"}
-# Few weights for pictures of 32 pixels, as far as a backbone has such options.
+# Few weights for images of 32 pixels, as far as a backbone has such options.
 SMALL = {"width": 4, "depth": 4, "blocks": 1, "layers": 1, "dropout": 0, "enhancer_blocks": 1}
 SMALL_OF = {"coarse_to_fine": {"depth": 2}, "local": {"width": 24}}
 LETTERS = {"a": 0, "b": 1}
 
 
 def registry_of_generators(method):
-    return latent_generators if objectives[method].data == "single" else generators
+    return latent_generators if methods[method].data == "single" else generators
 
 
 def small(text, registry, **more):
@@ -41,68 +41,68 @@ def small(text, registry, **more):
 
 def has(method, option):
     """Whether a method has an option of this name."""
-    return option in {field.name for field in fields(objectives[method].Config)}
+    return option in {field.name for field in fields(methods[method].Config)}
 
 
 def config(method, **options):
-    return objectives[method].Config(**{**OPTIONS.get(method, {}), **options})
+    return methods[method].Config(**{**OPTIONS.get(method, {}), **options})
 
 
-def make(method, *, channels=(3, 3), classes=0, width=4, generator=None, discriminator=None, **options):
-    """A small objective of a method for 32 pixels, with its own backbones, options of those, and these of its own."""
+def make(method_name, *, channels=(3, 3), classes=0, width=4, generator=None, discriminator=None, **options):
+    """A small method of a method for 32 pixels, with its own backbones, options of those, and these of its own."""
     torch.manual_seed(0)
-    objective = objectives[method]
+    method = methods[method_name]
     backbones = Backbones(
-        small(objective.generator_spec, registry_of_generators(method), **{"width": width, **(generator or {})}),
-        small(objective.discriminator_spec, discriminators, **(discriminator or {})),
+        small(method.generator_spec, registry_of_generators(method_name), **{"width": width, **(generator or {})}),
+        small(method.discriminator_spec, discriminators, **(discriminator or {})),
         image_size=32,
         channels=channels,
         classes=classes,
     )
-    return objective(config(method, **options), backbones)
+    return method(config(method_name, **options), backbones)
 
 
 def at_zero(method, **options):
-    """An objective whose every weight is 0: generators give 0 (grey), discriminators the logit 0."""
+    """A method whose every weight is 0: generators give 0 (grey), discriminators the logit 0."""
     return zeroed(make(method, **options))
 
 
-def zeroed(objective):
-    """An objective with every weight at 0."""
+def zeroed(method):
+    """A method with every weight at 0."""
     with torch.no_grad():
-        for parameter in objective.parameters():
+        for parameter in method.parameters():
             parameter.zero_()
-    return objective
+    return method
 
 
 def noise(method, count=2, channels=(3, 3), *, classes=0, seed=1):
     """A batch of what a method learns from, with nothing to learn in it."""
     draw = torch.Generator().manual_seed(seed)
     batch = {name: torch.rand(count, channels[i], 32, 32, generator=draw) * 2 - 1 for name, i in LETTERS.items()}
-    if objectives[method].data != "single":
+    if methods[method].data != "single":
         return batch
     labels = {"label": torch.randint(classes, (count,), generator=draw)} if classes else {}
     return {"b": batch["b"], **labels}
 
 
-def moves(objective):
+def moves(method):
     """The loss of each player in its first move."""
     found = {}
     for step in range(1, 7):
-        for name, loss in objective.turns(step):
+        for name, loss in method.turns(step):
             found.setdefault(name, loss)
-    assert found.keys() == objective.players().keys()
+    assert found.keys() == method.players().keys()
     return found
 
 
-def play(objective, method, steps, *, lr=0.05, **batches):
+def play(method, method_name, steps, *, lr=0.05, **batches):
     """Let each player whose turn it is move by plain SGD in these steps, and return what every term was."""
-    players, said = objective.players(), []
+    players, said = method.players(), []
     for step in steps:
-        images = objective(noise(method, seed=step, **batches))
-        for name, loss in objective.turns(step):
-            objective.zero_grad(set_to_none=True)
-            with only(players[name], of=objective):
+        images = method(noise(method_name, seed=step, **batches))
+        for name, loss in method.turns(step):
+            method.zero_grad(set_to_none=True)
+            with only(players[name], of=method):
                 losses = loss(images)
                 sum(losses.values()).backward()
             with torch.no_grad():

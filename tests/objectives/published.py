@@ -168,9 +168,9 @@ def least_squares(logits, label):
 def contrast(query, key, *, temperature=0.07):
     """Park et al. 2020, eq. 3, patch by patch: (P, C) each, of unit length, of one image."""
     total = 0
-    for place in range(len(query)):
-        similar = torch.exp((key @ query[place]) / temperature)
-        total = total - torch.log(similar[place] / similar.sum())
+    for index in range(len(query)):
+        similar = torch.exp((key @ query[index]) / temperature)
+        total = total - torch.log(similar[index] / similar.sum())
     return total / len(query)
 
 
@@ -186,11 +186,11 @@ class Adam:
         slopes = torch.autograd.grad(loss, self.weights)
         self.step += 1
         with torch.no_grad():
-            for place, (weight, slope) in enumerate(zip(self.weights, slopes, strict=True)):
-                self.first[place] = 0.5 * self.first[place] + 0.5 * slope
-                self.second[place] = 0.999 * self.second[place] + 0.001 * slope**2
-                mean = self.first[place] / (1 - 0.5**self.step)
-                square = self.second[place] / (1 - 0.999**self.step)
+            for index, (weight, slope) in enumerate(zip(self.weights, slopes, strict=True)):
+                self.first[index] = 0.5 * self.first[index] + 0.5 * slope
+                self.second[index] = 0.999 * self.second[index] + 0.001 * slope**2
+                mean = self.first[index] / (1 - 0.5**self.step)
+                square = self.second[index] / (1 - 0.999**self.step)
                 weight -= rate * mean / (square.sqrt() + 1e-8)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from games import make, moved, moves, noise
 
-from i2i.methods import objectives
+from i2i.methods import methods
 from i2i.methods.diffaugment import DiffAugment
 from i2i.training.player import only
 
@@ -12,7 +12,7 @@ EVERY = ("colour", "translation", "cutout")
 
 
 def drawn(**values):
-    """The numbers of one picture: 0 but for those given."""
+    """The numbers of one image: 0 but for those given."""
     names = ("brightness", "saturation", "contrast", "down", "right", "row", "column")
     return torch.tensor([[values.get(name, 0.0) for name in names]])
 
@@ -32,7 +32,7 @@ def test_without_changes_it_gives_what_it_is_given_and_draws_nothing():
     assert held is condition
 
 
-def test_numbers_are_drawn_evenly_for_each_picture():
+def test_numbers_are_drawn_evenly_for_each_image():
     numbers = DiffAugment(("cutout",)).draw(2000, torch.device("cpu"))
     assert numbers.shape == (2000, 7)
     assert -1 <= numbers.min() < -0.99
@@ -55,7 +55,7 @@ def test_colour_by_hand_and_the_condition_is_left_alone():
     torch.testing.assert_close(same, x)
 
 
-def test_translation_by_hand_moves_picture_and_condition_alike():
+def test_translation_by_hand_moves_image_and_condition_alike():
     augment, x = DiffAugment(("translation",)), pictures()
     moved_x, moved_condition = augment(x, x[:, :1], drawn(down=1.0, right=-0.5))  # 2 of 16 down, 1 to the left
     wanted = torch.zeros_like(x)
@@ -64,7 +64,7 @@ def test_translation_by_hand_moves_picture_and_condition_alike():
     assert torch.equal(moved_condition, wanted[:, :1])
 
 
-def test_cutout_by_hand_takes_half_of_each_side_of_picture_and_condition():
+def test_cutout_by_hand_takes_half_of_each_side_of_image_and_condition():
     augment, x = DiffAugment(("cutout",)), pictures()
     cut, cut_condition = augment(x, x[:, :2], drawn())  # about the middle
     wanted = x.clone()
@@ -78,14 +78,14 @@ def test_cutout_by_hand_takes_half_of_each_side_of_picture_and_condition():
 
 
 @pytest.mark.parametrize("change", EVERY)
-def test_each_picture_of_a_batch_is_changed_by_its_own_numbers(change):
+def test_each_image_of_a_batch_is_changed_by_its_own_numbers(change):
     augment, x = DiffAugment((change,)), pictures(3)
     numbers = torch.rand(3, 7, generator=torch.Generator().manual_seed(2)) * 0.5 + 0.5
     together, _ = augment(x, None, numbers)
-    for place in range(3):
-        alone, _ = augment(x[place : place + 1], None, numbers[place : place + 1])
-        torch.testing.assert_close(together[place : place + 1], alone)
-        assert not torch.equal(alone, x[place : place + 1])
+    for index in range(3):
+        alone, _ = augment(x[index : index + 1], None, numbers[index : index + 1])
+        torch.testing.assert_close(together[index : index + 1], alone)
+        assert not torch.equal(alone, x[index : index + 1])
 
 
 @pytest.mark.parametrize("change", EVERY)
@@ -101,47 +101,47 @@ def test_gradients_pass_through(change):
     assert (slope * direction).sum().item() == pytest.approx(((ends[0] - ends[1]) / (2 * step)).item(), rel=1e-5)
 
 
-@pytest.mark.parametrize("method", objectives)
-def test_every_game_is_played_with_it(method):
-    objective = make(method, diffaugment=EVERY)
+@pytest.mark.parametrize("method_name", methods)
+def test_every_game_is_played_with_it(method_name):
+    method = make(method_name, diffaugment=EVERY)
     torch.manual_seed(1)
-    images = objective(noise(method))
-    for player, loss in moves(objective).items():
-        with only(objective.players()[player], of=objective):
+    images = method(noise(method_name))
+    for player, loss in moves(method).items():
+        with only(method.players()[player], of=method):
             losses = loss(images)
             assert all(value.isfinite() for value in losses.values())
             sum(losses.values()).backward()
-        assert moved(objective.players()[player]) == dict(objective.players()[player].named_parameters()).keys()
+        assert moved(method.players()[player]) == dict(method.players()[player].named_parameters()).keys()
 
 
-@pytest.mark.parametrize("method", objectives)
-def test_without_it_no_game_draws_for_it(method):
+@pytest.mark.parametrize("method_name", methods)
+def test_without_it_no_game_draws_for_it(method_name):
     # Discriminators draw nothing in training; that a history is not full sees to the rest.
-    objective = make(method)
-    images = objective(noise(method))
+    method = make(method_name)
+    images = method(noise(method_name))
     before = torch.get_rng_state()
-    objective.discriminator_loss(images)
+    method.discriminator_loss(images)
     assert torch.equal(torch.get_rng_state(), before)
-    augmented = make(method, diffaugment=("cutout",))
-    images = augmented(noise(method))
+    augmented = make(method_name, diffaugment=("cutout",))
+    images = augmented(noise(method_name))
     before = torch.get_rng_state()
     augmented.discriminator_loss(images)
     assert not torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("method", ["pix2pix", "cut"])
-def test_a_picture_equal_to_the_real_one_matches_its_features(method):
+@pytest.mark.parametrize("method_name", ["pix2pix", "cut"])
+def test_a_image_equal_to_the_real_one_matches_its_features(method_name):
     # Only where both are changed by the same numbers.
-    objective = make(method, diffaugment=EVERY, feature_matching=1.0)
-    images = objective(noise(method))
+    method = make(method_name, diffaugment=EVERY, feature_matching=1.0)
+    images = method(noise(method_name))
     alike = images._replace(fake_b=images.real_b.clone())
     for seed in range(3):
         torch.manual_seed(seed)
-        assert objective.generator_loss(alike)["feature_matching"].item() == 0
-        assert objective.generator_loss(images)["feature_matching"].item() > 1e-7
+        assert method.generator_loss(alike)["feature_matching"].item() == 0
+        assert method.generator_loss(images)["feature_matching"].item() > 1e-7
 
 
-def test_what_real_pictures_are_on_the_whole_stays():
+def test_what_real_images_are_on_the_whole_stays():
     # The mean brightness shifts up and down alike, and places are as likely to be cut on all sides.
     augment = DiffAugment(("colour",))
     x = pictures(1).expand(4000, -1, -1, -1)

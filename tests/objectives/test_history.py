@@ -3,21 +3,21 @@ import io
 import pytest
 import torch
 
-from i2i.methods.image_pool import ImageHistory
+from i2i.methods.image_pool import ImagePool
 
 
 def numbered(first, count=1):
-    """Pictures that say their number in every pixel."""
+    """Images that say their number in every pixel."""
     return torch.arange(first, first + count).float().view(-1, 1, 1, 1).expand(-1, 3, 4, 4).clone()
 
 
-def numbers(pictures):
-    assert (pictures == pictures[:, :1, :1, :1]).all()
-    return [int(picture[0, 0, 0]) for picture in pictures]
+def numbers(images):
+    assert (images == images[:, :1, :1, :1]).all()
+    return [int(image[0, 0, 0]) for image in images]
 
 
 def test_until_it_is_full_it_returns_what_it_is_given():
-    history = ImageHistory(6)
+    history = ImagePool(6)
     assert numbers(history(numbered(0, 2))) == [0, 1]
     assert numbers(history(numbered(2, 4))) == [2, 3, 4, 5]
     assert numbers(history.images) == [0, 1, 2, 3, 4, 5]
@@ -25,7 +25,7 @@ def test_until_it_is_full_it_returns_what_it_is_given():
 
 def test_later_half_of_what_it_returns_is_old():
     torch.manual_seed(0)
-    history, kept, old = ImageHistory(50), set(range(50)), 0
+    history, kept, old = ImagePool(50), set(range(50)), 0
     history(numbered(0, 50))
     shown = numbers(torch.cat([history(numbered(first, 4)) for first in range(50, 2050, 4)]))
     for fresh, number in zip(range(50, 2050), shown, strict=True):
@@ -38,9 +38,9 @@ def test_later_half_of_what_it_returns_is_old():
     assert len(history.images) == 50
 
 
-def test_every_kept_picture_is_as_likely_to_be_shown():
+def test_every_kept_image_is_as_likely_to_be_shown():
     torch.manual_seed(0)
-    history = ImageHistory(4)
+    history = ImagePool(4)
     history(numbered(0, 4))
     counts = [0, 0, 0, 0]
     for _ in range(2000):
@@ -53,7 +53,7 @@ def test_every_kept_picture_is_as_likely_to_be_shown():
 
 def test_what_is_given_is_left_as_it_is_and_no_gradient_flows():
     torch.manual_seed(0)
-    history = ImageHistory(2)
+    history = ImagePool(2)
     for first in range(10):
         fresh = numbered(first, 2).requires_grad_()
         shown = history(fresh)
@@ -63,15 +63,15 @@ def test_what_is_given_is_left_as_it_is_and_no_gradient_flows():
     assert -1 not in numbers(history.images)
 
 
-def test_its_pictures_are_part_of_the_state():
+def test_its_images_are_part_of_the_state():
     torch.manual_seed(0)
-    history = ImageHistory(8)
+    history = ImagePool(8)
     for first in range(0, 40, 2):
         history(numbered(first, 2))
     file = io.BytesIO()
     torch.save(history.state_dict(), file)
     file.seek(0)
-    again = ImageHistory(8)
+    again = ImagePool(8)
     again.load_state_dict(torch.load(file, weights_only=True))
     assert torch.equal(again.images, history.images)
     torch.manual_seed(1)
@@ -81,14 +81,14 @@ def test_its_pictures_are_part_of_the_state():
 
 
 def test_an_empty_history_comes_back_empty():
-    again = ImageHistory(8)
-    again.load_state_dict(ImageHistory(8).state_dict())
+    again = ImagePool(8)
+    again.load_state_dict(ImagePool(8).state_dict())
     assert numbers(again(numbered(3, 2))) == [3, 4]
 
 
 def test_a_state_does_not_change_when_the_history_goes_on():
     torch.manual_seed(0)
-    history, again = ImageHistory(2), ImageHistory(2)
+    history, again = ImagePool(2), ImagePool(2)
     history(numbered(0, 2))
     again.load_state_dict(history.state_dict())
     for first in range(2, 22):
@@ -98,7 +98,7 @@ def test_a_state_does_not_change_when_the_history_goes_on():
 
 
 def test_in_evaluation_it_passes_through_and_keeps_nothing():
-    history = ImageHistory(4)
+    history = ImagePool(4)
     history(numbered(0, 4))
     history.eval()
     for first in range(10, 40):
@@ -107,14 +107,14 @@ def test_in_evaluation_it_passes_through_and_keeps_nothing():
 
 
 def test_of_size_0_it_passes_through():
-    history = ImageHistory(0)
+    history = ImagePool(0)
     for first in range(20):
         assert numbers(history(numbered(first, 2))) == [first, first + 1]
     assert len(history.images) == 0
 
 
 def test_a_history_fills_in_order_and_draws_only_when_it_is_full():
-    history = ImageHistory(5).train()
+    history = ImagePool(5).train()
     torch.manual_seed(0)
     before = torch.get_rng_state()
     batch = torch.arange(4.0).view(4, 1, 1, 1)

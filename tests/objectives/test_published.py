@@ -19,7 +19,7 @@ from published import (
 
 from i2i.config import DataConfig, RunConfig, TrainConfig
 from i2i.data import find_layout
-from i2i.methods import objectives
+from i2i.methods import methods
 from i2i.networks import Backbones
 from i2i.spec import Spec
 from i2i.training.trainer import Trainer
@@ -37,15 +37,15 @@ def _in_float64():
 
 def trainer(data, folder, method, *, generator, discriminator, options=None, **train):
     """A run of 6 steps, over the last 3 of which the learning rate falls."""
-    kind = objectives[method]
+    kind = methods[method]
     specs = {"generator": generator, "discriminator": discriminator}
     settings = TrainConfig(**{**specs, "steps": 6, "lr": RATE, "device": "cpu", "samples": 1, **train})
-    pictures = DataConfig(image_size=16, augment=())
-    config = RunConfig(method, (str(data),), kind.Config(**(options or {})), pictures, settings)
+    images = DataConfig(image_size=16, augment=())
+    config = RunConfig(method, (str(data),), kind.Config(**(options or {})), images, settings)
     torch.manual_seed(0)
     run = Trainer(config, find_layout([data], data=kind.data), folder)
     with torch.no_grad():  # farther from 0 than they begin, so that every term matters
-        for weight in run.objective.parameters():
+        for weight in run.method.parameters():
             weight *= 10 if weight.dim() > 1 else 1
     return run
 
@@ -67,7 +67,7 @@ def apart(network, weights):
 def test_steps_of_pix2pix_are_the_published_ones(pairs, tmp_path):
     specs = {"generator": "unet:depth=4,width=4,dropout=0", "discriminator": "patchgan:layers=1,width=4"}
     run = trainer(pairs, tmp_path / "run", "pix2pix", **specs, batch_size=2)
-    theta, phi = weights_of(run.objective.generator), weights_of(run.objective.discriminator)
+    theta, phi = weights_of(run.method.generator), weights_of(run.method.discriminator)
     start = [weight.detach().clone() for weight in theta]
     generator, discriminator = Adam(theta), Adam(phi)
 
@@ -78,7 +78,7 @@ def test_steps_of_pix2pix_are_the_published_ones(pairs, tmp_path):
         said = run.train_step(batch)
         a, b = batch["a"], batch["b"]
         fake = unet(theta, a, depth=4, norm="batch")
-        # Sec. 3.3: the discriminator's objective is halved; it moves first, then the generator by the non-saturating
+        # Sec. 3.3: the discriminator's method is halved; it moves first, then the generator by the non-saturating
         # loss and 100 times L1 (eq. 4).
         loss = 0.5 * (cross_entropy(judged(a, b), 1) + cross_entropy(judged(a, fake.detach()), 0))
         discriminator.move(loss, rate=rate)
@@ -88,22 +88,22 @@ def test_steps_of_pix2pix_are_the_published_ones(pairs, tmp_path):
         assert {name: value.item() for name, value in said.items()} == pytest.approx(
             {name: value.item() for name, value in expected.items()}, rel=1e-6
         )
-    assert apart(run.objective.generator, start) > RATE
-    assert apart(run.objective.generator, theta) < 1e-6
-    assert apart(run.objective.discriminator, phi) < 1e-6
+    assert apart(run.method.generator, start) > RATE
+    assert apart(run.method.generator, theta) < 1e-6
+    assert apart(run.method.discriminator, phi) < 1e-6
 
 
 def test_steps_of_cyclegan_are_the_published_ones(unpaired, tmp_path):
     specs = {"generator": "resnet:blocks=2,width=4", "discriminator": "patchgan:norm=instance,layers=1,width=4"}
     run = trainer(unpaired, tmp_path / "run", "cyclegan", **specs, options={"identity_weight": 5.0, "history": 1})
     names = ["a2b", "b2a", "discriminator_a", "discriminator_b"]
-    weights = {name: weights_of(getattr(run.objective, name)) for name in names}
-    start = weights_of(run.objective.a2b)
+    weights = {name: weights_of(getattr(run.method, name)) for name in names}
+    start = weights_of(run.method.a2b)
     generators = Adam(weights["a2b"] + weights["b2a"])
     discriminators = Adam(weights["discriminator_a"] + weights["discriminator_b"])
     shown, pool, old = {}, {}, []
     for domain in "ab":
-        history = getattr(run.objective, f"history_{domain}")
+        history = getattr(run.method, f"history_{domain}")
         history.register_forward_hook(lambda _, __, images, domain=domain: shown.update({domain: images}))
 
     def translated(way, x):
@@ -143,20 +143,20 @@ def test_steps_of_cyclegan_are_the_published_ones(unpaired, tmp_path):
             {name: value.item() for name, value in expected.items()}, rel=1e-6
         )
     assert {bool(one) for one in old} == {True, False}
-    assert apart(run.objective.a2b, start) > RATE
+    assert apart(run.method.a2b, start) > RATE
     for name in names:
-        assert apart(getattr(run.objective, name), weights[name]) < 1e-6, name
+        assert apart(getattr(run.method, name), weights[name]) < 1e-6, name
 
 
-def make(method, *, generator, discriminator, size, **options):
+def make(method_name, *, generator, discriminator, size, **options):
     torch.manual_seed(0)
-    kind = objectives[method]
+    kind = methods[method_name]
     backbones = Backbones(Spec.parse(generator), Spec.parse(discriminator), image_size=size)
-    objective = kind(kind.Config(**options), backbones)
+    method = kind(kind.Config(**options), backbones)
     with torch.no_grad():
-        for weight in objective.parameters():
+        for weight in method.parameters():
             weight *= 10 if weight.dim() > 1 else 1
-    return objective
+    return method
 
 
 def compared(losses, expected, module, weights):
@@ -171,28 +171,26 @@ def compared(losses, expected, module, weights):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-4 * largest)
 
 
-@pytest.mark.parametrize(("method", "weights"), [("cut", (1, 1)), ("fastcut", (10, 0))])
-def test_terms_of_cut_are_the_published_ones(method, weights):
+@pytest.mark.parametrize(("method_name", "weights"), [("cut", (1, 1)), ("fastcut", (10, 0))])
+def test_terms_of_cut_are_the_published_ones(method_name, weights):
     specs = {
         "generator": "resnet:blocks=6,width=4,down=blur,up=bilinear",
         "discriminator": "patchgan:norm=instance,layers=1,width=4,down=blur",
     }
     # As many patches as there are positions, so that their order does not matter.
-    objective = make(method, **specs, size=8, patches=8 * 8).train()
-    batch, mirrored = batches(2, size=8)[0], method == "fastcut"
-    images = objective.Images(
-        batch["a"], objective.generator(batch["a"].flip(3) if mirrored else batch["a"]), batch["b"]
-    )
+    method = make(method_name, **specs, size=8, patches=8 * 8).train()
+    batch, mirrored = batches(2, size=8)[0], method_name == "fastcut"
+    images = method.Images(batch["a"], method.generator(batch["a"].flip(3) if mirrored else batch["a"]), batch["b"])
     images = images._replace(mirrored=mirrored)
-    theta, phi, projections = map(weights_of, (objective.generator, objective.discriminator, objective.projections))
+    theta, phi, projections = map(weights_of, (method.generator, method.discriminator, method.projections))
 
     def translated(x):
         return cut_resnet(theta, x, blocks=6)
 
     def patches(maps, image):
         found = []
-        for place, features in enumerate(maps):
-            first, first_bias, second, second_bias = projections[4 * place : 4 * place + 4]
+        for index, features in enumerate(maps):
+            first, first_bias, second, second_bias = projections[4 * index : 4 * index + 4]
             x = features[image].flatten(1).T
             x = (x @ first.T + first_bias).relu() @ second.T + second_bias
             found.append(x / x.norm(dim=1, keepdim=True))
@@ -218,10 +216,10 @@ def test_terms_of_cut_are_the_published_ones(method, weights):
     }
     if weights[1]:
         expected["identity"] = weights[1] * nce(translated(batch["b"])[0], batch["b"])
-    player = objective.players()["generator"]
-    compared(objective.generator_loss(images), expected, player, theta + projections)
+    player = method.players()["generator"]
+    compared(method.generator_loss(images), expected, player, theta + projections)
     loss = 0.5 * (least_squares(judged(batch["b"]), 1) + least_squares(judged(fake.detach()), 0))
-    compared(objective.discriminator_loss(images), {"adversarial": loss}, objective.discriminator, phi)
+    compared(method.discriminator_loss(images), {"adversarial": loss}, method.discriminator, phi)
 
 
 def test_terms_of_bicyclegan_are_the_published_ones():
@@ -229,18 +227,18 @@ def test_terms_of_bicyclegan_are_the_published_ones():
         "generator": "unet:depth=4,width=4,norm=instance,dropout=0,where=all",
         "discriminator": "patchgan:norm=instance,layers=1,width=4,scales=2,scale_width=halved",
     }
-    objective = make("bicyclegan", **specs, size=32, encoder_width=4, latent=3)
+    method = make("bicyclegan", **specs, size=32, encoder_width=4, latent=3)
     with torch.no_grad():
-        objective.encoder.mean.bias.fill_(0.5)
-        objective.encoder.log_variance.bias.fill_(-0.3)
+        method.encoder.mean.bias.fill_(0.5)
+        method.encoder.log_variance.bias.fill_(-0.3)
     batch = batches(2, size=32)[0]
     torch.manual_seed(1)
-    images = objective(batch)
+    images = method(batch)
     torch.manual_seed(1)
     noise, drawn = torch.randn(2, 3), torch.randn(2, 3)
-    theta, eta = weights_of(objective.generator), weights_of(objective.encoder)
+    theta, eta = weights_of(method.generator), weights_of(method.encoder)
     phi = {
-        way: [weights_of(scale) for scale in getattr(objective, f"discriminator_{way}").scales]
+        way: [weights_of(scale) for scale in getattr(method, f"discriminator_{way}").scales]
         for way in ("rebuilt", "drawn")
     }
     a, b = batch["a"], batch["b"]
@@ -264,13 +262,13 @@ def test_terms_of_bicyclegan_are_the_published_ones():
         "latent": 0.5 * distance(recovered, drawn),
         "divergence": 0.01 * 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum() / 2,
     }
-    compared(objective.generator_loss(images), expected, objective.players()["generator"], theta + eta)
+    compared(method.generator_loss(images), expected, method.players()["generator"], theta + eta)
     losses = {  # not halved in its code
         f"adversarial_{way}": judged(way, b, 1) + judged(way, image.detach(), 0)
         for way, image in (("rebuilt", rebuilt), ("drawn", fake))
     }
-    player = objective.players()["discriminator"]
-    compared(objective.discriminator_loss(images), losses, player, [w for way in phi.values() for s in way for w in s])
+    player = method.players()["discriminator"]
+    compared(method.discriminator_loss(images), losses, player, [w for way in phi.values() for s in way for w in s])
 
 
 def test_terms_of_pix2pixhd_are_the_published_ones():
@@ -278,11 +276,11 @@ def test_terms_of_pix2pixhd_are_the_published_ones():
         "generator": "coarse_to_fine:depth=2,blocks=1,enhancer_blocks=1,width=4",
         "discriminator": "patchgan:norm=instance,layers=2,width=4,scales=3,padding=2",
     }
-    objective = make("pix2pixhd", **specs, size=32, perceptual_weight=0.0)
+    method = make("pix2pixhd", **specs, size=32, perceptual_weight=0.0)
     batch = batches(2, size=32)[0]
     a, b = batch["a"], batch["b"]
-    images = objective(batch)
-    phi = [weights_of(scale) for scale in objective.discriminator.scales]
+    images = method(batch)
+    phi = [weights_of(scale) for scale in method.discriminator.scales]
 
     def judged(image):
         logits, layers, x = [], [], torch.cat([a, image], dim=1)
@@ -298,7 +296,7 @@ def test_terms_of_pix2pixhd_are_the_published_ones():
         assert len(ours) == len(theirs) == 3
         match = match + sum(4 / 3 * distance(x, y.detach()) for x, y in zip(ours, theirs, strict=True)) / 3
     expected = {"adversarial": sum(least_squares(x, 1) for x in fake[0]), "feature_matching": 10 * match}
-    losses = objective.generator_loss(images)
+    losses = method.generator_loss(images)
     assert {name: value.item() for name, value in losses.items()} == pytest.approx(
         {name: value.item() for name, value in expected.items()}, rel=1e-6
     )
@@ -308,28 +306,28 @@ def test_terms_of_pix2pixhd_are_the_published_ones():
     logits = judged(images.fake_b.detach())[0]
     loss = 0.5 * sum(least_squares(x, 1) + least_squares(y, 0) for x, y in zip(real[0], logits, strict=True))
     compared(
-        objective.discriminator_loss(images),
+        method.discriminator_loss(images),
         {"adversarial": loss},
-        objective.discriminator,
+        method.discriminator,
         [weight for scale in phi for weight in scale],
     )
 
 
 def test_terms_of_simgan_are_the_published_ones():
-    objective = make("simgan", generator="refiner:width=4,blocks=1", discriminator="local:width=24", size=16)
+    method = make("simgan", generator="refiner:width=4,blocks=1", discriminator="local:width=24", size=16)
     with torch.no_grad():
-        for weight in objective.parameters():
+        for weight in method.parameters():
             weight /= 10 if weight.dim() > 1 else 1
     batch = batches(2)[0]
-    images = objective.eval()(batch)
-    fake, real = objective.discriminator(images.fake_b), objective.discriminator(batch["b"])
+    images = method.eval()(batch)
+    fake, real = method.discriminator(images.fake_b), method.discriminator(batch["b"])
     assert fake.shape == (2, 1, 4, 4)
     # Eq. 4: at every location -log of the probability of real, and lambda times the distance from the input.
     expected = {"adversarial": cross_entropy(fake, 1), "self": 10 * distance(images.fake_b, batch["a"])}
-    losses = objective.generator_loss(images)
+    losses = method.generator_loss(images)
     assert {name: value.item() for name, value in losses.items()} == pytest.approx(
         {name: value.item() for name, value in expected.items()}, rel=1e-6
     )
     # Eq. 2, not halved.
     loss = cross_entropy(fake, 0) + cross_entropy(real, 1)
-    assert objective.discriminator_loss(images)["adversarial"].item() == pytest.approx(loss.item(), rel=1e-6)
+    assert method.discriminator_loss(images)["adversarial"].item() == pytest.approx(loss.item(), rel=1e-6)

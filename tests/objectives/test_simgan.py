@@ -11,12 +11,12 @@ from i2i.cli import main
 from i2i.errors import UsageError
 from i2i.inference.translator import Translator
 from i2i.losses import AdversarialLoss
-from i2i.methods import objectives
+from i2i.methods import methods
 from i2i.networks import Backbones
 from i2i.spec import Spec
 from i2i.training.player import only
 
-SimGAN = objectives["simgan"]
+SimGAN = methods["simgan"]
 G, D = "generator", "discriminator"
 AT_ONCE = {"refiner_warmup": 0, "discriminator_warmup": 0}
 
@@ -46,11 +46,11 @@ def flat(a, b):
 
 
 def test_terms_in_closed_form():
-    objective = at_zero()
-    images = objective(flat(0.5, -0.25))
-    assert terms(objective.generator_loss(images)) == {"adversarial": math.log(2), "self": 10 * 0.5}
-    assert terms(objective.self_loss(images)) == {"self": 10 * 0.5}
-    assert terms(objective.discriminator_loss(images)) == {"adversarial": 2 * math.log(2)}
+    method = at_zero()
+    images = method(flat(0.5, -0.25))
+    assert terms(method.generator_loss(images)) == {"adversarial": math.log(2), "self": 10 * 0.5}
+    assert terms(method.self_loss(images)) == {"self": 10 * 0.5}
+    assert terms(method.discriminator_loss(images)) == {"adversarial": 2 * math.log(2)}
 
 
 def test_the_rate_on_means_moves_as_far_as_the_published_one_on_sums():
@@ -62,10 +62,10 @@ def test_the_rate_on_means_moves_as_far_as_the_published_one_on_sums():
 
 def test_weights_are_applied():
     options = {"self_weight": 4.0, "gradient_penalty": 10.0, "adversarial": "lsgan", "real_label": 0.8}
-    objective = at_zero(feature_matching=3.0, **options)
-    images = objective(flat(0.5, -0.25))
-    assert terms(objective.generator_loss(images)) == {"adversarial": 1.0, "feature_matching": 0.0, "self": 2.0}
-    assert terms(objective.discriminator_loss(images)) == {"adversarial": 0.64, "gradient_penalty": 10.0}
+    method = at_zero(feature_matching=3.0, **options)
+    images = method(flat(0.5, -0.25))
+    assert terms(method.generator_loss(images)) == {"adversarial": 1.0, "feature_matching": 0.0, "self": 2.0}
+    assert terms(method.discriminator_loss(images)) == {"adversarial": 0.64, "gradient_penalty": 10.0}
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_weights_are_applied():
 def test_self_regularisation_of_each_kind_in_closed_form(kind, distance):
     red = torch.linspace(0.4 - 0.155, 0.4 + 0.155, 32)[:, None].expand(32, 32)  # 0.01 more in each row, 0.4 at its mean
     picture = torch.stack([red, torch.full_like(red, -0.1), torch.full_like(red, 0.6)])[None]
-    objective = at_zero(self_regularisation=kind, self_weight=2.0)
-    images = objective({"a": picture, "b": picture})
-    assert objective.self_loss(images)["self"].item() == pytest.approx(2 * distance, rel=1e-4)
+    method = at_zero(self_regularisation=kind, self_weight=2.0)
+    images = method({"a": picture, "b": picture})
+    assert method.self_loss(images)["self"].item() == pytest.approx(2 * distance, rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -99,19 +99,19 @@ def test_features_may_leave_free_what_pixels_hold(kind, change):
 
 
 def test_the_players_meet_in_the_papers_losses():
-    objective = make(**AT_ONCE).eval()
+    method = make(**AT_ONCE).eval()
     batch = noise()
-    images = objective(batch)
-    loss, judge = AdversarialLoss("non_saturating"), objective.discriminator
-    torch.testing.assert_close(images.fake_b, objective.refiner(batch["a"]))
-    fooled, judged = objective.generator_loss(images), objective.discriminator_loss(images)
+    images = method(batch)
+    loss, judge = AdversarialLoss("non_saturating"), method.discriminator
+    torch.testing.assert_close(images.fake_b, method.refiner(batch["a"]))
+    fooled, judged = method.generator_loss(images), method.discriminator_loss(images)
     torch.testing.assert_close(fooled["adversarial"], loss.generator(judge(images.fake_b)))
     torch.testing.assert_close(fooled["self"], 10 * (images.fake_b - batch["a"]).abs().mean())
     torch.testing.assert_close(judged["adversarial"], loss.discriminator(judge(batch["b"]), judge(images.fake_b)))
 
 
-def turns(objective, steps):
-    return [[name for name, _ in objective.turns(step)] for step in steps]
+def turns(method, steps):
+    return [[name for name, _ in method.turns(step)] for step in steps]
 
 
 @pytest.mark.parametrize(
@@ -128,16 +128,16 @@ def turns(objective, steps):
 )
 def test_turns_of_both_warm_ups_and_of_the_cycles(refiner_steps, discriminator_steps, cycle):
     counts = {"refiner_steps": refiner_steps, "discriminator_steps": discriminator_steps}
-    objective = make(refiner_warmup=4, discriminator_warmup=3, **counts)
-    assert turns(objective, range(1, 8)) == 4 * [[G]] + 3 * [[D]]
-    assert turns(objective, range(8, 8 + 4 * len(cycle))) == 4 * cycle
+    method = make(refiner_warmup=4, discriminator_warmup=3, **counts)
+    assert turns(method, range(1, 8)) == 4 * [[G]] + 3 * [[D]]
+    assert turns(method, range(8, 8 + 4 * len(cycle))) == 4 * cycle
     assert sum(G in step for step in cycle) == refiner_steps
     assert sum(D in step for step in cycle) == discriminator_steps
 
 
 def test_by_default_warm_ups_and_turns_are_the_papers():
-    objective = make()
-    every = turns(objective, range(1, 1211))
+    method = make()
+    every = turns(method, range(1, 1211))
     assert every == 1000 * [[G]] + 200 * [[D]] + 5 * [[G], [G, D]]
 
 
@@ -148,53 +148,53 @@ def test_without_warm_ups_the_first_step_begins_a_cycle():
 
 
 def test_each_turn_is_about_its_own_loss():
-    objective = make(refiner_warmup=1, discriminator_warmup=1)
-    assert [dict(objective.turns(step)) for step in (1, 2, 4)] == [
-        {G: objective.self_loss},
-        {D: objective.discriminator_loss},
-        {G: objective.generator_loss, D: objective.discriminator_loss},
+    method = make(refiner_warmup=1, discriminator_warmup=1)
+    assert [dict(method.turns(step)) for step in (1, 2, 4)] == [
+        {G: method.self_loss},
+        {D: method.discriminator_loss},
+        {G: method.generator_loss, D: method.discriminator_loss},
     ]
 
 
 def test_a_discriminator_that_is_ahead_sits_out_its_cycles_but_not_its_warm_up():
-    objective = make(refiner_warmup=1, discriminator_warmup=1, balance=0.8)
-    objective.recognised.fill_(0.9)
-    assert turns(objective, range(1, 7)) == [[G], [D], [G], [G], [G], [G]]
-    objective.recognised.fill_(0.7)
-    assert turns(objective, range(1, 7)) == [[G], [D], [G], [G, D], [G], [G, D]]
+    method = make(refiner_warmup=1, discriminator_warmup=1, balance=0.8)
+    method.fake_accuracy.fill_(0.9)
+    assert turns(method, range(1, 7)) == [[G], [D], [G], [G], [G], [G]]
+    method.fake_accuracy.fill_(0.7)
+    assert turns(method, range(1, 7)) == [[G], [D], [G], [G, D], [G], [G, D]]
 
 
 def test_the_refiners_warm_up_concerns_no_discriminator():
-    objective = make(gradient_penalty=10.0)
-    (name, loss), *others = objective.turns(1)
+    method = make(gradient_penalty=10.0)
+    (name, loss), *others = method.turns(1)
     assert (name, others) == (G, [])
-    sum(loss(objective(noise())).values()).backward()
-    assert moved(objective.discriminator) == set()
-    assert moved(objective.refiner) == {name for name, _ in objective.refiner.named_parameters()}
+    sum(loss(method(noise())).values()).backward()
+    assert moved(method.discriminator) == set()
+    assert moved(method.refiner) == {name for name, _ in method.refiner.named_parameters()}
 
 
 def test_in_its_warm_up_the_discriminator_moves_alone():
-    objective = make(refiner_warmup=0)
-    ((name, loss),) = objective.turns(1)
-    images = objective(noise())
-    with only(objective.players()[name], of=objective):
+    method = make(refiner_warmup=0)
+    ((name, loss),) = method.turns(1)
+    images = method(noise())
+    with only(method.players()[name], of=method):
         sum(loss(images).values()).backward()
-    assert moved(objective.refiner) == set()
-    assert moved(objective.discriminator) == {name for name, _ in objective.discriminator.named_parameters()}
+    assert moved(method.refiner) == set()
+    assert moved(method.discriminator) == {name for name, _ in method.discriminator.named_parameters()}
 
 
 def test_the_discriminator_is_shown_the_history():
-    objective = make(history=3).train()
-    judge, loss = objective.discriminator, AdversarialLoss("non_saturating")
-    images = objective(noise(count=1))
+    method = make(history=3).train()
+    judge, loss = method.discriminator, AdversarialLoss("non_saturating")
+    images = method(noise(count=1))
     older = [torch.full((1, 3, 32, 32), value) for value in (-0.5, 0.0, 0.5)]
     for old in older:
-        objective.history(old)
+        method.history(old)
     known = [loss.discriminator(judge(images.real_b), judge(shown)).item() for shown in (images.fake_b, *older)]
     assert len({round(value, 4) for value in known}) == 4
     seen = []
     for _ in range(60):
-        value = objective.discriminator_loss(images)["adversarial"].item()
+        value = method.discriminator_loss(images)["adversarial"].item()
         nearest = min(range(4), key=lambda i: abs(known[i] - value))
         assert abs(known[nearest] - value) < 1e-5
         seen.append(nearest)
@@ -202,36 +202,36 @@ def test_the_discriminator_is_shown_the_history():
 
 
 def test_without_history_it_is_shown_what_is_fresh():
-    objective = make(history=0).train()
-    judge, loss = objective.discriminator, AdversarialLoss("non_saturating")
+    method = make(history=0).train()
+    judge, loss = method.discriminator, AdversarialLoss("non_saturating")
     for _ in range(10):
-        images = objective(noise())
+        images = method(noise())
         fresh = loss.discriminator(judge(images.real_b), judge(images.fake_b))
-        torch.testing.assert_close(objective.discriminator_loss(images)["adversarial"], fresh)
+        torch.testing.assert_close(method.discriminator_loss(images)["adversarial"], fresh)
 
 
 def picture():
-    """Smooth pictures of little contrast, so that a small network can learn them in few steps."""
+    """Smooth images of little contrast, so that a small network can learn them in few steps."""
     line = torch.linspace(-0.7, 0.7, 16)
     rows, columns = torch.meshgrid(line, line, indexing="ij")
     disc = torch.where(rows**2 + columns**2 < 0.2, 0.5, -0.5)
     return {"a": torch.stack([torch.stack([rows, columns, disc])]), "b": noise(1)["b"][..., :16, :16]}
 
 
-def train(objective, steps, *, lr=5e-3):
-    """Play the game on one batch and return how far the refined picture is from its input at the end."""
-    players, batch = objective.players(), picture()
+def train(method, steps, *, lr=5e-3):
+    """Play the game on one batch and return how far the refined image is from its input at the end."""
+    players, batch = method.players(), picture()
     adams = {name: torch.optim.Adam(player.parameters(), lr=lr) for name, player in players.items()}
     for step in range(1, steps + 1):
-        images = objective(batch)
-        for name, loss in objective.turns(step):
-            with only(players[name], of=objective):
+        images = method(batch)
+        for name, loss in method.turns(step):
+            with only(players[name], of=method):
                 losses = loss(images)
                 adams[name].zero_grad(set_to_none=True)
                 sum(losses.values()).backward()
             adams[name].step()
     with torch.no_grad():
-        return (objective(batch).fake_b - batch["a"]).abs().mean().item()
+        return (method(batch).fake_b - batch["a"]).abs().mean().item()
 
 
 def test_the_refiners_warm_up_leads_it_to_the_identity():
@@ -266,7 +266,7 @@ def test_numbers_below_0_are_refused(option):
 
 @pytest.fixture
 def eyes(tmp_path):
-    """Grey pictures in two folders, six and six."""
+    """Grey images in two folders, six and six."""
     draw = np.random.default_rng(0)
     for folder, top in (("trainA", 128), ("trainB", 256)):
         (tmp_path / "eyes" / folder).mkdir(parents=True)

@@ -14,9 +14,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from i2i.config import DataConfig, RunConfig, TrainConfig
 from i2i.data import find_layout, load
-from i2i.distributed import joined, processes, rank
+from i2i.distributed import process_group, rank, world_size
 from i2i.errors import UsageError
-from i2i.methods import objectives
+from i2i.methods import methods
 from i2i.networks import discriminators
 from i2i.networks.layers import BatchNorm
 from i2i.spec import Spec
@@ -26,48 +26,48 @@ from i2i.training.trainer import Trainer
 STEPS, BATCH = 3, 4
 
 
-def separable(method):
-    """An objective in which no picture has a say in what becomes of another: neither by norms nor by a history."""
+def separable(method_name):
+    """A method in which no image has a say in what becomes of another: neither by norms nor by a history."""
     norm = {"norm": "instance"}
-    generator = {"norm": None} if objectives[method].data == "single" else norm
-    history = {"history": 0} if has(method, "history") else {}
-    objective = make(method, generator=generator, discriminator=norm, **history)
-    return begun(objective)
+    generator = {"norm": None} if methods[method_name].data == "single" else norm
+    history = {"history": 0} if has(method_name, "history") else {}
+    method = make(method_name, generator=generator, discriminator=norm, **history)
+    return begun(method)
 
 
-def begun(objective):
+def begun(method):
     """As if training had begun: where CUT's weights begin, vectors so short are normalised that SGD sees rounding."""
     torch.manual_seed(0)
-    for name, weight in objective.named_parameters():
+    for name, weight in method.named_parameters():
         if weight.dim() > 1:
             nn.init.xavier_normal_(weight)
         else:
             nn.init.normal_(weight, mean=float(name.endswith("weight")), std=0.1)  # gains lie about 1
-    return objective
+    return method
 
 
-def train(method, share, wrap):
+def train(method_name, share, wrap):
     """The weights after some steps of plain SGD on a share of each batch, with turns wrapped as a run's would be."""
-    objective = separable(method).train()
-    players = objective.players()
+    method = separable(method_name).train()
+    players = method.players()
     turns = {name: wrap(Turn(player)) for name, player in players.items()}
     optimizers = {name: torch.optim.SGD(player.parameters(), lr=0.005) for name, player in players.items()}
     torch.manual_seed(1)  # the same in every process, as in a run
     for step in range(1, STEPS + 1):
-        batch = {name: value[share] for name, value in noise(method, BATCH, seed=step).items()}
-        images = objective(batch)
-        for name, loss in objective.turns(step):
-            with only(players[name], of=objective):
+        batch = {name: value[share] for name, value in noise(method_name, BATCH, seed=step).items()}
+        images = method(batch)
+        for name, loss in method.turns(step):
+            with only(players[name], of=method):
                 losses = turns[name](loss, images)
                 optimizers[name].zero_grad(set_to_none=True)
                 sum(losses.values()).backward()
             optimizers[name].step()
-    return {name: weight.detach().clone() for name, weight in objective.named_parameters()}
+    return {name: weight.detach().clone() for name, weight in method.named_parameters()}
 
 
 # Every method with its own norms and a history that fills up, and what else the processes have to agree about.
 RUNS = {
-    **{method: (method, {}, {}) for method in objectives},
+    **{method: (method, {}, {}) for method in methods},
     "pix2pix with r1": ("pix2pix", {"r1": 1000.0}, {}),
     "pix2pix with a gradient penalty": ("pix2pix", {"adversarial": "wasserstein", "gradient_penalty": 10.0}, {}),
     "pix2pix with diffaugment": ("pix2pix", {"diffaugment": ("colour", "translation", "cutout")}, {}),
@@ -91,17 +91,17 @@ RUNS = {
 
 def trainer(data, folder, method, options, **train):
     """The trainer of a small game in float64, with the dropout that its networks have."""
-    kind = objectives[method]
+    kind = methods[method]
     specs = {"generator": kind.generator_spec, "discriminator": kind.discriminator_spec, **train}
     specs["generator"] = own_dropout(specs["generator"], registry_of_generators(method))
     specs["discriminator"] = own_dropout(specs["discriminator"], discriminators)
     own = {"history": 6} if has(method, "history") else {}
     settings = {"steps": STEPS, "batch_size": BATCH, "optimizer": "sgd", "lr": 0.005, "momentum": 0.0, "samples": 1}
     train = TrainConfig(**{**settings, "device": "cpu", "schedule": "constant", **train, **specs})
-    pictures = DataConfig(image_size=32, augment=("flip",))
-    run = RunConfig(method, (), config(method, **{**own, **options}), pictures, train)
+    images = DataConfig(image_size=32, augment=("flip",))
+    run = RunConfig(method, (), config(method, **{**own, **options}), images, train)
     one = Trainer(run, find_layout([data[kind.data]], data=kind.data), folder)
-    begun(one.objective)
+    begun(one.method)
     return one
 
 
@@ -114,16 +114,16 @@ def own_dropout(text, registry):
 
 def steps_of(one, share=None):
     """Take the steps of a run, on a share of each batch, and give its weights and running statistics."""
-    place = {"batch_size": BATCH, "start": 0, "steps": STEPS, "workers": 0, "share": share or (rank(), processes())}
-    for batch in load(one.pictures, micro_batches=one.config.train.accumulate, **place):
+    index = {"batch_size": BATCH, "start": 0, "steps": STEPS, "workers": 0, "share": share or (rank(), world_size())}
+    for batch in load(one.images, micro_batches=one.config.train.accumulate, **index):
         one.train_step({name: value.double() if value.is_floating_point() else value for name, value in batch.items()})
-    found = {name: value.detach().clone() for name, value in one.objective.state_dict().items()}
+    found = {name: value.detach().clone() for name, value in one.method.state_dict().items()}
     # How much is recognised is put together where it counts: for a balance, and in the metrics.
     return {name: value for name, value in found.items() if not name.startswith("recognised")}
 
 
 def bright():
-    """Pictures that are bright all over, whose squares float32 can't tell apart."""
+    """Images that are bright all over, whose squares float32 can't tell apart."""
     return 100 + 1e-3 * torch.randn(BATCH, 3, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
 
 
@@ -139,8 +139,8 @@ def work(rank, folder, data, port):
     """Train every method as one of two processes, and leave behind the weights, or what went wrong."""
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)  # in float32 a unit at its kink may fall to either side
-    places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": port}
-    os.environ.update({name: str(value) for name, value in places.items()}, MASTER_ADDR="127.0.0.1")
+    indices = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in indices.items()}, MASTER_ADDR="127.0.0.1")
     half = BATCH // 2
     share, found = slice(rank * half, (rank + 1) * half), {}
 
@@ -150,9 +150,9 @@ def work(rank, folder, data, port):
         except Exception:
             found[name] = traceback.format_exc()
 
-    with joined("cpu") as device:
+    with process_group("cpu") as device:
         assert device == "cpu"
-        for method in objectives:
+        for method in methods:
             attempt(method, lambda method=method: train(method, share, shared))
         for name, (method, options, given) in RUNS.items():
             args = (data, folder / str(len(found)), method, options)
@@ -171,7 +171,7 @@ def shared(turn):
 
 @pytest.fixture(scope="module")
 def data(pairs, unpaired):
-    """Pictures for each kind of method."""
+    """Images for each kind of method."""
     return {"paired": pairs, "unpaired": unpaired, "single": unpaired / "trainB"}
 
 
@@ -198,7 +198,7 @@ def apart(one, other):
     return max((one[name] - other[name]).abs().max().item() for name in one if one[name].numel())
 
 
-@pytest.mark.parametrize("method", objectives)
+@pytest.mark.parametrize("method", methods)
 def test_two_processes_are_one(method, ranks):
     first, second = (found[method] for found in ranks)
     assert not isinstance(first, str), first
@@ -222,7 +222,7 @@ def test_a_run_of_two_processes_is_a_run_of_one(name, ranks, data, tmp_path):
     method, options, given = RUNS[name]
     whole = steps_of(trainer(data, tmp_path, method, options, **given))
     one = trainer(data, tmp_path, method, options, **{**given, "accumulate": 1})
-    begin = {name: weight.detach().clone() for name, weight in one.objective.named_parameters()}
+    begin = {name: weight.detach().clone() for name, weight in one.method.named_parameters()}
     half = steps_of(one, share=(0, 2))
     differ, moved = apart(first, whole), apart(begin, whole)
     elsewhere = apart({name: half[name] for name in begin}, whole)
@@ -245,7 +245,7 @@ def test_a_batch_that_processes_cannot_share_is_refused(name, said, ranks):
         assert f"{UsageError.__module__}.{UsageError.__name__}: {said}\n" in found[name]
 
 
-def test_batch_norm_of_two_processes_is_that_of_one_where_pictures_are_nearly_flat(ranks):
+def test_batch_norm_of_two_processes_is_that_of_one_where_images_are_nearly_flat(ranks):
     first, second = (found["norm"] for found in ranks)
     assert not isinstance(first, str), first
     whole = normalised(bright(), slice(None))

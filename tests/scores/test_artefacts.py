@@ -13,8 +13,8 @@ RNG = np.random.default_rng(0)
 PHOTOS = [astronaut()[top : top + 128, left : left + 128].astype(float) for top in (0, 128, 256) for left in (0, 192)]
 
 
-def share_and_rms(pictures) -> tuple[float, float]:
-    means = np.mean([peaks(picture) for picture in pictures], axis=0)
+def share_and_rms(images) -> tuple[float, float]:
+    means = np.mean([peaks(image) for image in images], axis=0)
     return float(checkerboard(means)), float(strength(means))
 
 
@@ -25,8 +25,8 @@ def upsampled(layer: nn.Module) -> list[np.ndarray]:
         small = F.avg_pool2d(torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 127.5 - 1, 2)
         with torch.no_grad():
             large = layer(small)[0]
-        levels = ((large - large.mean()) / large.std() * 50 + 128).clamp(0, 255).round()
-        results.append(levels.permute(1, 2, 0).double().numpy())
+        pixels = ((large - large.mean()) / large.std() * 50 + 128).clamp(0, 255).round()
+        results.append(pixels.permute(1, 2, 0).double().numpy())
     return results
 
 
@@ -48,8 +48,8 @@ def test_alpha_is_no_lightness() -> None:
 
 
 def test_photographs_and_noise_have_no_checkerboard() -> None:
-    for pictures in (PHOTOS, RNG.integers(0, 256, (6, 64, 64, 1)), RNG.integers(0, 256, (20, 32, 32, 3))):
-        assert share_and_rms(pictures) == pytest.approx((0, 0), abs=0.05)
+    for images in (PHOTOS, RNG.integers(0, 256, (6, 64, 64, 1)), RNG.integers(0, 256, (20, 32, 32, 3))):
+        assert share_and_rms(images) == pytest.approx((0, 0), abs=0.05)
 
 
 @pytest.mark.parametrize("kernel", [3, 4])
@@ -86,5 +86,5 @@ def test_pure_flatness_and_any_shape_are_taken() -> None:
     assert share_and_rms([PHOTOS[0][:45, :101]])[1] < 0.5
 
 
-def test_pictures_that_are_too_small_have_no_checkerboard_score() -> None:
+def test_images_that_are_too_small_have_no_checkerboard_score() -> None:
     assert list(artefact_scores([0.5, 0.7], [], [], Bootstrap(5))) == ["luminance_correlation"]

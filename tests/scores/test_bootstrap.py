@@ -30,7 +30,7 @@ def test_a_score_of_several_means_is_resampled_as_a_whole() -> None:
     assert score.interval == pytest.approx((3, 3))  # each resampling has the same ratio
 
 
-def test_pictures_without_a_value_are_left_out() -> None:
+def test_images_without_a_value_are_left_out() -> None:
     score = score_of_means("mean", [1, np.nan, 3], Bootstrap(10))
     assert (score.value, score.n) == (2, 2)
     none = score_of_means("mean", [np.nan], Bootstrap(10))

@@ -55,14 +55,14 @@ def test_the_kernel_distance_has_no_bias_and_the_frechet_distance_has() -> None:
     assert frechet.mean() > 10 * frechet.std() / np.sqrt(300)
 
 
-def test_counts_say_how_often_a_picture_is_in_a_set() -> None:
+def test_counts_say_how_often_a_image_is_in_a_set() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(5, 3)), rng.normal(1, 2, size=(4, 3))
     counts = np.array([2.0, 0, 1, 1, 1])
     repeated = np.repeat(a, counts.astype(int), axis=0)
     whole = frechet_distance(products(repeated, b), np.ones(5), np.ones(4))
     assert frechet_distance(products(a, b), counts, np.ones(4)) == pytest.approx(whole)
-    # In the kernel distance a picture isn't compared with its own copy: by hand, over the pairs of unlike ones.
+    # In the kernel distance an image isn't compared with its own copy: by hand, over the pairs of unlike ones.
     kernels = polynomial(products(a, b), 3)
     pairs = [(i, j) for i in range(5) for j in range(5) if i != j]
     within = sum(counts[i] * counts[j] * kernels.aa[i, j] for i, j in pairs) / sum(
@@ -93,8 +93,8 @@ class Flat(nn.Module):
 
     num_features = 12
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        return pictures.flatten(1).float()
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.flatten(1).float()
 
 
 @pytest.mark.filterwarnings("ignore:Metric .* will save all extracted features")

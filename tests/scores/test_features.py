@@ -16,7 +16,7 @@ INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
 PHOTO = astronaut()[:64, 192:256]
 
 
-def test_pictures_come_as_colour_of_eight_bit() -> None:
+def test_images_come_as_colour_of_eight_bit() -> None:
     seen: list[torch.Tensor] = []
 
     def see(batch: torch.Tensor) -> torch.Tensor:
@@ -42,7 +42,7 @@ def test_efficientnet_comes_with_its_weights_and_knows_an_astronaut_from_noise()
     photo, mirrored, other = network([PHOTO, PHOTO[:, ::-1], noise])
     assert photo.shape == (1280,)
     assert np.linalg.norm(photo - mirrored) < 0.7 * np.linalg.norm(photo - other)
-    assert network([PHOTO])[0] == pytest.approx(photo, abs=1e-4)  # a picture's are its own, whatever is beside it
+    assert network([PHOTO])[0] == pytest.approx(photo, abs=1e-4)  # an image's are its own, whatever is beside it
 
 
 @pytest.fixture

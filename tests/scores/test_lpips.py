@@ -25,18 +25,18 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_pictures_are_as_far_apart_as_an_untrained_alexnet_sees(weights: Path) -> None:
+def test_images_are_as_far_apart_as_an_untrained_alexnet_sees(weights: Path) -> None:
     torch.manual_seed(0)
     torch.save(alexnet().state_dict(), weights)
     lpips = Lpips(CPU)
     assert lpips.sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
-    picture = RNG.integers(0, 256, (64, 64, 3)).astype(float)
-    noise = RNG.normal(size=picture.shape)
-    little, much = ((picture + scale * noise).clip(0, 255) for scale in (4, 60))
-    assert lpips(picture, picture) == 0
-    assert 0 < lpips(little, picture) < lpips(much, picture)
-    assert lpips(much, picture) == lpips(much, picture)  # nothing is kept from call to call
-    grey = picture[..., :1]
+    image = RNG.integers(0, 256, (64, 64, 3)).astype(float)
+    noise = RNG.normal(size=image.shape)
+    little, much = ((image + scale * noise).clip(0, 255) for scale in (4, 60))
+    assert lpips(image, image) == 0
+    assert 0 < lpips(little, image) < lpips(much, image)
+    assert lpips(much, image) == lpips(much, image)  # nothing is kept from call to call
+    grey = image[..., :1]
     assert lpips(grey, np.repeat(255 - grey, 3, axis=-1)) == pytest.approx(
         lpips(np.repeat(grey, 3, axis=-1), np.repeat(255 - grey, 3, axis=-1))
     )
@@ -53,5 +53,5 @@ def test_weights_that_are_no_tensors_are_refused(weights: Path) -> None:
     not (Path(torch.hub.get_dir()) / "checkpoints" / FILE).is_file(), reason="needs torchvision's weights of AlexNet"
 )
 def test_lpips_of_the_published_weights() -> None:
-    picture = RNG.integers(0, 256, (64, 64, 3)).astype(float)
-    assert Lpips(CPU)(255 - picture, picture) > 0.1
+    image = RNG.integers(0, 256, (64, 64, 3)).astype(float)
+    assert Lpips(CPU)(255 - image, image) > 0.1

@@ -48,7 +48,7 @@ def test_ms_ssim_of_one_scale_is_the_mean_of_the_gaussian_ssim() -> None:
     ("size", "count"),
     [(10, 0), (11, 1), (20, 1), (21, 2), (43, 2), (44, 3), (98, 3), (99, 4), (175, 4), (176, 5), (999, 5)],
 )
-def test_ms_ssim_has_the_scales_that_a_picture_has_place_for(size: int, count: int) -> None:
+def test_ms_ssim_has_the_scales_that_a_image_has_place_for(size: int, count: int) -> None:
     assert scales(size, 999) == scales(999, size) == count
     if count > 0 and size < 200:
         assert ms_ssim(np.zeros((size, size, 1)), np.zeros((size, size, 1))) == pytest.approx(1)
@@ -60,12 +60,12 @@ def test_what_is_asked_for_decides_which_scores_there_are() -> None:
     assert list(pair_scores(6, cpu, with_ms_ssim=False, with_lpips=False)) == ["l1", "psnr"]
     found = pair_scores(32, cpu, with_ms_ssim=True, with_lpips=False)["ms_ssim"]
     assert (found.label, found.about["scales"]) == ("MS-SSIM, 2 scales", 2)
-    with pytest.raises(UsageError, match="MS-SSIM needs pictures of 11 px, and this model's have 8"):
+    with pytest.raises(UsageError, match="MS-SSIM needs images of 11 px, and this model's have 8"):
         pair_scores(8, cpu, with_ms_ssim=True, with_lpips=False)
 
 
 def test_many_channels_are_no_colours() -> None:
     only_colour(1, "--lpips")
     only_colour(3, "--lpips")
-    with pytest.raises(UsageError, match="--lpips is for grey or colour pictures, and this model gives 4 channels"):
+    with pytest.raises(UsageError, match="--lpips is for grey or colour images, and this model gives 4 channels"):
         only_colour(4, "--lpips")

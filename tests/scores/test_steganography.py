@@ -26,7 +26,7 @@ def test_an_honest_cycle_passes_on_what_jpeg_changes_and_no_more() -> None:
 
 
 @pytest.mark.parametrize(("faintness", "survives"), [(0.05, True), (0.001, False)])
-def test_an_input_hidden_in_another_picture_is_found(faintness: float, survives: bool) -> None:
+def test_an_input_hidden_in_another_image_is_found(faintness: float, survives: bool) -> None:
     def back(fake: Tensor) -> Tensor:
         return ((fake - COVER) / faintness).clamp(-1, 1)
 

@@ -1,7 +1,7 @@
 """What is wrong with a data set, found before training."""
 
-from i2i.data.check.findings import Finding, Named
+from i2i.data.check.findings import FileGroup, Finding
 from i2i.data.check.report import Report, check
 from i2i.data.check.text import as_text
 
-__all__ = ["Finding", "Named", "Report", "as_text", "check"]
+__all__ = ["Finding", "FileGroup", "Report", "as_text", "check"]

@@ -1,4 +1,4 @@
-"""Findings on the pictures of a set, each in plain words, with the files and what to do about them."""
+"""Findings on the images of a set, each in plain words, with the files and what to do about them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from i2i.data.check.alignment import Shift, Surface, common_shift, strays, unrelated
-from i2i.data.check.scan import Look
+from i2i.data.check.alignment import CorrelationMap, Shift, common_shift, outliers, unrelated
+from i2i.data.check.scan import ImageInfo
 from i2i.data.folders import Layout, Problem, Source
 
 Severity = Literal["error", "warning", "note"]
 
 
-class Named(NamedTuple):
-    """Files that belong together, such as copies of one picture, or a single one; and what there is to say of them."""
+class FileGroup(NamedTuple):
+    """Files that belong together, such as copies of one image, or a single one; and what there is to say of them."""
 
     paths: tuple[Path, ...]
     detail: str = ""
@@ -41,7 +41,7 @@ class Finding:
     severity: Severity
     says: str
     do: str
-    files: tuple[Named, ...] = ()
+    files: tuple[FileGroup, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values that JSON holds."""
@@ -50,8 +50,8 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Column:
-    """The pictures of a domain that can be read, those to learn from before those held out.
+class DomainImages:
+    """The images of a domain that can be read, those to learn from before those held out.
 
     Attributes:
         domain: its name.
@@ -62,17 +62,19 @@ class Column:
 
     domain: str
     sources: tuple[Source, ...]
-    looks: tuple[Look, ...]
+    looks: tuple[ImageInfo, ...]
     held_out: NDArray[np.bool_]
 
-    def files(self, fits: Callable[[Look], bool], says: Callable[[Look], str] = lambda _: "") -> tuple[Named, ...]:
-        """The files of the pictures that fit, and what to say of each."""
+    def files(
+        self, fits: Callable[[ImageInfo], bool], says: Callable[[ImageInfo], str] = lambda _: ""
+    ) -> tuple[FileGroup, ...]:
+        """The files of the images that fit, and what to say of each."""
         both = zip(self.sources, self.looks, strict=True)
-        return tuple(Named((source.path,), says(look)) for source, look in both if fits(look))
+        return tuple(FileGroup((source.path,), says(look)) for source, look in both if fits(look))
 
 
 def counted(number: int, thing: str, verb: Literal["", "is", "has"] = "") -> str:
-    """`1 picture`, `2 pictures`; `1 picture is`, `2 pictures are`."""
+    """`1 image`, `2 images`; `1 image is`, `2 images are`."""
     words = f"1 {thing} {verb}" if number == 1 else f"{number} {thing}s {_PLURAL[verb]}"
     return words.rstrip()
 
@@ -81,10 +83,10 @@ _PLURAL = {"": "", "is": "are", "has": "have"}
 
 
 def share(number: int, whole: int, of: str = "") -> str:
-    """`all 3 pictures are`, `1 of 3 pictures of A is`."""
+    """`all 3 images are`, `1 of 3 images of A is`."""
     if number == whole:
-        return f"all {whole} pictures{of} are"
-    return f"{number} of {whole} pictures{of} {'is' if number == 1 else 'are'}"
+        return f"all {whole} images{of} are"
+    return f"{number} of {whole} images{of} {'is' if number == 1 else 'are'}"
 
 
 def paths_of(sources: Iterable[Source]) -> tuple[Path, ...]:
@@ -97,7 +99,7 @@ def of_names(layout: Layout) -> Iterable[Finding]:
     splits = [split for split in (layout.train, layout.validation) if split and split.b]
     if all(split.a and len(split.a) == len(split.b) for split in splits):
         a, b = layout.domains
-        says = f"as many pictures of {a} as of {b}, but most names differ: taken for two sets"
+        says = f"as many images of {a} as of {b}, but most names differ: taken for two sets"
         yield Finding("names", "note", says, "nothing, if they are no pairs; else give partners the same name")
 
 
@@ -108,7 +110,7 @@ def of_splits(layout: Layout) -> Iterable[Finding]:
         yield Finding("held_out_only", "note", says, "nothing, or put images to train on in a folder train")
 
 
-def of_layout(problems: Sequence[Problem], looks: dict[Path, Look], failed: dict[Path, str]) -> Iterable[Finding]:
+def of_layout(problems: Sequence[Problem], looks: dict[Path, ImageInfo], failed: dict[Path, str]) -> Iterable[Finding]:
     """Files that make no pairs, with their looks, and files that can't be read, with the reasons."""
     by_kind = {kind: [p for p in problems if p.kind == kind] for kind in ("alone", "same_name", "not_two")}
     alone = [path for problem in by_kind["alone"] for path in problem.files]
@@ -116,27 +118,27 @@ def of_layout(problems: Sequence[Problem], looks: dict[Path, Look], failed: dict
         yield Finding(
             "no_partner",
             "error",
-            f"{counted(len(alone), 'picture', 'has')} no partner of the same name",
+            f"{counted(len(alone), 'image', 'has')} no partner of the same name",
             "rename or remove them, or train without pairs (cyclegan, cut)",
-            tuple(Named((path,)) for path in alone),
+            tuple(FileGroup((path,)) for path in alone),
         )
     if by_kind["same_name"]:
-        files = tuple(Named(problem.files) for problem in by_kind["same_name"])
+        files = tuple(FileGroup(problem.files) for problem in by_kind["same_name"])
         says = f"{counted(len(files), 'name', 'is')} given twice in a folder; pairs match by name up to the suffix"
         yield Finding("same_name", "error", says, "keep one file of each name", files)
     halves = [path for problem in by_kind["not_two"] for path in problem.files if path in looks]
     if halves:
-        says = f"{counted(len(halves), 'file', 'is')} not two pictures side by side, of an even width above the height"
-        files = tuple(Named((path,), _size_of(looks[path])) for path in halves)
+        says = f"{counted(len(halves), 'file', 'is')} not two images side by side, of an even width above the height"
+        files = tuple(FileGroup((path,), _size_of(looks[path])) for path in halves)
         yield Finding("not_two", "error", says, "mend or remove them", files)
     if failed:
-        files = tuple(Named((path,), reason) for path, reason in sorted(failed.items()))
+        files = tuple(FileGroup((path,), reason) for path, reason in sorted(failed.items()))
         says = f"{counted(len(files), 'file')} can't be read"
         yield Finding("unreadable", "error", says, "mend or remove them", files)
 
 
-def of_sizes(columns: Sequence[Column], image_size: int) -> Iterable[Finding]:
-    """Pictures smaller than the crop, and pictures far from square."""
+def of_sizes(columns: Sequence[DomainImages], image_size: int) -> Iterable[Finding]:
+    """Images smaller than the crop, and images far from square."""
     looks = [look for column in columns for look in column.looks]
     small = [n for c in columns for n in c.files(lambda x: min(x.width, x.height) < image_size, _size_of)]
     if small:
@@ -150,35 +152,35 @@ def of_sizes(columns: Sequence[Column], image_size: int) -> Iterable[Finding]:
         says = f"{share(len(long), len(looks))} far from square: training squeezes each to a square"
         do = "cut them into squares first if shapes matter"
         yield Finding("not_square", "note", says, do, _unless_all(long, looks))
-    several = [n for column in columns for n in column.files(lambda x: x.frames > 1, lambda x: f"{x.frames} pictures")]
+    several = [n for column in columns for n in column.files(lambda x: x.frames > 1, lambda x: f"{x.frames} images")]
     if several:
-        says = f"{counted(len(several), 'file', 'has')} several pictures, of which only the first is used"
+        says = f"{counted(len(several), 'file', 'has')} several images, of which only the first is used"
         yield Finding("frames", "warning", says, "save each as a file of its own", tuple(several))
 
 
-def of_pair_sizes(a: Column, b: Column) -> Iterable[Finding]:
-    """Pairs of two sizes or of two shapes, and pairs of a picture with itself."""
+def of_pair_sizes(a: DomainImages, b: DomainImages) -> Iterable[Finding]:
+    """Pairs of two sizes or of two shapes, and pairs of an image with itself."""
     sizes, shapes, equal = [], [], []
     for i, (one, two) in enumerate(zip(a.looks, b.looks, strict=True)):
-        named = Named((a.sources[i].path, b.sources[i].path), f"{_size_of(one)} and {_size_of(two)}")
+        named = FileGroup((a.sources[i].path, b.sources[i].path), f"{_size_of(one)} and {_size_of(two)}")
         if abs(one.width * two.height / (one.height * two.width) - 1) > 0.02:
             shapes.append(named)
         elif (one.width, one.height) != (two.width, two.height):
             sizes.append(named)
         elif one.digest == two.digest:
-            equal.append(Named(paths_of((a.sources[i], b.sources[i]))))
+            equal.append(FileGroup(paths_of((a.sources[i], b.sources[i]))))
     if shapes:
-        says = f"{counted(len(shapes), 'pair', 'has')} two shapes: each picture is squeezed to a square by itself"
-        yield Finding("pair_shapes", "warning", says, "cut both pictures of a pair alike", tuple(shapes))
+        says = f"{counted(len(shapes), 'pair', 'has')} two shapes: each image is squeezed to a square by itself"
+        yield Finding("pair_shapes", "warning", says, "cut both images of a pair alike", tuple(shapes))
     if sizes:
         says = f"{counted(len(sizes), 'pair', 'has')} one shape but two sizes: training resizes both to one"
         yield Finding("pair_sizes", "note", says, "nothing, if that is what you meant", tuple(sizes))
     if equal:
-        says = f"{counted(len(equal), 'pair', 'is')} a picture with itself: {a.domain} and {b.domain} are equal"
+        says = f"{counted(len(equal), 'pair', 'is')} an image with itself: {a.domain} and {b.domain} are equal"
         yield Finding("equal_pair", "warning", says, "remove them, or look how they were made", tuple(equal))
 
 
-def of_registration(a: Column, b: Column, surfaces: Surface) -> Iterable[Finding]:
+def of_registration(a: DomainImages, b: DomainImages, surfaces: CorrelationMap) -> Iterable[Finding]:
     """A shift that all pairs share, pairs that are shifted against the rest, and pairs that seem to be none."""
     common = common_shift(surfaces)
     if common and unrelated(surfaces, common):
@@ -198,20 +200,20 @@ def of_registration(a: Column, b: Column, surfaces: Surface) -> Iterable[Finding
         do = f"move {b.domain} back by that, or cut both so that they lie on each other"
         yield Finding("shift", "warning", says, do)
     apart = []
-    for place, shift in strays(surfaces, common).items():
-        look = b.looks[place]
+    for index, shift in outliers(surfaces, common).items():
+        look = b.looks[index]
         against = shift._replace(right=shift.right - common.right, down=shift.down - common.down)
-        apart.append(Named(paths_of((a.sources[place], b.sources[place])), _way(against, look.width, look.height)))
+        apart.append(FileGroup(paths_of((a.sources[index], b.sources[index])), _way(against, look.width, look.height)))
     if apart:
         says = f"{counted(len(apart), 'pair', 'is')} not like the rest: {b.domain} is shifted far against {a.domain}"
         yield Finding("stray", "warning", says, "look at them; mend or remove them", tuple(apart))
 
 
-def _unless_all(files: Sequence[Named], looks: Sequence[Look]) -> tuple[Named, ...]:
+def _unless_all(files: Sequence[FileGroup], looks: Sequence[ImageInfo]) -> tuple[FileGroup, ...]:
     return tuple(files) if len(files) < len(looks) else ()
 
 
-def _size_of(look: Look) -> str:
+def _size_of(look: ImageInfo) -> str:
     return f"{look.width} x {look.height}"
 
 

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from i2i.data.check.findings import Finding, Named, counted
+from i2i.data.check.findings import FileGroup, Finding, counted
 from i2i.data.folders import Layout, UnknownLayoutError, survey
 from i2i.errors import ImageError, UsageError
 from i2i.images.reading import SUFFIXES_IN_WORDS, images_in, read
@@ -46,7 +46,7 @@ def left_out(folders: Sequence[Path], used: set[Path]) -> tuple[dict[str, int], 
     counts: Counter[str] = Counter()
     linked, formats, unused = [], [], Counter[Path]()
     for folder in folders:
-        pictures = set(images_in(folder))
+        images = set(images_in(folder))
         for path in sorted(folder.rglob("*")):
             parts, suffix = path.relative_to(folder).parts, path.suffix.lower()
             if any(part.startswith(".") for part in parts):
@@ -55,33 +55,33 @@ def left_out(folders: Sequence[Path], used: set[Path]) -> tuple[dict[str, int], 
                 counts["links"] += 1
                 inside = len(images_in(path)) if path.is_dir() else 0
                 if inside or not path.exists():
-                    says = f"a folder of {counted(inside, 'picture')}" if inside else "leads nowhere"
-                    linked.append(Named((path,), says))
-            elif path in pictures and path not in used:
-                counts["pictures"] += 1
+                    says = f"a folder of {counted(inside, 'image')}" if inside else "leads nowhere"
+                    linked.append(FileGroup((path,), says))
+            elif path in images and path not in used:
+                counts["images"] += 1
                 unused[folder / parts[0]] += 1
-            elif path.is_file() and path not in pictures:
+            elif path.is_file() and path not in images:
                 counts[suffix or "no suffix"] += 1
                 if suffix in _FORMATS:
-                    formats.append(Named((path,)))
+                    formats.append(FileGroup((path,)))
     findings = []
     if linked:
         says = f"{counted(len(linked), 'link', 'is')} not followed"
-        findings.append(Finding("links", "warning", says, "put the pictures themselves there", tuple(linked)))
+        findings.append(Finding("links", "warning", says, "put the images themselves there", tuple(linked)))
     if formats:
-        says = f"{counted(len(formats), 'picture', 'is')} of a format that is left out; known are {SUFFIXES_IN_WORDS}"
+        says = f"{counted(len(formats), 'image', 'is')} of a format that is left out; known are {SUFFIXES_IN_WORDS}"
         findings.append(Finding("format", "warning", says, "save them as .png", tuple(formats)))
     if unused:
         files = tuple(
-            Named((path,), counted(count, "picture") if path.is_dir() else "") for path, count in unused.items()
+            FileGroup((path,), counted(count, "image") if path.is_dir() else "") for path, count in unused.items()
         )
-        says = f"{counted(sum(unused.values()), 'picture', 'has')} no place in this layout"
+        says = f"{counted(sum(unused.values()), 'image', 'has')} no place in this layout"
         findings.append(Finding("unused", "note", says, "nothing, if they are to be left out", files))
     return {name: count for name, count in sorted(counts.items()) if count}, findings
 
 
 def _one_set(folder: Path) -> Layout:
-    """All pictures of a folder, with labels where its folders look like classes; train beside one other doesn't."""
+    """All images of a folder, with labels where its folders look like classes; train beside one other doesn't."""
     whole = survey([folder], data="single")
     try:
         labelled = survey([folder], data="single", labels=True)
@@ -91,18 +91,18 @@ def _one_set(folder: Path) -> Layout:
 
 
 def _side_by_side(paths: list[Path]) -> bool:
-    """Whether files that are wider than high hold two pictures: twice as wide, or with a step in the middle."""
+    """Whether files that are wider than high hold two images: twice as wide, or with a step in the middle."""
     votes: Counter[bool] = Counter()
     for path in paths[:: max(1, len(paths) // 24)]:
         try:
-            levels = read(path).levels.astype(np.float32)
+            pixels = read(path).pixels.astype(np.float32)
         except ImageError:
             continue
-        height, width = levels.shape[:2]
-        steps = np.abs(np.diff(levels, axis=1)).mean(axis=(0, 2))
+        height, width = pixels.shape[:2]
+        steps = np.abs(np.diff(pixels, axis=1)).mean(axis=(0, 2))
         middle = width // 2 - 1
         around = float(np.median(steps[max(0, middle - 8) : middle + 9]))
-        halved = width == 2 * height or steps[middle] > max(3 * around, 0.01 * levels.max())
+        halved = width == 2 * height or steps[middle] > max(3 * around, 0.01 * pixels.max())
         if halved or around > 0:
             votes[bool(halved)] += 1
     return votes[True] >= votes[False]

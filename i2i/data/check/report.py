@@ -11,7 +11,7 @@ import numpy as np
 
 from i2i.data.check.duplicates import of_copies
 from i2i.data.check.findings import (
-    Column,
+    DomainImages,
     Finding,
     of_layout,
     of_names,
@@ -22,10 +22,10 @@ from i2i.data.check.findings import (
 )
 from i2i.data.check.layout import Data, find_kind, left_out
 from i2i.data.check.pixels import of_levels
-from i2i.data.check.scan import Sight, look_at
+from i2i.data.check.scan import PairInfo, scan
 from i2i.data.folders import Layout, Source, Split
 from i2i.images.reading import MAX_PIXELS
-from i2i.methods import objectives
+from i2i.methods import methods
 
 _USUAL = {"paired": "pix2pix", "unpaired": "cyclegan", "single": "gan"}
 
@@ -39,7 +39,7 @@ class Report:
         layout: what they hold; files that can't be used are in no split.
         data: whether those are pairs, two sets or one.
         methods: the methods that learn from such data, the usual one first.
-        columns: the pictures that could be read, of a and b, or of b alone.
+        columns: the images that could be read, of a and b, or of b alone.
         left_out: how many files are in no split because of what they are, by their kind.
         findings: errors first, then warnings, then notes.
     """
@@ -48,7 +48,7 @@ class Report:
     layout: Layout
     data: Data
     methods: tuple[str, ...]
-    columns: tuple[Column, ...]
+    columns: tuple[DomainImages, ...]
     left_out: dict[str, int]
     findings: tuple[Finding, ...]
 
@@ -62,7 +62,7 @@ class Report:
 
         Returns:
             `layout` in words, `data` (paired, unpaired or single), `domains`, `classes`, `methods`; `splits`:
-            {"train": [...], "held_out": [...] or null}, of each domain its name (`domain`), the `count` of pictures
+            {"train": [...], "held_out": [...] or null}, of each domain its name (`domain`), the `count` of images
             that can be read, and where there are any the `smallest`, `median` and `largest` [width, height];
             `left_out`: {kind of file: count}; and `findings`: `kind`, `severity` (error, warning or note), `says`,
             `do`, and `files`: [{"paths": those that belong together, "detail": what there is to say of them}].
@@ -86,13 +86,13 @@ def check(
     channels: tuple[int, int] = (3, 3),
     max_pixels: int = MAX_PIXELS,
 ) -> Report:
-    """Read all pictures of a data folder, or of two, and tell what is wrong with them.
+    """Read all images of a data folder, or of two, and tell what is wrong with them.
 
     Args:
         paths: the folders, laid out as for training.
-        image_size: height and width of a training picture, in pixels.
+        image_size: height and width of a training image, in pixels.
         channels: those that a training would be given, of a and b.
-        max_pixels: pictures of more can't be read.
+        max_pixels: images of more can't be read.
 
     Raises:
         UsageError: a folder is missing or empty, or lacks a part of its layout.
@@ -105,7 +105,7 @@ def check(
     problems = [problem for split, _ in splits for problem in split.problems]
     others = sorted({path for problem in problems for path in problem.files} - used)
     # Those are read too, to say why they can't be where they can't be.
-    sights, failed = look_at([item for item, _ in items] + [(Source(path),) for path in others], max_pixels=max_pixels)
+    sights, failed = scan([item for item, _ in items] + [(Source(path),) for path in others], max_pixels=max_pixels)
     seen = [(item, held, sight) for (item, held), sight in zip(items, sights, strict=False) if sight]
     columns = tuple(_columns(layout, seen))
     counts, aside = left_out(folders, used.union(others))
@@ -120,7 +120,7 @@ def check(
         findings += of_names(layout)
     findings += of_copies(columns, paired=data == "paired")
     findings.sort(key=lambda finding: ("error", "warning", "note").index(finding.severity))
-    kinds: dict[str, Any] = dict(objectives)
+    kinds: dict[str, Any] = dict(methods)
     suited = ("paired", "unpaired") if data == "paired" else (data,)  # methods for two sets take pairs too
     methods = [name for one in suited for name in sorted(kinds, key=_USUAL[one].__ne__) if kinds[name].data == one]
     return Report(folders, layout, data, tuple(methods), columns, counts, tuple(findings))
@@ -130,8 +130,8 @@ def _items(split: Split, *, paired: bool) -> Iterable[tuple[Source, ...]]:
     return zip(split.a, split.b, strict=True) if paired else ((source,) for source in split.a + split.b)
 
 
-def _columns(layout: Layout, seen: Sequence[tuple[tuple[Source, ...], bool, Sight]]) -> Iterator[Column]:
-    """The pictures that could be read, by domain."""
+def _columns(layout: Layout, seen: Sequence[tuple[tuple[Source, ...], bool, PairInfo]]) -> Iterator[DomainImages]:
+    """The images that could be read, by domain."""
     of_a = {source for split in (layout.train, layout.validation) if split for source in split.a}
     for domain, is_a in zip(layout.domains, (True, False), strict=True):
         own = [
@@ -142,11 +142,11 @@ def _columns(layout: Layout, seen: Sequence[tuple[tuple[Source, ...], bool, Sigh
         ]
         if own or layout.train.a or (layout.validation and layout.validation.a):
             sources, looks, held_out = zip(*own, strict=True) if own else ((), (), ())
-            yield Column(domain, sources, looks, np.array(held_out, bool))
+            yield DomainImages(domain, sources, looks, np.array(held_out, bool))
 
 
-def _sizes(column: Column, held_out: bool) -> dict[str, Any]:
+def _sizes(column: DomainImages, held_out: bool) -> dict[str, Any]:
     sizes = [(x.width, x.height) for x, held in zip(column.looks, column.held_out, strict=True) if held == held_out]
     sizes.sort(key=lambda size: (size[0] * size[1], size))
-    places = {"smallest": 0, "median": len(sizes) // 2, "largest": -1} if sizes else {}
-    return {"domain": column.domain, "count": len(sizes)} | {name: list(sizes[at]) for name, at in places.items()}
+    indices = {"smallest": 0, "median": len(sizes) // 2, "largest": -1} if sizes else {}
+    return {"domain": column.domain, "count": len(sizes)} | {name: list(sizes[at]) for name, at in indices.items()}

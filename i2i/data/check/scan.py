@@ -1,4 +1,4 @@
-"""What there is to know of every picture of a set, found by reading each file once."""
+"""What there is to know of every image of a set, found by reading each file once."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from i2i.data.check.alignment import Surface, correlate
+from i2i.data.check.alignment import CorrelationMap, correlate
 from i2i.data.check.similarity import thumbnail
 from i2i.data.folders import Source
 from i2i.errors import ImageError
-from i2i.images.decoded import Levels, Picture, full_scale
+from i2i.images.decoded import DecodedImage, PixelArray, full_scale
 from i2i.images.reading import MAX_PIXELS, read
 from i2i.progress import Progress, logger
 
 
 @dataclass(frozen=True)
-class Look:
-    """What was seen of a picture, which is a file or the half of one.
+class ImageInfo:
+    """What was seen of an image, which is a file or the half of one.
 
     Attributes:
         width: in pixels.
@@ -35,7 +35,7 @@ class Look:
         grey: there is one channel, or all are equal.
         flat: all pixels are about equal.
         transparent: some of it is.
-        frames: pictures in the file, of which this is the first.
+        frames: images in the file, of which this is the first.
         digest: of the pixels.
         thumbnail: (32, 32, 3) float16, in levels of 255.
     """
@@ -53,24 +53,24 @@ class Look:
     thumbnail: NDArray[Any]
 
 
-class Sight(NamedTuple):
-    """The looks of one picture or of a pair, and of a pair how well it agrees at each shift."""
+class PairInfo(NamedTuple):
+    """The looks of one image or of a pair, and of a pair how well it agrees at each shift."""
 
-    looks: tuple[Look, ...]
-    surface: Surface | None
+    looks: tuple[ImageInfo, ...]
+    surface: CorrelationMap | None
 
 
-def look_at(
+def scan(
     items: Sequence[tuple[Source, ...]], *, max_pixels: int = MAX_PIXELS
-) -> tuple[list[Sight | None], dict[Path, str]]:
-    """Read pictures, or pairs of them, in a few threads.
+) -> tuple[list[PairInfo | None], dict[Path, str]]:
+    """Read images, or pairs of them, in a few threads.
 
     Returns:
         A sight of each, None where a file can't be read; and why those files can't.
     """
     failed: dict[Path, str] = {}
 
-    def see(item: tuple[Source, ...]) -> Sight | None:
+    def see(item: tuple[Source, ...]) -> PairInfo | None:
         logger.info("reading %s", item[0].path)
         try:
             return _see(item, max_pixels)
@@ -87,34 +87,34 @@ def look_at(
     return seen, failed
 
 
-def _see(item: tuple[Source, ...], max_pixels: int) -> Sight:
-    pictures = {path: read(path, max_pixels=max_pixels) for path in {source.path for source in item}}
-    levels = [source.of(pictures[source.path].levels) for source in item]
-    looks = tuple(_look(part, pictures[source.path], source) for part, source in zip(levels, item, strict=True))
-    return Sight(looks, correlate(*levels) if len(levels) == 2 else None)
+def _see(item: tuple[Source, ...], max_pixels: int) -> PairInfo:
+    images = {path: read(path, max_pixels=max_pixels) for path in {source.path for source in item}}
+    pixels = [source.of(images[source.path].pixels) for source in item]
+    looks = tuple(_look(part, images[source.path], source) for part, source in zip(pixels, item, strict=True))
+    return PairInfo(looks, correlate(*pixels) if len(pixels) == 2 else None)
 
 
-def _look(levels: Levels, picture: Picture, source: Source) -> Look:
-    height, width, channels = levels.shape
-    small = thumbnail(levels)
-    alpha = picture.alpha if picture.alpha is None else source.of(picture.alpha)
-    white = full_scale(levels.dtype)
-    digest = hashlib.blake2b(f"{levels.shape} {levels.dtype}".encode(), digest_size=16)
-    digest.update(levels.tobytes())
-    return Look(
+def _look(pixels: PixelArray, image: DecodedImage, source: Source) -> ImageInfo:
+    height, width, channels = pixels.shape
+    small = thumbnail(pixels)
+    alpha = image.alpha if image.alpha is None else source.of(image.alpha)
+    white = full_scale(pixels.dtype)
+    digest = hashlib.blake2b(f"{pixels.shape} {pixels.dtype}".encode(), digest_size=16)
+    digest.update(pixels.tobytes())
+    return ImageInfo(
         width,
         height,
         channels,
-        bits=levels.dtype.itemsize * 8,
-        highest=float(levels.max()) / white,
-        grey=channels == 1 or (channels == 3 and bool(np.ptp(small, axis=-1).max() < 1 and _equal(levels))),
+        bits=pixels.dtype.itemsize * 8,
+        highest=float(pixels.max()) / white,
+        grey=channels == 1 or (channels == 3 and bool(np.ptp(small, axis=-1).max() < 1 and _equal(pixels))),
         flat=float(small.std(axis=(0, 1), dtype=np.float32).max()) < 2,
         transparent=alpha is not None and bool((alpha < white).any()),
-        frames=picture.frames,
+        frames=image.frames,
         digest=digest.digest(),
         thumbnail=small,
     )
 
 
-def _equal(channels: Levels) -> bool:
+def _equal(channels: PixelArray) -> bool:
     return bool((channels == channels[..., :1]).all())

@@ -1,4 +1,4 @@
-"""Which pictures are the same: copies of each pixel, and copies that were resized, compressed or brightened."""
+"""Which images are the same: copies of each pixel, and copies that were resized, compressed or brightened."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2i.data.transforms import resized
-from i2i.images.decoded import Levels, full_scale
+from i2i.images.decoded import PixelArray, full_scale
 
 _SIDE = 32
 _ALIKE = 0.97  # different photos reach 0.86, copies at half the size or as JPEG of quality 30 lie above 0.98
@@ -18,7 +18,7 @@ _ROWS = 1024
 
 
 class Groups(NamedTuple):
-    """For each picture the place of the first that is the same.
+    """For each image the place of the first that is the same.
 
     Attributes:
         exact: the same in every pixel, (N,) integers.
@@ -29,28 +29,28 @@ class Groups(NamedTuple):
     near: NDArray[Any]
 
 
-def thumbnail(picture: Levels) -> NDArray[np.float16]:
-    """A picture (H, W, C) at (32, 32, 3) in levels of 255; of other channels than colour the first three."""
-    small = resized(picture, _SIDE)
+def thumbnail(image: PixelArray) -> NDArray[np.float16]:
+    """An image (H, W, C) at (32, 32, 3) in levels of 255; of other channels than colour the first three."""
+    small = resized(image, _SIDE)
     three = small[..., :3] if small.shape[-1] >= 3 else small[..., [0, 0, 0]]
-    return np.asarray(three * np.float32(255 / full_scale(picture.dtype)), np.float16)
+    return np.asarray(three * np.float32(255 / full_scale(image.dtype)), np.float16)
 
 
 def same(digests: Sequence[bytes], thumbnails: NDArray[Any]) -> Groups:
-    """Group pictures by the digests of their pixels, and by their thumbnails (N, 32, 32, 3).
+    """Group images by the digests of their pixels, and by their thumbnails (N, 32, 32, 3).
 
     Two are nearly the same where the differences of neighbouring pixels, as of a difference hash but with their sizes,
     point the same way in grey at 16 x 16 pixels, and those in colour and those in grey at 32 x 32 confirm it. Flat
-    pictures, whose differences are noise, are the same only where every pixel is.
+    images, whose differences are noise, are the same only where every pixel is.
     """
     if not digests:
         return Groups(np.empty(0, np.int64), np.empty(0, np.int64))
     first: dict[bytes, int] = {}
-    exact = np.array([first.setdefault(digest, place) for place, digest in enumerate(digests)], dtype=np.int64)
+    exact = np.array([first.setdefault(digest, index) for index, digest in enumerate(digests)], dtype=np.int64)
     unique = np.flatnonzero(exact == np.arange(len(exact)))
     halved = thumbnails.reshape(-1, 16, 2, 16, 2, 3).mean(axis=(2, 4), dtype=np.float32)
     grey = thumbnails.mean(axis=3, dtype=np.float32)
-    coarse = np.array([_differences(halved[place].mean(axis=2)) for place in unique])
+    coarse = np.array([_differences(halved[index].mean(axis=2)) for index in unique])
     near = np.arange(len(exact))
     for start in range(0, len(unique), _ROWS):
         rows = coarse[start : start + _ROWS]
@@ -63,8 +63,8 @@ def same(digests: Sequence[bytes], thumbnails: NDArray[Any]) -> Groups:
     return Groups(exact, near[exact])
 
 
-def _differences(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Differences of neighbours of (H, W, ...), as a vector of length 1, or of 0 where the picture is flat."""
-    both = np.concatenate([np.diff(picture, axis=0).ravel(), np.diff(picture, axis=1).ravel()])
+def _differences(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Differences of neighbours of (H, W, ...), as a vector of length 1, or of 0 where the image is flat."""
+    both = np.concatenate([np.diff(image, axis=0).ravel(), np.diff(image, axis=1).ravel()])
     length = float(np.linalg.norm(both))
     return np.asarray(both / length if length > _FLAT else both * 0, np.float32)

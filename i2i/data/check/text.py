@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from i2i.cli.arguments import one_line
-from i2i.data.check.findings import Finding, Named, counted
+from i2i.data.check.findings import FileGroup, Finding, counted
 from i2i.data.check.report import Report
 from i2i.data.folders import Layout
 
@@ -33,7 +33,7 @@ def _head(report: Report) -> Iterator[str]:
         if report.data == "paired":
             said = ", ".join([counted(domains[0]["count"], "pair"), *(f"{d['domain']} {_span(d)}" for d in domains)])
         else:
-            said = ", ".join(f"{d['domain']} {counted(d['count'], 'picture')} {_span(d)}" for d in domains)
+            said = ", ".join(f"{d['domain']} {counted(d['count'], 'image')} {_span(d)}" for d in domains)
         yield from _wrapped(name.replace("_", " "), said)
     data, (usual, *others) = " ".join(map(str, report.paths)), report.methods
     labels = " --labels" if report.layout.classes else ""
@@ -71,7 +71,7 @@ def _lines(finding: Finding, paths: tuple[Path, ...]) -> Iterator[str]:
     yield from _fold(finding.do, "      -> ", " " * 9)
 
 
-def _words(named: Named, paths: tuple[Path, ...]) -> str:
+def _words(named: FileGroup, paths: tuple[Path, ...]) -> str:
     shown = [str(path.relative_to(paths[0]) if len(paths) == 1 else path) for path in named.paths[:4]]
     more = len(named.paths) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "") + (f": {named.detail}" if named.detail else "")

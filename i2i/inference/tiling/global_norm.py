@@ -1,4 +1,4 @@
-"""A network whose norms are held to the statistics of a whole picture while it is shown the picture piece by piece."""
+"""A network whose norms are held to the statistics of a whole image while it is shown the image piece by piece."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class Span(NamedTuple):
-    """A tile along one side of a picture, `start` to `stop`, in the window `first` to `last` shown to the network."""
+    """A tile along one side of an image, `start` to `stop`, in the window `first` to `last` shown to the network."""
 
     start: int
     stop: int
@@ -26,15 +26,15 @@ class Span(NamedTuple):
     last: int
 
 
-class Gathered(Exception):
+class StatisticsPending(Exception):
     """A pass has reached the norm whose statistics it gathers; what follows is not needed."""
 
 
-class Statistics:
-    """The norms' statistics over a whole picture, gathered from its tiles, one norm after the other as they are called.
+class NormStatistics:
+    """The norms' statistics over a whole image, gathered from its tiles, one norm after the other as they are called.
 
     Args:
-        size: height and width of the picture, in pixels.
+        size: height and width of the image, in pixels.
     """
 
     def __init__(self, size: tuple[int, int]) -> None:
@@ -64,19 +64,19 @@ class Statistics:
         """
         if self._called == len(self._fixed):
             self._add(x)
-            raise Gathered
+            raise StatisticsPending
         self._called += 1
         mean, variance = self._fixed[self._called - 1]
         return mean.to(x.device), variance.to(x.device)
 
     def kept(self, layer: Dropout, x: Tensor) -> Tensor:
-        """What dropout keeps of its input (N, C, h, w), at the places where the whole picture keeps it: (C, h, w)."""
+        """What dropout keeps of its input (N, C, h, w), at the places where the whole image keeps it: (C, h, w)."""
         rows, columns = (scaled(span.first) for span, scaled in self._scaled(x))
         sides = [scaled(side) for side, (_, scaled) in zip(self.size, self._scaled(x), strict=True)]
-        place = layer, (x.shape[1], *sides)
-        if place not in self._kept:
-            self._kept[place] = layer.kept(place[1]).to(x.device)
-        return self._kept[place][:, rows : rows + x.shape[2], columns : columns + x.shape[3]]
+        index = layer, (x.shape[1], *sides)
+        if index not in self._kept:
+            self._kept[index] = layer.kept(index[1]).to(x.device)
+        return self._kept[index][:, rows : rows + x.shape[2], columns : columns + x.shape[3]]
 
     def _start(self) -> None:
         self._count, self._mean, self._squares = 0, torch.zeros((), dtype=torch.double), torch.zeros(())
@@ -94,16 +94,16 @@ class Statistics:
         self._mean, self._count = self._mean + delta * (count / both), both
 
     def _scaled(self, x: Tensor) -> Iterator[tuple[Span, Callable[[int], int]]]:
-        """Each side's span, and what turns pixels of the picture into places of a layer's input."""
+        """Each side's span, and what turns pixels of the image into places of a layer's input."""
         for span, length in zip(self._tile, x.shape[2:], strict=True):
             yield span, lambda pixels, scale=length / (span.last - span.first): round(pixels * scale)  # type: ignore[misc]
 
 
-def hold_norms(network: M, statistics: Statistics) -> M:
+def with_global_norms(network: M, statistics: NormStatistics) -> M:
     """A network of the same weights whose norms ask for their statistics; the one given may be in use elsewhere.
 
-    Instance norm, batch norm and virtual batch norm are held where they normalise a picture by itself. Dropout that
-    goes on at inference drops what it drops in the whole picture.
+    Instance norm, batch norm and virtual batch norm are held where they normalise an image by itself. Dropout that
+    goes on at inference drops what it drops in the whole image.
     """
     weights = itertools.chain(network.parameters(), network.buffers())
     held = copy.deepcopy(network, {id(tensor): tensor for tensor in weights})
@@ -111,9 +111,9 @@ def hold_norms(network: M, statistics: Statistics) -> M:
     for path, module in list(held.named_modules(remove_duplicate=False)):  # a norm may stand in several places
         parent, _, name = path.rpartition(".")
         if _normalises_by_itself(module):
-            setattr(held.get_submodule(parent), name, _Held(module, statistics))
+            setattr(held.get_submodule(parent), name, _GlobalNorm(module, statistics))
         elif isinstance(module, Dropout) and module.at_inference:
-            setattr(held.get_submodule(parent), name, _Placed(module, statistics))
+            setattr(held.get_submodule(parent), name, _GlobalDropout(module, statistics))
     return held
 
 
@@ -132,8 +132,8 @@ def _normalises_by_itself(module: nn.Module) -> bool:
     return isinstance(module, VirtualBatchNorm) or (isinstance(module, BatchNorm) and module.at_inference == "sample")
 
 
-class _Held(nn.Module):
-    def __init__(self, norm: nn.Module, statistics: Statistics) -> None:
+class _GlobalNorm(nn.Module):
+    def __init__(self, norm: nn.Module, statistics: NormStatistics) -> None:
         super().__init__()
         self.norm, self.statistics = norm, statistics
 
@@ -150,8 +150,8 @@ class _Held(nn.Module):
         return F.batch_norm(joined, mean.flatten(), variance.flatten(), weight, bias, eps=norm.eps).view_as(x)
 
 
-class _Placed(nn.Module):
-    def __init__(self, layer: Dropout, statistics: Statistics) -> None:
+class _GlobalDropout(nn.Module):
+    def __init__(self, layer: Dropout, statistics: NormStatistics) -> None:
         super().__init__()
         self.layer, self.statistics = layer, statistics
 

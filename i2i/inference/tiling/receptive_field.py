@@ -11,26 +11,26 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from i2i.inference.memory import _given
-from i2i.inference.tiling.global_norm import Statistics, hold_norms
+from i2i.inference.memory import blank_input
+from i2i.inference.tiling.global_norm import NormStatistics, with_global_norms
 from i2i.networks.base import Generator
 from i2i.networks.layers import Dropout
 
 _SHORTEST = 512  # in pixels; a dilated convolution steps over the ends of what is shorter than it
-_LONGEST = 4096  # in pixels; a network that sees further is taken to see the whole picture
+_LONGEST = 4096  # in pixels; a network that sees further is taken to see the whole image
 
 
-class Part(NamedTuple):
+class Segment(NamedTuple):
     """Consecutive stages of a network.
 
     Attributes:
         start: the first of them, by its place in `Generator.stages`.
         stop: the first of the next part.
-        norms: how far each norm in it sees in what the part takes, in pixels of the picture, in the order of calls;
+        norms: how far each norm in it sees in what the part takes, in pixels of the image, in the order of calls;
             None: further than can be told.
         output: how far its output sees.
         channels: of its output.
-        scale: rows of its output for a row of the picture.
+        scale: rows of its output for a row of the image.
     """
 
     start: int
@@ -41,7 +41,7 @@ class Part(NamedTuple):
     scale: float
 
 
-def parts_of(generator: Generator) -> tuple[Part, ...]:
+def segments_of(generator: Generator) -> tuple[Segment, ...]:
     """Cut a network that has norms where what it passes on is smallest, after each stage that holds a convolution.
 
     How far a part sees is found by trying: it is shown what is no number in one place, and where its results are no
@@ -57,10 +57,10 @@ def parts_of(generator: Generator) -> tuple[Part, ...]:
     return _known[generator]
 
 
-_known: weakref.WeakKeyDictionary[Generator, tuple[Part, ...]] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[Generator, tuple[Segment, ...]] = weakref.WeakKeyDictionary()
 
 
-class _Probe(Statistics):
+class _Probe(NormStatistics):
     """Notes how far each norm sees; the statistics that it gives change nothing."""
 
     def __init__(self, length: int, block: int) -> None:
@@ -99,13 +99,13 @@ class _Probe(Statistics):
 
 
 @torch.no_grad()
-def _tried(generator: Generator, length: int) -> tuple[Part, ...]:
+def _tried(generator: Generator, length: int) -> tuple[Segment, ...]:
     multiple = generator.multiple
     length, width = (-(-side // multiple) * multiple for side in (max(length, 2 * generator.smallest), 16))
     probe = _Probe(length, multiple)
     # On the CPU: a GPU's algorithms may spread what is no number further than the network itself does.
-    stages = hold_norms(copy.deepcopy(generator).cpu(), probe).stages()
-    strip, *given = _given(generator, length, max(width, generator.smallest))
+    stages = with_global_norms(copy.deepcopy(generator).cpu(), probe).stages()
+    strip, *given = blank_input(generator, length, max(width, generator.smallest))
 
     passed = [strip]
     for stage in stages:
@@ -117,7 +117,7 @@ def _tried(generator: Generator, length: int) -> tuple[Part, ...]:
         x = probe.marked(passed[start])
         for stage in stages[start:stop]:
             x = stage(x, *given)
-        parts.append(Part(start, stop, tuple(probe.seen), probe.extent(x), x.shape[1], x.shape[2] / length))
+        parts.append(Segment(start, stop, tuple(probe.seen), probe.extent(x), x.shape[1], x.shape[2] / length))
     return tuple(parts)
 
 
@@ -125,4 +125,4 @@ def _cuts(stages: Sequence[nn.Module], rows: Sequence[int]) -> list[int]:
     """The stages before which a part begins: what comes before them has the fewest rows, and took work to compute."""
     kinds = (nn.Conv2d, nn.ConvTranspose2d)
     costly = [any(isinstance(module, kinds) for module in stage.modules()) for stage in stages]
-    return [place + 1 for place in range(len(stages) - 1) if rows[place] == min(rows) and costly[place]]
+    return [index + 1 for index in range(len(stages) - 1) if rows[index] == min(rows) and costly[index]]

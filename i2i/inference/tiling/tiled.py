@@ -1,9 +1,9 @@
-"""A picture of any size in bounded memory: tiles that are normalised by the statistics of the whole picture.
+"""An image of any size in bounded memory: tiles that are normalised by the statistics of the whole image.
 
 A network with instance norm normalises a tile by the tile's own statistics, which shows as seams and shifts of tone.
-Here each norm's statistics are gathered over the whole picture first, layer by layer: a norm's own from the tiles
+Here each norm's statistics are gathered over the whole image first, layer by layer: a norm's own from the tiles
 without their surroundings, once those of the norms before it are fixed. Then the tiles are translated with them, each
-in a window as wide as the network sees, and the result is that of the whole picture to rounding.
+in a window as wide as the network sees, and the result is that of the whole image to rounding.
 
 A network that is a row of stages is cut into parts, and what passes between them is kept in a temporary file, so that
 little is computed twice. One that sees further than a tile, such as the U-Net, has its tiles blended.
@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from i2i.inference.tiling.global_norm import Gathered, Span, Statistics, hold_norms
-from i2i.inference.tiling.receptive_field import Part, parts_of
+from i2i.inference.tiling.global_norm import NormStatistics, Span, StatisticsPending, with_global_norms
+from i2i.inference.tiling.receptive_field import Segment, segments_of
 from i2i.networks import Generator
 
 Read: TypeAlias = Callable[[slice, slice], Tensor]  # rows, columns -> (N, C, h, w)
@@ -42,13 +42,13 @@ def translate_tiles(
     latent: Tensor | None = None,
     step: Callable[[float], None] | None = None,
 ) -> None:
-    """Translate a picture tile by tile.
+    """Translate an image tile by tile.
 
     Args:
         generator: the network, in evaluation mode.
-        read: gives a piece of the padded picture, on the network's device.
-        put: takes a piece of the result, at its place in the padded picture.
-        size: height and width of the padded picture, multiples of what the network takes.
+        read: gives a piece of the padded image, on the network's device.
+        put: takes a piece of the result, at its place in the padded image.
+        size: height and width of the padded image, multiples of what the network takes.
         tile: height and width of a tile, in pixels, at most; rounded up to what the network takes.
         latent: z (N, latent) of a generator that has one.
         step: told at each tile which share of the tiles of all passes is done with it.
@@ -56,7 +56,7 @@ def translate_tiles(
     Raises:
         OSError: the temporary folder is full.
     """
-    parts = parts_of(generator)
+    parts = segments_of(generator)
     # Parts see less far than their network, and a blend of what passes between them would be blended again.
     blends = len(parts) == 1 and (parts[0].output is None or parts[0].output > tile)
     fade = tile // 4 if blends else 0
@@ -66,12 +66,12 @@ def translate_tiles(
         rows, columns = (_spans(side, tile, halo, generator) for side in size)
         return rows, columns
 
-    statistics = Statistics(size)
-    stages, given = hold_norms(generator, statistics).stages(), () if latent is None else (latent,)
+    statistics = NormStatistics(size)
+    stages, given = with_global_norms(generator, statistics).stages(), () if latent is None else (latent,)
     device = next(generator.parameters()).device
     shown, whole = 0, math.prod(map(len, spans(0))) * sum(len(part.norms) + 1 for part in parts)
 
-    def run(part: Part, read: Read, rows: Span, columns: Span) -> Tensor:
+    def run(part: Segment, read: Read, rows: Span, columns: Span) -> Tensor:
         nonlocal shown
         shown += 1
         if step is not None:
@@ -88,7 +88,7 @@ def translate_tiles(
                 statistics.forget()
                 for seen in part.norms:
                     for rows, columns in itertools.product(*spans(seen)):
-                        with contextlib.suppress(Gathered):
+                        with contextlib.suppress(StatisticsPending):
                             run(part, read, rows, columns)
                     statistics.fix()
                 kept = None if part is parts[-1] else files.enter_context(_Kept(size, part.scale, device))
@@ -98,12 +98,12 @@ def translate_tiles(
 
 
 def _spans(length: int, tile: int, halo: int, generator: Generator) -> list[Span]:
-    """Tiles of nearly one size along a side; a window goes on for `halo` pixels, but not past the picture's edge."""
+    """Tiles of nearly one size along a side; a window goes on for `halo` pixels, but not past the image's edge."""
     multiple = generator.multiple
     smallest = _rounded(generator.smallest, multiple)
     count = -(-length // max(tile, multiple))
     # In equal shares, to a multiple: a narrow last tile would have no room to fade.
-    edges = [length // multiple * place // count * multiple for place in range(count + 1)]
+    edges = [length // multiple * index // count * multiple for index in range(count + 1)]
     spans = []
     for start, stop in itertools.pairwise(edges):
         first, last = max(start - _rounded(halo, multiple), 0), min(stop + _rounded(halo, multiple), length)
@@ -119,7 +119,7 @@ def _rounded(number: float, multiple: int) -> int:
 def _side_by_side(run: Callable[[Span, Span], Tensor], put: Put, rows: list[Span], columns: list[Span]) -> None:
     for row, column in itertools.product(rows, columns):
         result = run(row, column)
-        scale = result.shape[2] / (row.last - row.first)  # what is kept between parts has fewer rows than the picture
+        scale = result.shape[2] / (row.last - row.first)  # what is kept between parts has fewer rows than the image
         top, left = round(row.start * scale), round(column.start * scale)
         down, across = (slice(*(round((e - s.first) * scale) for e in (s.start, s.stop))) for s in (row, column))
         put(result[:, :, down, across], top, left)
@@ -181,7 +181,7 @@ class _Kept:
             self.file.write(row.tobytes())
 
     def read(self, rows: slice, columns: slice) -> Tensor:
-        """The rows and columns of the picture, as they were kept."""
+        """The rows and columns of the image, as they were kept."""
         first, last, left, right = (round(x * self.scale) for x in (rows.start, rows.stop, columns.start, columns.stop))
         read = np.empty((last - first, right - left, *self.shape), np.float32)
         for number, row in enumerate(read):
