@@ -68,7 +68,7 @@ class TrainConfig:
     """Train for this many steps where the epochs are fewer: small data sets need more passes."""
     batch_size: int = 1
     """Images per step, of all GPUs together."""
-    accumulate: int = 1
+    gradient_accumulation: int = 1
     """Gradient accumulation: micro-batches per step. Batch norm, feature matching and minibatch discrimination see one
     micro-batch at a time."""
     optimizer: Literal["adam", "sgd"] = "adam"
@@ -84,14 +84,14 @@ class TrainConfig:
     historical_averaging: float = 0.0
     """Weight of historical averaging: pulls the weights towards their mean over all steps so far."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """Learning-rate schedule: how the rate falls to 0 over the last steps (see --decay)."""
-    decay: float = 0.5
+    """Learning-rate schedule: how the rate falls to 0 over the last steps (see --lr-decay-fraction)."""
+    lr_decay_fraction: float = 0.5
     """Share of the steps, at the end, in which the learning rate falls."""
     warm_up: int = 0
     """Warm-up: steps in which the learning rate rises from 0."""
     clip: float = 0.0
     """Clip the gradient of each network to this norm; 0: never."""
-    ema: float = 0.0
+    ema_decay: float = 0.0
     """EMA of the generators' weights with this decay, such as 0.999, for samples and the model file; 0: none."""
     generator: str | None = None
     """Generator, such as resnet:blocks=6,width=32; the method's own unless given."""
@@ -113,7 +113,7 @@ class TrainConfig:
     """Steps between sample grids."""
     samples: int = 4
     """Images in a sample grid."""
-    reference: int = 16
+    vbn_batch: int = 16
     """Images in the reference batch of virtual batch norm (generators with norm=virtual)."""
     save_every: int = 2000
     """Steps between checkpoints."""
@@ -125,18 +125,22 @@ class TrainConfig:
     """Also write logs for TensorBoard (pip install tensorboard)."""
 
     def __post_init__(self) -> None:
-        every = ("log_every", "sample_every", "save_every", "samples", "reference", "validation_images")
-        check_numbers(self, positive=("steps", "epochs", "batch_size", "accumulate", "lr", *every))
+        every = ("log_every", "sample_every", "save_every", "samples", "vbn_batch", "validation_images")
+        check_numbers(self, positive=("steps", "epochs", "batch_size", "gradient_accumulation", "lr", *every))
         if "" in (self.generator, self.discriminator):
             raise UsageError(
                 "generator and discriminator are networks, such as unet; leave out the flag for the method's"
             )
-        if self.decay > 1:
-            raise UsageError(f"decay is {self.decay}; it is a share of the steps, from 0 to 1")
-        if self.ema >= 1:
-            raise UsageError(f"ema is {self.ema}; it is a share of the past, from 0 to below 1, such as 0.999")
-        if self.batch_size % self.accumulate:
-            raise UsageError(f"batch_size {self.batch_size} can't be worked on in {self.accumulate} equal parts")
+        if self.lr_decay_fraction > 1:
+            raise UsageError(f"lr_decay_fraction is {self.lr_decay_fraction}; it is a share of the steps, from 0 to 1")
+        if self.ema_decay >= 1:
+            raise UsageError(
+                f"ema_decay is {self.ema_decay}; it is a share of the past, from 0 to below 1, such as 0.999"
+            )
+        if self.batch_size % self.gradient_accumulation:
+            raise UsageError(
+                f"batch_size {self.batch_size} can't be worked on in {self.gradient_accumulation} equal parts"
+            )
         if self.seed >= 2**63:
             raise UsageError(f"seed is {self.seed}; it is from 0 to below 2^63")
         if self.momentum >= 1:

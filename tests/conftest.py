@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from i2i.cli import main
+from support.runs import SMALL, scene
 
 torch.set_num_threads(1)  # small networks: threads cost more than they give, the more so on a busy machine
-
-SMALL = ["--generator", "unet:depth=4,width=4", "--discriminator", "patchgan:layers=1,width=4", "--image-size", "32"]
-
-
-def scene(seed: int, size: int = 48) -> tuple[Image.Image, Image.Image]:
-    """A drawing of a few boxes, and the same boxes in other colours with texture."""
-    rng = np.random.default_rng(seed)
-    drawing = np.full((size, size, 3), 235, np.uint8)
-    photo = rng.integers(20, 60, (size, size, 3)).astype(np.uint8)
-    for _ in range(3):
-        top, left = rng.integers(0, size - 16, 2)
-        drawing[top : top + 14, left : left + 14] = (160, 200, 120)
-        photo[top : top + 14, left : left + 14] = (200, 120, 60)
-    return Image.fromarray(drawing), Image.fromarray(photo)
 
 
 @pytest.fixture(scope="session")

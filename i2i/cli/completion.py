@@ -32,8 +32,7 @@ def completion(shell: str) -> str:
     from i2i.cli.train import flags_of
     from i2i.methods import methods
 
-    methods: dict[str, Any] = dict(methods)
-    train = _either({name: flags_of(name, kind) for name, kind in methods.items()})
+    train = _either({name: flags_of(name, kind) for name, kind in dict[str, Any](methods).items()})
     kinds = {
         "train": dataclasses.make_dataclass("Methods", [("method", train)]),
         "translate": Translate,

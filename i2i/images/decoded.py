@@ -20,7 +20,7 @@ class DecodedImage:
     """An image as files hold it.
 
     Attributes:
-        levels: uint8, uint16, or float32 in [0, 1], (H, W, C); C is 1 (grey), 3 (RGB), or that of other channels.
+        pixels: uint8, uint16, or float32 in [0, 1], (H, W, C); C is 1 (grey), 3 (RGB), or that of other channels.
         alpha: its transparency, (H, W), of the same depth, or None.
         icc: its colour profile, or None.
         exif: what a camera wrote, without the orientation, which is applied, or None.
@@ -29,7 +29,7 @@ class DecodedImage:
         frames: images in the file, of which this is the first.
     """
 
-    levels: PixelArray
+    pixels: PixelArray
     alpha: PixelArray | None = None
     icc: bytes | None = None
     exif: bytes | None = None

@@ -81,7 +81,7 @@ class Method(nn.Module, ABC):
         """DiffAugment: random augmentations of all images that the discriminator sees, for small data sets."""
         discriminator_steps: int = 1
         """Discriminator updates for each generator update (k of Algorithm 1)."""
-        balance: float = 1.0
+        max_fake_accuracy: float = 1.0
         """Skip discriminator updates while fake_accuracy, the share of fakes it recognises, is above this; 1: never."""
         feature_matching: float = 0.0
         """Weight of feature matching: fakes should have the discriminator features of real images."""
@@ -89,11 +89,13 @@ class Method(nn.Module, ABC):
         """Weight of the generator's adversarial term; 0 drops it: with --feature-matching 1 as Salimans et al. 2016."""
 
         def __post_init__(self) -> None:
-            check_numbers(self, positive=("discriminator_steps", "balance"))
-            if self.balance > 1:
-                raise UsageError(f"balance is {self.balance}; it is a share of images, above 0 and up to 1")
-            if self.balance < 1 and self.adversarial == "wasserstein":
-                raise UsageError("wasserstein's critic has no boundary to be right about; leave balance at 1")
+            check_numbers(self, positive=("discriminator_steps", "max_fake_accuracy"))
+            if self.max_fake_accuracy > 1:
+                raise UsageError(
+                    f"max_fake_accuracy is {self.max_fake_accuracy}; it is a share of images, above 0 and up to 1"
+                )
+            if self.max_fake_accuracy < 1 and self.adversarial == "wasserstein":
+                raise UsageError("wasserstein's critic has no boundary to be right about; leave max_fake_accuracy at 1")
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -104,10 +106,10 @@ class Method(nn.Module, ABC):
             raise UsageError(str(error)) from None
         self.augment = DiffAugment(config.diffaugment)
         # A running mean of how many generated images the discriminators recognise, which begins undecided.
-        self.register_buffer("recognised", torch.tensor(0.5))
+        self.register_buffer("fake_accuracy", torch.tensor(0.5))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        state_dict.setdefault(f"{prefix}recognised", self.fake_accuracy)  # which older states lack
+        state_dict.setdefault(f"{prefix}fake_accuracy", self.fake_accuracy)  # which older states lack
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     @classmethod
@@ -164,7 +166,7 @@ class Method(nn.Module, ABC):
 
     def discriminator_moves(self) -> bool:
         """Whether the discriminators aren't too far ahead."""
-        return self.config.balance >= 1 or float(self.fake_accuracy) <= self.config.balance
+        return self.config.max_fake_accuracy >= 1 or float(self.fake_accuracy) <= self.config.max_fake_accuracy
 
     def generator_moves(self, step: int) -> bool:
         """Whether the k discriminator updates that precede a generator update are done (Algorithm 1)."""
@@ -241,7 +243,7 @@ class Method(nn.Module, ABC):
             logits = discriminator(self._seen(fake, condition, drawn))
         if self.training and self.config.adversarial != "wasserstein":
             share = self.adversarial.fake_accuracy(logits)
-            share = all_reduce_mean(share) if self.config.balance < 1 else share
+            share = all_reduce_mean(share) if self.config.max_fake_accuracy < 1 else share
             self.fake_accuracy.lerp_(share.to(self.fake_accuracy), 0.1)
         weight = self.config.adversarial_weight
         adversarial = {f"adversarial{ending}": weight * self.adversarial.generator(logits)} if weight else {}

@@ -134,7 +134,7 @@ class FastCUT(CUT):
     """
 
     summary = "the same as cut in about half the time"
-    train_config = TrainConfig(epochs=200, decay=0.25)
+    train_config = TrainConfig(epochs=200, lr_decay_fraction=0.25)
 
     @dataclass(frozen=True)
     class Config(CUT.Config):

@@ -34,7 +34,9 @@ class GAN(Method):
     generator_spec = "dcgan"
     discriminator_spec = "dcgan"
     data_config = DataConfig(image_size=64, augment=())
-    train_config = TrainConfig(epochs=25, batch_size=128, decay=0.0, weight_decay=1e-5, samples=64, reference=64)
+    train_config = TrainConfig(
+        epochs=25, batch_size=128, lr_decay_fraction=0.0, weight_decay=1e-5, samples=64, vbn_batch=64
+    )
     # Radford et al. 2016, fig. 2: one pass over 3 M bedrooms, 128 in a step, is 23,400 steps. 1,100 digits of 32 px are
     # grey blobs after 200 steps here, and digits after 2,000.
     fewest_steps = 2300

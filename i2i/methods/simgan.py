@@ -41,7 +41,9 @@ class SimGAN(Method):
     generator_spec = "refiner"
     discriminator_spec = "local"
     data_config = DataConfig(image_size=64, augment=())
-    train_config = TrainConfig(steps=20_000, batch_size=512, optimizer="sgd", lr=1e-2, momentum=0.9, decay=0.0)
+    train_config = TrainConfig(
+        steps=20_000, batch_size=512, optimizer="sgd", lr=1e-2, momentum=0.9, lr_decay_fraction=0.0
+    )
     fewest_steps = 2000  # a tenth of those here, as the paper names none; the first 1,200 warm the players up
 
     @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from i2i.report.run_folder import Curve, Run, count, part
 
 MOST_POINTS = 1000
 _PLAIN = {
-    "recognised": ("Recognised", "of the generated images"),
+    "fake_accuracy": ("Fake accuracy", "of the generated images"),
     "lr": ("Learning rate", ""),
     "images_per_second": ("Speed", "images per second"),
 }
@@ -89,7 +89,7 @@ def charts_of(run: Run) -> list[Chart]:
             players.setdefault(player, {})[words(term)] = curve
     for name, (title, unit) in _PLAIN.items():
         if name in curves:
-            kind = {"recognised": "share", "lr": "rate"}.get(name, "speed")
+            kind = {"fake_accuracy": "share", "lr": "rate"}.get(name, "speed")
             others.append(Chart(name, title, unit, {title.lower(): curves[name]}, kind))
     losses = [Chart(p, words(p).capitalize(), "losses", players[p], "losses") for p in sorted(players, reverse=True)]
     losses.sort(key=lambda chart: chart.key != "generator")

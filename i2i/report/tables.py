@@ -97,7 +97,7 @@ def settings(run: Run) -> str:
 
 
 def _to_use(run: Run) -> Iterator[tuple[str, str]]:
-    model, best, generators = str(run.folder), run.folder / "best.safetensors", part(run.summary, "maps")
+    model, best, maps = str(run.folder), run.folder / "best.safetensors", part(run.summary, "maps")
     if run.method == "gan" or "z2b" in maps:
         yield "Draw images", _typed(run, "sample", model, "samples.png")
         return

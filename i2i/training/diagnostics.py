@@ -90,7 +90,7 @@ class Diagnostics:
             skipped: of each player, how many of its latest steps in a row gradient scaling left out.
         """
         self.begin(losses)
-        found = [self._wins(step, losses.get("recognised", 0.5)), self._explodes(losses)]
+        found = [self._wins(step, losses.get("fake_accuracy", 0.5)), self._explodes(losses)]
         found += [self._stands_still(player, count) for player, count in skipped.items()]
         watched = {"spread": self._tone, "inversion": self._turned, "saturation": self._saturates}
         for name, value in signs.items():
@@ -126,7 +126,7 @@ class Diagnostics:
         return Diagnosis(
             f"the discriminator has recognised every generated image for {step - self.winning_since} steps: it wins "
             "completely, and the generator has little to learn from it",
-            "--balance 0.8 lets it sit out, --real-label 0.9 makes it less sure, --diffaugment helps where images "
+            "--max-fake-accuracy 0.8 lets it sit out, --real-label 0.9 makes it less sure, --diffaugment helps where images "
             "are few; or a smaller one (--discriminator patchgan:layers=2)",
         )
 

@@ -16,7 +16,7 @@ def learning_rate(step: int, *, steps: int, config: TrainConfig) -> float:
         config: `lr`, `warm_up`, `schedule`, `decay`.
     """
     rate = config.lr * min(1.0, (step + 1) / (config.warm_up + 1))
-    falling = steps * config.decay
+    falling = steps * config.lr_decay_fraction
     if config.schedule == "constant" or not falling:
         return rate
     left = min(1.0, (steps - step) / falling)
@@ -25,4 +25,4 @@ def learning_rate(step: int, *, steps: int, config: TrainConfig) -> float:
 
 def decay_start(steps: int, *, config: TrainConfig) -> int:
     """The step, counted from 0, from which on the rate falls: all before it are at the full rate; `steps` for never."""
-    return steps if config.schedule == "constant" else math.ceil(steps - steps * config.decay)
+    return steps if config.schedule == "constant" else math.ceil(steps - steps * config.lr_decay_fraction)

@@ -89,7 +89,7 @@ def _mixed_gradients(config: RunConfig, method: Method) -> Diagnosis | None:
     options, train = method.config, config.train
     penalised = _penalised(options)
     # Alone in its batch an image is normalised by itself.
-    at_fault = train.batch_size > train.accumulate if penalised else options.adversarial == "wasserstein"
+    at_fault = train.batch_size > train.gradient_accumulation if penalised else options.adversarial == "wasserstein"
     if not at_fault or not any(isinstance(module, _BatchNorm) for module in _discriminator_modules(method)):
         return None
     what = "a gradient penalty is on each image's own slope" if penalised else "spectral norm bounds the critic's slope"

@@ -47,7 +47,7 @@ def state_of(trainer: Trainer) -> dict[str, Any]:
         "histories": {
             name: m.turn.history.state_dict() for name, m in trainer.trainer_players.items() if m.turn.history
         },
-        "average": trainer.average.state_dict() if trainer.average else None,
+        "average": trainer.ema.state_dict() if trainer.ema else None,
         "best": trainer.best,
         "health": trainer.health.state_dict(),
         "classes": list(trainer.layout.classes),
@@ -135,13 +135,13 @@ def _of_other_networks(folder: Path, reason: str) -> UsageError:
 def _put_back(state: dict[str, Any], trainer: Trainer) -> None:
     try:
         trainer.method.load_state_dict(state["method"])
-        if trainer.average is not None:
+        if trainer.ema is not None:
             # A mean that begins in mid-run begins with the weights as they are.
             begun = {name: network.state_dict() for name, network in trainer.method.generators().items()}
-            for name, network in trainer.average.networks.items():
+            for name, network in trainer.ema.networks.items():
                 network.load_state_dict(begun[name])
             if state.get("average"):
-                trainer.average.load_state_dict(state["average"])
+                trainer.ema.load_state_dict(state["average"])
         for name, mover in trainer.trainer_players.items():
             if mover.turn.history and name in state.get("histories", {}):
                 mover.turn.history.load_state_dict(state["histories"][name])
@@ -179,8 +179,8 @@ def _check(state: dict[str, Any], trainer: Trainer) -> None:
     check_number(state.get("step"), "step", whole=True)
     _check_classes(state.get("classes"), trainer)
     _check_tensors(state["method"], trainer.method, "method")
-    if trainer.average is not None and state.get("average"):
-        _check_tensors(state["average"], trainer.average, "average")
+    if trainer.ema is not None and state.get("average"):
+        _check_tensors(state["average"], trainer.ema, "average")
     for name, mover in trainer.trainer_players.items():
         _check_optimizer(state["optimizers"].get(name), mover.optimizer, f"optimizers/{name}", trainer)
         history = (state.get("histories") or {}).get(name)

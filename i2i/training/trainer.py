@@ -77,9 +77,9 @@ class Trainer:
         self.config, self.layout, self.folder = config, layout, folder
         train, data = config.train, config.data
         self.device = pick_device(device or train.device)
-        least = world_size() * train.accumulate
+        least = world_size() * train.gradient_accumulation
         if train.batch_size % least:
-            parts = f" in {train.accumulate} parts each" if train.accumulate > 1 else ""
+            parts = f" in {train.gradient_accumulation} parts each" if train.gradient_accumulation > 1 else ""
             raise UsageError(
                 f"batch size {train.batch_size} can't be shared by {world_size()} processes{parts}; give a multiple of "
                 f"{least}: --batch-size {math.ceil(train.batch_size / least) * least}"
@@ -99,10 +99,12 @@ class Trainer:
         )
         torch.manual_seed(train.seed)
         self.method: Method = method(config.options, networks)
-        if train.batch_size == train.accumulate and any(isinstance(m, UnitBatchNorm) for m in self.method.modules()):
+        if train.batch_size == train.gradient_accumulation and any(
+            isinstance(m, UnitBatchNorm) for m in self.method.modules()
+        ):
             raise UsageError(
                 "one image at a time: batch norm has nothing to compare a latent with; use a --batch-size of twice "
-                "--accumulate or more, or a generator with norm=virtual"
+                "--gradient-accumulation or more, or a generator with norm=virtual"
             )
         self.method.to(self.device)
         if train.channels_last:
@@ -110,7 +112,7 @@ class Trainer:
         self.players = self.method.players()
         made_by = {id(weight) for network in self.method.generators().values() for weight in network.parameters()}
         self.makers = {name for name, p in self.players.items() if any(id(w) in made_by for w in p.parameters())}
-        self.average = ModelEMA(self.method.generators(), decay=train.ema) if train.ema else None
+        self.ema = ModelEMA(self.method.generators(), decay=train.ema_decay) if train.ema_decay else None
         self.trainer_players = {name: Mover(player, train, self.device) for name, player in self.players.items()}
 
         workers = default_workers(self.device) if data.workers is None else data.workers
@@ -216,7 +218,7 @@ class Trainer:
             self.images,
             batch_size=train.batch_size,
             share=(rank(), world_size()),
-            micro_batches=train.accumulate,
+            micro_batches=train.gradient_accumulation,
             start=self.step,
             steps=self.steps,
             workers=self.workers,
@@ -249,7 +251,9 @@ class Trainer:
     def train_step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Make the images once, let each player whose turn it is move once, and return the losses that moved them."""
         self.method.train()
-        parts = MicroBatches(batch, count=self.config.train.accumulate, make=self._images, device=self.device)
+        parts = MicroBatches(
+            batch, count=self.config.train.gradient_accumulation, make=self._images, device=self.device
+        )
         report: dict[str, Tensor] = {}
         for name, loss in self.method.turns(self.step + 1):
             mover = self.trainer_players[name]
@@ -265,8 +269,8 @@ class Trainer:
             mover.move(self._rate(self.step))
             if name in self.makers:
                 parts.moved()
-        if self.average is not None:
-            self.average.update()
+        if self.ema is not None:
+            self.ema.update()
         self.step += 1
         self.images = parts.last()
         return report
@@ -351,11 +355,11 @@ class Trainer:
             preprocess["classes"] = self.layout.classes
         # Whoever gets the model need not learn where this machine keeps its images.
         provenance = {**to_dict(self.config), "paths": [Path(path).name for path in self.config.paths]}
-        maps: Any = self.method.generators() if self.average is None else dict(self.average.networks)
+        maps: Any = self.method.generators() if self.ema is None else dict(self.ema.networks)
         return Model(maps, self.layout.domains, preprocess, provenance, self.step)
 
     def _mean_weights(self) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext() if self.average is None else self.average.in_place()
+        return contextlib.nullcontext() if self.ema is None else self.ema.in_place()
 
     def _validation(self, images: dict[str, Any]) -> Validation | None:
         train = self.config.train
@@ -368,7 +372,7 @@ class Trainer:
     @torch.no_grad()
     def _show_reference(self) -> None:
         """Let each network with virtual batch norm take its first input as its reference."""
-        batch = default_collate([self.images[index] for index in range(self.config.train.reference)])
+        batch = default_collate([self.images[index] for index in range(self.config.train.vbn_batch)])
         self.method(self._to_device(batch))
 
     def _log(self, window: LossMeter, bar: Any) -> None:
@@ -377,7 +381,7 @@ class Trainer:
         if bad:
             raise Diverged(f"step {self.step}: {', '.join(bad)} is no longer a number; {_ADVICE}")
         signs = {name: float(all_reduce_mean(value)) for name, value in image_statistics(self.images).items()}
-        losses["recognised"] = float(all_reduce_mean(self.method.fake_accuracy))
+        losses["fake_accuracy"] = float(all_reduce_mean(self.method.fake_accuracy))
         if self.run_logger is None:
             return
         self._refuse_folder_of_another()

@@ -4,7 +4,6 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from pictures import made, noise
 from PIL import Image
 
 from i2i.data import ImageDataset, load
@@ -14,6 +13,7 @@ from i2i.data.loader import default_workers
 from i2i.errors import ImageError
 from i2i.images.decoded import DecodedImage
 from i2i.images.tensors import to_pixels
+from support.images import made, noise
 
 EVERY = ("flip", "vertical_flip", "rotate90", "affine", "colour")
 

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import skimage.data
 from numpy.testing import assert_array_equal
-from pictures import noise
 from PIL import Image
 from scipy.ndimage import laplace
 from skimage.metrics import peak_signal_noise_ratio
 
 from i2i.data.transforms import JointTransform, resized
 from i2i.images.decoded import full_scale
+from support.images import noise
 
 EVERY = ("flip", "vertical_flip", "rotate90", "affine", "colour")
 

@@ -24,9 +24,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 sys.path.append(str(Path(__file__).parents[1]))  # for `python tests/hostile/test_hostile_arrays.py`
 
-from pictures import png, same
-
 from i2i import ImageError, UsageError
+from support.images import png, same
 
 RNG = np.random.default_rng(0)
 KINDS = ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "g", "c8", "c16", "O", "M8[s]", "U1")

@@ -19,14 +19,13 @@ from typing import Any
 
 import pytest
 import torch
-from test_resume import same
-from test_trainer import trainer
 
 from i2i.cli import main
 from i2i.errors import UsageError
 from i2i.training.checkpoint import STATE_FORMAT, load_state, save_state
 from i2i.training.integrity import state_checksum
 from i2i.training.resume import restore, state_of
+from support.runs import assert_equal_states, trainer
 
 State = dict[str, Any]
 NAN, HUGE, SHAPE = float("nan"), 10**12, (4, 3, 4, 4)
@@ -87,7 +86,7 @@ class Checkpoints:
         for state in (restored, saved):
             for optimizer in state["optimizers"].values():
                 optimizer.pop("param_groups")  # settings, such as a rate that each step sets
-        same(restored, saved)
+        assert_equal_states(restored, saved)
         self.counts["restored bit for bit"] += 1
 
     def refuses_values(self, change: Callable[[State], object], *, expected: str) -> None:
@@ -402,8 +401,8 @@ def test_a_refused_state_changes_nothing_of_a_trainer(pairs: Path, tmp_path: Pat
         save_state(tmp_path / "state.pt", changed)
         with pytest.raises(UsageError):
             restore(one)
-    same(dict(one.method.state_dict()), dict(before))
-    same({name: mover.optimizer.state_dict() for name, mover in one.trainer_players.items()}, optimizers)
+    assert_equal_states(dict(one.method.state_dict()), dict(before))
+    assert_equal_states({name: mover.optimizer.state_dict() for name, mover in one.trainer_players.items()}, optimizers)
     assert torch.equal(torch.get_rng_state(), random_numbers)
 
 

@@ -31,11 +31,10 @@ from PIL import Image
 TESTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS.parent)] if __name__ == "__main__" else []
 
-from pictures import noise, png, tiff  # noqa: E402
-
 from i2i.errors import ImageError  # noqa: E402
 from i2i.images.decoded import DecodedImage
 from i2i.images.reading import read  # noqa: E402
+from support.images import noise, png, tiff  # noqa: E402
 
 ROUNDS = 36  # mutations of each file
 SECONDS = 10

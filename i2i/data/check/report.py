@@ -122,8 +122,8 @@ def check(
     findings.sort(key=lambda finding: ("error", "warning", "note").index(finding.severity))
     kinds: dict[str, Any] = dict(methods)
     suited = ("paired", "unpaired") if data == "paired" else (data,)  # methods for two sets take pairs too
-    methods = [name for one in suited for name in sorted(kinds, key=_USUAL[one].__ne__) if kinds[name].data == one]
-    return Report(folders, layout, data, tuple(methods), columns, counts, tuple(findings))
+    suitable = [name for one in suited for name in sorted(kinds, key=_USUAL[one].__ne__) if kinds[name].data == one]
+    return Report(folders, layout, data, tuple(suitable), columns, counts, tuple(findings))
 
 
 def _items(split: Split, *, paired: bool) -> Iterable[tuple[Source, ...]]:

@@ -1,0 +1,95 @@
+"""A closed standard output or error stops the printing, not the work, and does not change the exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from i2i.cli import main
+from i2i.cli.streams import lasting_streams
+from i2i.training.checkpoint import load_state
+from support.runs import SMALL
+
+EITHER = pytest.mark.parametrize("closed", ["stdout", "stderr"])
+
+
+@contextlib.contextmanager
+def unread(*, closed: str) -> Iterator[None]:
+    """One of the standard streams was closed before the program began, and the other is a pipe that nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    before = sys.stdout, sys.stderr
+    with os.fdopen(writer, "w", buffering=1) as pipe:
+        sys.stdout, sys.stderr = (None, pipe) if closed == "stdout" else (pipe, None)  # type: ignore[assignment]
+        try:
+            yield
+            assert pipe in (sys.stdout, sys.stderr)
+        finally:
+            sys.stdout, sys.stderr = before
+
+
+@EITHER
+def test_a_failed_image_is_told_by_the_exit_code(closed: str, run: Path, tmp_path: Path) -> None:
+    images = tmp_path / "in"
+    images.mkdir()
+    for number in range(2):
+        Image.new("RGB", (32, 32), (90, 120, 30)).save(images / f"{number}.png")
+    (images / "broken.png").write_bytes(b"no image")
+    with unread(closed=closed):
+        assert main(["translate", str(images), str(tmp_path / "out"), "--model", str(run), "--device", "cpu"]) == 1
+    assert len(list((tmp_path / "out").glob("*.png"))) == 2
+
+
+@EITHER
+def test_training_goes_on_to_its_end(closed: str, pairs: Path, tmp_path: Path) -> None:
+    often = ["--steps", "6", "--log-every", "1", "--device", "cpu"]
+    with unread(closed=closed):
+        assert main(["train", "pix2pix", str(pairs), *SMALL, *often, "--run", str(tmp_path)]) == 0
+    assert load_state(tmp_path / "state.pt")["step"] == 6
+
+
+@EITHER
+def test_wrong_use_is_told_by_the_exit_code(closed: str, tmp_path: Path) -> None:
+    with unread(closed=closed):
+        assert main(["info", str(tmp_path / "nothing.safetensors")]) == 2
+        assert main(["--help"]) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_text_that_does_not_fit_on_the_disk_is_a_failure(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(["info", str(run)]) == 1
+    assert capsys.readouterr().err == "i2i: standard output: No space left on device\n"
+
+
+def test_what_is_read_arrives_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    with lasting_streams() as (out, err):
+        print("one", 2)
+        sys.stdout.writelines(["three\n", "four\n"])
+        print("five", file=sys.stderr)
+        assert out.lost is err.lost is None
+        assert not sys.stdout.isatty()
+    assert capsys.readouterr() == ("one 2\nthree\nfour\n", "five\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+def test_a_process_that_head_leaves_ends_without_a_word(pairs: Path, tmp_path: Path) -> None:
+    words = ["train", "pix2pix", str(pairs), *SMALL, "--steps", "20", "--log-every", "1", "--device", "cpu"]
+    command = shlex.join([sys.executable, "-m", "i2i", *words, "--run", str(tmp_path / "run")])
+    line = f"{command} 2> {tmp_path}/errors | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0
+    assert done.stdout.count(b"\n") == 1
+    assert not {"Traceback", "BrokenPipeError"} & set((tmp_path / "errors").read_text().split())
+    assert load_state(tmp_path / "run" / "state.pt")["step"] == 20

@@ -1,0 +1,1 @@
+"""What several tests share: small data sets, small networks, image files, published formulas."""

@@ -1,0 +1,92 @@
+"""Small runs, and whether two states are equal."""
+
+from __future__ import annotations
+
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from i2i.config import DataConfig, RunConfig, TrainConfig
+from i2i.data import find_layout
+from i2i.methods import methods
+from i2i.training.checkpoint import load_state
+from i2i.training.trainer import Trainer
+
+TORCHRUN = Path(sysconfig.get_path("scripts")) / "torchrun"
+
+
+SMALL = ["--generator", "unet:depth=4,width=4", "--discriminator", "patchgan:layers=1,width=4", "--image-size", "32"]
+
+
+def scene(seed: int, size: int = 48) -> tuple[Image.Image, Image.Image]:
+    """A drawing of a few boxes, and the same boxes in other colours with texture."""
+    rng = np.random.default_rng(seed)
+    drawing = np.full((size, size, 3), 235, np.uint8)
+    photo = rng.integers(20, 60, (size, size, 3)).astype(np.uint8)
+    for _ in range(3):
+        top, left = rng.integers(0, size - 16, 2)
+        drawing[top : top + 14, left : left + 14] = (160, 200, 120)
+        photo[top : top + 14, left : left + 14] = (200, 120, 60)
+    return Image.fromarray(drawing), Image.fromarray(photo)
+
+
+def trainer(
+    data: Path,
+    folder: Path,
+    method: str = "pix2pix",
+    *,
+    resume: bool = False,
+    options: dict[str, object] | None = None,
+    images: dict[str, object] | None = None,
+    **train: object,
+) -> Trainer:
+    settings = {"steps": 6, "log_every": 2, "sample_every": 100, "samples": 2, "device": "cpu", **train}
+    specs = {"generator": "unet:depth=4,width=4", "discriminator": "patchgan:layers=1,width=4"}
+    kind = methods[method]
+    config = RunConfig(
+        method,
+        (str(data),),
+        kind.Config(**(options or {})),
+        DataConfig(**{"image_size": 32, **(images or {})}),
+        TrainConfig(**{**specs, **settings}),
+    )
+    return Trainer(config, find_layout([data], data=kind.data), folder, resume=resume)
+
+
+def states_equal(one: Path, two: Path) -> None:
+    a, b = load_state(one / "state.pt"), load_state(two / "state.pt")
+    assert a["step"] == b["step"]
+    for name, value in a["method"].items():
+        assert torch.equal(value, b["method"][name]), name
+    for player, optimizer in a["optimizers"].items():
+        for number, kept in optimizer["state"].items():
+            for key, value in kept.items():
+                assert torch.equal(value, b["optimizers"][player]["state"][number][key]), (player, number, key)
+    assert a["histories"].keys() == b["histories"].keys()
+    for player, history in a["histories"].items():
+        for name, value in history.items():
+            assert torch.equal(value, b["histories"][player][name]), (player, name)
+    assert torch.equal(a["random"]["cpu"], b["random"]["cpu"])
+
+
+def assert_equal_states(one: Any, other: Any, where: str = "state") -> int:
+    """Assert that two states are equal bit for bit, and count their tensors."""
+    assert type(one) is type(other), where
+    if isinstance(one, torch.Tensor):
+        assert one.dtype == other.dtype, where
+        assert torch.equal(one, other), where
+        return 1
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        return sum(assert_equal_states(one[key], other[key], f"{where}/{key}") for key in one)
+    if isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        return sum(
+            assert_equal_states(*both, f"{where}/{index}") for index, both in enumerate(zip(one, other, strict=True))
+        )
+    assert one == other, where
+    return 0

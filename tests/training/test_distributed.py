@@ -1,0 +1,240 @@
+"""Several processes under torchrun are one run, which any number of them goes on with; see also test_two_ranks.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from i2i.cli import main
+from i2i.distributed import (
+    all_gather,
+    all_reduce_max,
+    all_reduce_mean,
+    all_reduce_sum,
+    launcher,
+    local_shard,
+    process_group,
+)
+from i2i.errors import UsageError
+from i2i.model_file.model_file import load_model
+from i2i.training.checkpoint import load_state
+from support.runs import SMALL, TORCHRUN
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
+
+# Batch norm, a mean of weights and momentum; without dropout, of which processes draw other masks than one does.
+WORDS = [*SMALL, "--generator", "unet:depth=4,width=4,dropout=0", "--batch-size", "4", "--device", "cpu"]
+WORDS += ["--optimizer", "sgd", "--lr", "0.002", "--schedule", "constant", "--ema-decay", "0.9"]
+OFTEN = ["--log-every", "1", "--sample-every", "3", "--samples", "1", "--save-every", "3", "--validate-every", "3"]
+
+
+def begin(data: Path, folder: Path, *more: str) -> subprocess.Popen[str]:
+    """A run of two processes, as people start one."""
+    given = ["train", "pix2pix", str(data), "--run", str(folder), *WORDS, *OFTEN, *more]
+    return subprocess.Popen(
+        [sys.executable, str(TORCHRUN), "--standalone", "--nproc-per-node", "2", "-m", "--", "i2i", *given],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def trainers(process: subprocess.Popen[str]) -> list[int]:
+    """The launcher's two processes."""
+    found = [int(word) for word in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    assert len(found) == 2
+    return found
+
+
+def wait_for_step(process: subprocess.Popen[str], folder: Path, step: int) -> None:
+    metrics, deadline = folder / "metrics.jsonl", time.monotonic() + 120
+    while not (metrics.exists() and f'"step": {step},' in metrics.read_text()):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def apart(one: Path, other: Path) -> float:
+    """The largest difference of two runs' weights and running statistics."""
+    first, second = (load_state(folder / "state.pt") for folder in (one, other))
+    assert first["step"] == second["step"]
+    pairs = [(first[part][name], second[part][name]) for part in ("method", "average") for name in first[part]]
+    return max((a.double() - b.double()).abs().max().item() for a, b in pairs if a.numel())
+
+
+class Handed(NamedTuple):
+    """A run that one process began, two went on with, and one ended; what the two said; and runs of one alone."""
+
+    folder: Path
+    by_two: Path
+    printed: str
+    one: Path
+    other_seed: Path
+
+
+@pytest.fixture(scope="module")
+def handed(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Handed:
+    root = tmp_path_factory.mktemp("handed")
+    given = ["train", "pix2pix", str(pairs), *WORDS, *OFTEN]
+    assert main([*given, "--run", str(root / "run"), "--steps", "4"]) == 0
+    process = begin(pairs, root / "run", "--resume", "--steps", "8")
+    printed, failed = process.communicate(timeout=120)
+    assert process.returncode == 0, failed
+    shutil.copytree(root / "run", root / "by two")
+    assert main([*given, "--run", str(root / "run"), "--resume", "--steps", "12"]) == 0
+    assert main([*given, "--run", str(root / "one"), "--steps", "12"]) == 0
+    assert main([*given, "--run", str(root / "seed"), "--steps", "12", "--seed", "1"]) == 0
+    return Handed(root / "run", root / "by two", printed, root / "one", root / "seed")
+
+
+def test_a_run_goes_from_one_process_to_two_and_back(handed: Handed) -> None:
+    differ, elsewhere = apart(handed.folder, handed.one), apart(handed.other_seed, handed.one)
+    print(f"one process, two, one: {differ:.1e} from one alone; another seed: {elsewhere:.1e}")
+    assert differ < 1e-5
+    assert elsewhere > 1e-2
+    assert load_state(handed.by_two / "state.pt")["step"] == 8
+
+
+def test_what_two_processes_measure_is_what_one_does(handed: Handed) -> None:
+    lines, alone = (
+        [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        for folder in (handed.folder, handed.one)
+    )
+    assert json.loads((handed.by_two / "summary.json").read_text())["processes"] == 2
+    # A validation at the end of each leg is one more than those of a run that goes through.
+    trained, through = ([line for line in found if "lr" in line] for found in (lines, alone))
+    assert [line["step"] for line in trained] == [line["step"] for line in through] == list(range(1, 13))
+    for line, other in zip(trained, through, strict=True):
+        assert line.keys() == other.keys()
+        for term in line.keys() - {"images_per_second"}:
+            assert line[term] == pytest.approx(other[term], rel=1e-3, abs=1e-4), (line["step"], term)
+
+
+def test_only_the_first_process_writes(handed: Handed) -> None:
+    for line in ("on cpu, from step 4", "use it: "):
+        assert handed.printed.count(line) == 1, handed.printed
+    names = {path.name for path in handed.by_two.iterdir()}
+    assert names == {
+        *("best.safetensors", "config.json", "metrics.jsonl", "model.safetensors"),
+        *("report.html", "samples", "state.pt", "summary.json"),
+    }
+    assert sorted(path.name for path in (handed.by_two / "samples").iterdir()) == [
+        f"{step:06}.png" for step in (0, 3, 4, 6, 8)
+    ]
+    steps = [line["step"] for line in map(json.loads, (handed.by_two / "metrics.jsonl").read_text().splitlines())]
+    assert steps == [1, 2, 3, 3, 4, 4, 5, 6, 6, 7, 8, 8]
+
+
+def test_the_command_to_go_on_starts_as_many_processes(handed: Handed) -> None:
+    command = json.loads((handed.by_two / "summary.json").read_text())["command"]
+    assert command.startswith("torchrun --nproc-per-node 2 -m -- i2i train pix2pix ")
+    assert json.loads((handed.one / "summary.json").read_text())["command"].startswith("i2i train pix2pix ")
+
+
+@pytest.fixture(scope="module")
+def stopped(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Path, str, list[int]]]]:
+    """Two runs side by side: the launcher of one is asked to stop, a process of the other killed."""
+    folders = {name: tmp_path_factory.mktemp("stopped") / name for name in ("asked", "killed")}
+    runs = {name: begin(pairs, folder, "--steps", "100000") for name, folder in folders.items()}
+    found = {}
+    try:
+        for name, process in runs.items():
+            wait_for_step(process, folders[name], 4)
+            pids = trainers(process)
+            if name == "asked":
+                process.send_signal(signal.SIGTERM)
+            else:
+                os.kill(pids[0], signal.SIGKILL)
+            _, said = process.communicate(timeout=60)
+            assert process.returncode != 0
+            found[name] = (folders[name], said, pids)
+        yield found
+    finally:
+        for process in runs.values():
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize("name", ["asked", "killed"])
+def test_all_processes_of_a_run_that_stops_end(name: str, stopped: dict[str, tuple[Path, str, list[int]]]) -> None:
+    _, _, pids = stopped[name]
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def test_a_launcher_that_is_asked_to_stop_saves_the_step_it_is_at(
+    pairs: Path, stopped: dict[str, tuple[Path, str, list[int]]]
+) -> None:
+    folder, said, _ = stopped["asked"]
+    state = load_state(folder / "state.pt")
+    assert state["step"] >= 4
+    assert load_model(folder / "model.safetensors").step == state["step"]
+    words = f"stopped at step {state['step']}, all of it saved; go on with: torchrun --nproc-per-node 2 -m -- i2i"
+    assert words in said
+    assert said.count("all of it saved") == 1
+    assert json.loads((folder / "summary.json").read_text())["state"] == "stopped"
+    goes_on = ["train", "pix2pix", str(pairs), "--run", str(folder), "--resume"]
+    assert main([*goes_on, "--steps", str(state["step"] + 1)]) == 0
+
+
+def test_a_process_that_is_killed_ends_the_run_and_the_saved_step_is_named(
+    pairs: Path, stopped: dict[str, tuple[Path, str, list[int]]]
+) -> None:
+    folder, said, _ = stopped["killed"]
+    step = load_state(folder / "state.pt")["step"]
+    assert step >= 3
+    assert step % 3 == 0
+    words = f"another process has ended; the state of step {step} is saved; go on with: torchrun --nproc-per-node 2"
+    assert words in said
+    goes_on = ["train", "pix2pix", str(pairs), "--run", str(folder), "--resume"]
+    assert main([*goes_on, "--steps", str(step + 1)]) == 0
+
+
+def test_a_process_alone_agrees_with_itself() -> None:
+    x = torch.arange(6.0).view(3, 2)
+    assert all_reduce_max(7) == 7
+    for told in (all_reduce_mean, all_gather, local_shard):
+        assert torch.equal(told(x), x)
+    assert launcher() == ["i2i"]
+    with process_group("cuda:1") as device:  # not asked here whether there is one
+        assert device == "cuda:1"
+
+
+def test_a_device_that_only_one_process_could_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"LOCAL_RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match="--device cuda:1: torchrun's processes need one each; leave out --device"):
+        process_group("cuda:1").__enter__()
+    assert launcher() == ["torchrun", "--nproc-per-node", "2", "-m", "--", "i2i"]
+
+
+@pytest.mark.skipif(torch.cuda.device_count() > 0, reason="there is a GPU, of which a process may have one")
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"LOCAL_RANK": "1", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match="2 processes on a machine of 0 GPUs; start as many"):
+        process_group("cuda").__enter__()
+
+
+def test_summed_has_a_gradient_and_that_has_one(tmp_path: Path) -> None:
+    store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        x = torch.tensor([2.0, 3.0], requires_grad=True)
+        (slope,) = torch.autograd.grad(all_reduce_sum(x).pow(3).sum(), x, create_graph=True)
+        (bend,) = torch.autograd.grad(slope.sum(), x)
+        assert slope.tolist() == [12.0, 27.0]
+        assert bend.tolist() == [12.0, 18.0]
+    finally:
+        torch.distributed.destroy_process_group()

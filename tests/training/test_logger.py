@@ -1,0 +1,110 @@
+"""What a run writes for people, and that none of it can end the run."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from i2i.cli import main
+from i2i.training.diagnostics import Diagnosis
+from i2i.training.logger import LossMeter, RunLogger, by_player
+from support.runs import SMALL, trainer
+
+HAS_TENSORBOARD = importlib.util.find_spec("tensorboard") is not None
+
+
+def test_lines_of_metrics_and_warnings_stand_in_their_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_logger = RunLogger(tmp_path, step=0, about={})
+    run_logger.note(5, {"generator/l1": 2.5})
+    run_logger.warn(5, [Diagnosis("it is dark", "more light")])
+    run_logger.warn(5, [])
+    run_logger.note(10, {"generator/l1": 2.0})
+    found = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert found == [
+        {"step": 5, "generator/l1": 2.5},
+        {"step": 5, "warning": "it is dark", "advice": "more light"},
+        {"step": 10, "generator/l1": 2.0},
+    ]
+    assert capsys.readouterr().err.strip() == "step 5: it is dark\n  try: more light"
+
+
+def test_lines_past_the_step_that_is_gone_on_from_are_dropped_and_torn_ones_too(tmp_path: Path) -> None:
+    run_logger = RunLogger(tmp_path, step=0, about={})
+    for step in (2, 4, 6):
+        run_logger.note(step, {"lr": 0.1})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 8, "l')
+    RunLogger(tmp_path, step=4, about={}).note(5, {"lr": 0.2})
+    found = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in found] == [2, 4, 5]
+
+
+def test_a_window_has_the_mean_of_each_term_over_the_steps_that_had_it() -> None:
+    window = LossMeter(10)
+    window.add({"generator/l1": torch.tensor(1.0), "discriminator/adversarial": torch.tensor(4.0)})
+    window.add({"generator/l1": torch.tensor(2.0)})
+    window.add({"generator/l1": torch.tensor(6.0), "discriminator/adversarial": torch.tensor(8.0)})
+    assert window.means() == {"generator/l1": 3.0, "discriminator/adversarial": 6.0}
+    assert window.means() == {"generator/l1": 3.0, "discriminator/adversarial": 6.0}  # looking changes nothing
+    assert window.speed(13) > window.speed(11) > 0
+
+
+def test_a_player_minimises_the_sum_of_its_terms() -> None:
+    losses = {
+        "generator/l1": 2.0,
+        "generator/adversarial": 0.5,
+        "discriminator/adversarial": 0.25,
+        "fake_accuracy": 9.0,
+    }
+    assert by_player(losses) == {"generator": 2.5, "discriminator": 0.25}
+
+
+def test_a_summary_says_what_the_run_was(run: Path, pairs: Path) -> None:
+    said = json.loads((run / "summary.json").read_text())
+    assert said["state"] == "finished"
+    assert said["domains"] == ["drawing", "photo"]
+    assert (said["training_images"], said["held_out_images"], said["steps"]) == (6, 3, 12)
+    assert said["processes"] == 1
+    assert said["device"] in ("cpu", "cuda", "mps")
+    assert said["maps"]["a2b"].startswith("unet:")
+    assert said["parameters"]["a2b"] > 10_000
+    assert said["best"]["step"] == 12
+    assert said["command"] == f"i2i train pix2pix {pairs} --run {run} --resume"
+    assert (run / "report.html").is_file()
+
+
+@pytest.mark.parametrize("name", ["report.html", "summary.json"])
+def test_a_report_that_cannot_be_written_does_not_end_the_run(name: str, pairs: Path, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()  # which no file can replace
+    (tmp_path / name / "kept").touch()
+    trainer(pairs, tmp_path, steps=3, sample_every=1).fit()
+    assert (tmp_path / "model.safetensors").is_file()
+    assert (tmp_path / name / "kept").is_file()
+    assert not list(tmp_path.glob(".i2i-*"))
+
+
+@pytest.mark.skipif(HAS_TENSORBOARD, reason="TensorBoard is installed")
+def test_without_tensorboard_the_flag_says_what_to_install(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "pix2pix", str(pairs), *SMALL, "--run", str(tmp_path / "run"), "--steps", "2", "--tensorboard"]
+    assert main(words) == 2
+    assert capsys.readouterr().err == "i2i: --tensorboard needs another package: pip install tensorboard\n"
+    assert main(words[:-1]) == 0  # nothing is in the way of the run without it
+
+
+@pytest.mark.skipif(not HAS_TENSORBOARD, reason="needs the package tensorboard")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_tensorboard_has_what_the_metrics_have(pairs: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trainer(pairs, tmp_path, steps=4, log_every=2, tensorboard=True).fit()
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    wanted = [(line["step"], line["generator/l1"]) for line in lines if "generator/l1" in line]
+    assert [(e.step, e.value) for e in events.Scalars("generator/l1")] == [(s, pytest.approx(v)) for s, v in wanted]

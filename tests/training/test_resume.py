@@ -1,0 +1,215 @@
+"""A run that is killed, at whatever moment, goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+from i2i.cli import main
+from i2i.model_file.model_file import load_model
+from i2i.training.checkpoint import load_state
+from support.runs import SMALL, assert_equal_states
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that are copies of this one"),
+    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # later Pythons': it has threads, and forks
+]
+# Runs are forked from a process that has never computed a gradient: PyTorch refuses gradients in forks of one that has.
+CLEAN = multiprocessing.get_context("forkserver")
+CLEAN.set_forkserver_preload(["i2i.cli.train", "i2i.training.trainer"])
+STEPS = 24
+OFTEN = ["--steps", str(STEPS), "--log-every", "1", "--sample-every", "10", "--samples", "1", "--device", "cpu"]
+# All that a state holds beside weights: both optimizers, a mean of weights, running statistics, histories, the best
+# score and random numbers, which dropout and the histories draw; images come from two workers.
+RUNS = {
+    "pix2pix": ("pairs", ["--augment", "flip", "affine", "colour", "--batch-size", "2", "--validate-every", "5"]),
+    "cyclegan": ("unpaired", ["--augment", "flip", "colour", "--history", "4", "--historical-averaging", "0.1"]),
+}
+
+
+def words(method: str, data: Path, folder: Path, *more: str) -> list[str]:
+    given = ["train", method, str(data), "--run", str(folder), *SMALL, *OFTEN, "--ema-decay", "0.9", "--workers", "2"]
+    return [*given, *RUNS[method][1], *more]
+
+
+def killed(given: list[str], when: Callable[[Any], bool], *, start: str = "fork") -> None:
+    """Start a run and kill it, as the system does that has no memory left, when it has come so far."""
+    process = CLEAN.Process(target=train_with, args=(start, given))
+    process.start()
+    deadline = time.monotonic() + 60
+    while not when(process):
+        assert process.is_alive(), "it ended before it was killed"
+        assert time.monotonic() < deadline
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+def reached(folder: Path, step: int) -> Callable[..., bool]:
+    """Whether a run has come to a step of its metrics, and somewhat further."""
+    metrics = folder / "metrics.jsonl"
+
+    def look(_: Any = None) -> bool:
+        time.sleep(0.002)
+        if not metrics.exists() or f'"step": {step},' not in metrics.read_text():
+            return False
+        time.sleep(random.uniform(0, 0.02))
+        return True
+
+    return look
+
+
+def losses(folder: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "images_per_second"} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def whole(pairs: Path, unpaired: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A run of each method that nothing interrupts."""
+    found, data = {}, {"pairs": pairs, "unpaired": unpaired}
+    for method, (kind, _) in RUNS.items():
+        found[method] = tmp_path_factory.mktemp("whole") / method
+        assert main(words(method, data[kind], found[method], "--save-every", "1000")) == 0
+    return found
+
+
+@pytest.mark.parametrize("method", RUNS)
+def test_a_run_killed_twice_ends_as_one_that_never_was(
+    method: str, whole: dict[str, Path], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    given = words(method, request.getfixturevalue(RUNS[method][0]), tmp_path, "--save-every", "3")
+    stood, saved = [], []
+    for span in ((4, 11), (12, 20)):
+        more = ["--resume"] if stood else []
+        killed([*given, *more], reached(tmp_path, random.randint(*span)))
+        stood.append(losses(tmp_path)[-1]["step"])
+        saved.append(load_state(tmp_path / "state.pt")["step"])
+        assert 3 <= saved[-1] <= stood[-1] < STEPS
+    assert main([*given, "--resume"]) == 0
+    one, other = (load_state(folder / "state.pt") for folder in (whole[method], tmp_path))
+    assert one["step"] == STEPS
+    for part in ("optimizers", "average", "random"):
+        assert one[part]
+    tensors = assert_equal_states(one, other)
+    models = [load_file(folder / "model.safetensors") for folder in (whole[method], tmp_path)]
+    weights = assert_equal_states(*models)
+    print(
+        f"{method}: killed at steps {stood} of {STEPS}, where those saved were {saved}; "
+        f"then {tensors} tensors of the state and {weights} of the model equal bit for bit"
+    )
+    # No line of its metrics is missing or stands twice.
+    assert losses(tmp_path) == losses(whole[method])
+    if method == "pix2pix":
+        assert one["best"]
+        assert_equal_states(*(load_file(folder / "best.safetensors") for folder in (whole[method], tmp_path)))
+
+
+def test_a_run_killed_while_it_saves_has_a_whole_state(whole: dict[str, Path], pairs: Path, tmp_path: Path) -> None:
+    given = words("pix2pix", pairs, tmp_path, "--save-every", "1")
+    samples = tmp_path / "samples"
+    samples.mkdir()
+    torn, steps = 0, []
+
+    def writing(count: int) -> Callable[..., bool]:
+        """Whether another state is being written, after so many."""
+        seen: set[Path] = set()
+
+        def look(_: Any) -> bool:
+            seen.update(tmp_path.glob(".i2i-*.pt"))
+            return len(seen) > count and (tmp_path / "state.pt").exists()
+
+        return look
+
+    for count in (1, 3, 2, 4, 3):
+        killed([*given, *(["--resume"] if steps else [])], writing(count))
+        torn += any(tmp_path.glob(".i2i-*"))
+        steps.append(load_state(tmp_path / "state.pt")["step"])
+        assert steps[-1] <= load_model(tmp_path / "model.safetensors").step <= steps[-1] + 1
+        for left in tmp_path.glob(".i2i-*"):  # or else it would count as one of the next run's
+            left.rename(samples / left.name)
+    print(f"killed {len(steps)} times while saving, {torn} of them with a file torn: states of steps {steps}")
+    assert torn
+    assert steps == sorted(steps)
+    assert main([*given, "--resume"]) == 0
+    assert not any(tmp_path.rglob(".i2i-*"))
+    assert_equal_states(*(load_state(folder / "state.pt") for folder in (whole["pix2pix"], tmp_path)))
+
+
+@pytest.mark.parametrize(
+    "tear",
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:200] + b"\0" * (len(data) - 200),
+        lambda data: b"",
+    ],
+    ids=["half", "zeros", "empty"],
+)
+def test_a_torn_state_is_refused_and_says_what_to_do(
+    tear: Callable[[bytes], bytes], run: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.json").write_bytes((run / "config.json").read_bytes())
+    (tmp_path / "state.pt").write_bytes(torn := tear((run / "state.pt").read_bytes()))
+    assert main(["train", "pix2pix", str(pairs), "--run", str(tmp_path), "--resume", "--steps", "20"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"i2i: {tmp_path}/state.pt can't be read as a saved state: ")
+    assert "put back a copy of it, or begin anew with another --run" in said
+    assert said.count("\n") == 1
+    assert (tmp_path / "state.pt").read_bytes() == torn
+
+
+def test_a_missing_state_says_what_to_do(
+    run: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.json").write_bytes((run / "config.json").read_bytes())
+    assert main(["train", "pix2pix", str(pairs), "--run", str(tmp_path), "--resume", "--steps", "20"]) == 2
+    said = capsys.readouterr().err
+    assert "there is no saved state to go on from; leave out --resume to begin anew" in said
+    assert "copy" not in said
+
+
+def descendants(pid: int) -> list[int]:
+    own = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return own + [further for child in own for further in descendants(child)]
+
+
+def alive(pid: int) -> bool:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def train_with(start: str, given: list[str]) -> None:
+    multiprocessing.set_start_method(start, force=True)
+    main(given)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("start", ["fork", "forkserver"])  # the second is how Python 3.14 starts workers
+def test_the_workers_of_a_killed_run_end_too(start: str, pairs: Path, tmp_path: Path) -> None:
+    given = words("pix2pix", pairs, tmp_path, "--steps", "100000")
+    begun: list[int] = []
+
+    def working(process: Any) -> bool:
+        if not reached(tmp_path, 2)():
+            return False
+        begun.extend(descendants(process.pid))
+        return True
+
+    killed(given, working, start=start)
+    assert len(begun) >= 2
+    deadline = time.monotonic() + 10
+    while any(map(alive, begun)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not [pid for pid in begun if alive(pid)]
