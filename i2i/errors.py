@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
+_SETTING = re.compile(r"\0(\w+)(?:=([^\0]*))?\0")  # a file name holds no NUL, so that nothing else looks like this
 
-class UsageError(ValueError):
+
+def setting(name: str, value: object = None) -> str:
+    """The name of a setting in the message of an error, with the value to give it.
+
+    A Python caller reads `image_size=256`, a user of the command line `--image-size 256`.
+    """
+    return f"\0{name}\0" if value is None else f"\0{name}={value}\0"
+
+
+class _Error(ValueError):
+    def __str__(self) -> str:
+        """The message, with settings as Python spells them: `image_size=256`."""
+        return _SETTING.sub(lambda found: found[1] + (f"={found[2]}" if found[2] else ""), super().__str__())
+
+    def with_flags(self) -> str:
+        """The message, with settings as the command line spells them: `--image-size 256`."""
+
+        def flag(found: re.Match[str]) -> str:
+            return f"--{found[1].replace('_', '-')}" + (f" {found[2]}" if found[2] else "")
+
+        return _SETTING.sub(flag, super().__str__())
+
+
+class UsageError(_Error):
     """Something was asked that can't be done; the message says what to give instead.
 
     The command line prints it as one line and exits with 2.
     """
 
 
-class ImageError(ValueError):
+class ImageError(_Error):
     """One image can't be read or written; a folder conversion names it and goes on."""
 
 

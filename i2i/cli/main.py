@@ -75,9 +75,9 @@ def _run(args: list[str]) -> int:
         with _loudness(args[1:]):
             return int(command.run(args[1:]))
     except UsageError as error:  # which all processes of a run come upon
-        return print_error(str(error), 2) if os.environ.get("RANK", "0") == "0" else 2
+        return print_error(error.with_flags(), 2) if os.environ.get("RANK", "0") == "0" else 2
     except ImageError as error:
-        return print_error(str(error), 2)
+        return print_error(error.with_flags(), 2)
     except BrokenPipeError:  # of a result; text is dropped
         return 1
     except OSError as error:

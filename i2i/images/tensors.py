@@ -36,6 +36,7 @@ def lies_otherwise(shape: tuple[int, ...], channels: int) -> bool:
 
 
 def check_channels(given: int, channels: int) -> None:
+    """Raise ImageError unless an image of so many channels can be given to a network of `channels`."""
     if given != channels and not {given, channels} <= {1, 3} and not {given, channels} <= {2, 4}:
         raise ImageError(f"an image of {given} channels where {channels} are needed")
 

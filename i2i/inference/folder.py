@@ -90,8 +90,8 @@ def convert(
         quality: of JPEG, 1 to 100.
         max_pixels: refuse images of more; see `i2i.images.reading.read`.
         progress: show a bar.
-        record: the output folder, to remember there what made each file (see `i2i.inference.record`): a target made from a source
-            that has changed since is translated again, one made otherwise is an error unless `overwrite` is set.
+        record: the output folder, to remember there what made each file (see `i2i.inference.record`): a target made
+            from a source that has changed since is translated again, one made otherwise is an error unless `overwrite` is set.
         model: its name, for the record.
 
     Raises:

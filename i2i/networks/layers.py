@@ -231,6 +231,7 @@ LatentNorm: TypeAlias = Literal["batch", "virtual"] | None  # an instance of (N,
 
 
 def normalize_units(norm: LatentNorm, units: int) -> nn.Module:
+    """The normalisation of (N, units)."""
     if norm == "batch":
         return UnitBatchNorm(units)
     return VirtualBatchNorm(units) if norm == "virtual" else nn.Identity()

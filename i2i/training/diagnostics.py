@@ -126,8 +126,8 @@ class Diagnostics:
         return Diagnosis(
             f"the discriminator has recognised every generated image for {step - self.winning_since} steps: it wins "
             "completely, and the generator has little to learn from it",
-            "--max-fake-accuracy 0.8 lets it sit out, --real-label 0.9 makes it less sure, --diffaugment helps where images "
-            "are few; or a smaller one (--discriminator patchgan:layers=2)",
+            "--max-fake-accuracy 0.8 lets it sit out, --real-label 0.9 makes it less sure, --diffaugment helps where "
+            "images are few; or a smaller one (--discriminator patchgan:layers=2)",
         )
 
     def _explodes(self, losses: Mapping[str, float]) -> Diagnosis | None:

@@ -32,7 +32,7 @@ TESTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS.parent)] if __name__ == "__main__" else []
 
 from i2i.errors import ImageError  # noqa: E402
-from i2i.images.decoded import DecodedImage
+from i2i.images.decoded import DecodedImage  # noqa: E402
 from i2i.images.reading import read  # noqa: E402
 from support.images import noise, png, tiff  # noqa: E402
 
