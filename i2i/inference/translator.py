@@ -18,8 +18,9 @@ from torch import Tensor
 
 from i2i.device import isolated, pick_device
 from i2i.errors import UsageError, unknown
-from i2i.images.adapters import ImageFile, ImageLike, Opened, ValueRange, open_image
+from i2i.images.adapters import ImageAdapter, adapt
 from i2i.images.decoded import DecodedImage
+from i2i.images.inputs import ImageFile, ImageLike, ValueRange
 from i2i.images.padding import padded
 from i2i.inference.memory import free_memory, memory_per_pixel, out_of_memory
 from i2i.inference.tiling.tiled import translate_tiles
@@ -53,11 +54,11 @@ class Callbacks:
 
 
 class _Waiting(NamedTuple):
-    """An image that is to be translated, the seed of its output, and its place among those given."""
+    """An image that is to be translated, the seed of its output, and its index among those given."""
 
-    opened: Opened
+    adapter: ImageAdapter
     seed: int
-    place: int
+    position: int
 
 
 class Translator:
@@ -167,7 +168,7 @@ class Translator:
 
         Args:
             image: a PIL image, an array, a tensor, a path, an open file, or the bytes of an image file; see
-                `i2i.images.adapters.open_image`.
+                `i2i.images.adapters.adapt`.
             seed: which of the plausible outputs, of a model that has many (bicyclegan); the one of seed 0 unless given.
             samples: give a list of this many outputs, of seeds `seed`, `seed + 1` and so on.
             tile: translate in tiles of this height and width, in pixels, for which little memory is needed; the
@@ -252,13 +253,16 @@ class Translator:
         given = zip(images, itertools.repeat(0) if seeds is None else seeds, strict=seeds is not None)
         for index, (image, seed) in enumerate(given):
             with isolated():
-                opened = open_image(
-                    image, self.generator.in_channels, widen_to_16_bit=self.widens_to_16_bit, value_range=value_range
+                adapter = adapt(
+                    image,
+                    channels=self.generator.in_channels,
+                    widen_to_16_bit=self.widens_to_16_bit,
+                    value_range=value_range,
                 )
-            if waiting and (len(waiting) == batch_size or opened.shape != waiting[0].opened.shape):
+            if waiting and (len(waiting) == batch_size or adapter.shape != waiting[0].adapter.shape):
                 yield from self._translate(waiting, tile, callbacks or Callbacks())
                 waiting = []
-            waiting.append(_Waiting(opened, seed, index))
+            waiting.append(_Waiting(adapter, seed, index))
         if waiting:
             yield from self._translate(waiting, tile, callbacks or Callbacks())
 
@@ -277,9 +281,9 @@ class Translator:
             return [self._in_smaller_tiles(waiting[0], callbacks)]
 
     def _whole(self, waiting: list[_Waiting]) -> list[Any]:
-        _, height, width = waiting[0].opened.shape
+        _, height, width = waiting[0].adapter.shape
         rows, columns, frame = padded(height, width, **self._sizes)
-        pixels = [one.opened.read(rows, columns) for one in waiting]
+        pixels = [one.adapter.read(rows, columns) for one in waiting]
         counts = [len(one) for one in pixels]
         given = [torch.cat(pixels).to(self.device)]
         if self.generator.latent:
@@ -288,37 +292,35 @@ class Translator:
         results = torch.split(frame.crop(self.generator(*given)).float(), counts)
         left = []
         for one, result in zip(waiting, results, strict=True):
-            canvas = one.opened.canvas(result.shape[1])
-            canvas.put(result, 0, 0)
-            left.append(canvas.leave())
+            one.adapter.write(result, top=0, left=0)
+            left.append(one.adapter.result())
         return left
 
     def _in_tiles(self, one: _Waiting, tile: int, callbacks: Callbacks) -> Any:
-        opened, seed, _ = one
-        count, height, width = opened.shape
+        adapter, seed, _ = one
+        count, height, width = adapter.shape
         rows, columns, frame = padded(height, width, **self._sizes)
-        canvas = opened.canvas(self.generator.out_channels)
 
         def put(piece: Tensor, top: int, left: int) -> None:
             first, start = max(frame.top - top, 0), max(frame.left - left, 0)
             stop, end = max(frame.top + height - top, 0), max(frame.left + width - left, 0)
             own = piece[:, :, first:stop, start:end]
             if own.numel():
-                canvas.put(own.float(), top + first - frame.top, left + start - frame.left)
+                adapter.write(own.float(), top=top + first - frame.top, left=left + start - frame.left)
 
         translate_tiles(
             self.generator,
-            lambda down, across: opened.read(rows[down], columns[across]).to(self.device),
+            lambda down, across: adapter.read(rows[down], columns[across]).to(self.device),
             put,
             (len(rows), len(columns)),
             tile=tile,
             latent=self._latent(seed).expand(count, -1).to(self.device) if self.generator.latent else None,
             step=callbacks.step,
         )
-        return canvas.leave()
+        return adapter.result()
 
     def _in_smaller_tiles(self, one: _Waiting, callbacks: Callbacks) -> Any:
-        _, height, width = one.opened.shape
+        _, height, width = one.adapter.shape
         for tile in _TILES:
             try:
                 result = self._in_tiles(one, tile, callbacks)
@@ -327,14 +329,14 @@ class Translator:
                     raise
                 continue  # out of here, as an error keeps alive what memory its tensors have
             said = f"{width} x {height} pixels are too many at once for the memory: translated in tiles of {tile}"
-            callbacks.say(one.place, said)
+            callbacks.say(one.position, said)
             return result
         raise AssertionError("the last tile ends the loop")
 
     def _fits(self, waiting: list[_Waiting]) -> bool:
         """Whether the memory is likely to hold it, where a system would end the program instead of refusing more."""
         free = free_memory(self.device)
-        pixels = sum(math.prod(one.opened.shape) for one in waiting)
+        pixels = sum(math.prod(one.adapter.shape) for one in waiting)
         return free is None or pixels < _ALWAYS or pixels * memory_per_pixel(self.generator) < free
 
     @property
@@ -410,7 +412,7 @@ def translate(
 
     Args:
         image: a PIL image, an array, a tensor, a path, an open file, or the bytes of an image file; see
-            `i2i.images.adapters.open_image`.
+            `i2i.images.adapters.adapt`.
         model: a pretrained model's name, a model file, a run's folder, or a Translator.
         to: the domain to translate to, by its name, where the model knows both ways.
         device: `auto`, `cpu`, `cuda`, ...; a Translator has its own.

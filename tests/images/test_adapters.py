@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 
 from i2i.errors import ImageError
-from i2i.images.adapters import open_image
+from i2i.images.adapters import adapt
 from i2i.images.decoded import DecodedImage, all_channels, as_depth
 from i2i.images.reading import read
 from i2i.images.tensors import match_channels, to_pixels, to_tensor
@@ -314,10 +314,10 @@ def test_the_profile_stays_only_with_the_kind_of_image_it_describes():
         (None, "a NoneType is no image"),
         ([[0, 1]], "a list is no image; for several images use"),
         (3, "a int is no image"),
-        (np.zeros((2, 2), np.int64), "an array of int64; give uint8 or uint16 levels"),
+        (np.zeros((2, 2), np.int64), "an array of int64; give uint8 or uint16 pixels"),
         (np.zeros((2, 2), bool), "an array of bool"),
         (np.zeros((2, 2), complex), "an array of complex128"),
-        (torch.zeros(3, 2, 2, dtype=torch.int64), "a tensor of torch.int64; give uint8 or uint16 levels"),
+        (torch.zeros(3, 2, 2, dtype=torch.int64), "a tensor of torch.int64; give uint8 or uint16 pixels"),
         (torch.zeros(3, 2, 2, dtype=torch.bool), "a tensor of torch.bool"),
         (np.zeros(4, np.uint8), r"an array of shape \(4,\)"),
         (np.zeros((1, 1, 2, 2), np.uint8), r"an array of shape \(1, 1, 2, 2\)"),
@@ -448,9 +448,9 @@ def test_images_become_the_channels_of_a_network_or_are_refused(given_channels, 
     image = DecodedImage(noise(4, 5, given_channels, dtype=depth))
     if wanted not in TAKEN_BY[given_channels]:
         with pytest.raises(ImageError, match=rf"an image of \d+ channels where {wanted} are needed"):
-            open_image(image, wanted).read(torch.arange(4), torch.arange(5))
+            adapt(image, channels=wanted).read(torch.arange(4), torch.arange(5))
         return
-    pixels = open_image(image, wanted).read(torch.arange(4), torch.arange(5))
+    pixels = adapt(image, channels=wanted).read(torch.arange(4), torch.arange(5))
     assert pixels.shape == (1, wanted, 4, 5)
     if wanted in (2, 4) and given_channels in (1, 3):
         assert (pixels[:, -1] == 1).all(), "opaque where there is no alpha"
@@ -485,10 +485,9 @@ def test_a_image_without_alpha_gets_that_of_its_result():
 @pytest.mark.parametrize("network", [1, 3, 4])
 def test_eight_bits_become_sixteen_where_that_is_asked(network):
     image = DecodedImage(noise(4, 5, 3), noise(4, 5, seed=1))
-    opened = open_image(image, network, widen_to_16_bit=True)
-    canvas = opened.canvas(network)
-    canvas.put(opened.read(torch.arange(4), torch.arange(5)), 0, 0)
-    result = canvas.leave()
+    adapter = adapt(image, channels=network, widen_to_16_bit=True)
+    adapter.write(adapter.read(torch.arange(4), torch.arange(5)), top=0, left=0)
+    result = adapter.result()
     assert result.pixels.dtype == result.alpha.dtype == np.uint16
     assert_array_equal(result.alpha, image.alpha * np.uint16(257))
     if network > 1:
@@ -498,10 +497,9 @@ def test_eight_bits_become_sixteen_where_that_is_asked(network):
 @pytest.mark.parametrize("depth", [np.uint16, np.float32])
 def test_what_is_deep_already_keeps_its_depth(depth):
     image = DecodedImage(noise(4, 5, 3, dtype=depth))
-    opened = open_image(image, 3, widen_to_16_bit=True)
-    canvas = opened.canvas(3)
-    canvas.put(opened.read(torch.arange(4), torch.arange(5)), 0, 0)
-    assert_same_image(canvas.leave(), image, atol=NEAR.get(depth, 0))
+    adapter = adapt(image, channels=3, widen_to_16_bit=True)
+    adapter.write(adapter.read(torch.arange(4), torch.arange(5)), top=0, left=0)
+    assert_same_image(adapter.result(), image, atol=NEAR.get(depth, 0))
 
 
 def test_a_model_trained_from_eight_to_sixteen_bits_deepens_files_and_not_arrays(tmp_path):

@@ -22,8 +22,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from i2i import Generator, Spec, Translator
-from i2i.images.adapters import ImageLike, open_image
+from i2i.images.adapters import adapt
 from i2i.images.decoded import DecodedImage, full_scale
+from i2i.images.inputs import ImageLike
 from i2i.images.padding import Frame, padded
 from i2i.model_file.model_file import Model
 
@@ -169,15 +170,14 @@ def no_waiting() -> Iterator[None]:
 
 def enter(image: ImageLike, channels: int) -> tuple[Tensor, Callable[[Tensor], Any]]:
     """A whole image inside, (N, channels, H, W), and the way out for a result of its height and width."""
-    opened = open_image(image, channels, value_range=(-1, 1))
-    _, height, width = opened.shape
+    adapter = adapt(image, channels=channels, value_range=(-1, 1))
+    _, height, width = adapter.shape
 
     def leave(result: Tensor) -> Any:
-        canvas = opened.canvas(result.shape[1])
-        canvas.put(result, 0, 0)
-        return canvas.leave()
+        adapter.write(result, top=0, left=0)
+        return adapter.result()
 
-    return opened.read(torch.arange(height), torch.arange(width)), leave
+    return adapter.read(torch.arange(height), torch.arange(width)), leave
 
 
 def pad(x: Tensor, *, multiple: int, smallest: int = 1) -> tuple[Tensor, Frame]:
