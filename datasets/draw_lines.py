@@ -22,7 +22,8 @@ from tqdm import tqdm
 
 from i2i.errors import ImageError
 from i2i.images.decoded import DecodedImage, PixelArray, as_eight_bit
-from i2i.images.reading import SUFFIXES_IN_WORDS, images_in, read
+from i2i.images.formats import suffixes_in_words
+from i2i.images.reading import images_in, read
 from i2i.images.writing import write
 
 Field = NDArray[np.float32]  # (H, W), one number for each pixel; (H, W, 2) x and y; (H, W, 3) RGB, 0 to 1
@@ -213,7 +214,7 @@ def main(words: Sequence[str] | None = None) -> int:
         parser.error(f"{args.out}: it is inside {args.photos}, where the photos are; name a folder outside it")
     paths = [path.relative_to(args.photos) for path in images_in(args.photos)]
     if not paths:
-        parser.error(f"{args.photos}: no images in it or its sub-folders; expected {SUFFIXES_IN_WORDS}")
+        parser.error(f"{args.photos}: no images in it or its sub-folders; expected {suffixes_in_words()}")
     make_folder(parser, args.out)
     validation = held_out(paths, share=args.validation, seed=args.seed)
     failed = 0

@@ -47,8 +47,9 @@ def run(args: list[str]) -> int:
         if flags.json.is_dir():
             raise UsageError(f"--json {flags.json}: that is a folder; give a file, such as check.json")
         refuse_inputs([flags.json], images_of(flags.data), flag="--json")
-    most = flags.max_megapixels * 1_000_000
-    report = look_through(flags.data, image_size=flags.image_size, channels=flags.channels, max_pixels=most)
+    report = look_through(
+        flags.data, image_size=flags.image_size, channels=flags.channels, max_megapixels=flags.max_megapixels
+    )
     print(as_text(report))
     if flags.json:
         write_whole(flags.json, json.dumps(report.to_dict(), indent=2).encode())

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from i2i.cli.arguments import one_line, print_error
 from i2i.errors import ImageError, UsageError
 from i2i.files import write_whole
+from i2i.images.formats import suffixes_in_words, writable_suffixes
 from i2i.images.outputs import refuse_inputs
-from i2i.images.reading import SUFFIXES, SUFFIXES_IN_WORDS, read
+from i2i.images.reading import read
 from i2i.images.writing import encode
 from i2i.inference.translator import Callbacks, Translator
 from i2i.pretrained import model_file
@@ -50,14 +51,14 @@ def through_pipe(flags: Translate, *, suffix: str | None) -> int:
         raise UsageError(f"{flags.model} gives one output for an input; leave out --seed")
     try:
         source = _source(flags.input)
-        image = read(source, max_pixels=flags.max_megapixels * 1_000_000)
+        image = read(source, max_megapixels=flags.max_megapixels)
         callbacks = Callbacks(say=lambda _, what: print(one_line(f"i2i: {what}"), file=sys.stderr))
         seeds = None if flags.seed is None else [flags.seed]
         (result,) = translator.batch([image], batch_size=1, seeds=seeds, tile=flags.tile, callbacks=callbacks)
         path = None if flags.output == "-" else Path(flags.output)
         data = encode(result, suffix or (path.suffix if path else _suffix_of(source)), quality=flags.quality)
     except ImageError as error:
-        return print_error(str(error).replace("these bytes", "stdin", 1), 1)
+        return print_error(error.with_flags().replace("these bytes", "stdin", 1), 1)
     if path is None:  # not by way of sys.stdout, which --quiet silences
         with open(_STDOUT, "wb", closefd=False) as stdout:
             stdout.write(data)
@@ -79,8 +80,8 @@ def _check(flags: Translate, suffix: str | None) -> None:
     if flags.output == "-":
         return
     path = Path(flags.output)
-    if path.suffix.lower() not in SUFFIXES or path.is_dir():
-        raise UsageError(f"{path}: INPUT - needs an image file as OUTPUT, or -; images end in {SUFFIXES_IN_WORDS}")
+    if path.suffix.lower() not in writable_suffixes() or path.is_dir():
+        raise UsageError(f"{path}: INPUT - needs an image file as OUTPUT, or -; images end in {suffixes_in_words()}")
     if suffix and suffix != path.suffix.lower():
         raise UsageError(f"{path} ends in {path.suffix}; leave out --format {suffix[1:]}")
     refuse_inputs([path], [model_file(flags.model)])

@@ -43,9 +43,10 @@ def run(args: list[str]) -> int:
     import math
 
     from i2i.images.decoded import DecodedImage
+    from i2i.images.formats import writable_suffixes
     from i2i.images.grid import contact_sheet
     from i2i.images.outputs import files_of_model, refuse_inputs
-    from i2i.images.reading import SUFFIXES, from_pil
+    from i2i.images.pillow import from_pil
     from i2i.images.writing import write
     from i2i.inference.planning import is_media_name
     from i2i.inference.sampler import Sampler
@@ -53,7 +54,7 @@ def run(args: list[str]) -> int:
     from i2i.pretrained import model_file
 
     suffix, folder = flags.output.suffix.lower(), flags.output.is_dir()
-    grid = suffix in SUFFIXES and not folder
+    grid = suffix in writable_suffixes() and not folder
     if not (grid or folder) and (flags.output.is_file() or is_media_name(flags.output)):
         raise UsageError(f"{flags.output}: give an image file for a grid, such as samples.png, or a folder")
     load_plugins(flags.imports)

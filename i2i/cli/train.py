@@ -161,7 +161,9 @@ def _fit(kind: Any, config: RunConfig, run: Path, trainer: Trainer) -> int:
         return print_error(f"{error}; go on with: {go_on}", 1)
     except ImageError as error:
         done = trainer.step if world_size() == 1 else trainer.saved
-        return print_error(f"{error}; the {done} steps done are saved: mend it, then go on with: {go_on}", 1)
+        return print_error(
+            f"{error.with_flags()}; the {done} steps done are saved: mend it, then go on with: {go_on}", 1
+        )
     except (WorkerLost, OSError) as error:
         said = f"{error.filename or run}: {error.strerror or error}" if isinstance(error, OSError) else str(error)
         if not (run / "state.pt").is_file():

@@ -7,12 +7,12 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from i2i.cli.arguments import Imports, Quiet, Verbose, one_line, parse, print_error
-from i2i.errors import UsageError
+from i2i.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -42,8 +42,8 @@ class Translate:
     """Images of equal size in a batch; 8 on a GPU and 1 on a CPU unless given."""
     tile: int | None = None
     """Translate tile by tile, each of this many pixels a side: images of any size in little memory, no seams."""
-    format: Literal["png", "jpg", "webp", "tif", "bmp", "npy"] | None = None
-    """Format of the outputs; that of each input unless given."""
+    format: str | None = None
+    """Format of the outputs: png, jpg, webp, tif, bmp or npy; that of each input unless given."""
     quality: int = 95
     """JPEG quality, 1 to 100; the other formats are lossless."""
     max_megapixels: int = 178
@@ -71,21 +71,23 @@ def run(args: list[str]) -> int:
     from i2i.inference.planning import plan
     from i2i.plugins import load_plugins
 
+    load_plugins(flags.imports)
     _check(flags)
     suffix = f".{flags.format}" if flags.format else None
     if "-" in (flags.input, flags.output):
-        load_plugins(flags.imports)
         return through_pipe(flags, suffix=suffix)
     jobs = plan(flags.input, Path(flags.output), suffix=suffix)
-    load_plugins(flags.imports)
     return _convert(flags, jobs)
 
 
 def _check(flags: Translate) -> None:
-    from i2i.images.reading import SUFFIXES
+    from i2i.images.formats import writable_formats, writable_suffixes
 
-    if flags.contact_sheet and flags.contact_sheet.suffix.lower() not in SUFFIXES:
+    if flags.contact_sheet and flags.contact_sheet.suffix.lower() not in writable_suffixes():
         raise UsageError(f"--contact-sheet {flags.contact_sheet}: give an image file, such as sheet.png")
+    formats = [image_format.suffixes[0].removeprefix(".") for image_format in writable_formats()]
+    if flags.format and flags.format not in formats:
+        raise unknown("--format", flags.format, formats)
     if not 1 <= flags.quality <= 100:
         raise UsageError(f"--quality {flags.quality}: it is from 1 to 100")
     if flags.max_megapixels < 1:
@@ -127,7 +129,7 @@ def _convert(flags: Translate, jobs: list[Job]) -> int:
             tile=flags.tile,
             overwrite=flags.overwrite,
             quality=flags.quality,
-            max_pixels=flags.max_megapixels * 1_000_000,
+            max_megapixels=flags.max_megapixels,
             record=None if one_file else output,
             model=flags.model,
         )
@@ -183,8 +185,8 @@ def _tell(result: Conversion, aside: Counter[str], blocked: dict[str, list[Path]
     if result.changed:
         parts.append(f"{len(result.changed)} of them again, as the input has changed")
     if result.skipped:
-        unknown = f", {len(result.unknown)} of them by an unknown model" if result.unknown else ""
-        parts.append(f"{len(result.skipped)} there already{unknown} (--overwrite translates them again)")
+        by_unknown = f", {len(result.unknown)} of them by an unknown model" if result.unknown else ""
+        parts.append(f"{len(result.skipped)} there already{by_unknown} (--overwrite translates them again)")
     failed = len(result.failed) + sum(map(len, blocked.values()))
     if failed:
         parts.append(f"{failed} failed")

@@ -14,7 +14,8 @@ from i2i.data.folders import Source, Split
 from i2i.data.transforms import JointTransform, resized
 from i2i.errors import ImageError
 from i2i.images.decoded import DecodedImage, PixelArray
-from i2i.images.reading import MAX_PIXELS, read
+from i2i.images.limits import MAX_MEGAPIXELS
+from i2i.images.reading import read
 from i2i.images.tensors import match_channels, to_tensor
 
 Sample = dict[str, Tensor]
@@ -44,11 +45,11 @@ class ImageDataset(Dataset[Sample]):
         augment: tuple[str, ...] = (),
         seed: int = 0,
         cache_bytes: int = 0,
-        max_pixels: int = MAX_PIXELS,
+        max_megapixels: float = MAX_MEGAPIXELS,
         whole_from: int | None = None,
     ) -> None:
         self.split, self.paired, self.load_size, self.channels, self.seed = split, paired, load_size, channels, seed
-        self.image_size, self.max_pixels, self.whole_from = image_size, max_pixels, whole_from
+        self.image_size, self.max_megapixels, self.whole_from = image_size, max_megapixels, whole_from
         self._transform = JointTransform(image_size=image_size, augment=augment)
         self._cache: dict[Source, PixelArray] = {}
         self._cache_bytes = self._room = cache_bytes
@@ -117,7 +118,7 @@ class ImageDataset(Dataset[Sample]):
 
     def _whole(self, source: Source, domain: str) -> PixelArray:
         channels = self.channels["ab".index(domain)]
-        return read_source(source, channels=channels, max_pixels=self.max_pixels)
+        return read_source(source, channels=channels, max_megapixels=self.max_megapixels)
 
     def _alone(self, b: PixelArray, index: int) -> Sample:
         sample = {"b": to_tensor(b, self.channels[1])}
@@ -133,13 +134,13 @@ def _order(seed: int, turn: int, domain: int, count: int) -> list[int]:
     return order
 
 
-def read_source(source: Source, *, channels: int, max_pixels: int = MAX_PIXELS) -> PixelArray:
+def read_source(source: Source, *, channels: int, max_megapixels: float = MAX_MEGAPIXELS) -> PixelArray:
     """The levels of a file, or of the half of it that a source names, for a network of so many channels.
 
     Raises:
         ImageError: it can't be read, or has other channels; the message says what to give.
     """
-    image = _decoded(source.path, max_pixels)
+    image = _decoded(source.path, max_megapixels)
     try:
         pixels = match_channels(image, channels)
     except ImageError as error:
@@ -149,5 +150,5 @@ def read_source(source: Source, *, channels: int, max_pixels: int = MAX_PIXELS) 
 
 # Both halves of a file are asked for one after the other.
 @functools.lru_cache(maxsize=2)
-def _decoded(path: Path, max_pixels: int) -> DecodedImage:
-    return read(path, max_pixels=max_pixels)
+def _decoded(path: Path, max_megapixels: float) -> DecodedImage:
+    return read(path, max_megapixels=max_megapixels)

@@ -13,7 +13,8 @@ from i2i.data.direction import common_folder, common_pattern, counted, inputs_fi
 from i2i.data.sizes import size_of
 from i2i.errors import ImageError, UsageError
 from i2i.images.decoded import PixelArray
-from i2i.images.reading import SUFFIXES_IN_WORDS, images_in
+from i2i.images.formats import suffixes_in_words
+from i2i.images.reading import images_in
 
 _LAYOUTS = (
     "side-by-side pairs (DATA/train/*.jpg, or DATA/*.jpg), two folders of images with the same names (DATA/A and "
@@ -396,7 +397,7 @@ def _halves(paths: list[Path], name: str = "") -> Split:
 def _filled(folder: Path) -> list[Path]:
     paths = images_in(folder)
     if not paths:
-        raise UsageError(f"{folder}: no images in this folder; images end in {SUFFIXES_IN_WORDS}")
+        raise UsageError(f"{folder}: no images in this folder; images end in {suffixes_in_words()}")
     return paths
 
 

@@ -17,9 +17,10 @@ from PIL import Image
 from torch import Tensor
 
 from i2i.errors import ImageError
-from i2i.images.decoded import DecodedImage, PixelArray, all_channels, as_depth, to_pil
+from i2i.images.decoded import DecodedImage, PixelArray, all_channels, as_depth
 from i2i.images.inputs import ImageLike, ValueRange, check_range, path_or_bytes, plain_array, plain_tensor
-from i2i.images.reading import from_pil, read
+from i2i.images.pillow import from_pil, to_pil
+from i2i.images.reading import read
 from i2i.images.tensors import check_channels, match_channels, to_pixels, to_tensor, with_channels
 
 

@@ -7,12 +7,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from i2i.errors import ImageError
-from i2i.images.tiff import Tag
 
 PixelArray: TypeAlias = NDArray[Any]
+Tag: TypeAlias = tuple[int, int, int, Any]  # of a TIFF file: code, type, count, value
+
+TRUNCATED = "truncated: the file ends before its image does"
 
 
 @dataclass(frozen=True)
@@ -38,39 +39,20 @@ class DecodedImage:
     frames: int = 1
 
 
-def to_pil(decoded: DecodedImage) -> Image.Image:
-    """A PIL image; 16-bit and float grey stay as deep, colour of such depth, which PIL doesn't have, becomes 8 bit.
-
-    Raises:
-        ImageError: PIL has no image of so many channels.
-    """
-    whole = all_channels(decoded)
-    if whole.shape[-1] > 4:
-        raise ImageError(f"PIL has no image of {whole.shape[-1]} channels; give an array, or write a .tif or .npy")
-    if whole.shape[-1] == 1 and whole.dtype != np.uint8:
-        image = Image.fromarray(np.ascontiguousarray(whole[..., 0]))
-    else:
-        eight = np.ascontiguousarray(as_depth(whole, np.dtype(np.uint8)))
-        image = Image.fromarray(eight[..., 0] if eight.shape[-1] == 1 else eight)
-    kept = {"icc_profile": decoded.icc, "exif": decoded.exif, "dpi": decoded.dpi}
-    image.info |= {name: value for name, value in kept.items() if value}
-    return image
-
-
 def all_channels(image: DecodedImage) -> PixelArray:
-    """Levels and alpha together, (H, W, C) or (H, W, C + 1)."""
+    """Pixels and alpha together, (H, W, C) or (H, W, C + 1)."""
     if image.alpha is None:
         return image.pixels
     return np.concatenate([image.pixels, image.alpha[..., None]], axis=-1)
 
 
 def full_scale(depth: np.dtype[Any]) -> float:
-    """The level of white: 255, 65535, or 1 for floats."""
+    """The value of white: 255, 65535, or 1 for floats."""
     return float(np.iinfo(depth).max) if np.issubdtype(depth, np.integer) else 1.0
 
 
 def as_depth(pixels: PixelArray, depth: np.dtype[Any]) -> PixelArray:
-    """Levels of another depth, rounded to nearest."""
+    """Pixels of another depth, rounded to nearest."""
     if pixels.dtype == depth:
         return pixels
     scaled = pixels * (full_scale(depth) / full_scale(pixels.dtype))
@@ -78,7 +60,7 @@ def as_depth(pixels: PixelArray, depth: np.dtype[Any]) -> PixelArray:
 
 
 def as_eight_bit(pixels: PixelArray) -> PixelArray:
-    """Levels of 8 bits, rounded to nearest."""
+    """Pixels of 8 bits, rounded to nearest."""
     return as_depth(pixels, np.dtype(np.uint8))
 
 
@@ -95,3 +77,40 @@ def check_floats(values: NDArray[Any]) -> PixelArray:
     if low < 0 or high > 1:
         raise ImageError(f"floats from {low:.4g} to {high:.4g}; in a file they lie in [0, 1]: scale them first")
     return values.astype(np.float32)
+
+
+def as_pixels(values: NDArray[Any]) -> NDArray[Any]:
+    """Integers other than uint8 and uint16 as uint16, unscaled; these and floats as they are.
+
+    Raises:
+        ImageError: some are below 0 or above 65535.
+    """
+    if values.dtype.kind not in "ui" or values.dtype in (np.uint8, np.uint16):
+        return values
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    if low < 0:
+        raise ImageError(f"values down to {low}; give uint8 or uint16 pixels, or floats in [0, 1]")
+    if high > 65535:
+        raise ImageError(
+            f"{8 * values.dtype.itemsize}-bit integers up to {high}, of which 65535 is the highest that can be read; "
+            "scale them to 16 bit, or to floats in [0, 1]"
+        )
+    return values.astype(np.uint16)
+
+
+def file_pixels(values: NDArray[Any]) -> PixelArray:
+    """The values of a file as pixels: uint8 or uint16 in the native byte order, or float32 in [0, 1].
+
+    Raises:
+        ImageError: they are of another type or range.
+    """
+    check_file_type(values.dtype)
+    if values.dtype.kind == "f":
+        return check_floats(values)
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def check_file_type(dtype: np.dtype[Any]) -> None:
+    """Raise ImageError unless an image may be of this type."""
+    if dtype.kind != "f" and dtype.newbyteorder("=") not in (np.uint8, np.uint16):
+        raise ImageError(f"values of {dtype}; give uint8 or uint16 pixels, or floats in [0, 1]")

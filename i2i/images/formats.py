@@ -1,136 +1,189 @@
-"""What a file is, by its first bytes, and how many bytes of it may be read and decoded."""
+"""The image formats that i2i reads and writes: one table, of which reading, writing and the command line all know.
+
+A new format is one entry here, or `register(ImageFormat(...))` in a module that `--import` or a plug-in loads.
+"""
 
 from __future__ import annotations
 
-from i2i.errors import ImageError
+import re
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
 
-HEAD = 512  # bytes that say what a file is
-BYTES_PER_PIXEL = 8  # of a decoded image, for each pixel that is allowed: 16-bit RGB with alpha
-_EXTRA_BYTES = 64 * 2**20  # of a file, beside its pixels: profiles, text, thumbnails
+import numpy as np
 
-TRUNCATED = "truncated: the file ends before its image does"
-_NOT_READABLE = "not an image that can be read"
-_CONVERT = "; convert it to PNG or TIFF first"
+from i2i.errors import ImageError, UsageError
+from i2i.images.bmp import decode_bmp, encode_bmp
+from i2i.images.decoded import DecodedImage
+from i2i.images.gif import decode_gif
+from i2i.images.jpeg import decode_jpeg, encode_jpeg
+from i2i.images.npy import decode_npy, encode_npy
+from i2i.images.png import decode_png, encode_png
+from i2i.images.tiff import decode_tiff, encode_tiff
+from i2i.images.unreadable import content_name
+from i2i.images.webp import decode_webp, encode_webp
 
-_READABLE = {
-    b"\x89PNG\r\n\x1a\n": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"GIF87a": "GIF",
-    b"GIF89a": "GIF",
-    b"BM": "BMP",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"II+\0": "TIFF",
-    b"MM\0+": "TIFF",
-    b"\x93NUMPY": "NumPy array",
-}
-_RAW = "a camera's raw image; develop it to TIFF or JPEG first"
-_NAMED = {
-    b"8BPS": "a Photoshop file" + _CONVERT,
-    b"%PDF-": "a PDF; convert its pages to PNG first",
-    b"%!PS": "PostScript" + _CONVERT,
-    b"\0\0\0\x0cJXL ": "JPEG XL" + _CONVERT,
-    b"\xff\x0a": "JPEG XL" + _CONVERT,
-    b"\0\0\0\x0cjP  ": "JPEG 2000" + _CONVERT,
-    b"\xff\x4f\xff\x51": "JPEG 2000" + _CONVERT,
-    b"v/1\x01": "OpenEXR; save it as a float TIFF in [0, 1] first",
-    b"#?RADIANCE": "a Radiance HDR image; save it as a float TIFF in [0, 1] first",
-    b"qoif": "a QOI image" + _CONVERT,
-    b"DDS ": "a DDS texture" + _CONVERT,
-    b"gimp xcf": "a GIMP file" + _CONVERT,
-    b"SIMPLE  =": "a FITS image; save it as a float TIFF in [0, 1] first",
-    b"FUJIFILMCCD-RAW": _RAW,
-    b"IIRO": _RAW,
-    b"IIRS": _RAW,
-    b"IIU\0": _RAW,
-    b"\x1f\x8b": "a gzip archive; unpack it first",
-    b"PK\x03\x04": "a ZIP archive (as .npz is); unpack it first",
-    b"version https://git-lfs": "a Git LFS pointer in place of the file; run: git lfs pull",
-}
-_BRANDS = {
-    "AVIF" + _CONVERT: (b"avif", b"avis"),
-    "HEIC" + _CONVERT: (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
-    _RAW: (b"crx ",),
-    "a video; extract its frames first": (b"isom", b"mp41", b"mp42", b"qt  ", b"avc1", b"M4V "),
-}
+HEAD = 512  # bytes by which a format is recognised
+
+Metadata: TypeAlias = Literal["icc", "exif", "dpi", "geo"]  # fields of DecodedImage
 
 
-def format_of(head: bytes) -> str:
-    """The format of a file that i2i reads, such as "PNG", by its first `HEAD` bytes.
+class Decode(Protocol):
+    """Decodes the bytes of a file: EXIF orientation applied, palettes and CMYK turned into RGB.
+
+    It raises ImageError for what is truncated, damaged or too large, before it takes the memory of a decoded image;
+    any other exception is reported as damage.
+    """
+
+    def __call__(self, data: bytes, /, *, max_pixels: int) -> DecodedImage: ...  # noqa: D102
+
+
+class Encode(Protocol):
+    """Encodes an image, which has only what the format holds; `quality` is of formats with loss, 1 to 100."""
+
+    def __call__(self, image: DecodedImage, /, *, quality: int) -> bytes: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """A format of image files.
+
+    Attributes:
+        name: as it stands in messages.
+        suffixes: in lower case; the first one is that of `--format`.
+        magic: a regular expression for the first bytes of a file, of `HEAD` bytes at most.
+        decode: bytes to image.
+        encode: image to bytes, or None where it is only read.
+        depths: what it holds, the deepest last, to which an image of any other depth is converted.
+        channels: how many it holds, alpha included; None for any number.
+        alpha: whether it holds alpha, which is left out otherwise.
+        metadata: what it holds beside pixels; the rest is left out.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    magic: bytes
+    decode: Decode
+    encode: Encode | None = None
+    depths: tuple[type[np.generic], ...] = (np.uint8,)
+    channels: frozenset[int] | None = frozenset({1, 3})
+    alpha: bool = False
+    metadata: frozenset[Metadata] = frozenset()
+
+
+_FORMATS: dict[str, ImageFormat] = {}
+
+
+def register(image_format: ImageFormat) -> None:
+    """Add a format, which is then read and written wherever an image is.
+
+    Raises:
+        UsageError: a format of this name or suffix is there already.
+    """
+    for known in _FORMATS.values():
+        taken = {known.name, *known.suffixes}.intersection({image_format.name, *image_format.suffixes})
+        if taken:
+            raise UsageError(f"there already is an image format {min(taken)!r}")
+    _FORMATS[image_format.name] = image_format
+
+
+def format_of(head: bytes) -> ImageFormat:
+    """Return the format of a file by its first `HEAD` bytes.
 
     Raises:
         ImageError: it is empty or no image that i2i reads; the message names what it is, where that can be told.
     """
     if not head:
         raise ImageError("an empty file")
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WebP"
-    if head[:4] == b"II*\0" and head[8:10] == b"CR":
-        raise ImageError(f"{_NOT_READABLE}: {_RAW}")
-    for start, name in _READABLE.items():
-        if head.startswith(start):
-            return name
-    name = _unreadable(head)
-    raise ImageError(f"{_NOT_READABLE}: {name}" if name else _NOT_READABLE)
+    for image_format in _FORMATS.values():
+        if re.match(image_format.magic, head, re.DOTALL):
+            return image_format
+    name = content_name(head)
+    raise ImageError(f"not an image that can be read{name and f': {name}'}")
 
 
-def _unreadable(head: bytes) -> str:
-    if head[4:8] == b"ftyp":
-        brands = {head[at : at + 4] for at in range(8, min(int.from_bytes(head[:4], "big"), 64), 4)}
-        return next((name for name, known in _BRANDS.items() if brands.intersection(known)), "")
-    for start, name in _NAMED.items():
-        if head.startswith(start):
-            return name
-    if head[128:132] == b"DICM":
-        return "a DICOM image" + _CONVERT
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if b"<svg" in text:
-        return "an SVG drawing; render it to PNG first"
-    if text.startswith((b"<!doctype html", b"<html")):
-        return "an HTML page, as failed downloads leave it"
-    if text and all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in text):
-        return "text"
-    return ""
+def writable_formats() -> list[ImageFormat]:
+    """Return the formats that can be written, in the order of the table."""
+    return [image_format for image_format in _FORMATS.values() if image_format.encode]
 
 
-def check_size(width: int, height: int, max_pixels: int, *, pixel_bytes: float = 1) -> None:
-    """Refuse an image that is too large before it is decoded, as a small file may hold a huge one.
-
-    Args:
-        width: in pixels.
-        height: in pixels.
-        max_pixels: how many are allowed; decoded, they may take `BYTES_PER_PIXEL` bytes each.
-        pixel_bytes: what a pixel of this image takes: channels times bytes of a level.
-
-    Raises:
-        ImageError: it has more pixels or takes more bytes.
-    """
-    pixels = width * height
-    allowed = max_pixels * BYTES_PER_PIXEL
-    needed = -(-max(pixels, int(pixels * pixel_bytes / BYTES_PER_PIXEL)) // 10**6)
-    advice = f"allowed; if you trust it: --max-megapixels {needed}"
-    if pixels > max_pixels:
-        raise ImageError(f"{width} x {height} pixels, more than the {max_pixels / 1e6:.0f} million that are {advice}")
-    if pixels * pixel_bytes > allowed:
-        raise ImageError(
-            f"{width} x {height} pixels of {pixel_bytes:g} bytes are {pixels * pixel_bytes / 1e6:.0f} MB, more than "
-            f"the {allowed / 1e6:.0f} MB that are {advice}"
-        )
+def writable_suffixes() -> dict[str, ImageFormat]:
+    """Return the formats that can be written by their suffixes, such as ".png"."""
+    return {suffix: image_format for image_format in writable_formats() for suffix in image_format.suffixes}
 
 
-def max_file_bytes(max_pixels: int) -> int:
-    """How large a file may be: as its decoded pixels may, and `_EXTRA_BYTES`."""
-    return max_pixels * BYTES_PER_PIXEL + _EXTRA_BYTES
+def readable_suffixes() -> frozenset[str]:
+    """Return the suffixes of image files, such as ".png"."""
+    return frozenset(suffix for image_format in _FORMATS.values() for suffix in image_format.suffixes)
 
 
-def check_file_size(size: int, max_pixels: int) -> None:
-    """Refuse a file that is too large before it is read.
+def suffixes_in_words() -> str:
+    """Return the suffixes that can be read and written, for messages."""
+    return " ".join(sorted(writable_suffixes()))
 
-    Raises:
-        ImageError: it has more bytes than `max_file_bytes`.
-    """
-    if size > max_file_bytes(max_pixels):
-        raise ImageError(
-            f"a file of {size / 1e6:.0f} MB, more than the {max_file_bytes(max_pixels) / 1e6:.0f} MB that are allowed; "
-            f"if you trust it: --max-megapixels {-(-(size - _EXTRA_BYTES) // (BYTES_PER_PIXEL * 10**6))}"
-        )
+
+_UP_TO_16_BIT: tuple[type[Any], ...] = (np.uint8, np.uint16)
+_UP_TO_FLOAT: tuple[type[Any], ...] = (np.uint8, np.uint16, np.float32)
+_GREY_OR_RGB_WITH_ALPHA = frozenset({1, 2, 3, 4})
+
+register(
+    ImageFormat(
+        "PNG",
+        (".png",),
+        rb"\x89PNG\r\n\x1a\n",
+        decode_png,
+        encode_png,
+        depths=_UP_TO_16_BIT,
+        channels=_GREY_OR_RGB_WITH_ALPHA,
+        alpha=True,
+        metadata=frozenset({"icc", "exif", "dpi"}),
+    )
+)
+register(
+    ImageFormat(
+        "JPEG",
+        (".jpg", ".jpeg"),
+        rb"\xff\xd8\xff",
+        decode_jpeg,
+        encode_jpeg,
+        metadata=frozenset({"icc", "exif", "dpi"}),
+    )
+)
+register(
+    ImageFormat(
+        "WebP",
+        (".webp",),
+        rb"RIFF....WEBP",
+        decode_webp,
+        encode_webp,
+        channels=_GREY_OR_RGB_WITH_ALPHA,
+        alpha=True,
+        metadata=frozenset({"icc", "exif"}),
+    )
+)
+register(
+    ImageFormat(
+        "TIFF",
+        (".tif", ".tiff"),
+        rb"II\*\0(?!....CR)|II\+\0|MM\0[*+]",  # with CR it is a camera's raw image
+        decode_tiff,
+        encode_tiff,
+        depths=_UP_TO_FLOAT,
+        channels=None,
+        alpha=True,
+        metadata=frozenset({"icc", "dpi", "geo"}),
+    )
+)
+register(ImageFormat("BMP", (".bmp",), rb"BM", decode_bmp, encode_bmp, metadata=frozenset({"dpi"})))
+register(
+    ImageFormat(
+        "NumPy array",
+        (".npy",),
+        rb"\x93NUMPY",
+        decode_npy,
+        encode_npy,
+        depths=_UP_TO_FLOAT,
+        channels=None,
+        alpha=True,
+    )
+)
+register(ImageFormat("GIF", (".gif",), rb"GIF8[79]a", decode_gif))

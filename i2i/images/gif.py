@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from i2i.errors import ImageError
-from i2i.images.formats import TRUNCATED
+from i2i.images.decoded import TRUNCATED, DecodedImage
+from i2i.images.pillow import from_pil, open_pillow
 
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
 _MAX_BLOCKS = 4_000_000  # that are walked, as each takes time; a frame of 178 megapixels has 700,000
+
+
+def decode_gif(data: bytes, *, max_pixels: int) -> DecodedImage:
+    """Decode the first image of a GIF; see `i2i.images.formats.Decode`."""
+    frames = frames_in_gif(data)
+    return from_pil(open_pillow(data, "GIF", max_pixels=max_pixels), frames=frames)
 
 
 def frames_in_gif(data: bytes) -> int:

@@ -1,4 +1,4 @@
-"""JPEG files checked by their markers: whole, of a kind that can be decoded, and not larger than allowed.
+"""JPEG files: checked by their markers (whole, decodable, not larger than allowed), decoding and encoding.
 
 Source: ITU-T T.81, annex B. Entropy-coded data carries no checksum; what lies between markers can't be checked.
 """
@@ -6,9 +6,12 @@ Source: ITU-T T.81, annex B. Entropy-coded data carries no checksum; what lies b
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from i2i.errors import ImageError
-from i2i.images.formats import TRUNCATED, check_size
+from i2i.images.decoded import TRUNCATED, DecodedImage
+from i2i.images.limits import check_size
+from i2i.images.pillow import encode_pillow, from_pil, open_pillow
 
 _MAX_SCANS = 100  # each is a pass over the whole image; encoders write about 10
 _SEGMENT = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
@@ -16,6 +19,21 @@ _MARKER = re.compile(rb"\xff([^\x00\xff])", re.DOTALL)
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _DECODABLE = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})  # Huffman and arithmetic, sequential and progressive
 _SCAN, _END, _RESTART = 0xDA, 0xD9, range(0xD0, 0xD8)
+
+_MAX_SEGMENT = 65_533  # bytes
+
+
+def decode_jpeg(data: bytes, *, max_pixels: int) -> DecodedImage:
+    """Decode a JPEG; see `i2i.images.formats.Decode`."""
+    check_jpeg(data, max_pixels=max_pixels)
+    return from_pil(open_pillow(data, "JPEG", max_pixels=max_pixels), frames=1)
+
+
+def encode_jpeg(image: DecodedImage, *, quality: int) -> bytes:
+    """Encode 8-bit grey or RGB in full colour resolution; see `i2i.images.formats.Encode`."""
+    if image.exif and len(image.exif) > _MAX_SEGMENT:
+        image = replace(image, exif=None)
+    return encode_pillow(image.pixels, "JPEG", image, quality=quality, subsampling=0)
 
 
 def check_jpeg(data: bytes, *, max_pixels: int) -> tuple[int, int]:
@@ -55,7 +73,7 @@ def _frame_size(marker: int, body: bytes, max_pixels: int) -> tuple[int, int]:
         raise ImageError("damaged: its header is too short")
     bits, height, width, channels = body[2], int.from_bytes(body[3:5], "big"), int.from_bytes(body[5:7], "big"), body[7]
     if marker not in _DECODABLE or bits != 8:
-        raise ImageError(f"a JPEG of a kind that can't be read ({bits} bit, process {marker - 0xC0}); save it anew")
+        raise ImageError(f"a JPEG of a kind that can't be read ({bits} bit, process {marker - 0xC0}); save it again")
     if not width or not height or channels not in (1, 3, 4):
         raise ImageError(f"damaged: its header says {width} x {height} pixels of {channels} channels")
     check_size(width, height, max_pixels, pixel_bytes=channels)

@@ -1,180 +1,82 @@
-"""PNG files checked whole: structure, checksums, and the number of their pixels, before a decoder sees them.
-
-Source: Portable Network Graphics (PNG) Specification, W3C 2003; section numbers are its own.
-"""
+"""PNG files: decoding and encoding. OpenCV takes 16-bit colour, which Pillow cuts to 8 bit, and is faster at 8 bit."""
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import replace
 
+import cv2
 import numpy as np
+from PIL import Image
 
 from i2i.errors import ImageError
-from i2i.images.formats import TRUNCATED, check_size
+from i2i.images.decoded import DecodedImage, PixelArray, all_channels
+from i2i.images.pillow import encode_pillow, exif_orientation, from_pil, metadata, open_pillow, upright
+from i2i.images.png_check import SIGNATURE, check_png, chunk
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type (section 11.2.2)
-_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # Adam7
-_MAX_CHUNKS = 1_000_000
-_MAX_PROFILE = 16 * 2**20  # bytes of a colour profile; a larger one is left out
-_MAX_TEXT = 2**20
-_MAX_CHUNK = 2**30
+_MAX_SIDE = 1_000_000  # of libpng
+
+# OpenCV would also print what is wrong with a file.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-class CheckedPng(NamedTuple):
-    """A PNG whose checksums were right, made anew of what decoding needs, its pixels uncompressed.
-
-    Attributes:
-        data: the file: header, palette, EXIF, resolution, and pixels; well-formed, so that decoders have no complaints.
-        depth: bits of a level.
-        colour: the colour type (section 11.2.2).
-        transparent: the level, or the three levels, that are fully transparent in an image without alpha, or None.
-        icc: its colour profile, or None.
-        frames: images in it, more than one in an animation.
-    """
-
-    data: bytes
-    depth: int
-    colour: int
-    transparent: tuple[int, ...] | None
-    icc: bytes | None
-    frames: int
+def decode_png(data: bytes, *, max_pixels: int) -> DecodedImage:
+    """Decode a PNG of any kind, checked whole before; see `i2i.images.formats.Decode`."""
+    png = check_png(data, max_pixels=max_pixels)
+    image = open_pillow(png.data, "PNG", max_pixels=max_pixels)
+    is_deep, is_wide = png.depth == 16 and png.colour != 0, max(image.size) > _MAX_SIDE
+    if is_deep and is_wide:
+        raise ImageError(f"{image.width} x {image.height} pixels; 16-bit colour has at most {_MAX_SIDE} on a side")
+    by_opencv = is_deep or (png.depth == 8 and png.colour in (2, 6) and not is_wide)
+    decoded = _decode_opencv(png.data, image) if by_opencv else from_pil(image, frames=1)
+    alpha = decoded.alpha
+    if png.transparent is not None:
+        scale = 255 // (2**png.depth - 1) if png.depth < 8 else 1
+        seen = (decoded.pixels != np.array(png.transparent) * scale).any(-1)
+        alpha = seen.astype(decoded.pixels.dtype) * np.iinfo(decoded.pixels.dtype).max
+    return replace(decoded, alpha=alpha, icc=png.icc, frames=png.frames)
 
 
-def check_png(data: bytes, *, max_pixels: int) -> CheckedPng:
-    """Check every chunk's CRC-32, the pixels' Adler-32 and their number; decoders of PNG pass over most of these.
-
-    Raises:
-        ImageError: it is truncated or damaged, or has more pixels or bytes than allowed.
-    """
-    first: dict[bytes, bytes] = {}
-    pixels: list[memoryview] = []
-    text = b""
-    header: tuple[int, ...] = ()
-    frames = 1
-    for kind, body in _chunks(data):
-        if not header:
-            header = _header(kind, body, max_pixels)
-        elif kind == b"IDAT":
-            pixels.append(body)
-        elif kind == b"acTL" and len(body) == 8 and not pixels:
-            frames = max(1, min(int.from_bytes(body[:4], "big"), 2**31 - 1))
-        elif kind in (b"tEXt", b"zTXt") and bytes(body[:21]) == b"Raw profile type exif" and len(body) < _MAX_TEXT:
-            text = _chunk(kind, bytes(body))
-        elif kind == b"fcTL" and pixels and b"fcTL" not in first and frames > 1:
-            frames += 1  # the image before the animation is none of its frames
-        if kind not in (b"IDAT", b"fdAT"):
-            first.setdefault(kind, bytes(body))
-    width, height, depth, colour, *_, interlaced = header
-    palette = first.get(b"PLTE", b"")
-    if colour == 3 and (not palette or len(palette) % 3 or len(palette) > 768):
-        raise ImageError("damaged: its palette is missing or has no whole number of colours")
-    raw = _inflated(pixels, list(_row_counts(width, height, depth * _CHANNELS[colour], interlaced)))
-    kept = _chunk(b"IHDR", first[b"IHDR"])
-    if colour == 3:
-        kept += _chunk(b"PLTE", palette)
-        if b"tRNS" in first:
-            kept += _chunk(b"tRNS", first[b"tRNS"][: len(palette) // 3])
-    kept += _chunk(b"pHYs", first[b"pHYs"]) if len(first.get(b"pHYs", b"")) == 9 else b""
-    kept += _chunk(b"eXIf", first[b"eXIf"]) if b"eXIf" in first else text
-    return CheckedPng(
-        _stored(kept, raw), depth, colour, _transparent(first.get(b"tRNS"), depth, colour), _profile(first), frames
-    )
+def encode_png(image: DecodedImage, *, quality: int) -> bytes:  # noqa: ARG001
+    """Encode 8 or 16 bit, grey or RGB, with or without alpha; see `i2i.images.formats.Encode`."""
+    pixels = all_channels(image)
+    if pixels.dtype == np.uint8 or pixels.shape[-1] == 1:
+        return encode_pillow(pixels, "PNG", image)
+    if pixels.shape[-1] == 2:
+        data = _encode_16_bit_grey_alpha(pixels)
+    else:
+        done, encoded = cv2.imencode(".png", np.ascontiguousarray(pixels[..., [2, 1, 0, 3][: pixels.shape[-1]]]))
+        assert done
+        data = encoded.tobytes()
+    chunks = b""
+    if image.icc:
+        chunks += chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(image.icc))
+    if image.dpi:
+        chunks += chunk(b"pHYs", struct.pack(">IIB", *(round(dots / 0.0254) for dots in image.dpi), 1))
+    if image.exif:
+        chunks += chunk(b"eXIf", image.exif.removeprefix(b"Exif\0\0"))
+    return data[:33] + chunks + data[33:]  # the header ends at byte 33 (PNG specification, 11.2.2)
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    view, at = memoryview(data), len(_SIGNATURE)
-    for _ in range(_MAX_CHUNKS):
-        if at + 12 > len(data):
-            raise ImageError(TRUNCATED)
-        kind, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if not kind.isalpha():
-            raise ImageError("damaged: what follows one of its chunks is none")
-        if end > len(data):
-            raise ImageError(TRUNCATED)
-        if zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            raise ImageError(f"damaged: the checksum of its {kind.decode('ascii')} chunk is wrong")
-        yield kind, view[at + 8 : end - 4]
-        if kind == b"IEND":
-            return
-        at = end
-    raise ImageError(f"damaged: it has more than {_MAX_CHUNKS} chunks")
+def _decode_opencv(data: bytes, image: Image.Image) -> DecodedImage:
+    """Decode the colour, or 16-bit grey with alpha, of a checked PNG."""
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise ImageError("damaged: its PNG data can't be decoded")
+    pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[-1] == 3 else cv2.COLOR_BGRA2RGBA)
+    pixels = upright(pixels, exif_orientation(image))
+    colours = pixels[..., :1] if data[25] == 4 else pixels[..., :3]
+    alpha = np.ascontiguousarray(pixels[..., 3]) if pixels.shape[-1] == 4 else None
+    return DecodedImage(np.ascontiguousarray(colours), alpha, **metadata(image))
 
 
-def _header(kind: bytes, body: memoryview, max_pixels: int) -> tuple[int, ...]:
-    if kind != b"IHDR" or len(body) != 13:
-        raise ImageError("damaged: it does not begin with a header")
-    header = struct.unpack(">IIBBBBB", body)
-    width, height, depth, colour, compression, filtering, interlaced = header
-    if not (width and height and depth in _DEPTHS.get(colour, ()) and compression == filtering == 0) or interlaced > 1:
-        raise ImageError(
-            f"damaged: its header says {width} x {height} pixels of {depth} bit, colour type {colour}, compression "
-            f"{compression}, filters {filtering}, interlacing {interlaced}, which no PNG has"
-        )
-    check_size(width, height, max_pixels, pixel_bytes=max(1, depth * _CHANNELS[colour] / 8))
-    return header
-
-
-def _row_counts(width: int, height: int, bits: int, interlaced: int) -> Iterator[tuple[int, int]]:
-    """Rows of each pass and the bytes of each, with the byte that names its filter (sections 8.2 and 9.1)."""
-    for left, top, across, down in _PASSES if interlaced else ((0, 0, 1, 1),):
-        columns, rows = -(-(width - left) // across), -(-(height - top) // down)
-        if columns > 0 and rows > 0:
-            yield rows, 1 + -(-columns * bits // 8)
-
-
-def _inflated(pixels: list[memoryview], passes: list[tuple[int, int]]) -> bytes:
-    size = sum(rows * length for rows, length in passes)
-    stream = zlib.decompressobj()
-    try:
-        raw = stream.decompress(b"".join(pixels), size)
-        more = stream.decompress(stream.unconsumed_tail, 1) if len(raw) == size and not stream.eof else b""
-    except zlib.error as error:
-        wrong = "the checksum of its pixels is wrong" if "data check" in str(error) else "its pixels can't be unpacked"
-        raise ImageError(f"damaged: {wrong}") from None
-    if more:
-        raise ImageError("damaged: it holds more pixels than its header says")
-    if not stream.eof:
-        raise ImageError(TRUNCATED)
-    if len(raw) < size:
-        raise ImageError("damaged: it holds fewer pixels than its header says")
-    levels, at = np.frombuffer(raw, np.uint8), 0
-    for rows, length in passes:
-        if levels[at : at + rows * length : length].max() > 4:
-            raise ImageError("damaged: a row of it has a filter that there is not")
-        at += rows * length
-    return raw
-
-
-def _stored(kept: bytes, raw: bytes) -> bytes:
-    pixels = memoryview(zlib.compress(raw, 0))  # copied, not compressed, so that decoding takes no longer than before
-    parts: list[bytes | memoryview] = [_SIGNATURE, kept]
-    for at in range(0, len(pixels), _MAX_CHUNK):
-        body = pixels[at : at + _MAX_CHUNK]
-        check = zlib.crc32(body, zlib.crc32(b"IDAT"))
-        parts += [struct.pack(">I", len(body)), b"IDAT", body, struct.pack(">I", check)]
-    return b"".join([*parts, _chunk(b"IEND", b"")])
-
-
-def _transparent(body: bytes | None, depth: int, colour: int) -> tuple[int, ...] | None:
-    if body is None or colour not in (0, 2) or len(body) != 2 * _CHANNELS[colour]:
-        return None
-    return tuple(level & (2**depth - 1) for level in struct.unpack(f">{_CHANNELS[colour]}H", body))
-
-
-def _profile(first: dict[bytes, bytes]) -> bytes | None:
-    _, _, packed = first.get(b"iCCP", b"").partition(b"\0")
-    stream = zlib.decompressobj()
-    try:
-        profile = stream.decompress(packed[1:], _MAX_PROFILE)
-    except zlib.error:
-        return None
-    return profile if stream.eof and profile else None
-
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+def _encode_16_bit_grey_alpha(pixels: PixelArray) -> bytes:
+    """Encode what OpenCV can't, each row as its difference from the one above (PNG specification, 9.2, type 2)."""
+    height, width, _ = pixels.shape
+    rows = np.ascontiguousarray(pixels, ">u2").view(np.uint8).reshape(height, -1)
+    above = np.concatenate([np.zeros_like(rows[:1]), rows[:-1]])
+    filtered = np.insert(rows - above, 0, 2, axis=1)
+    header = struct.pack(">IIBBBBB", width, height, 16, 4, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(filtered.tobytes())), (b"IEND", b"")]
+    return SIGNATURE + b"".join(chunk(kind, body) for kind, body in chunks)

@@ -15,8 +15,9 @@ import tifffile
 from numpy.typing import NDArray
 
 from i2i.errors import ImageError
-from i2i.images.formats import TRUNCATED, check_size
+from i2i.images.decoded import TRUNCATED
 from i2i.images.jpeg import check_jpeg
+from i2i.images.limits import check_size
 
 _NONE, _LZW, _JPEG, _PACKBITS, _LZMA = 1, 5, 7, 32773, 34925
 _DEFLATE, _ZSTD = (8, 32946), (34926, 50000)

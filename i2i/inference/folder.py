@@ -21,8 +21,10 @@ import numpy as np
 from i2i.errors import ImageError, UsageError
 from i2i.files import remove_abandoned, write_whole
 from i2i.images.decoded import DecodedImage, PixelArray
+from i2i.images.formats import writable_suffixes
 from i2i.images.grid import contact_sheet
-from i2i.images.reading import MAX_PIXELS, SUFFIXES, read
+from i2i.images.limits import MAX_MEGAPIXELS
+from i2i.images.reading import read
 from i2i.images.writing import JPEG_QUALITY, encode, write
 from i2i.inference.planning import Job
 from i2i.inference.record import Origin, OutputFolderError, Record, Settings, Stamp, differences, fingerprint, origin
@@ -71,7 +73,7 @@ def convert(
     tile: int | None = None,
     overwrite: bool = False,
     quality: int = JPEG_QUALITY,
-    max_pixels: int = MAX_PIXELS,
+    max_megapixels: float = MAX_MEGAPIXELS,
     progress: bool = True,
     record: Path | None = None,
     model: str = "this model",
@@ -88,7 +90,7 @@ def convert(
         tile: translate in tiles of this size; see `Translator.__call__`.
         overwrite: translate again what is there already; else it is skipped, so that a conversion can be continued.
         quality: of JPEG, 1 to 100.
-        max_pixels: refuse images of more; see `i2i.images.reading.read`.
+        max_megapixels: refuse images of more million pixels; see `i2i.images.reading.read`.
         progress: show a bar.
         record: the output folder, to remember there what made each file (see `i2i.inference.record`): a target made
             from a source that has changed since is translated again, one made otherwise is an error unless `overwrite` is set.
@@ -107,14 +109,14 @@ def convert(
     origins = _Origins(record, translator, tile=tile, quality=quality, model=model) if record else None
     todo = jobs if overwrite else _todo(jobs, result, origins)
     for folder in {job.target.parent for job in todo}:
-        remove_abandoned(folder, suffixes={*SUFFIXES, ".jsonl"})
+        remove_abandoned(folder, suffixes={*writable_suffixes(), ".jsonl"})
     with (
         _ended_by_sigterm(),
         ThreadPoolExecutor(_THREADS) as readers,
         _Writers(result, quality, origins) as writers,
         Progress(total=len(todo), unit="image", disable=not progress) as bar,
     ):
-        read_all = _read_ahead(todo, readers, result, max_pixels, origins)
+        read_all = _read_ahead(todo, readers, result, max_megapixels, origins)
         for batch in _batches(read_all, batch_size):
             for job, image in _translate(batch, translator, result, bar, tile):
                 writers.add(job, image)
@@ -280,14 +282,15 @@ def _in_words(error: BaseException, *, leave_out: str = "") -> str:
         return error.strerror
     if isinstance(error, MemoryError):
         return "not enough memory"
-    return (str(error).removeprefix(leave_out).strip() or type(error).__name__).splitlines()[0]
+    text = error.with_flags() if isinstance(error, ImageError | UsageError) else str(error)
+    return (text.removeprefix(leave_out).strip() or type(error).__name__).splitlines()[0]
 
 
 def _read_ahead(
     jobs: list[Job],
     readers: ThreadPoolExecutor,
     result: Conversion,
-    max_pixels: int,
+    max_megapixels: float,
     origins: _Origins | None,
 ) -> Iterator[tuple[Job, DecodedImage]]:
     """Each job's image, in order, a few of them decoded before they are asked for; one for all jobs of a source."""
@@ -297,7 +300,7 @@ def _read_ahead(
     def read_one(own: list[Job]) -> DecodedImage:
         if origins:
             origins.note(own)
-        return read(own[0].source, max_pixels=max_pixels)
+        return read(own[0].source, max_megapixels=max_megapixels)
 
     def next_one() -> Iterator[tuple[Job, DecodedImage]]:
         own, reading = waiting.popleft()
@@ -345,7 +348,7 @@ def _translate(
 ) -> list[tuple[Job, DecodedImage]]:
     """Translate together or, where one of them can't be translated, one by one."""
     images, seeds = [image for _, image in batch], [job.seed for job, _ in batch if job.seed is not None]
-    options: dict[str, Any] = {"seeds": seeds or None, "tile": tile, "watch": _watch(batch, result, bar)}
+    options: dict[str, Any] = {"seeds": seeds or None, "tile": tile, "callbacks": _watch(batch, result, bar)}
     try:
         translated = list(translator.batch(images, batch_size=len(batch), **options))
     except UsageError:

@@ -14,25 +14,11 @@ from typing import NamedTuple
 from PIL import Image
 
 from i2i.errors import UsageError
+from i2i.images.formats import readable_suffixes, suffixes_in_words, writable_suffixes
 from i2i.images.outputs import refuse_inputs
-from i2i.images.reading import READABLE, SUFFIXES, SUFFIXES_IN_WORDS, images_in
+from i2i.images.reading import images_in
+from i2i.images.unreadable import unreadable_format
 from i2i.inference.record import RECORD, Record
-
-# Images by their suffixes, of formats that are not read.
-_OTHER_FORMATS = {
-    "HEIC": {".heic", ".heif", ".hif", ".heics", ".heifs"},
-    "AVIF": {".avif", ".avifs"},
-    "JPEG XL": {".jxl"},
-    "JPEG 2000": {".jp2", ".j2k", ".jpx", ".jpf", ".j2c"},
-    "Photoshop": {".psd", ".psb"},
-    "OpenEXR": {".exr"},
-    "Radiance HDR": {".hdr"},
-    "raw camera": {".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"},
-    "Netpbm": {".ppm", ".pgm", ".pbm", ".pnm", ".pfm"},
-    "TGA": {".tga"},
-    "SVG": {".svg", ".svgz"},
-}
-_FORMAT_OF = {suffix: name for name, suffixes in _OTHER_FORMATS.items() for suffix in suffixes}
 
 
 class Job(NamedTuple):
@@ -68,7 +54,7 @@ def plan(source: str, output: Path, *, suffix: str | None = None) -> list[Job]:
         paths = [path for path in paths if path.resolve() not in written]
     if not paths:
         raise UsageError(_nothing_there(source))
-    if output.suffix.lower() in SUFFIXES and not output.is_dir():
+    if output.suffix.lower() in writable_suffixes() and not output.is_dir():
         if len(paths) > 1:
             raise UsageError(f"{output} is one file, but {source} holds {len(paths)} images; give a folder")
         if suffix and suffix != output.suffix.lower():
@@ -76,7 +62,7 @@ def plan(source: str, output: Path, *, suffix: str | None = None) -> list[Job]:
         jobs = [Job(paths[0], output)]
     else:
         if is_media_name(output) and not output.is_dir():
-            raise UsageError(f"{output}: can't write that format; use one of {SUFFIXES_IN_WORDS}, or a folder")
+            raise UsageError(f"{output}: can't write that format; use one of {suffixes_in_words()}, or a folder")
         if output.is_file():
             raise UsageError(f"{output} is a file; give a folder, or an image file for a single image")
         jobs = [Job(path, _renamed(output / path.relative_to(root), suffix)) for path in paths]
@@ -109,7 +95,7 @@ def left_out(source: str, output: Path) -> Counter[str]:
             continue
         elif any(part.startswith(".") for part in path.relative_to(root).parts):
             found["hidden file"] += 1
-        elif path.suffix.lower() not in READABLE | _FORMAT_OF.keys() or not _asked(path.is_file, unknown=True):
+        elif not _is_image_name(path) or not _asked(path.is_file, unknown=True):
             found["non-image"] += 1
     return found
 
@@ -130,8 +116,8 @@ def unreadable(source: str, output: Path | None = None) -> dict[str, list[Path]]
         if error is not None:
             if not pattern or _reaches(pattern, path.relative_to(root).parts):
                 found.setdefault(f"this folder can't be read: {error.strerror or error}", []).append(path)
-        elif path.suffix.lower() in _FORMAT_OF and (not pattern or path in matching):
-            found.setdefault(_unread_format(path), []).append(path)
+        elif _unread_format(path) and (not pattern or path in matching):
+            found.setdefault(_unread_reason(path), []).append(path)
     return found
 
 
@@ -143,7 +129,7 @@ def some_of(paths: Sequence[Path]) -> str:
 def is_media_name(path: Path) -> bool:
     """Whether a name ends as that of an image, of whatever format, or of a film."""
     suffix = path.suffix.lower()
-    known = suffix in _FORMAT_OF or suffix in Image.registered_extensions()
+    known = _is_image_name(path) or suffix in Image.registered_extensions()
     return known or (mimetypes.guess_type(path.name)[0] or "").partition("/")[0] in ("image", "video")
 
 
@@ -153,10 +139,10 @@ def _inputs(source: str) -> tuple[Path, list[Path]]:
     if root.is_dir():
         return root, _own_images_in(root)
     if root.is_file():
-        if root.suffix.lower() in _FORMAT_OF:
-            raise UsageError(f"{root}: {_unread_format(root)}")
-        if root.suffix.lower() not in READABLE:
-            raise UsageError(f"{root}: not an image; images end in {SUFFIXES_IN_WORDS}")
+        if _unread_format(root):
+            raise UsageError(f"{root}: {_unread_reason(root)}")
+        if root.suffix.lower() not in readable_suffixes():
+            raise UsageError(f"{root}: not an image; images end in {suffixes_in_words()}")
         return root.parent, [root]
     if glob.has_magic(source):
         root, pattern = _split_glob(source)
@@ -168,12 +154,19 @@ def _inputs(source: str) -> tuple[Path, list[Path]]:
 def _nothing_there(source: str) -> str:
     for reason, (path, *more) in unreadable(source).items():
         return f"{source}: no images there that can be read; {path}{f' and {len(more)} more' if more else ''}: {reason}"
-    return f"{source}: no images there; images end in {SUFFIXES_IN_WORDS}"
+    return f"{source}: no images there; images end in {suffixes_in_words()}"
 
 
-def _unread_format(path: Path) -> str:
-    name = _FORMAT_OF[path.suffix.lower()]
-    return f"{name} images can't be read; convert them to PNG, TIFF or JPEG first"
+def _is_image_name(path: Path) -> bool:
+    return path.suffix.lower() in readable_suffixes() or _unread_format(path) is not None
+
+
+def _unread_format(path: Path) -> str | None:
+    return None if path.suffix.lower() in readable_suffixes() else unreadable_format(path.suffix)
+
+
+def _unread_reason(path: Path) -> str:
+    return f"{_unread_format(path)} images can't be read; convert them to PNG, TIFF or JPEG first"
 
 
 def _walk(root: Path, output: Path | None) -> Iterator[tuple[Path, OSError | None]]:
@@ -212,7 +205,7 @@ def _own_images_in(folder: Path) -> list[Path]:
 
 
 def _renamed(target: Path, suffix: str | None) -> Path:
-    writable = target.suffix.lower() in SUFFIXES
+    writable = target.suffix.lower() in writable_suffixes()
     return target if writable and suffix is None else target.with_suffix(suffix or ".png")
 
 

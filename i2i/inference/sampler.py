@@ -12,7 +12,8 @@ from torch import Tensor
 
 from i2i.device import isolated, pick_device
 from i2i.errors import UsageError, unknown
-from i2i.images.decoded import DecodedImage, to_pil
+from i2i.images.decoded import DecodedImage
+from i2i.images.pillow import to_pil
 from i2i.images.tensors import to_pixels
 from i2i.model_file.model_file import Model, load_model
 from i2i.networks import LatentGenerator

@@ -236,7 +236,7 @@ class Translator:
 
         An image's result is the same as alone, to rounding. `seeds` has one for each image; `value_range` is that
         of all floats; see `__call__`. An image that is too large for the device's memory is translated in tiles, with
-        a warning or as `watch` says.
+        a warning or as `callbacks` says.
 
         Raises:
             ImageError: an image can't be read.

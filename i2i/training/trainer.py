@@ -126,7 +126,7 @@ class Trainer:
             "load_size": load_size,
             "channels": data.channels,
             "seed": train.seed,
-            "max_pixels": data.max_megapixels * 1_000_000,
+            "max_megapixels": data.max_megapixels,
         }
         cache = int(data.cache_gb * 1e9) // max(1, workers)
         count = max(len(layout.train.a), len(layout.train.b))

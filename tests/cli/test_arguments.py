@@ -208,7 +208,7 @@ def data(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("translate nothere out --model map2sat", "there is no such image or folder"),
         ("translate empty out --model map2sat", "no images there"),
         ("translate a.png b.png out --model map2sat", "too many (several images: their folder, or a glob in quotes)"),
-        ("translate boxes out --model map2sat --format jpeg", "did you mean jpg?"),
+        ("translate boxes out --model map2sat --format jpeg", "unknown --format 'jpeg'; did you mean 'jpg'?"),
         ("translate boxes out --model map2sat --quality 200", "it is from 1 to 100"),
         ("translate boxes out --model map2sat --to Sat", "unknown domain to translate to 'Sat'"),
         ("evaluate map2sat", "which images?"),

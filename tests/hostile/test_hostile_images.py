@@ -38,7 +38,7 @@ from support.images import noise, png, tiff  # noqa: E402
 
 ROUNDS = 36  # mutations of each file
 SECONDS = 10
-MAX_PIXELS = 2_000_000  # which allow 16 MB decoded
+MAX_MEGAPIXELS = 2  # which allow 16 MB decoded
 REASONS = re.compile(
     r"an empty file"
     r"|not an image that can be read(: [\w .;,():]+)?"
@@ -47,22 +47,22 @@ REASONS = re.compile(
     r" [\w ',();/%-]+"
     r"|damaged or truncated: it is a TIFF without an image"
     r"|\d+ x \d+ pixels( of \S+ bytes are \d+ MB)?, more than the \d+ (million|MB) that are allowed; if you trust it: "
-    r"--max-megapixels \d+"
-    r"|more pixels than are allowed; if you trust it, raise --max-megapixels"
-    r"|a file of \d+ MB, more than the \d+ MB that are allowed; if you trust it: --max-megapixels \d+"
+    r"max_megapixels=\d+"
+    r"|more pixels than are allowed; if you trust it, raise max_megapixels"
+    r"|a file of \d+ MB, more than the \d+ MB that are allowed; if you trust it: max_megapixels=\d+"
     r"|its compression \([\w ]+\) can't be read; save it with deflate"
     r"|a volume can't be read; save each slice of it as an image"
     r"|its colours \(\w+\) can't be read; save it as grey or RGB"
     r"|channels of (\d+|\([\d, ]+\)) bit, sample format \d+, can't be read; save it as 16 bit"
     r"|floats of 8 bit can't be read; save it as 32-bit float"
     r"|predictor \d+ of \d+ bit can't be read; save it without"
-    r"|a JPEG of a kind that can't be read \(\d+ bit, process \d+\); save it anew"
+    r"|a JPEG of a kind that can't be read \(\d+ bit, process \d+\); save it again"
     r"|\d+-bit integers up to \d+, of which 65535 is the highest that can be read; scale them to 16 bit, or to floats "
     r"in \[0, 1\]"
-    r"|levels down to -\d+; give uint8 or uint16 levels, or floats in \[0, 1\]"
+    r"|values down to -\d+; give uint8 or uint16 pixels, or floats in \[0, 1\]"
     r"|\d+ of its \d+ values are no numbers \(NaN or infinite\); fill them first"
     r"|floats from \S+ to \S+; in a file they lie in \[0, 1\]: scale them first"
-    r"|values of [^\n]{1,60}; give uint8 or uint16 levels, or floats in \[0, 1\]"
+    r"|values of [^\n]{1,60}; give uint8 or uint16 pixels, or floats in \[0, 1\]"
     r"|an array of (shape \([\d, ]*\); an image is \(H, W\) or \(H, W, C\)|a kind that holds no image)"
 )
 
@@ -331,7 +331,7 @@ def try_all() -> Outcome:
 def attempt(source: bytes | Path) -> tuple[DecodedImage | None, str]:
     signal.alarm(SECONDS)
     try:
-        return read(source, max_pixels=MAX_PIXELS), ""
+        return read(source, max_megapixels=MAX_MEGAPIXELS), ""
     except ImageError as error:
         return None, str(error).removeprefix(f"{source}: " if isinstance(source, Path) else "these bytes: ")
     except Exception as error:

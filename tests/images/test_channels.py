@@ -220,7 +220,7 @@ def test_a_image_of_other_channels_than_a_model_takes_is_named(
     # It gives six, for which a PNG has no place.
     words = ["translate", str(tmp_path / "data/a/val/0.npy"), str(tmp_path / "png"), "--format", "png"]
     assert main([*words, "--model", str(run), "--device", "cpu"]) == 1
-    assert "use --format tif or --format npy" in capsys.readouterr().err
+    assert "use .tif or .npy" in capsys.readouterr().err
 
 
 def test_other_channels_that_join_a_finished_run_are_refused(

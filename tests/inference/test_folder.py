@@ -244,7 +244,7 @@ def test_what_an_output_has_no_place_for_is_named_with_what_to_type(tmp_path):
     result = convert(plan(str(tmp_path / "in"), tmp_path / "out", suffix=".png"), same(5), progress=False)
     (reason,) = result.failed.values()
     assert reason.startswith(f"can't write {tmp_path / 'out' / 'a.png'}: 5 channels")
-    assert "use --format tif or --format npy" in reason
+    assert "use .tif or .npy" in reason
     assert not (tmp_path / "out").exists() or files(tmp_path / "out") == []
 
 

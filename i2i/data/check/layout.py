@@ -12,11 +12,11 @@ import numpy as np
 from i2i.data.check.findings import FileGroup, Finding, counted
 from i2i.data.folders import Layout, UnknownLayoutError, survey
 from i2i.errors import ImageError, UsageError
-from i2i.images.reading import SUFFIXES_IN_WORDS, images_in, read
+from i2i.images.formats import suffixes_in_words
+from i2i.images.reading import images_in, read
+from i2i.images.unreadable import unreadable_format
 
 Data: TypeAlias = Literal["paired", "unpaired", "single"]
-
-_FORMATS = {".heic", ".heif", ".avif", ".jfif", ".jp2", ".jxl", ".exr", ".hdr", ".tga", ".ppm", ".pgm", ".psd", ".svg"}
 
 
 def find_kind(folders: Sequence[Path]) -> tuple[Layout, Data]:
@@ -62,14 +62,14 @@ def left_out(folders: Sequence[Path], used: set[Path]) -> tuple[dict[str, int], 
                 unused[folder / parts[0]] += 1
             elif path.is_file() and path not in images:
                 counts[suffix or "no suffix"] += 1
-                if suffix in _FORMATS:
+                if unreadable_format(suffix):
                     formats.append(FileGroup((path,)))
     findings = []
     if linked:
         says = f"{counted(len(linked), 'link', 'is')} not followed"
         findings.append(Finding("links", "warning", says, "put the images themselves there", tuple(linked)))
     if formats:
-        says = f"{counted(len(formats), 'image', 'is')} of a format that is left out; known are {SUFFIXES_IN_WORDS}"
+        says = f"{counted(len(formats), 'image', 'is')} of a format that is left out; known are {suffixes_in_words()}"
         findings.append(Finding("format", "warning", says, "save them as .png", tuple(formats)))
     if unused:
         files = tuple(

@@ -24,7 +24,7 @@ from i2i.data.check.layout import Data, find_kind, left_out
 from i2i.data.check.pixels import of_levels
 from i2i.data.check.scan import PairInfo, scan
 from i2i.data.folders import Layout, Source, Split
-from i2i.images.reading import MAX_PIXELS
+from i2i.images.limits import MAX_MEGAPIXELS
 from i2i.methods import methods
 
 _USUAL = {"paired": "pix2pix", "unpaired": "cyclegan", "single": "gan"}
@@ -84,7 +84,7 @@ def check(
     *,
     image_size: int = 256,
     channels: tuple[int, int] = (3, 3),
-    max_pixels: int = MAX_PIXELS,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> Report:
     """Read all images of a data folder, or of two, and tell what is wrong with them.
 
@@ -92,7 +92,7 @@ def check(
         paths: the folders, laid out as for training.
         image_size: height and width of a training image, in pixels.
         channels: those that a training would be given, of a and b.
-        max_pixels: images of more can't be read.
+        max_megapixels: images of more million pixels can't be read.
 
     Raises:
         UsageError: a folder is missing or empty, or lacks a part of its layout.
@@ -105,7 +105,9 @@ def check(
     problems = [problem for split, _ in splits for problem in split.problems]
     others = sorted({path for problem in problems for path in problem.files} - used)
     # Those are read too, to say why they can't be where they can't be.
-    sights, failed = scan([item for item, _ in items] + [(Source(path),) for path in others], max_pixels=max_pixels)
+    sights, failed = scan(
+        [item for item, _ in items] + [(Source(path),) for path in others], max_megapixels=max_megapixels
+    )
     seen = [(item, held, sight) for (item, held), sight in zip(items, sights, strict=False) if sight]
     columns = tuple(_columns(layout, seen))
     counts, aside = left_out(folders, used.union(others))

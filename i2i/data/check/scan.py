@@ -18,7 +18,8 @@ from i2i.data.check.similarity import thumbnail
 from i2i.data.folders import Source
 from i2i.errors import ImageError
 from i2i.images.decoded import DecodedImage, PixelArray, full_scale
-from i2i.images.reading import MAX_PIXELS, read
+from i2i.images.limits import MAX_MEGAPIXELS
+from i2i.images.reading import read
 from i2i.progress import Progress, logger
 
 
@@ -61,7 +62,7 @@ class PairInfo(NamedTuple):
 
 
 def scan(
-    items: Sequence[tuple[Source, ...]], *, max_pixels: int = MAX_PIXELS
+    items: Sequence[tuple[Source, ...]], *, max_megapixels: float = MAX_MEGAPIXELS
 ) -> tuple[list[PairInfo | None], dict[Path, str]]:
     """Read images, or pairs of them, in a few threads.
 
@@ -73,11 +74,11 @@ def scan(
     def see(item: tuple[Source, ...]) -> PairInfo | None:
         logger.info("reading %s", item[0].path)
         try:
-            return _see(item, max_pixels)
+            return _see(item, max_megapixels)
         except ImageError:
             for path in {source.path for source in item}:
                 try:
-                    read(path, max_pixels=max_pixels)
+                    read(path, max_megapixels=max_megapixels)
                 except ImageError as error:
                     failed[path] = str(error).removeprefix(f"{path}: ")
             return None
@@ -87,8 +88,8 @@ def scan(
     return seen, failed
 
 
-def _see(item: tuple[Source, ...], max_pixels: int) -> PairInfo:
-    images = {path: read(path, max_pixels=max_pixels) for path in {source.path for source in item}}
+def _see(item: tuple[Source, ...], max_megapixels: float) -> PairInfo:
+    images = {path: read(path, max_megapixels=max_megapixels) for path in {source.path for source in item}}
     pixels = [source.of(images[source.path].pixels) for source in item]
     looks = tuple(_look(part, images[source.path], source) for part, source in zip(pixels, item, strict=True))
     return PairInfo(looks, correlate(*pixels) if len(pixels) == 2 else None)
