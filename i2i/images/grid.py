@@ -1,4 +1,4 @@
-"""What a run writes for people: metrics.jsonl and sample grids."""
+"""Sample grids and contact sheets: images side by side under captions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from i2i.files import write_whole
-from i2i.images.decoded import DecodedImage, PixelArray, as_eight_bit, to_pil
+from i2i.images.decoded import DecodedImage, PixelArray, as_eight_bit
+from i2i.images.fonts import Font, caption_font
+from i2i.images.pillow import to_pil
 from i2i.images.tensors import to_pixels
 from i2i.images.writing import encode
 
@@ -19,14 +21,14 @@ _ROWS = 8  # in a sample grid
 
 
 def save_sample_grid(path: Path, images: Any, *, domains: tuple[str, str]) -> None:
-    """Write a method's images as an image: a row for each sample, a captioned column for each field.
+    """Write a method's images as one PNG: a row for each sample, a captioned column for each field.
 
-    More samples than fit below each other stand in several columns of the field.
+    More than 8 samples take several columns per field.
 
     Args:
         path: a .png file.
         images: a NamedTuple; its fields that end in _a or _b, (N, C, H, W) in [-1, 1], are shown.
-        domains: the people's names of a and b, for the captions.
+        domains: the names of a and b, for the captions.
     """
     names = dict(zip("ab", domains, strict=True))
     shown = [field for field in images._fields if field[-2:] in ("_a", "_b")]
@@ -47,9 +49,15 @@ def save_sample_grid(path: Path, images: Any, *, domains: tuple[str, str]) -> No
 def contact_sheet(
     rows: Sequence[Sequence[PixelArray]], captions: Sequence[str], *, side: int | None = None
 ) -> PixelArray:
-    """Images side by side under captions, the longer side of each `side` pixels where given: (H, W, 3) uint8.
+    """Draw images side by side under captions.
 
-    The first row has as many images as there are captions; later ones may have fewer.
+    Args:
+        rows: pixels of images, (H, W, C) of any depth; of more than 3 channels the first 3 are shown.
+        captions: one for each image of the first row; later rows may have fewer images.
+        side: scale each image so that its longer side has this many pixels.
+
+    Returns:
+        The sheet, (H, W, 3) uint8.
     """
     images = [[_thumbnail(pixels, side) for pixels in row] for row in rows]
     widths = [max(row[i].width for row in images if i < len(row)) for i in range(len(captions))]
@@ -72,22 +80,23 @@ def contact_sheet(
 
 def _write_captions(draw: ImageDraw.ImageDraw, captions: Sequence[tuple[int, str]], end: int) -> None:
     """Write each up to where the next begins: all of them smaller where one is too long, or else in two lines."""
-    ends = [*(start for start, _ in captions[1:]), end]
-    rooms = [after - start - _GAP for (start, _), after in zip(captions, ends, strict=False)]
-    for font in (ImageFont.load_default(14), ImageFont.load_default(11)):
-        if all(font.getlength(text) <= room for (_, text), room in zip(captions, rooms, strict=True)):
-            for start, text in captions:
+    starts = [start for start, _ in captions]
+    widths = [after - start - _GAP for start, after in zip(starts, [*starts[1:], end], strict=False)]
+    for size in (14, 11):
+        lines = [caption_font(text, size) for _, text in captions]
+        if all(font.getlength(text) <= width for (text, font), width in zip(lines, widths, strict=True)):
+            for start, (text, font) in zip(starts, lines, strict=True):
                 draw.text((start, 3), text, fill="black", font=font)
             return
-    small = ImageFont.load_default(10)
-    for (start, text), room in zip(captions, rooms, strict=True):
+    for (start, caption), width in zip(captions, widths, strict=True):
+        text, font = caption_font(caption, 10)
         words = text.split(" ")
-        first = max((n for n in range(1, len(words) + 1) if small.getlength(" ".join(words[:n])) <= room), default=1)
+        first = max((n for n in range(1, len(words) + 1) if font.getlength(" ".join(words[:n])) <= width), default=1)
         for top, line in ((-1, words[:first]), (9, words[first:])):
-            draw.text((start, top), _cut_off(" ".join(line), small, room), fill="black", font=small)
+            draw.text((start, top), _cut_off(" ".join(line), font, width), fill="black", font=font)
 
 
-def _cut_off(text: str, font: Any, width: int) -> str:
+def _cut_off(text: str, font: Font, width: int) -> str:
     if font.getlength(text) <= width:
         return text
     return next((f"{text[:n]}…" for n in range(len(text), 0, -1) if font.getlength(f"{text[:n]}…") <= width), "")
@@ -95,8 +104,8 @@ def _cut_off(text: str, font: Any, width: int) -> str:
 
 def _thumbnail(pixels: PixelArray, side: int | None) -> Image.Image:
     channels = pixels.shape[-1]
-    seen = pixels[..., : 3 if channels >= 3 else 1]  # of other channels the first ones
-    image = to_pil(DecodedImage(as_eight_bit(seen))).convert("RGB")
+    shown = pixels[..., : 3 if channels >= 3 else 1]  # of more channels the first ones
+    image = to_pil(DecodedImage(as_eight_bit(shown))).convert("RGB")
     if side is None or max(image.size) == side:
         return image
     scale = side / max(image.size)

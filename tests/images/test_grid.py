@@ -1,4 +1,5 @@
-import json
+"""Sample grids and contact sheets."""
+
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,6 @@ from torch import Tensor
 from i2i.images.grid import contact_sheet, save_sample_grid
 from i2i.images.reading import read
 from i2i.images.tensors import to_pixels
-from i2i.training.metrics import Metrics
 
 WHITE = 255
 
@@ -18,44 +18,6 @@ WHITE = 255
 def noise(height, width, channels=3, *, dtype=np.uint8, seed=0):
     # Below 200, so that nothing is the white of the paper.
     return np.random.default_rng(seed).integers(0, 200, (height, width, channels)).astype(dtype)
-
-
-def test_lines_are_added_and_read_again(tmp_path):
-    metrics = Metrics(tmp_path / "run" / "metrics.jsonl", step=0)
-    assert metrics.read() == []
-    metrics.write({"step": 1, "loss": 0.5})
-    metrics.write({"step": 2, "note": "naïve\nline"})
-    assert metrics.read() == [{"step": 1, "loss": 0.5}, {"step": 2, "note": "naïve\nline"}]
-    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line)["step"] for line in lines] == [1, 2]
-
-
-@pytest.mark.parametrize(("step", "kept"), [(0, []), (2, [1, 2]), (3, [1, 2, 2.5]), (9, [1, 2, 2.5, 4])])
-def test_lines_past_the_step_are_dropped_when_a_run_goes_on(tmp_path, step, kept):
-    path = tmp_path / "metrics.jsonl"
-    path.write_text("".join(json.dumps({"step": line, "loss": line / 3}) + "\n" for line in (1, 2, 2.5, 4)))
-    metrics = Metrics(path, step=step)
-    assert metrics.read() == [{"step": line, "loss": line / 3} for line in kept]
-    metrics.write({"step": step + 1})
-    assert [line["step"] for line in metrics.read()] == [*kept, step + 1]
-
-
-@pytest.mark.parametrize("torn", ['{"step": 3, "los', "{", '{"step": 3, "loss": 1.5', '"'])
-def test_a_torn_last_line_is_left_out_and_written_over(tmp_path, torn):
-    path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 1}\n{"step": 2}\n' + torn)
-    metrics = Metrics(path, step=5)
-    assert metrics.read() == [{"step": 1}, {"step": 2}]
-    metrics.write({"step": 6})
-    assert path.read_text() == '{"step": 1}\n{"step": 2}\n{"step": 6}\n'
-
-
-def test_a_last_line_without_its_end_is_kept(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 1}\n{"step": 2}')
-    metrics = Metrics(path, step=2)
-    metrics.write({"step": 3})
-    assert metrics.read() == [{"step": 1}, {"step": 2}, {"step": 3}]
 
 
 def test_images_lie_side_by_side_under_their_captions():
@@ -90,6 +52,18 @@ def test_captions_stay_apart(side, captions):
     assert (dark < second - 4).any()
 
 
+def drawn(caption):
+    return contact_sheet([[np.zeros((40, 200, 3), np.uint8)]], [caption])[:22].tobytes()
+
+
+@pytest.mark.parametrize("fonts", ["of the system", "none"])
+@pytest.mark.parametrize(("one", "two"), [("карта", "шапка"), ("été", "ßtß"), ("地図", "写真")])
+def test_captions_of_any_script_can_be_told_apart(monkeypatch, fonts, one, two):
+    if fonts == "none":
+        monkeypatch.setattr("i2i.images.fonts._SYSTEM_FONTS", ())
+    assert drawn(one) != drawn(two), "boxes of one number would look alike"
+
+
 def test_columns_and_rows_are_as_large_as_their_largest_image():
     small, wide, tall = noise(4, 4), noise(4, 20, seed=1), noise(9, 6, seed=2)
     sheet = contact_sheet([[small, tall], [wide, small]], ["", ""])
@@ -108,7 +82,7 @@ def test_a_later_row_may_have_fewer_images():
     assert (sheet[34:38, 8:] == WHITE).all()
 
 
-def test_images_are_brought_to_one_longer_side():
+def test_images_are_scaled_to_one_longer_side():
     plain = np.full((6, 10, 3), 90, np.uint8)
     sheet = contact_sheet([[plain, np.full((24, 6, 3), 30, np.uint8)]], ["", ""], side=20)
     assert sheet.shape == (22 + 20 + 8, 20 + 5 + 12, 3)
@@ -164,7 +138,7 @@ class Drawn(NamedTuple):
 
 
 def layout_of(path, *, size, columns):
-    """The levels of the middles of a sheet's squares, row by row."""
+    """The first channel at the middle of each image of a sheet, row by row."""
     pixels = read(path).pixels
     step = size + 4
     rows = (pixels.shape[0] - 26) // step
@@ -176,7 +150,7 @@ def layout_of(path, *, size, columns):
     ("count", "across"), [(1, 1), (4, 1), (8, 1), (9, 2), (16, 2), (17, 3), (60, 8), (63, 8), (64, 8), (65, 9)]
 )
 def test_more_samples_than_eight_stand_in_several_columns(tmp_path, count, across):
-    # Each sample has a level of its own, real ones 0, 1, 2 ... and drawn ones 100, 101, 102 ...
+    # Each sample has a value of its own, real ones 0, 1, 2 ... and drawn ones 100, 101, 102 ...
     level = torch.arange(count, dtype=torch.float32)
     plain = [((level + first) / 127.5 - 1).view(-1, 1, 1, 1).expand(-1, 3, 6, 6) for first in (0, 100)]
     save_sample_grid(tmp_path / "grid.png", Drawn(*plain), domains=("latent", "eyes"))
@@ -196,7 +170,7 @@ def test_the_captions_of_wide_columns_stand_over_their_first_image(tmp_path):
     assert_array_equal(read(tmp_path / "grid.png").pixels[:22], expected[:22])
 
 
-def test_what_is_no_image_is_not_shown(tmp_path):
+def test_fields_that_are_no_images_are_not_shown(tmp_path):
     class Labelled(NamedTuple):
         fake_b: Tensor
         labels: Tensor
