@@ -80,7 +80,7 @@ class ImageAdapter(ABC):
 
     @abstractmethod
     def write(self, tile: Tensor, *, top: int, left: int) -> None:
-        """Put a part of the network's output in its place; the first one sets the number of output channels.
+        """Store a part of the network's output; the first one sets the number of output channels.
 
         Args:
             tile: (N, out_channels, h, w) in [-1, 1].
@@ -90,7 +90,7 @@ class ImageAdapter(ABC):
 
     @abstractmethod
     def result(self) -> Any:
-        """Return what was written, once all of the image was, as the type that came in."""
+        """Return the written image, of the type that came in; every pixel must have been written."""
 
 
 class _DecodedAdapter(ImageAdapter):

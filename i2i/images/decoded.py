@@ -18,15 +18,15 @@ TRUNCATED = "truncated: the file ends before its image does"
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """An image as files hold it.
+    """A decoded image, as files hold it.
 
     Attributes:
-        pixels: uint8, uint16, or float32 in [0, 1], (H, W, C); C is 1 (grey), 3 (RGB), or that of other channels.
-        alpha: its transparency, (H, W), of the same depth, or None.
-        icc: its colour profile, or None.
-        exif: what a camera wrote, without the orientation, which is applied, or None.
+        pixels: uint8, uint16, or float32 in [0, 1], (H, W, C); C is 1 (grey), 3 (RGB), or any other number.
+        alpha: opacity, (H, W), of the same depth, or None.
+        icc: colour profile, or None.
+        exif: EXIF without the orientation, which is applied, or None.
         dpi: pixels per inch across and down, or None.
-        geo: where on Earth it lies, as tags of a GeoTIFF.
+        geo: georeference, as tags of a GeoTIFF.
         frames: images in the file, of which this is the first.
     """
 
@@ -40,7 +40,7 @@ class DecodedImage:
 
 
 def all_channels(image: DecodedImage) -> PixelArray:
-    """Pixels and alpha together, (H, W, C) or (H, W, C + 1)."""
+    """Return pixels and alpha together, (H, W, C) or (H, W, C + 1)."""
     if image.alpha is None:
         return image.pixels
     return np.concatenate([image.pixels, image.alpha[..., None]], axis=-1)
@@ -52,7 +52,7 @@ def full_scale(depth: np.dtype[Any]) -> float:
 
 
 def as_depth(pixels: PixelArray, depth: np.dtype[Any]) -> PixelArray:
-    """Pixels of another depth, rounded to nearest."""
+    """Convert pixels to another depth, rounded to nearest."""
     if pixels.dtype == depth:
         return pixels
     scaled = pixels * (full_scale(depth) / full_scale(pixels.dtype))
@@ -60,19 +60,19 @@ def as_depth(pixels: PixelArray, depth: np.dtype[Any]) -> PixelArray:
 
 
 def as_eight_bit(pixels: PixelArray) -> PixelArray:
-    """Pixels of 8 bits, rounded to nearest."""
+    """Convert pixels to uint8, rounded to nearest."""
     return as_depth(pixels, np.dtype(np.uint8))
 
 
 def check_floats(values: NDArray[Any]) -> PixelArray:
-    """Floats of a file, as float32.
+    """Return floats of a file as float32.
 
     Raises:
-        ImageError: some are no numbers, or lie outside of [0, 1].
+        ImageError: some are NaN or infinite, or lie outside of [0, 1].
     """
     bad = int((~np.isfinite(values)).sum())
     if bad:
-        raise ImageError(f"{bad} of its {values.size} values are no numbers (NaN or infinite); fill them first")
+        raise ImageError(f"{bad} of its {values.size} values are NaN or infinite; fill them first")
     low, high = float(values.min()), float(values.max())
     if low < 0 or high > 1:
         raise ImageError(f"floats from {low:.4g} to {high:.4g}; in a file they lie in [0, 1]: scale them first")
@@ -80,7 +80,7 @@ def check_floats(values: NDArray[Any]) -> PixelArray:
 
 
 def as_pixels(values: NDArray[Any]) -> NDArray[Any]:
-    """Integers other than uint8 and uint16 as uint16, unscaled; these and floats as they are.
+    """Convert integers other than uint8 and uint16 to uint16, unscaled; return those two and floats as they are.
 
     Raises:
         ImageError: some are below 0 or above 65535.
@@ -99,7 +99,7 @@ def as_pixels(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def file_pixels(values: NDArray[Any]) -> PixelArray:
-    """The values of a file as pixels: uint8 or uint16 in the native byte order, or float32 in [0, 1].
+    """Convert the values of a file to pixels: uint8 or uint16 in the native byte order, or float32 in [0, 1].
 
     Raises:
         ImageError: they are of another type or range.

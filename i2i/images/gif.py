@@ -1,4 +1,4 @@
-"""GIF files walked block by block: whole up to the end of their first image, and how many images there are."""
+"""GIF files: walked block by block to check the first image and count all of them, and decoding."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def decode_gif(data: bytes, *, max_pixels: int) -> DecodedImage:
 
 
 def frames_in_gif(data: bytes) -> int:
-    """The images in a GIF file, those left out that are truncated or follow after very many blocks.
+    """Count the images in a GIF file, without truncated ones and those behind `_MAX_BLOCKS` blocks.
 
     Raises:
         ImageError: the first is truncated, or there is none.

@@ -1,4 +1,4 @@
-"""No output of a command lands on one of its inputs."""
+"""Checks that no output of a command overwrites one of its inputs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def images_of(data: Iterable[str | Path]) -> list[Path]:
 
 
 def files_of_model(file: Path) -> list[Path]:
-    """A model file, and what else of its run can't be made again."""
+    """A model file, and the files of its run that can't be made again."""
     return [file, *(file.with_name(name) for name in _OF_RUN)]
 
 

@@ -1,4 +1,4 @@
-"""Images mirrored outwards to the sizes that a network takes, and cut back."""
+"""Reflect padding to the sizes that a network takes, and the crop that undoes it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Frame(NamedTuple):
-    """Where an image lies in the padded one."""
+    """The position of an image in the padded one, in pixels."""
 
     top: int
     left: int
@@ -22,10 +22,10 @@ class Frame(NamedTuple):
 
 
 def padded(height: int, width: int, *, multiple: int, smallest: int = 1) -> tuple[Tensor, Tensor, Frame]:
-    """Mirror an image outwards, however far, until both sides are multiples of a number and large enough.
+    """Reflect-pad an image, by more than its own size if needed, to multiples of `multiple` of at least `smallest`.
 
     Returns:
-        Which rows and which columns of the image stand in the padded one, and where it lies there.
+        The indices of the image's rows and columns that make the padded image, and its position there.
     """
     rows, top = _mirrored(height, multiple, smallest)
     columns, left = _mirrored(width, multiple, smallest)

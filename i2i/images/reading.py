@@ -1,4 +1,4 @@
-"""Image files read."""
+"""Reading of image files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def read(source: str | Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS) 
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The image files of a folder and its sub-folders, in order of name; hidden ones are left out."""
+    """The image files of a folder and its sub-folders, sorted by path; hidden ones are left out."""
     suffixes = readable_suffixes()
     return sorted(
         path

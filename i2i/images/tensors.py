@@ -13,12 +13,12 @@ from i2i.images.decoded import DecodedImage, PixelArray, full_scale
 
 
 def match_channels(image: DecodedImage, channels: int) -> PixelArray:
-    """The levels (H, W, C) that a network of so many channels takes: with alpha as the last of 2 or of 4.
+    """Return the pixels (H, W, C) that a network of `channels` channels takes.
 
-    Where an image has no alpha it is opaque.
+    Networks of 2 and 4 channels take alpha as the last one, opaque where an image has none.
 
     Raises:
-        ImageError: the image has other channels than those, and isn't grey or colour that could be turned into them.
+        ImageError: the image has other channels, and isn't grey or RGB that `with_channels` could convert.
     """
     pixels = image.pixels
     if channels in (2, 4) and pixels.shape[-1] in (1, 3):
@@ -30,19 +30,19 @@ def match_channels(image: DecodedImage, channels: int) -> PixelArray:
 
 
 def lies_otherwise(shape: tuple[int, ...], channels: int) -> bool:
-    """Whether of (C, H, W), or (C, W, H), the last are the channels: few, or as many as a network takes."""
+    """Whether a shape taken for (C, H, W) is channels-last: only its last axis is short, or `channels` long."""
     few = [count <= 4 or count == channels for count in shape]
     return few == [False, False, True]
 
 
 def check_channels(given: int, channels: int) -> None:
-    """Raise ImageError unless an image of so many channels can be given to a network of `channels`."""
+    """Raise ImageError unless an image of `given` channels can be converted for a network of `channels`."""
     if given != channels and not {given, channels} <= {1, 3} and not {given, channels} <= {2, 4}:
         raise ImageError(f"an image of {given} channels where {channels} are needed")
 
 
 def with_channels(pixels: Tensor, channels: int) -> Tensor:
-    """(C, H, W) with as many channels as a network takes: grey repeated, colour turned grey (BT.601), alpha kept."""
+    """Convert (C, H, W) to `channels` channels: grey is repeated, RGB becomes grey (ITU-R BT.601), alpha is kept."""
     if len(pixels) == channels:
         return pixels
     check_channels(len(pixels), channels)
@@ -54,10 +54,10 @@ def with_channels(pixels: Tensor, channels: int) -> Tensor:
 
 
 def to_tensor(pixels: PixelArray, channels: int) -> Tensor:
-    """Levels (H, W, C) to float (channels, H, W) in [-1, 1]; grey is repeated, colour is turned grey, where asked.
+    """Convert pixels (H, W, C) to float32 (channels, H, W) in [-1, 1]; see `with_channels`.
 
     Raises:
-        ImageError: the image has another number of channels and isn't grey or colour.
+        ImageError: the image has another number of channels and isn't grey or RGB.
     """
     half = np.float32(full_scale(pixels.dtype) / 2)
     values = np.ascontiguousarray((pixels.astype(np.float32) / half - 1).transpose(2, 0, 1))
@@ -65,7 +65,7 @@ def to_tensor(pixels: PixelArray, channels: int) -> Tensor:
 
 
 def to_pixels(image: Tensor, depth: np.dtype[Any] | type = np.uint8) -> PixelArray:
-    """Float (C, H, W) in [-1, 1] to levels (H, W, C) of a depth, rounded to nearest, clipped to the range."""
+    """Convert float (C, H, W) in [-1, 1] to pixels (H, W, C) of a depth, rounded to nearest, clipped to the range."""
     half = full_scale(np.dtype(depth)) / 2
     values = (image.detach().double().cpu().clamp(-1, 1) + 1) * half
     if np.issubdtype(depth, np.integer):

@@ -1,4 +1,4 @@
-"""The page of a TIFF file that is the image: its pixels, what they mean, and where on Earth it lies."""
+"""The page of a TIFF file that is the image: its pixels, what they mean, and its georeference."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Bands(NamedTuple):
         orientation: as in EXIF.
         icc: its colour profile, or None.
         dpi: pixels per inch across and down, or None.
-        geo: where on Earth it lies, as tags.
+        geo: georeference, as tags.
         frames: pages in the file, smaller copies and masks aside, up to 10,000.
     """
 
@@ -85,7 +85,7 @@ def read_bands(data: bytes, *, max_pixels: int) -> Bands:
             values = np.stack(each)
         else:
             values = page_values(page, data, max_pixels=max_pixels)
-        values = _levels(values, page)
+        values = _scaled(values, page)
         extra = page.samplesperpixel - _COLOURS[photometric]
         has_alpha = extra == 1 and (not page.extrasamples or page.extrasamples[0] in _ALPHA)
         if has_alpha and page.extrasamples[:1] == _ALPHA[:1]:
@@ -142,8 +142,8 @@ def _rows_apart(page: Any, pages: int) -> int:
     return pages if small and pages == shape[0] > 1 and page.samplesperpixel == 1 else 0
 
 
-def _levels(values: NDArray[Any], page: Any) -> NDArray[Any]:
-    """Values as uint8, uint16 or floats, 0 as black, palettes looked up."""
+def _scaled(values: NDArray[Any], page: Any) -> NDArray[Any]:
+    """Scale values to uint8, uint16 or floats with 0 as black; look up palettes."""
     bits = page.bitspersample
     if page.photometric == _PALETTE:
         colours = np.asarray(page.colormap)
@@ -182,6 +182,6 @@ def _divided(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _geo_tags(page: Any) -> tuple[Tag, ...]:
-    """The tags that say where on Earth a GeoTIFF lies, as `encode_tiff` takes them."""
+    """The tags of a GeoTIFF's georeference, as `encode_tiff` takes them."""
     found = [page.tags.get(code) for code in _GEO]
     return tuple((tag.code, int(tag.dtype), int(tag.count), tag.value) for tag in found if tag is not None)

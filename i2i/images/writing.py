@@ -1,4 +1,4 @@
-"""Images written to files."""
+"""Writing of image files."""
 
 from __future__ import annotations
 
@@ -64,15 +64,11 @@ def _fitted(image: DecodedImage, image_format: ImageFormat, suffix: str) -> Deco
     if not image_format.alpha:
         fitted = replace(fitted, alpha=None)
     channels = fitted.pixels.shape[-1] + (fitted.alpha is not None)
-    if not _holds(image_format, channels):
-        others = " or ".join(other.suffixes[0] for other in writable_formats() if _holds(other, channels))
+    if image_format.channels is not None and channels not in image_format.channels:
+        others = " or ".join(other.suffixes[0] for other in writable_formats() if other.channels is None)
         raise ImageError(f"{channels} channels can't be written as {suffix}; use {others}")
     if fitted.pixels.dtype in image_format.depths:
         return fitted
     depth = np.dtype(image_format.depths[-1])
     alpha = None if fitted.alpha is None else as_depth(fitted.alpha, depth)
     return replace(fitted, pixels=as_depth(fitted.pixels, depth), alpha=alpha)
-
-
-def _holds(image_format: ImageFormat, channels: int) -> bool:
-    return image_format.channels is None or channels in image_format.channels

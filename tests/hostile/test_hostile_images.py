@@ -60,7 +60,7 @@ REASONS = re.compile(
     r"|\d+-bit integers up to \d+, of which 65535 is the highest that can be read; scale them to 16 bit, or to floats "
     r"in \[0, 1\]"
     r"|values down to -\d+; give uint8 or uint16 pixels, or floats in \[0, 1\]"
-    r"|\d+ of its \d+ values are no numbers \(NaN or infinite\); fill them first"
+    r"|\d+ of its \d+ values are NaN or infinite; fill them first"
     r"|floats from \S+ to \S+; in a file they lie in \[0, 1\]: scale them first"
     r"|values of [^\n]{1,60}; give uint8 or uint16 pixels, or floats in \[0, 1\]"
     r"|an array of (shape \([\d, ]*\); an image is \(H, W\) or \(H, W, C\)|a kind that holds no image)"

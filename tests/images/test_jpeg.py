@@ -21,7 +21,7 @@ def jpeg(**options):
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 3}], ids=str)
-def test_a_jpeg_torn_anywhere_is_refused(options):
+def test_a_jpeg_truncated_anywhere_is_refused(options):
     data = jpeg(**options)
     assert read(data).pixels.shape == (64, 96, 3)
     for length in range(2, len(data), 11):
@@ -43,12 +43,12 @@ def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded():
         read(data[:last] + 5000 * data[last:-2] + b"\xff\xd9")
 
 
-def test_what_follows_the_end_is_left_aside():
+def test_bytes_after_the_end_are_ignored():
     assert_array_equal(read(jpeg() + noise(1000).tobytes()).pixels, read(jpeg()).pixels)
 
 
 @pytest.mark.parametrize("marker", [0xC3, 0xC5, 0xCB])
-def test_a_kind_of_jpeg_that_cannot_be_decoded_is_named(marker):
+def test_an_unsupported_jpeg_process_is_named(marker):
     data = bytearray(jpeg())
     data[data.index(b"\xff\xc0") + 1] = marker
     with pytest.raises(ImageError, match=rf"a JPEG of a kind that can't be read \(8 bit, process {marker - 0xC0}\)"):
@@ -66,7 +66,7 @@ def test_damaged_exif_of_a_jpeg_hides_no_pixels():
         assert_array_equal(read(bytes(damaged)).pixels, good, strict=True)
 
 
-def test_a_gif_whose_first_image_is_torn_is_refused_and_one_torn_later_is_read():
+def test_a_gif_is_refused_only_where_its_first_image_is_truncated():
     buffer, frames = io.BytesIO(), [Image.fromarray(noise(20, 30, seed=n)) for n in range(3)]
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
     data = buffer.getvalue()

@@ -25,7 +25,7 @@ def photo(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "output", ["photos/1.png", "{here}/photos/1.png", "linked/../photos/1.png", "link.png", "linked/1.png", "hard.png"]
 )
-def test_an_input_is_known_by_any_name(photo, output):
+def test_an_input_is_recognised_by_any_name(photo, output):
     path = Path(output.format(here=Path.cwd()))
     with pytest.raises(UsageError, match=r"--sheet would overwrite the input photos/1\.png.*; give another --sheet"):
         refuse_inputs([path], [Path("other.png"), photo], flag="--sheet")

@@ -31,7 +31,7 @@ RAW = b"".join(b"\0" + row.tobytes() for row in noise(7, 9, 3))
 
 
 @pytest.mark.parametrize("depth", [8, 16])
-def test_no_bit_of_a_png_can_be_wrong_without_a_word(depth):
+def test_every_flipped_bit_of_a_png_is_noticed(depth):
     pixels = noise(5, 4, 3, dtype=np.uint8 if depth == 8 else np.uint16)
     data = png((4, 5), depth, 2, [row.astype(pixels.dtype.newbyteorder(">")).tobytes() for row in pixels])
     assert_array_equal(read(data).pixels, pixels, strict=True)
@@ -123,7 +123,7 @@ def test_an_animation_is_checked_to_its_end():
 
 
 @pytest.mark.parametrize("kind", [b"iCCP", b"zTXt", b"iTXt", b"eXIf", b"pHYs", b"tIME", b"acTL", b"xYzz"])
-def test_what_goes_with_good_pixels_may_be_nonsense(kind):
+def test_damaged_metadata_hides_no_pixels(kind):
     for body in (b"", b"x", bytes(99), b"x\0\0" + BOMB, b"MM\0*\0\0\0\x08\xff\xff", noise(50).tobytes()):
         rows = [row.tobytes() for row in noise(7, 9, 3)]
         image = read(png((9, 7), 8, 2, rows, (kind, body)))
@@ -139,7 +139,7 @@ def test_a_profile_of_two_megabytes_is_kept():
 
 
 @pytest.mark.parametrize("key", [b"tEXt", b"zTXt"])
-def test_a_turn_that_imagemagick_wrote_as_text_is_applied(key):
+def test_an_orientation_that_imagemagick_wrote_as_text_is_applied(key):
     tags = Image.Exif()
     tags[0x0112] = 6
     hexadecimal = tags.tobytes().hex()
@@ -149,7 +149,7 @@ def test_a_turn_that_imagemagick_wrote_as_text_is_applied(key):
     assert_array_equal(read(png((9, 7), 8, 2, rows, (key, body))).pixels, np.rot90(noise(7, 9, 3), -1))
 
 
-def test_16_bit_colour_wider_than_the_decoder_takes_is_refused_in_words():
+def test_16_bit_colour_wider_than_the_decoder_takes_is_refused():
     data = with_pixels(zlib.compress(bytes(1 + 6 * 1_000_001)), width=1_000_001, height=1, depth=16)
     with pytest.raises(ImageError, match="1000001 x 1 pixels; 16-bit colour has at most 1000000 on a side"):
         read(data)

@@ -1,4 +1,4 @@
-"""Images read from files."""
+"""Reading of image files."""
 
 import contextlib
 import io
@@ -90,13 +90,13 @@ def test_sixteen_bit_grey_with_alpha_is_read_whole():
     assert image.alpha.tolist() == [[65535, 1234]]
 
 
-def test_levels_below_zero_are_refused(tmp_path):
+def test_values_below_zero_are_refused(tmp_path):
     Image.fromarray(np.array([[0, -3, 5]], np.int32)).save(tmp_path / "below.tif")
     with pytest.raises(ImageError, match=r"below\.tif: values down to -3; give uint8"):
         read(tmp_path / "below.tif")
 
 
-def test_levels_of_32_bits_above_those_of_16_are_refused(tmp_path):
+def test_32_bit_values_above_65535_are_refused(tmp_path):
     Image.fromarray(np.array([[0, 70000, 65535]], np.int32)).save(tmp_path / "wide.tif")
     with pytest.raises(ImageError, match=r"wide\.tif: 32-bit integers up to 70000, of which 65535 is the highest"):
         read(tmp_path / "wide.tif")
@@ -175,7 +175,7 @@ def test_a_truncated_file_of_sixteen_bit_colour_is_named(tmp_path):
         (b"\x89PNG\r\n\x1a\n", "truncated: the file ends before its image does"),
     ],
 )
-def test_what_is_no_image_is_named_with_the_reason(tmp_path, contents, reason):
+def test_files_that_are_no_images_are_named_with_the_reason(tmp_path, contents, reason):
     path = tmp_path / "fake.png"
     path.write_bytes(contents)
     with pytest.raises(ImageError) as error:
@@ -195,13 +195,13 @@ def test_a_missing_file_and_a_folder_are_named_with_the_reason(tmp_path):
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (np.nan, r"1 of its 4 values are no numbers \(NaN or infinite\); fill them first"),
-        (np.inf, "1 of its 4 values are no numbers"),
+        (np.nan, r"1 of its 4 values are NaN or infinite; fill them first"),
+        (np.inf, "1 of its 4 values are NaN or infinite"),
         (1.5, r"floats from 0 to 1.5; in a file they lie in \[0, 1\]"),
         (-0.25, "floats from -0.25 to 0"),
     ],
 )
-def test_floats_that_are_no_levels_are_refused_by_name(tmp_path, value, reason):
+def test_floats_outside_of_their_range_are_refused_by_name(tmp_path, value, reason):
     values = np.zeros((2, 2), np.float32)
     values[0, 0] = value
     Image.fromarray(values).save(tmp_path / "float.tif")
@@ -358,7 +358,7 @@ def test_as_many_pixels_as_allowed_are_read(suffix):
         read(data, max_megapixels=0.001199)
 
 
-def test_more_pixels_than_pillow_allows_are_read_where_they_are_asked_for(monkeypatch):
+def test_more_pixels_than_pillow_allows_are_read_where_asked(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # to be what it was afterwards
     # Past the header there is nothing to decode.
     with pytest.raises(ImageError, match="fewer pixels than its header says"):
@@ -366,15 +366,16 @@ def test_more_pixels_than_pillow_allows_are_read_where_they_are_asked_for(monkey
 
 
 @pytest.mark.parametrize("lost", [1, 12, 40, 1000])
-def test_a_torn_image_of_sixteen_bits_never_becomes_one_of_eight(lost):
+def test_a_truncated_16_bit_image_is_never_read_as_8_bit(lost):
     data = made(DecodedImage(noise(64, 64, 3, dtype=np.uint16)), ".png")
     with pytest.raises(ImageError, match="truncated"):
         read(data[:-lost])
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".npy"])
-@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
-def test_a_file_torn_anywhere_is_refused(suffix, depth):
+@pytest.mark.parametrize(
+    ("suffix", "depth"), [(".png", np.uint8), (".png", np.uint16), (".tif", np.uint16), (".npy", np.uint8)]
+)
+def test_a_file_truncated_anywhere_is_refused(suffix, depth):
     data = made(DecodedImage(noise(9, 9, 3, dtype=depth)), suffix)
     for length in range(1, len(data) - 20, 3):
         with pytest.raises(ImageError, match=r"^these bytes: ."):
@@ -382,22 +383,22 @@ def test_a_file_torn_anywhere_is_refused(suffix, depth):
 
 
 @given(start=st.sampled_from(STARTS), rest=st.binary(max_size=300))
-@settings(max_examples=150, deadline=None)
-def test_random_bytes_are_refused_or_read_but_never_end_it(start, rest):
+@settings(max_examples=60, deadline=None)
+def test_random_bytes_never_crash(start, rest):
     with contextlib.suppress(ImageError):
         assert read(start + rest).pixels.size
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 1000])
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
-def test_an_orientation_that_there_is_not_is_none(orientation, depth):
+def test_an_invalid_orientation_is_ignored(orientation, depth):
     pixels = noise(2, 3, 3, dtype=depth)
     turn = (b"eXIf", exif(orientation).tobytes().removeprefix(b"Exif\0\0"))
     rows = [row.astype(np.dtype(depth).newbyteorder(">")).tobytes() for row in pixels]
     assert_array_equal(read(png((3, 2), 8 * pixels.itemsize, 2, rows, turn)).pixels, pixels, strict=True)
 
 
-def test_an_old_thumbnail_is_left_behind_with_the_orientation():
+def test_an_exif_thumbnail_is_dropped_with_the_orientation():
     # A directory for the image and a second one for its thumbnail (TIFF 6, section 2; EXIF 2.3, 4.5.8).
     buffer = io.BytesIO()
     Image.new("RGB", (8, 6), "red").save(buffer, "JPEG")
@@ -441,7 +442,7 @@ def cmyk_profile():
 
 
 @pytest.mark.parametrize("suffix", ["tif", "jpg"])
-def test_cmyk_is_turned_by_its_own_profile(suffix):
+def test_cmyk_is_converted_by_its_profile(suffix):
     image = Image.new("CMYK", (32, 16), (255, 0, 0, 0))
     image.paste((0, 0, 0, 0), (16, 0, 32, 16))
     buffer = io.BytesIO()
@@ -464,12 +465,12 @@ def test_the_first_of_several_frames_is_read(tmp_path, suffix):
     assert image.pixels[0, 0].tolist() == [40, 0, 0]
 
 
-def test_what_a_file_holds_decides_and_not_its_name(tmp_path):
+def test_the_contents_decide_the_format_and_not_the_name(tmp_path):
     image = DecodedImage(noise(5, 7, 3))
-    for suffix in (".png", ".tif", ".npy", ".bmp", ".webp"):
-        for name in ("x.png", "x.jpg", "x.npy", "x.gif", "x.tif"):
-            (tmp_path / name).write_bytes(made(image, suffix))
-            assert_array_equal(read(tmp_path / name).pixels, image.pixels, strict=True)
+    names = ("x.png", "x.jpg", "x.npy", "x.gif", "x.tif")
+    for suffix, name in zip((".tif", ".npy", ".bmp", ".webp", ".png"), names, strict=True):
+        (tmp_path / name).write_bytes(made(image, suffix))
+        assert_array_equal(read(tmp_path / name).pixels, image.pixels, strict=True)
 
 
 def test_special_files_are_no_images(tmp_path):

@@ -1,4 +1,4 @@
-"""Images written to files."""
+"""Writing of image files."""
 
 import io
 
@@ -51,7 +51,7 @@ def test_webp_keeps_alpha(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".bmp"])
-def test_sixteen_bits_are_rounded_where_a_format_has_eight(suffix):
+def test_16_bit_is_rounded_where_a_format_holds_8(suffix):
     # 128 and 129 of 257 lie on either side of half a level; 65535 is 255 levels.
     pixels = np.full((16, 16, 1), 257 * 100, np.uint16)
     image = read(encode(DecodedImage(pixels), suffix))
@@ -104,7 +104,7 @@ def test_the_colour_profile_of_sixteen_bits_is_kept(suffix, channels):
     assert read(encode(DecodedImage(np.full((8, 8, channels), 9, np.uint16), icc=ICC), suffix)).icc == ICC
 
 
-def test_no_profile_is_made_up():
+def test_no_profile_is_added():
     assert read(encode(DecodedImage(np.zeros((8, 8, 3), np.uint8)), ".png")).icc is None
 
 
@@ -124,13 +124,13 @@ def test_every_suffix_names_its_format(suffix):
 
 @pytest.mark.parametrize("suffix", sorted(writable_suffixes().keys() - {".npy", ".tif", ".tiff"}))
 @pytest.mark.parametrize("channels", [5, 13])
-def test_more_channels_than_a_format_has_are_refused_with_what_to_type(suffix, channels):
+def test_more_channels_than_a_format_has_are_refused_with_what_to_use(suffix, channels):
     with pytest.raises(ImageError, match=rf"{channels} channels .* {suffix}; use \.tif or \.npy"):
         encode(DecodedImage(noise(4, 5, channels)), suffix)
 
 
 @pytest.mark.parametrize(("suffix", "most"), [(".webp", 16383), (".jpg", 65500)])
-def test_more_pixels_than_a_format_has_are_refused_with_what_to_type(suffix, most):
+def test_more_pixels_than_a_format_has_are_refused_with_what_to_use(suffix, most):
     encode(DecodedImage(np.zeros((1, most, 1), np.uint8)), suffix)
     with pytest.raises(ImageError, match=rf"{most + 1} x 1 pixels can't be written as {suffix}: .*use \.png"):
         encode(DecodedImage(np.zeros((1, most + 1, 1), np.uint8)), suffix)
@@ -170,7 +170,7 @@ def test_exif_too_large_for_jpeg_is_left_out():
     assert read(encode(image, ".png")).exif == image.exif
 
 
-def test_what_stood_there_is_untouched_where_a_image_cannot_be_written(tmp_path):
+def test_an_existing_file_is_untouched_where_an_image_cannot_be_written(tmp_path):
     path = tmp_path / "x.png"
     path.write_bytes(b"before")
     with pytest.raises(ImageError):

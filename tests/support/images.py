@@ -56,7 +56,7 @@ def same(channels: int = 3) -> Translator:
 
 
 def noise(*shape: int, dtype: Any = np.uint8, seed: int = 0) -> NDArray[Any]:
-    """Levels of a depth; of floats in [0, 1]."""
+    """Random pixels of a depth; floats in [0, 1]."""
     rng = np.random.default_rng(seed)
     if np.dtype(dtype).kind == "f":
         return rng.random(shape).astype(dtype)
@@ -64,14 +64,14 @@ def noise(*shape: int, dtype: Any = np.uint8, seed: int = 0) -> NDArray[Any]:
 
 
 def put(root: Path, *names: str, level: int = 0, size: tuple[int, int] = (4, 4)) -> None:
-    """Grey images of one level."""
+    """Write grey images of a single value."""
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", size, level).save(root / name)
 
 
 def made(image: DecodedImage, suffix: str) -> bytes:
-    """The file of an image, by other programs than i2i."""
+    """The bytes of an image file, encoded without i2i."""
     whole = image.pixels if image.alpha is None else np.dstack([image.pixels, image.alpha])
     height, width, channels = whole.shape
     buffer = io.BytesIO()
@@ -127,7 +127,7 @@ def claims(suffix: str, width: int, height: int) -> bytes:
 
 
 def assert_same_image(one: DecodedImage, two: DecodedImage, *, atol: float = 0.0) -> None:
-    """Equal in kind, depth, channels, and every value of levels and alpha, to a share of white."""
+    """Assert equal depth, channels, pixels and alpha, to a tolerance in shares of white."""
     assert (one.alpha is None) == (two.alpha is None)
     for a, b in ((one.pixels, two.pixels), (one.alpha, two.alpha)):
         if a is not None and b is not None:
@@ -137,7 +137,7 @@ def assert_same_image(one: DecodedImage, two: DecodedImage, *, atol: float = 0.0
 
 
 def make_special(folder: Path) -> None:
-    """Things named as images that aren't files: opened, the first would wait for ever."""
+    """Make a named pipe and a socket with the names of images; opening the pipe would block."""
     if not hasattr(os, "mkfifo"):
         pytest.skip("no named pipes on this system")
     os.mkfifo(folder / "pipe.png")
@@ -152,7 +152,7 @@ def make_special(folder: Path) -> None:
 
 @contextlib.contextmanager
 def no_waiting() -> Iterator[None]:
-    """End what waits for ever."""
+    """Raise TimeoutError in what takes more than 30 seconds."""
     if not hasattr(signal, "SIGALRM"):
         pytest.skip("no alarms on this system")
 
@@ -169,7 +169,7 @@ def no_waiting() -> Iterator[None]:
 
 
 def enter(image: ImageLike, channels: int) -> tuple[Tensor, Callable[[Tensor], Any]]:
-    """A whole image inside, (N, channels, H, W), and the way out for a result of its height and width."""
+    """Return an image as a tensor (N, channels, H, W), and the function that turns a result into its type."""
     adapter = adapt(image, channels=channels, value_range=(-1, 1))
     _, height, width = adapter.shape
 
@@ -181,6 +181,6 @@ def enter(image: ImageLike, channels: int) -> tuple[Tensor, Callable[[Tensor], A
 
 
 def pad(x: Tensor, *, multiple: int, smallest: int = 1) -> tuple[Tensor, Frame]:
-    """An image (..., H, W) padded, and where it lies in that."""
+    """Pad an image (..., H, W); return it and the position of the original."""
     rows, columns, frame = padded(*x.shape[-2:], multiple=multiple, smallest=smallest)
     return x[..., rows, :][..., columns], frame
