@@ -27,7 +27,8 @@ def in_python(message: str) -> str:
     def argument(found: re.Match[str]) -> str:
         value = found[2] or ""
         if value.startswith(_COMMA):
-            value = f"({', '.join(value.split(_COMMA)[1:])})"
+            parts = [part if re.fullmatch(r"-?[\d.]+", part) else repr(part) for part in value.split(_COMMA)[1:]]
+            value = f"({', '.join(parts)})"
         return found[1] + (f"={value}" if value else "")
 
     return _SETTING.sub(argument, message)

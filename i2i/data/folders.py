@@ -128,7 +128,7 @@ def _one_folder(root: Path, *, data: str) -> Layout:
     if not with_images:
         raise UsageError(f"{root}: no images in this folder; expected {EXPECTED_LAYOUTS}")
     names = ", ".join(path.name for path in with_images)
-    raise UnknownLayoutError(f"{root}: images in {names}: not a known layout; expected {EXPECTED_LAYOUTS}")
+    raise UnknownLayoutError(f"{root}: images in {names}, not a known layout; expected {EXPECTED_LAYOUTS}")
 
 
 def _train_folder(train: Path, held_out: Path | None, data: str) -> Layout:

@@ -124,11 +124,11 @@ class Layout:
         """
         a, b = domains
         if a == b:
-            raise UsageError(f"{setting('domains', f'{a} {b}')}: the domains need different names")
+            raise UsageError(f"{setting('domains', domains)}: the domains need different names")
         folder_a, folder_b = self.domains
         if domains != (folder_b, folder_a) and (a == folder_b or b == folder_a):
             raise UsageError(
-                f"{setting('domains', f'{a} {b}')}: the folders are named {folder_a} and {folder_b}; give these two "
+                f"{setting('domains', domains)}: the folders are named {folder_a} and {folder_b}; give these two "
                 "names, or two new ones"
             )
         opposite = same_direction(domains, self.domains) is False

@@ -22,7 +22,7 @@ def read_source(source: Source, *, channels: int, max_pixels: int = MAX_PIXELS) 
     try:
         pixels = match_channels(image, channels)
     except ImageError as error:
-        raise ImageError(f"{source.path}: {error}; {setting('channels')} of the training says how many") from None
+        raise ImageError(f"{source.path}: {error}, as {setting('channels')} of the training says") from None
     return source.of(pixels)
 
 

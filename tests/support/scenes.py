@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 
 import cv2
@@ -11,6 +12,7 @@ from PIL import Image
 SIZE = 64
 
 
+@functools.cache
 def scene(seed, *, size=SIZE, shift=(0, 0)):
     """A drawing of ellipses in flat colours, and a blurred, noisy photo of them, moved right and down by `shift`."""
     rng = np.random.default_rng(seed)
@@ -26,7 +28,9 @@ def scene(seed, *, size=SIZE, shift=(0, 0)):
     b = cv2.GaussianBlur(b, (0, 0), 1.0) + rng.normal(0, 6, b.shape)
     right, down = shift
     b = b[margin - down : margin - down + size, margin - right : margin - right + size]
-    return a[margin : margin + size, margin : margin + size], b.clip(0, 255).astype(np.uint8)
+    a, b = a[margin : margin + size, margin : margin + size], b.clip(0, 255).astype(np.uint8)
+    a.flags.writeable = b.flags.writeable = False
+    return a, b
 
 
 def save(path, pixels):

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from i2i.data.check.alignment import common_shift, correlate
+from i2i.data.check.alignment import common_shift, correlate, unrelated
 from i2i.data.check.similarity import thumbnail
 from support.scenes import scene
 
@@ -26,6 +26,11 @@ def test_fine_lines_across_a_long_image_do_not_alias():
     lined = lined.astype(np.uint8)
     assert np.abs(thumbnail(lined) - thumbnail((a // 2 + 64).astype(np.uint8))).max() < 8
     assert np.abs(correlate(lined, b).astype(np.float32) - correlate(a // 2 + 64, b)).max() < 2
+
+
+def test_fifty_true_pairs_are_not_unrelated():
+    correlations = np.array([correlate(*scene(seed)) for seed in range(50)])
+    assert not unrelated(correlations, common_shift(correlations))
 
 
 def test_images_that_have_nothing_in_common_have_no_shift():

@@ -24,7 +24,7 @@ def test_copies_within_a_split_and_across(found, tmp_path, near):
     assert findings[f"{start}leak"]["severity"] == "warning"
 
 
-def test_flat_images_are_copies_only_where_they_are_equal(found, tmp_path):
+def test_flat_images_are_copies_only_where_they_are_identical(found, tmp_path):
     rng = np.random.default_rng(0)
     for number in range(6):
         flat = np.full((SIZE, SIZE, 3), (100 + 9 * number, 80, 90)) + rng.integers(0, 2, (SIZE, SIZE, 3))
@@ -40,7 +40,7 @@ def test_flat_images_are_copies_only_where_they_are_equal(found, tmp_path):
 @pytest.mark.parametrize(
     ("again", "kind"), [("AB", "copies"), ("A", "repeated_inputs"), ("B", "repeated_targets"), ("", None)]
 )
-def test_of_pairs_inputs_targets_or_both_repeat(found, tmp_path, again, kind, near):
+def test_repeated_inputs_targets_and_pairs(found, tmp_path, again, kind, near):
     root = two_folders(tmp_path / "set", 9)
     for index, folder in enumerate("AB"):
         repeated = scene(3)[index]
@@ -56,16 +56,16 @@ def test_of_pairs_inputs_targets_or_both_repeat(found, tmp_path, again, kind, ne
     assert names(findings[kind], root) == both
 
 
-def test_an_input_both_to_learn_from_and_held_out_is_told(found, tmp_path):
+def test_an_input_both_to_train_on_and_held_out_is_reported(found, tmp_path):
     side_by_side(tmp_path / "set/train", 9)
     (tmp_path / "set/val").mkdir()
     save(tmp_path / "set/val/x.png", np.concatenate([scene(3)[0], scene(60)[1]], axis=1))
     _, _, findings = found(tmp_path / "set")
     assert list(findings) == ["repeated_inputs"]
-    assert findings["repeated_inputs"]["says"].endswith("; 1 of them both to learn from and held out")
+    assert findings["repeated_inputs"]["message"].endswith("; 1 of them both to train on and held out")
 
 
-def test_a_image_in_both_sets_and_a_image_paired_with_itself(found, tmp_path):
+def test_an_image_in_both_sets_and_an_image_paired_with_itself(found, tmp_path):
     lay_out(tmp_path / "two", "unpaired")
     shutil.copy(tmp_path / "two/trainA/p2.png", tmp_path / "two/trainB/x.png")
     _, _, findings = found(tmp_path / "two")

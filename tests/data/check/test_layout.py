@@ -8,7 +8,7 @@ from i2i.data.check import check
 from support.scenes import lay_out, names, photos, save, scene, side_by_side, two_folders
 
 
-def test_images_wider_than_high_are_pairs_only_with_a_step_in_the_middle(tmp_path):
+def test_wide_images_are_pairs_only_with_a_step_in_the_middle(tmp_path):
     for number in range(8):
         wide = cv2.GaussianBlur(scene(number, size=96)[1], (0, 0), 2)[:64]
         save(tmp_path / "photos" / f"{number}.png", wide)
@@ -31,7 +31,7 @@ def test_images_without_a_partner(found, tmp_path):
     assert text.splitlines()[-1] == "1 error"
 
 
-def test_where_few_names_match_they_are_two_sets_and_a_note_tells_so(found, tmp_path):
+def test_folders_of_which_few_names_match_are_taken_for_unpaired_with_a_note(found, tmp_path):
     photos(tmp_path / "set/A", 4)
     photos(tmp_path / "set/B", 4, start=10)
     for index, path in enumerate(sorted((tmp_path / "set/B").iterdir())[1:]):
@@ -43,7 +43,7 @@ def test_where_few_names_match_they_are_two_sets_and_a_note_tells_so(found, tmp_
     assert found(tmp_path / "set")[2] == {}
 
 
-def test_two_files_of_one_name(found, tmp_path):
+def test_two_files_of_the_same_name(found, tmp_path):
     root = two_folders(tmp_path / "set", 9)
     save(root / "A" / "4.jpg", scene(70)[0])
     _, _, findings = found(root)
@@ -51,7 +51,7 @@ def test_two_files_of_one_name(found, tmp_path):
     assert names(findings["same_name"], root) == [["A/4.jpg", "A/4.png"]]
 
 
-def test_what_is_left_out_is_counted(found, tmp_path):
+def test_files_left_out_are_counted_by_kind(found, tmp_path):
     root = tmp_path / "set"
     photos(root / "train", 4)
     photos(tmp_path / "elsewhere", 2, start=30)
@@ -73,7 +73,7 @@ def test_what_is_left_out_is_counted(found, tmp_path):
     assert said["splits"]["train"][0]["count"] == 4
 
 
-def test_a_test_folder_beside_val_has_no_place(found, tmp_path):
+def test_a_test_folder_beside_val_is_unused(found, tmp_path):
     root = tmp_path / "set"
     lay_out(root, "side by side")
     side_by_side(root / "test", 3, start=40)
@@ -84,7 +84,7 @@ def test_a_test_folder_beside_val_has_no_place(found, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["side by side", "two folders", "unpaired"])
-def test_files_that_can_not_be_read_are_named_with_the_reason(found, tmp_path, kind):
+def test_unreadable_files_are_named_with_the_reason(found, tmp_path, kind):
     root = tmp_path / "set"
     lay_out(root, kind)
     folder = {"side by side": "train", "two folders": "B", "unpaired": "trainB"}[kind]
@@ -103,7 +103,7 @@ def test_files_that_can_not_be_read_are_named_with_the_reason(found, tmp_path, k
     assert "3 files can't be read" in text
 
 
-def test_files_that_are_not_two_images(found, tmp_path):
+def test_files_that_are_not_two_images_side_by_side(found, tmp_path):
     root = side_by_side(tmp_path / "set", 9)
     save(root / "odd.png", np.concatenate(scene(40), axis=1)[:, 1:])
     save(root / "one.png", scene(41)[0])

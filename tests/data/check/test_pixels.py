@@ -12,12 +12,12 @@ def test_grey_images_among_colour_ones_and_all_grey(found, tmp_path):
     _, _, findings = found(root)
     assert list(findings) == ["grey_mix"]
     assert names(findings["grey_mix"], root) == [["B/6.png"]]
-    assert findings["grey_mix"]["says"] == "1 of 9 images of B is grey among colour ones"
+    assert findings["grey_mix"]["message"] == "1 of 9 images of B is grey, the others in colour"
     for path in (root / "B").iterdir():
         Image.open(path).convert("L").convert("RGB" if path.stem > "4" else "L").save(path)
     _, _, findings = found(root)
     assert list(findings) == ["all_grey"]
-    assert findings["all_grey"]["do"] == "give --channels 3 1"
+    assert findings["all_grey"]["advice"] == "train with channels=(3, 1)"
     assert found(root, flags=["--channels", "3", "1"])[2] == {}
 
 
@@ -36,7 +36,7 @@ def test_depths_that_are_mixed_and_deep_images_that_are_dark(found, tmp_path):
         save(root / f"{number}.png", scene(number)[1][..., 0].astype(np.uint16) * 16)
     _, _, findings = found(root, flags=channels)
     assert list(findings) == ["dark"]
-    assert "6.2% of white" in findings["dark"]["says"]
+    assert "6.2% of white" in findings["dark"]["message"]
 
 
 def test_other_channels_than_grey_and_colour(found, tmp_path):
@@ -46,7 +46,7 @@ def test_other_channels_than_grey_and_colour(found, tmp_path):
         (tmp_path / "set/A").mkdir(exist_ok=True)
         np.save(tmp_path / "set/A" / f"{number}.npy", np.concatenate([a, a[..., :2]], axis=-1))
     _, _, findings = found(tmp_path / "set")
-    assert findings["channels"]["says"] == "all images of A have 5 channels, but --channels asks for 3"
+    assert findings["channels"]["message"] == "all images of A have 5 channels, but channels asks for 3"
     assert found(tmp_path / "set", flags=["--channels", "5", "3"])[2] == {}
     np.save(tmp_path / "set/A/3.npy", scene(3)[0])
     _, _, findings = found(tmp_path / "set")

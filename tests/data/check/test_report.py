@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+from itertools import chain
 
 import pytest
 
 from i2i.cli import main
+from i2i.data.check.report import METHODS
+from i2i.methods import methods
 from support.scenes import SIZE, lay_out, names, photos, side_by_side, two_folders
 
 
@@ -18,7 +23,7 @@ from support.scenes import SIZE, lay_out, names, photos, side_by_side, two_folde
         ("one set", "single", "i2i train gan", [[7], []]),
     ],
 )
-def test_of_a_sound_set_the_layout_is_told_and_nothing_else(found, tmp_path, kind, data, first, counts):
+def test_a_sound_data_set_has_a_layout_and_no_findings(found, tmp_path, kind, data, first, counts):
     lay_out(tmp_path / "set", kind)
     text, said, findings = found(tmp_path / "set")
     assert findings == {}
@@ -33,9 +38,10 @@ def test_of_a_sound_set_the_layout_is_told_and_nothing_else(found, tmp_path, kin
     assert ("cyclegan" in said["methods"]) == (data != "single")
 
 
-@pytest.mark.parametrize("kind", ["side by side", "two sets", "one set"])
-@pytest.mark.parametrize("held_out", ["test", "val"])
-def test_held_out_images_alone_are_checked(found, tmp_path, kind, held_out):
+@pytest.mark.parametrize(
+    ("kind", "held_out"), [("side by side", "test"), ("two sets", "val"), ("one set", "test"), ("one set", "val")]
+)
+def test_a_folder_of_held_out_images_only_is_checked(found, tmp_path, kind, held_out):
     root = tmp_path / "data"
     if kind == "side by side":
         side_by_side(root / held_out, 6)
@@ -58,7 +64,7 @@ def test_held_out_images_alone_are_checked(found, tmp_path, kind, held_out):
     assert ("score with i2i evaluate MODEL" in " ".join(text.split())) == (kind != "one set")
 
 
-def test_a_set_of_which_nothing_can_be_read(found, tmp_path):
+def test_a_data_set_without_any_readable_file(found, tmp_path):
     for name in ("A/1.png", "B/1.png"):
         (tmp_path / "set" / name).parent.mkdir(parents=True)
         (tmp_path / "set" / name).write_bytes(b"")
@@ -67,7 +73,7 @@ def test_a_set_of_which_nothing_can_be_read(found, tmp_path):
     assert list(found(tmp_path / "set/A")[2]) == ["unreadable"]
 
 
-def test_two_paths(found, tmp_path):
+def test_two_folders_are_given_by_path(found, tmp_path):
     root = two_folders(tmp_path / "set", 9)
     (root / "B/3.png").unlink()
     text, _, findings = found(root / "A", root / "B")
@@ -87,3 +93,19 @@ def test_two_paths(found, tmp_path):
 def test_wrong_usage(words, said, capsys):
     assert main(["check", *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_suggested_methods_learn_from_such_data():
+    for data, suggested in METHODS.items():
+        assert {methods[name].data for name in suggested} == {data}
+    assert set(chain(*METHODS.values())) <= set(methods)
+
+
+def test_a_check_imports_neither_torch_nor_methods_nor_albumentations(tmp_path):
+    root = two_folders(tmp_path / "set", 9)
+    script = f"import sys, i2i.cli; code = i2i.cli.main(['check', {str(root)!r}]); print(code, *sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    code, *modules = ended.stdout.splitlines()[-1].split()
+    assert code == "0"
+    assert "i2i.data.check.shifts" in modules
+    assert not {"torch", "albumentations", "i2i.methods", "i2i.networks", "i2i.training"} & set(modules)

@@ -5,7 +5,7 @@ import cv2
 from support.scenes import names, photos, save, scene, two_folders
 
 
-def test_pairs_of_two_shapes_and_of_two_sizes(found, tmp_path):
+def test_pairs_of_different_shapes_and_sizes(found, tmp_path):
     root = two_folders(tmp_path / "set", 9, size=80)
     save(root / "B/2.png", scene(2, size=80)[1][:66])
     save(root / "B/4.png", cv2.resize(scene(4, size=80)[1], (160, 160)))
@@ -23,12 +23,13 @@ def test_images_smaller_than_the_crop(found, tmp_path):
     text, _, findings = found(root, size=128)
     assert list(findings) == ["small"]
     assert "all 12 images are smaller than 128 pixels" in text
-    assert findings["small"]["do"] == "give --image-size 64"
+    assert findings["small"]["advice"] == "train with image_size=64"
     save(root / "p3.png", scene(3, size=50)[1])
     text, said, findings = found(root)
     assert names(findings["small"], root) == [["p3.png"]]
-    assert findings["small"]["do"] == "remove them, or give --image-size 32"
+    assert findings["small"]["advice"] == "remove them, or train with image_size=32"
     assert "1 of 12 images is smaller than 64 pixels" in text
+    assert "-> remove them, or train with --image-size 32" in text
     assert "50 x 50 to 64 x 64 (median 64 x 64)" in text
     assert said["splits"]["train"][0]["smallest"] == [50, 50]
 

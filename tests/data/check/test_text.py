@@ -3,7 +3,7 @@ from __future__ import annotations
 from support.scenes import names, save, scene, two_folders
 
 
-def test_names_of_files_and_folders_send_nothing_to_the_terminal(found, tmp_path):
+def test_control_characters_in_names_are_escaped(found, tmp_path):
     root = two_folders(tmp_path / "da\x1b[2Jta", 3)
     (root / "A").rename(root / "one\x1b]0;title\x07")
     (root / "B").rename(root / "two\r")
@@ -18,7 +18,7 @@ def test_names_of_files_and_folders_send_nothing_to_the_terminal(found, tmp_path
     assert names(findings["no_partner"], root) == [["two\r/al\x1b[31mone\n.png"], ["two\r/an\x9bother.png"]]
 
 
-def test_the_text_fits_a_terminal_and_says_how_many_more(found, tmp_path):
+def test_lines_fit_a_terminal_and_long_lists_are_cut(found, tmp_path):
     root = two_folders(tmp_path / "a", 12)
     for path in sorted((root / "A").iterdir())[:7]:
         path.unlink()
