@@ -15,7 +15,7 @@ from i2i.images.tensors import to_pixels
 from support.datasets import EVERY, alone, assert_equal, level, make, many, plain, save, stream, twins
 
 
-def test_every_pass_goes_over_every_pair_once_in_an_order_of_its_own(tmp_path):
+def test_every_epoch_shows_every_pair_once_in_a_new_order(tmp_path):
     split = Split(plain(tmp_path / "a", range(0, 80, 10)), plain(tmp_path / "b", range(100, 180, 10)))
     images = make(split)
     assert len(images) == 8
@@ -25,7 +25,7 @@ def test_every_pass_goes_over_every_pair_once_in_an_order_of_its_own(tmp_path):
     assert len({tuple(seen) for seen in passes}) == 4
 
 
-def test_unpaired_domains_have_orders_of_their_own(tmp_path):
+def test_unpaired_domains_are_shuffled_separately(tmp_path):
     split = Split(plain(tmp_path / "a", range(8)), plain(tmp_path / "b", range(8)))
     images = make(split, paired=False)
     passes = [stream(images, *range(8 * turn, 8 * turn + 8)) for turn in range(3)]
@@ -67,13 +67,13 @@ def test_a_sample_depends_on_seed_and_position_only(tmp_path, paired, whole_from
     assert any(not torch.equal(other[position]["a"], samples[position]["a"]) for position in range(9))
 
 
-def test_one_image_is_cropped_anew_at_every_position(tmp_path):
+def test_an_image_is_cropped_differently_at_every_position(tmp_path):
     images = make(twins(tmp_path, 1))
     assert len({images[position]["a"].numpy().tobytes() for position in range(20)}) > 8
 
 
 @pytest.mark.parametrize("cache_bytes", [0, 10**6])
-def test_from_whole_from_on_images_are_seen_whole(tmp_path, cache_bytes):
+def test_images_are_not_cropped_from_whole_from_on(tmp_path, cache_bytes):
     split = twins(tmp_path, 3)
     crops = make(split, cache_bytes=cache_bytes)
     images = make(split, cache_bytes=cache_bytes, whole_from=7)
@@ -90,7 +90,7 @@ def test_from_whole_from_on_images_are_seen_whole(tmp_path, cache_bytes):
 
 
 @pytest.mark.parametrize("augment", [(), ("flip",), ("vertical_flip",), ("rotate90",), ("affine",), EVERY[:-1]])
-def test_pairs_are_changed_alike(tmp_path, augment):
+def test_pairs_are_augmented_alike(tmp_path, augment):
     images = make(twins(tmp_path, 2), augment=augment)
     for position in range(12):
         sample = images[position]
@@ -98,7 +98,7 @@ def test_pairs_are_changed_alike(tmp_path, augment):
 
 
 @pytest.mark.parametrize("paired", [True, False])
-def test_colour_changes_the_input_alone(tmp_path, paired):
+def test_colour_changes_only_the_input(tmp_path, paired):
     split = twins(tmp_path, 2)
     coloured, as_is = (make(split, paired=paired, augment=augment) for augment in (("flip", "colour"), ("flip",)))
     pairs = [(coloured[position], as_is[position]) for position in range(20)]
@@ -107,7 +107,7 @@ def test_colour_changes_the_input_alone(tmp_path, paired):
     assert 3 < changed < 17, "about half of the inputs"
 
 
-def test_unpaired_images_are_changed_on_their_own(tmp_path):
+def test_unpaired_images_are_augmented_separately(tmp_path):
     split = twins(tmp_path, 1)
     images = make(Split(split.a, split.a), paired=False)
     samples = [images[position] for position in range(10)]
@@ -116,7 +116,7 @@ def test_unpaired_images_are_changed_on_their_own(tmp_path):
 
 @pytest.mark.parametrize("channels", [(3, 3), (1, 3), (3, 1), (1, 1)])
 @pytest.mark.parametrize("paired", [True, False])
-def test_samples_have_the_channels_and_size_asked_for(tmp_path, channels, paired):
+def test_samples_have_the_requested_channels_and_size(tmp_path, channels, paired):
     for kind, split in (
         ("colour", twins(tmp_path / "colour", 2)),
         ("grey", Split(plain(tmp_path / "a", [3, 250]), plain(tmp_path / "b", [3, 250], shape=(5, 30)))),
@@ -137,7 +137,7 @@ def test_sixteen_bit_images_have_the_same_values(tmp_path):
     assert torch.allclose(sample["a"], sample["b"], atol=1e-6)
 
 
-def test_fixed_images_are_whole_unchanged_and_spread_over_the_split(tmp_path):
+def test_fixed_images_are_unchanged_and_spread_over_the_split(tmp_path):
     split = Split(plain(tmp_path / "a", range(0, 80, 10)), plain(tmp_path / "b", [7, 8]))
     images = make(split, paired=False, augment=EVERY, channels=(3, 1))
     batch = images.fixed(4)
@@ -198,7 +198,7 @@ def test_the_cache_gives_its_room_to_whole_images_once_crops_end(tmp_path):
     assert len([images[position] for position in range(18, 24)]) == 6  # all six, at 8 x 8 x 1
 
 
-def test_every_pass_over_a_single_set_shows_all_its_images(tmp_path):
+def test_every_epoch_of_a_single_set_shows_all_images(tmp_path):
     images = make(alone(tmp_path, range(0, 80, 10)))
     assert len(images) == 8
     passes = [[level(images[8 * turn + index]["b"]) for index in range(8)] for turn in range(4)]
@@ -220,7 +220,7 @@ def test_each_image_comes_with_its_label(tmp_path):
 
 @pytest.mark.parametrize("labels", [(), (1, 0, 1)])
 @pytest.mark.parametrize("channels", [(3, 3), (3, 1)])
-def test_a_single_set_has_the_channels_of_what_is_wanted(tmp_path, channels, labels):
+def test_a_single_set_has_the_channels_of_b(tmp_path, channels, labels):
     images = make(alone(tmp_path, [3, 100, 250], labels=labels), channels=channels, augment=("flip", "rotate90"))
     for position in range(4):
         b = images[position]["b"]
@@ -238,7 +238,7 @@ def test_fixed_images_of_a_single_set_are_spread_and_have_their_labels(tmp_path)
     assert [level(x) for x in images.fixed(16)["b"]] == [10 * (index // 2) for index in range(16)]
 
 
-def test_a_single_set_is_cropped_and_flipped_as_the_seed_says(tmp_path):
+def test_crops_and_flips_of_a_single_set_depend_on_the_seed(tmp_path):
     split = Split((), twins(tmp_path, 2).b)
     first, again, other = (make(split, augment=("flip",), seed=seed) for seed in (1, 1, 2))
     assert all(torch.equal(first[index]["b"], again[index]["b"]) for index in range(8))
@@ -246,18 +246,23 @@ def test_a_single_set_is_cropped_and_flipped_as_the_seed_says(tmp_path):
     assert len({first[index]["b"].numpy().tobytes() for index in range(0, 20, 2)}) > 4
 
 
-def test_colour_leaves_a_single_set_alone(tmp_path):
+def test_colour_does_not_change_a_single_set(tmp_path):
     # It is of the input, and a single set is the output.
     split = Split((), twins(tmp_path, 2).b)
     coloured, as_is = (make(split, augment=augment) for augment in (("flip", "colour"), ("flip",)))
     assert all(torch.equal(coloured[index]["b"], as_is[index]["b"]) for index in range(12))
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize(
-    ("channels", "suffix"), [((1, 3), ".tif"), ((6, 2), ".npy"), ((4, 13), ".tif"), ((13, 1), ".npy")]
+    ("channels", "suffix", "dtype", "paired"),
+    [
+        ((1, 3), ".tif", np.uint8, False),
+        ((6, 2), ".npy", np.uint16, True),
+        ((4, 13), ".tif", np.float32, True),
+        ((13, 1), ".npy", np.uint8, True),
+        ((3, 6), ".tif", np.uint16, False),
+    ],
 )
-@pytest.mark.parametrize("paired", [True, False])
 def test_samples_have_as_many_channels_as_their_files(tmp_path, channels, suffix, dtype, paired):
     split = Split(
         *(many(tmp_path / name, count, dtype, suffix=suffix) for name, count in zip("ab", channels, strict=True))
@@ -282,7 +287,7 @@ def test_depths_are_those_of_each_domain(tmp_path, dtypes, depths):
     assert make(Split((), split.b), channels=(3, 1)).depths() == (depths[1],) * 2
 
 
-def test_the_first_batch_does_not_wait_for_the_positions_of_all_steps(tmp_path):
+def test_the_first_batch_does_not_list_the_positions_of_all_steps(tmp_path):
     batches = load(make(twins(tmp_path, 2)), batch_size=64, start=3, steps=100_000, workers=0)
     tracemalloc.start()
     try:

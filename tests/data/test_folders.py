@@ -9,9 +9,10 @@ from i2i.errors import UsageError
 from support.folders import find, named, put
 
 
-@pytest.mark.parametrize("data", ["paired", "unpaired"])
-@pytest.mark.parametrize("held_out", ["val", "test"])
-@pytest.mark.parametrize("within", ["train/", ""])
+@pytest.mark.parametrize(
+    ("within", "held_out", "data"),
+    [("train/", "val", "paired"), ("train/", "test", "unpaired"), ("", "test", "paired"), ("", "val", "unpaired")],
+)
 def test_side_by_side(tmp_path, within, held_out, data):
     put(tmp_path, f"{within}2.jpg", f"{within}1.png", f"{within}sub/3.png", f"{held_out}/9.png")
     layout = find(tmp_path, data=data)
@@ -51,7 +52,7 @@ def test_two_folders_give_their_names_to_the_domains(tmp_path, names):
     assert layout.validation is None
 
 
-def test_hidden_and_empty_folders_beside_the_two_do_not_count(tmp_path):
+def test_hidden_and_empty_folders_are_ignored(tmp_path):
     put(tmp_path, "map/1.png", "sat/1.png", ".cache/1.png")
     (tmp_path / "notes").mkdir()
     assert find(tmp_path).domains == ("map", "sat")
@@ -187,7 +188,7 @@ def test_held_out_images_alone_can_be_scored_but_not_trained_on(tmp_path, files,
     assert layout.description == expected.replace("DATA", str(tmp_path))
 
 
-def test_val_and_test_are_no_two_domains(tmp_path):
+def test_val_and_test_are_not_two_domains(tmp_path):
     put(tmp_path, "val/1.png", "test/1.png")
     layout = find(tmp_path, data="unpaired", training=False)
     assert (layout.matched, layout.validation.name) == ("halves", "val")
@@ -235,7 +236,7 @@ def test_an_empty_part_of_a_layout_is_named(tmp_path, empty):
 
 
 @pytest.mark.parametrize("names", [("photos",), ("photos", "maps", "drawings")])
-def test_another_number_of_folders_is_no_layout(tmp_path, names):
+def test_one_or_three_folders_are_no_layout(tmp_path, names):
     put(tmp_path, *(f"{name}/1.png" for name in names))
     with pytest.raises(UnknownLayoutError, match=f"images in {', '.join(sorted(names))}, not a known layout"):
         find(tmp_path)

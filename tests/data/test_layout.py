@@ -66,7 +66,7 @@ def test_two_paths_keep_their_order_whatever_they_are_called(tmp_path):
     assert find_layout([tmp_path / "photos", tmp_path / "sketches"], data="paired").domains == ("photos", "sketches")
 
 
-def test_folders_are_told_from_where_one_is(tmp_path, monkeypatch):
+def test_folders_are_named_relative_to_the_working_directory(tmp_path, monkeypatch):
     put(tmp_path, "pairs/train/1.png")
     monkeypatch.chdir(tmp_path)
     assert find(tmp_path / "pairs").description.endswith("right half of pairs/train/*.png (1 pair)")

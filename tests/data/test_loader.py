@@ -11,8 +11,7 @@ from i2i.errors import ImageError
 from support.datasets import EVERY, alone, assert_equal, level, make, many, plain, twins
 
 
-@pytest.mark.parametrize("whole_from", [None, 5])
-@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize(("paired", "whole_from"), [(True, 5), (False, None)])
 def test_workers_and_a_later_start_give_the_same_batches(tmp_path, paired, whole_from):
     images = make(twins(tmp_path, 5), paired=paired, augment=EVERY, cache_bytes=2000, whole_from=whole_from)
     options = {"batch_size": 2, "steps": 6}
@@ -28,11 +27,11 @@ def test_workers_and_a_later_start_give_the_same_batches(tmp_path, paired, whole
         assert_equal(one, two)
 
 
-def test_there_are_no_batches_where_all_steps_are_done(tmp_path):
+def test_there_are_no_batches_when_all_steps_are_done(tmp_path):
     assert list(load(make(twins(tmp_path, 1)), batch_size=1, start=3, steps=3, workers=0)) == []
 
 
-def test_the_cpu_feeds_itself():
+def test_training_on_a_cpu_has_no_workers():
     assert default_workers(torch.device("cpu")) == 0
     assert 1 <= default_workers(torch.device("cuda")) <= 8
 
@@ -61,7 +60,7 @@ def test_a_damaged_image_is_named_from_a_worker_too(tmp_path, workers):
 
 
 @pytest.mark.parametrize("shares", [1, 2, 3])
-def test_shares_of_a_batch_are_the_whole_of_it_without_overlap(tmp_path, shares):
+def test_the_shares_of_all_ranks_make_up_the_batch(tmp_path, shares):
     sources = plain(tmp_path, range(0, 120, 10))
     images = make(Split(sources, sources))
     options = {"batch_size": 6, "start": 1, "steps": 4, "workers": 0}

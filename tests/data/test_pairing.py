@@ -8,7 +8,7 @@ from support.folders import find, named, put
 
 
 @pytest.mark.parametrize("size", [(4, 4), (4, 8), (7, 4)])
-def test_a_image_that_is_not_two_is_named_with_its_size(tmp_path, size):
+def test_a_file_that_is_not_two_images_is_named_with_its_size(tmp_path, size):
     put(tmp_path, "train/1.png", size=size)
     with pytest.raises(UsageError, match=rf"1\.png is {size[0]} x {size[1]} pixels: not two images side by side"):
         find(tmp_path)
@@ -43,7 +43,7 @@ def test_pairs_match_in_sub_folders_by_the_whole_path(tmp_path):
         find(tmp_path)
 
 
-def test_endings_a_and_b_are_left_out(tmp_path):
+def test_endings_a_and_b_are_ignored(tmp_path):
     put(tmp_path, "one/s/1_A.png", "one/2.png", "two/s/1_B.jpg", "two/2_B.png")
     layout = find(tmp_path)
     assert named(tmp_path, layout.train) == (["one/2.png", "one/s/1_A.png"], ["two/2_B.png", "two/s/1_B.jpg"])
@@ -76,7 +76,7 @@ def test_two_files_of_one_name_are_named(tmp_path, one, two):
     assert len(find(tmp_path, data="unpaired").train.a) == (2 if one[0] == "A" else 1)
 
 
-def test_a_survey_tells_of_all_that_find_layout_refuses(tmp_path):
+def test_a_survey_lists_all_that_find_layout_refuses(tmp_path):
     put(tmp_path, "A/1.png", "A/1.jpg", "A/2.png", "A/3.png", "B/1.png", "B/4.png", "B/5.png")
     layout = survey([tmp_path], data="paired")
     assert named(tmp_path, layout.train) == (["A/1.jpg"], ["B/1.png"])

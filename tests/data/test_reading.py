@@ -17,9 +17,10 @@ def test_halves_are_left_and_right(tmp_path):
     assert read_source(Source(path), channels=1).tolist() == [[[1], [2], [3], [4]]]
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-@pytest.mark.parametrize("channels", [1, 4, 6])
-@pytest.mark.parametrize("suffix", [".npy", ".tif"])
+@pytest.mark.parametrize(
+    ("suffix", "channels", "dtype"),
+    [(".npy", 1, np.uint8), (".tif", 4, np.uint16), (".npy", 6, np.float32), (".tif", 6, np.uint8)],
+)
 def test_halves_of_any_channels_are_left_and_right(tmp_path, suffix, channels, dtype):
     (one,) = many(tmp_path / "x", channels, dtype, suffix=suffix, count=1, size=(5, 12))
     whole = read_source(one, channels=channels)
@@ -28,7 +29,7 @@ def test_halves_of_any_channels_are_left_and_right(tmp_path, suffix, channels, d
     assert (read_source(Source(one.path, "right"), channels=channels) == whole[:, 6:]).all()
 
 
-def test_images_with_alpha_and_without_are_of_four_channels_where_those_are_asked(tmp_path):
+def test_images_with_and_without_alpha_can_be_read_with_four_channels(tmp_path):
     solid = Source(save(tmp_path / "solid.png", noise(12, 12, 3)))
     clear = Source(save(tmp_path / "clear.png", np.dstack([noise(12, 12, 3), np.zeros((12, 12), np.uint8)])))
     for source, alpha in ((solid, 255), (clear, 0)):
@@ -38,7 +39,7 @@ def test_images_with_alpha_and_without_are_of_four_channels_where_those_are_aske
         assert read_source(source, channels=3).shape == (12, 12, 3)
 
 
-def test_a_image_of_other_channels_is_named_with_what_to_type(tmp_path):
+def test_an_image_with_other_channels_is_named_with_the_setting(tmp_path):
     (one,) = many(tmp_path / "x", 6, np.uint8, count=1)
     with pytest.raises(ImageError) as error:
         read_source(one, channels=3)

@@ -29,7 +29,7 @@ def stripes(height, width):
 @pytest.mark.parametrize(
     ("shape", "size"), [((256, 256), 286), ((286, 286), 256), ((600, 600), 286), ((200, 700), 286), ((700, 200), 286)]
 )
-def test_resizing_is_that_of_pillow(shape, size):
+def test_resizing_matches_pillow(shape, size):
     image = textured(*shape)
     expected = np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC))
     apart = resized(image, size).astype(np.float64) - expected
@@ -41,7 +41,7 @@ def test_resizing_is_that_of_pillow(shape, size):
 # variance of the Laplacian, of which enlarging bilinearly keeps 0.7.
 @pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee"])
 @pytest.mark.parametrize(("shape", "size"), [((256, 256), 286), ((286, 286), 256), ((200, 290), 256)])
-def test_photographs_are_resized_as_by_pillow(name, shape, size):
+def test_resizing_photographs_matches_pillow(name, shape, size):
     photograph = getattr(skimage.data, name)()[20 : 20 + shape[0], 100 : 100 + shape[1]]
     expected = np.asarray(Image.fromarray(photograph).resize((size, size), Image.Resampling.BICUBIC))
     result = resized(photograph, size)
@@ -84,9 +84,11 @@ def test_fine_lines_do_not_alias_along_an_axis_that_shrinks(shape):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 8, 13])
-@pytest.mark.parametrize("size", [(4, 4), (4, 9), (9, 4), (20, 30), (30, 3)])
-def test_any_shape_becomes_a_square_of_its_depth_and_channels(size, channels, dtype):
+@pytest.mark.parametrize(
+    ("size", "channels"),
+    [((4, 4), 1), ((4, 9), 2), ((9, 4), 3), ((20, 30), 4), ((30, 3), 5), ((20, 30), 13)],
+)
+def test_any_shape_becomes_a_square_of_the_same_depth_and_channels(size, channels, dtype):
     # Each channel has a level of its own, so that none may take another's place.
     pixels = (np.arange(1, channels + 1) * 7 / (100 if dtype == np.float32 else 1)).astype(dtype)
     result = resized(np.broadcast_to(pixels, (*size, channels)), 8)

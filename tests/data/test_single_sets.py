@@ -43,12 +43,12 @@ def test_a_single_set_may_hold_images_out(tmp_path, held_out):
     assert layout.domains == ("latent", tmp_path.name)
 
 
-def test_of_a_single_set_too_val_goes_before_test(tmp_path):
+def test_val_goes_before_test_in_a_single_set(tmp_path):
     put(tmp_path, "train/1.png", "val/2.png", "test/3.png")
     assert named(tmp_path, single(tmp_path).validation) == ([], ["val/2.png"])
 
 
-def test_without_labels_folders_are_no_classes(tmp_path):
+def test_without_labels_folders_are_not_classes(tmp_path):
     put(tmp_path, "train/a/1.png", "train/b/2.png")
     layout = single(tmp_path)
     assert (layout.classes, layout.train.labels) == ((), ())
@@ -96,7 +96,7 @@ def test_classes_are_told_apart_by_case(tmp_path):
 
 
 @pytest.mark.parametrize("train", ["train/", ""])
-def test_what_is_held_out_is_no_class_and_need_not_have_all(tmp_path, train):
+def test_held_out_folders_are_no_classes_and_may_lack_some(tmp_path, train):
     put(tmp_path, f"{train}cat/1.png", f"{train}ant/2.png", "val/cat/3.png")
     layout = single(tmp_path, labels=True)
     assert layout.classes == ("ant", "cat")

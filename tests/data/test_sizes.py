@@ -13,11 +13,16 @@ from support.folders import find
 
 
 # Width and height are exchanged by orientations 5 to 8.
-@pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize(
-    ("suffix", "options"), [("jpg", {}), ("png", {}), ("webp", {}), ("tif", {}), ("tif", {"compression": "tiff_lzw"})]
+    ("suffix", "options", "orientation"),
+    [
+        *(("jpg", {}, orientation) for orientation in range(1, 9)),
+        *((suffix, {}, orientation) for suffix in ("png", "webp", "tif") for orientation in (1, 3, 6)),
+        ("tif", {"compression": "tiff_lzw"}, 1),
+        ("tif", {"compression": "tiff_lzw"}, 8),
+    ],
 )
-def test_pairs_are_seen_as_their_orientation_says(tmp_path, suffix, options, orientation):
+def test_exif_orientation_is_applied_to_sizes(tmp_path, suffix, options, orientation):
     turned = orientation >= 5
     exif = Image.Exif()
     exif[0x0112] = orientation

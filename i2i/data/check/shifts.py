@@ -36,9 +36,7 @@ def check_shifts(a: DomainImages, b: DomainImages, correlations: CorrelationMap)
         paths = paths_of((a.sources[index], b.sources[index]))
         files.append(FileGroup(paths, _in_words(relative, image.width, image.height)))
     if files:
-        message = (
-            f"{counted(len(files), 'pair', 'is')} shifted far more than the others ({b.domain} against {a.domain})"
-        )
+        message = f"{counted(len(files), 'pair', 'is')} shifted unlike the others ({b.domain} against {a.domain})"
         yield Finding("outlier", "warning", message, "look at them; correct or remove them", tuple(files))
 
 

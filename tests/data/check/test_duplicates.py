@@ -36,9 +36,15 @@ def test_flat_images_are_copies_only_where_they_are_identical(found, tmp_path):
     assert len(findings) == 1
 
 
-@pytest.mark.parametrize("near", [False, True])
 @pytest.mark.parametrize(
-    ("again", "kind"), [("AB", "copies"), ("A", "repeated_inputs"), ("B", "repeated_targets"), ("", None)]
+    ("again", "kind", "near"),
+    [
+        ("AB", "copies", False),
+        ("AB", "copies", True),
+        ("A", "repeated_inputs", True),
+        ("B", "repeated_targets", False),
+        ("", None, False),
+    ],
 )
 def test_repeated_inputs_targets_and_pairs(found, tmp_path, again, kind, near):
     root = two_folders(tmp_path / "set", 9)

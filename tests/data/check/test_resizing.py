@@ -21,9 +21,9 @@ from support.images import noise
     ],
 )
 def test_resizing_without_torch_is_the_same(shape, dtype):
-    image = noise(*shape, dtype=dtype)
+    image = noise(*shape, dtype=dtype) // 2 + 64 if dtype == np.uint8 else noise(*shape, dtype=dtype)  # no overshoot
     expected = resizing.resized(image, 32).astype(np.float64)
-    tolerance = 1e-4 if dtype == np.float32 else 4  # Pillow rounds between the two passes
+    tolerance = 1e-4 if dtype == np.float32 else 2
     assert resized(image, 32).shape == (32, 32, shape[-1])
     assert np.abs(resized(image, 32) - expected).max() <= tolerance
     assert resized(image, 32).max() <= full_scale(np.dtype(dtype))
