@@ -69,7 +69,7 @@ def test_more_detail_adds_the_faint_edges(script, method):
 def test_photos_are_split_and_named_after_their_folders(script, tmp_path):
     for name in ("a.jpg", "a.png", "a-2.png", "deep/er/a.png", "deep/er_a.png", "deep_er/A.png"):
         photo(tmp_path / "in" / name)
-    for number in range(14):
+    for number in range(4):
         photo(tmp_path / f"in/{number}.png")
 
     def draw(name: str, *more: str) -> dict[str, bytes]:
@@ -77,10 +77,10 @@ def test_photos_are_split_and_named_after_their_folders(script, tmp_path):
         return files(tmp_path / name)
 
     first = draw("first")
-    assert len({name.split("/")[1].casefold() for name in first}) == 20
+    assert len({name.split("/")[1].casefold() for name in first}) == 10
     assert {"a.png", "a-2.png", "deep_er_a.png"} < {name.split("/")[1] for name in first}
     held = {name for name in first if name.startswith("val/")}
-    assert len(held) == 2
+    assert len(held) == 1
     assert draw("again") == first
     assert {name for name in draw("other", "--seed", "1") if name.startswith("val/")} != held
     photo(tmp_path / "in/late.png")

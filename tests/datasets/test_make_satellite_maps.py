@@ -138,7 +138,7 @@ def test_the_map_shows_what_the_satellite_image_shows(script, wheel, tmp_path):
 
 
 def test_train_and_val_show_no_common_place(script, wheel, tmp_path):
-    words = [str(tmp_path / "out"), "--source", str(wheel), "--count", "160", "--validation", "0.4", "--size", "64"]
+    words = [str(tmp_path / "out"), "--source", str(wheel), "--count", "100", "--validation", "0.4", "--size", "64"]
     script.main([*words, "--pixels-per-degree", "2", "2"])
     shown = {split: np.zeros((360, 720), bool) for split in ("train", "val")}
     for name, data in files(tmp_path / "out").items():

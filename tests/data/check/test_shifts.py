@@ -9,7 +9,7 @@ from support.scenes import names, save, scene, two_folders
 
 @pytest.mark.parametrize("shift", [(5, 0), (-8, 6)])
 def test_a_shift_that_all_pairs_share_is_measured(found, tmp_path, shift):
-    root = two_folders(tmp_path / "set", 24, size=128, shift=shift)
+    root = two_folders(tmp_path / "set", 16, size=128, shift=shift)
     _, _, findings = found(root)
     assert list(findings) == ["shift"]
     said = findings["shift"]["message"]
