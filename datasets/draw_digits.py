@@ -1,4 +1,4 @@
-"""Draw handwritten-looking digits, white on black, a folder for each: a small set to try class-conditional methods on.
+"""Draw handwritten-looking digits, white on black: a small data set to try class-conditional methods on.
 
     python datasets/draw_digits.py data/digits --count 500 --size 32 --seed 0
 
@@ -8,13 +8,12 @@ the same files; a larger count only adds to them.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from output import make_folder
+from output import make_folder, make_parser
 from PIL import Image
 from street_map import Points, curve
 from tqdm import tqdm
@@ -130,12 +129,12 @@ def ink(image: NDArray[np.uint8], line: Points, width: float, random: np.random.
 
 
 def main() -> None:
-    """Draw as many of each digit as were asked for."""
-    parser = argparse.ArgumentParser(description="Draw handwritten-looking digits, a folder for each.")
-    parser.add_argument("folder", type=Path, help="where the folders 0 to 9 go; made if it is not there, else empty")
-    parser.add_argument("--count", type=int, default=500, help="how many of each digit")
-    parser.add_argument("--size", type=int, default=32, help="width and height of an image, in pixels")
-    parser.add_argument("--seed", type=int, default=0, help="another seed, other digits")
+    """Parse the arguments and draw the digits."""
+    parser = make_parser("Draw handwritten-looking digits, white on black: a folder of images for each digit.")
+    parser.add_argument("folder", type=Path, help="output folder, new or empty; gets folders 0 to 9")
+    parser.add_argument("--count", type=int, default=500, help="images of each digit")
+    parser.add_argument("--size", type=int, default=32, help="width and height of the images, in pixels")
+    parser.add_argument("--seed", type=int, default=0, help="random seed; a different seed draws different digits")
     args = parser.parse_args()
     if args.count < 1 or args.size < 8 or args.seed < 0:
         parser.error(

@@ -1,16 +1,15 @@
-"""Draw eyes twice over: renderings (A) and the look of a poor grey camera (B), not paired, for a refiner.
+"""Draw eyes: renderings (A), and images as of a poor grey camera (B), which are not pairs, to train a refiner on.
 
     python datasets/draw_eyes.py data/eyes --count 2000 --test 400 --size 64 64 --seed 0
 
-The task of Shrivastava et al. 2017 (SimGAN), made up entirely: both sides draw their gaze, iris and lids from one
-distribution, so what tells A from B is the look alone, and `annotations.json` says where each iris is. With
---camera-only the scene is lit and textured alike too, and B is seen through one camera: its lens, tone and noise. The
+The task is that of Shrivastava et al. 2017 (SimGAN), with synthetic data only: gaze, iris and lids of both domains
+come from one distribution, so that A and B differ in appearance alone, and `annotations.json` says where each iris is.
+With --camera-only, lighting and texture are the same too, and B is what one camera sees: its lens, tone and noise. The
 same seed draws the same files; a larger count only adds to them.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from output import make_folder
+from output import make_folder, make_parser
 from PIL import Image
 from tqdm import tqdm
 
@@ -51,8 +50,8 @@ class Eye:
 
 
 @dataclass(frozen=True)
-class MicroBatches:
-    """An eye measured at each pixel: distances in pixels, and how much of the pixel is open eye (0 to 1)."""
+class EyeMap:
+    """An eye measured at each pixel: distances in pixels, and the share of the pixel that is open eye (0 to 1)."""
 
     t: Field  # along the line between the corners: -1 and 1 are the corners
     over: Field  # how far above the upper lid, negative below it
@@ -62,7 +61,7 @@ class MicroBatches:
     angle: Field  # around the centre of the iris
 
     @classmethod
-    def of(cls, eye: Eye, shape: tuple[int, int]) -> MicroBatches:
+    def of(cls, eye: Eye, shape: tuple[int, int]) -> EyeMap:
         """Measure on an image of this height and width."""
         y, x = np.mgrid[: shape[0], : shape[1]]
         x0, y0, cos, sin = x - eye.middle[0], y - eye.middle[1], np.cos(eye.tilt), np.sin(eye.tilt)
@@ -94,7 +93,7 @@ def draw_eye(shape: tuple[int, int], random: np.random.Generator) -> Eye:
             radius=radius,
             pupil=radius * random.uniform(0.3, 0.5),
         )
-        parts = MicroBatches.of(eye, shape)
+        parts = EyeMap.of(eye, shape)
         disc = _inside(parts.out - eye.radius)
         seen = (disc * parts.open).sum() / disc.sum()
         if seen >= 0.55 and parts.open[parts.out < eye.pupil + 0.7].min() > 0.98:
@@ -103,7 +102,7 @@ def draw_eye(shape: tuple[int, int], random: np.random.Generator) -> Eye:
 
 def render(eye: Eye, shape: tuple[int, int], random: np.random.Generator) -> Field:
     """The renderer's image (A): the same kind of scene in even tones with hard edges, and the grain of a renderer."""
-    parts = MicroBatches.of(eye, shape)
+    parts = EyeMap.of(eye, shape)
     skin, white, iris = random.uniform(0.55, 0.8), random.uniform(0.86, 0.97), random.uniform(0.22, 0.5)
     ball = _blend(white, iris, _inside(parts.out - eye.radius))
     ball = _blend(ball, random.uniform(0.02, 0.08), _inside(parts.out - eye.pupil))
@@ -117,7 +116,7 @@ def render(eye: Eye, shape: tuple[int, int], random: np.random.Generator) -> Fie
 
 def photograph(eye: Eye, shape: tuple[int, int], random: np.random.Generator) -> Field:
     """The camera's image (B): the same kind of scene, lit, textured, with lashes, then seen through a poor lens."""
-    parts, reach = MicroBatches.of(eye, shape), eye.reach
+    parts, reach = EyeMap.of(eye, shape), eye.reach
     skin = random.uniform(0.5, 0.72)
     ball = _blend(_eyeball(eye, parts, random), skin * 0.75, np.exp(-(((parts.t - eye.nose) / 0.12) ** 2)))
     shadow = np.exp(-np.maximum(-parts.over, 0) / (0.13 * reach))
@@ -134,7 +133,7 @@ def film(eye: Eye, shape: tuple[int, int], random: np.random.Generator) -> Field
     return _camera(render(eye, shape, random), random, settings=np.random.default_rng(0))
 
 
-def _eyeball(eye: Eye, parts: MicroBatches, random: np.random.Generator) -> Field:
+def _eyeball(eye: Eye, parts: EyeMap, random: np.random.Generator) -> Field:
     """A round, shaded sclera; an iris with fibres, a dark limbus and a soft pupil."""
     shape, r = parts.t.shape, parts.out / eye.radius
     white = random.uniform(0.66, 0.85) * (1 - 0.35 * np.abs(parts.t) ** 2) + 0.03 * _clouds(shape, 0.06, random)
@@ -149,7 +148,7 @@ def _eyeball(eye: Eye, parts: MicroBatches, random: np.random.Generator) -> Fiel
     return _blend(ball, random.uniform(0.03, 0.07), _inside((parts.out - eye.pupil) * 0.7))
 
 
-def _skin(eye: Eye, parts: MicroBatches, random: np.random.Generator) -> Field:
+def _skin(eye: Eye, parts: EyeMap, random: np.random.Generator) -> Field:
     """Light on the skin around an eye, about 1: a slope, the socket, the crease, the bag, the brow, pores."""
     shape, reach = parts.t.shape, eye.reach
     slope = random.uniform(-0.12, 0.12) * parts.t + random.uniform(-0.1, 0.1) * parts.over / reach
@@ -188,7 +187,7 @@ def _lashes(eye: Eye, shape: tuple[int, int], random: np.random.Generator) -> Fi
     return cv2.resize(large, shape[::-1], interpolation=cv2.INTER_AREA) / 255
 
 
-def _glints(eye: Eye, parts: MicroBatches, image: Field, random: np.random.Generator, *, hard: bool = False) -> Field:
+def _glints(eye: Eye, parts: EyeMap, image: Field, random: np.random.Generator, *, hard: bool = False) -> Field:
     """One or two lamps mirrored in the cornea, as soft spots or as discs with an edge."""
     for _ in range(random.integers(1, 3)):
         way, far = random.uniform(np.pi, 2 * np.pi), eye.radius * random.uniform(0.3, 0.65)
@@ -235,14 +234,25 @@ def _blend(under: Field | float, over: Field | float, cover: Field) -> Field:
 
 
 def main() -> None:
-    """Draw both sides and write down where each iris is."""
-    parser = argparse.ArgumentParser(description="Draw eyes: renderings, and the look of a poor grey camera.")
-    parser.add_argument("folder", type=Path, help="where the images go; made if it is not there, else empty")
-    parser.add_argument("--count", type=int, default=2000, help="how many of each side to train with")
-    parser.add_argument("--test", type=int, default=400, help="how many of each side are held out; 0 for none")
-    parser.add_argument("--size", type=int, nargs=2, default=(64, 64), metavar=("HEIGHT", "WIDTH"), help="in pixels")
-    parser.add_argument("--camera-only", action="store_true", help="B differs from A by one camera, not by the scene")
-    parser.add_argument("--seed", type=int, default=0, help="another seed, other eyes")
+    """Parse the arguments, draw both domains, and write where each iris is."""
+    parser = make_parser("Draw eyes: renderings (A), and images as of a poor grey camera (B), which are not pairs.")
+    parser.add_argument(
+        "folder", type=Path, help="output folder, new or empty; gets trainA, trainB, testA, testB and annotations.json"
+    )
+    parser.add_argument("--count", type=int, default=2000, help="training images of each domain")
+    parser.add_argument("--test", type=int, default=400, help="held-out images of each domain; 0 for none")
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        default=(64, 64),
+        metavar=("HEIGHT", "WIDTH"),
+        help="of the images, in pixels (default: 64 64)",
+    )
+    parser.add_argument(
+        "--camera-only", action="store_true", help="draw the same scenes for A and B, and see B through one camera"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="random seed; a different seed draws different eyes")
     args = parser.parse_args()
     if args.count < 1 or args.test < 0 or min(args.size) < 24 or args.seed < 0:
         parser.error(
@@ -263,7 +273,7 @@ def main() -> None:
                 image = (render if side.endswith("A") else real)(eye, shape, random)
                 grey = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
                 Image.fromarray(grey).save(args.folder / name)
-                centre = [round(float(place), 2) for place in eye.iris]
+                centre = [round(float(coordinate), 2) for coordinate in eye.iris]
                 annotations[name] = {"centre": centre, "radius": round(float(eye.radius), 2)}
                 progress.update()
     (args.folder / "annotations.json").write_text(json.dumps(annotations, indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Draw the lines of photographs: pairs "line drawing | photo" to train sketch-to-photo with, from any folder of photos.
+"""Draw the lines of photographs: pairs "line drawing | photo" to train sketch-to-photo on, from any folder of photos.
 
     python datasets/draw_lines.py photos data/sketches --method xdog --size 256 --validation 0.1 --seed 0
 
@@ -8,7 +8,6 @@ same files. Another seed holds out other photos; a photo that is added leaves mo
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import sys
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from output import make_folder
+from output import make_folder, make_parser
 from tqdm import tqdm
 
 from i2i.errors import ImageError
@@ -125,7 +124,7 @@ def _quiet(photo: Field, width: float, detail: float) -> Field:
 
 
 def _gradient(photo: Field) -> tuple[Field, Field]:
-    """Per pixel to the right, and down."""
+    """Derivatives to the right and down."""
     across = cv2.Sobel(photo, cv2.CV_32F, 1, 0, scale=1 / 8)
     return across, cv2.Sobel(photo, cv2.CV_32F, 0, 1, scale=1 / 8)
 
@@ -145,10 +144,10 @@ def _across(photo: Field, along: Field, sigma: float) -> Field:
     """The difference of two Gaussians, of sigma and 1.6 sigma, on the line across the edge; negative in dark lines."""
     steps = np.arange(-int(np.ceil(4 * sigma)), int(np.ceil(4 * sigma)) + 1)
     near, far = (np.exp(-(steps**2) / (2 * s * s)) for s in (sigma, 1.6 * sigma))
-    indices, normal = _places(photo.shape), np.stack([-along[..., 1], along[..., 0]], axis=-1)
+    points, normal = _grid(photo.shape), np.stack([-along[..., 1], along[..., 0]], axis=-1)
     total = np.zeros_like(photo)
     for step, weight in zip(steps, near / near.sum() - far / far.sum(), strict=True):
-        total += np.float32(weight) * _sample(photo, indices + np.float32(step) * normal)
+        total += np.float32(weight) * _sample(photo, points + np.float32(step) * normal)
     return total
 
 
@@ -156,46 +155,50 @@ def _smooth_along(field: Field, along: Field, sigma: float) -> Field:
     """A Gaussian of sigma on the line that follows the edge from each pixel, both ways."""
     total, weights = field.copy(), 1.0
     for way in (1, -1):
-        indices, heading = _places(field.shape), way * along
+        points, heading = _grid(field.shape), way * along
         for step in range(1, int(np.ceil(2 * sigma)) + 1):
-            indices = indices + heading
-            turn = _sample(along, indices)
+            points = points + heading
+            turn = _sample(along, points)
             back = (turn * heading).sum(axis=-1, keepdims=True) < 0  # the flow has no sign
             heading = np.where(back, -turn, turn)
             weight = float(np.exp(-(step**2) / (2 * sigma * sigma)))
-            total += np.float32(weight) * _sample(field, indices)
+            total += np.float32(weight) * _sample(field, points)
             weights += weight
     return total / np.float32(weights)
 
 
-def _places(shape: tuple[int, ...]) -> Field:
-    """Where each pixel is, (H, W, 2)."""
+def _grid(shape: tuple[int, ...]) -> Field:
+    """Coordinates of each pixel, (H, W, 2)."""
     y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     return np.stack([x, y], axis=-1)
 
 
-def _sample(field: Field, indices: Field) -> Field:
-    return cv2.remap(field, indices, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+def _sample(field: Field, points: Field) -> Field:
+    return cv2.remap(field, points, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
 
 
 def _without_specks(drawing: Field, least: float) -> Field:
-    """Leave out what has less ink in one piece, counted in black pixels."""
+    """Remove connected pieces with less ink than this, counted in black pixels."""
     count, labels = cv2.connectedComponents((drawing < 0.9).astype(np.uint8), connectivity=8)
     ink = np.bincount(labels.ravel(), (1 - drawing).ravel(), count)
     return np.where((ink < least)[labels], np.float32(1), drawing)
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Draw every photo of a folder; 1 where some can't be read, else 0."""
-    parser = argparse.ArgumentParser(description='Make pairs "line drawing | photo" from a folder of photographs.')
-    parser.add_argument("photos", type=Path, help="the folder of photographs; its sub-folders are searched too")
-    parser.add_argument("out", type=Path, help="where train and val go; made if it is not there, else empty")
-    parser.add_argument("--method", choices=sorted(METHODS), default="xdog", help="xdog: brush lines, canny: thin ones")
+    """Parse the arguments and draw every photo of a folder; return 1 where some can't be read, else 0."""
+    parser = make_parser('Make pairs "line drawing | photo" from a folder of photographs.')
+    parser.add_argument("photos", type=Path, help="folder of photographs; sub-folders are searched too")
+    parser.add_argument("out", type=Path, help="output folder, new or empty; gets train and val")
+    parser.add_argument(
+        "--method", choices=sorted(METHODS), default="xdog", help="xdog: brush lines; canny: thin lines"
+    )
     parser.add_argument("--size", type=int, default=256, help="width and height of each half, in pixels")
-    parser.add_argument("--line-width", type=float, help="in pixels; 1.5 for a size of 256, in proportion for others")
-    parser.add_argument("--detail", type=float, default=0.5, help="0 to 1; the larger, the fainter the edges drawn")
-    parser.add_argument("--validation", type=float, default=0.1, help="the share of photos that are held out; 0: none")
-    parser.add_argument("--seed", type=int, default=0, help="another seed holds out other photos")
+    parser.add_argument(
+        "--line-width", type=float, help="in pixels; if left out, 1.5 at size 256 and in proportion at others"
+    )
+    parser.add_argument("--detail", type=float, default=0.5, help="0 to 1; larger values draw fainter edges too")
+    parser.add_argument("--validation", type=float, default=0.1, help="share of the photos to hold out; 0 for none")
+    parser.add_argument("--seed", type=int, default=0, help="random seed; a different seed holds out different photos")
     args = parser.parse_args(words)
     width = max(1, 1.5 * args.size / 256) if args.line_width is None else args.line_width
     if args.size < 16 or not 0 <= args.validation < 1 or args.seed < 0:

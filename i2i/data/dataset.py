@@ -1,37 +1,46 @@
-"""The images of a split as a dataset."""
+"""Datasets as endless streams: the sample at a position of the training is the same in every process and run."""
 
 from __future__ import annotations
 
 import functools
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from i2i.data.folders import Source, Split
-from i2i.data.transforms import JointTransform, resized
-from i2i.errors import ImageError
-from i2i.images.decoded import DecodedImage, PixelArray
+from i2i.data.layout import Source, Split
+from i2i.data.reading import read_source
+from i2i.data.resizing import resized
+from i2i.data.transforms import JointTransform
+from i2i.errors import UsageError
+from i2i.images.decoded import PixelArray
 from i2i.images.limits import MAX_MEGAPIXELS
-from i2i.images.reading import read
-from i2i.images.tensors import match_channels, to_tensor
+from i2i.images.tensors import to_tensor
 
 Sample = dict[str, Tensor]
 
 
-class WorkerLost(RuntimeError):
-    """A process that loads images has ended."""
-
-
 class ImageDataset(Dataset[Sample]):
-    """The endless stream of a split's images; the sample at a position is the same in every process and run.
+    """The images of a split, shuffled anew in each epoch, cropped and augmented.
 
-    Each pass over a domain shows all its images, in an order of its own; domains that aren't pairs each go at their
-    own length. A sample is {"a": (C, S, S), "b": (C, S, S)}, float in [-1, 1]; of a single set of images it is
-    {"b": ...}, with {"label": place of its class} where there are classes. Images are resized to `load_size` and a
-    crop is cut, and from the position `whole_from` on they are resized to `image_size` and seen whole.
+    An epoch of a domain shows all its images; unpaired domains are shuffled separately, and each has epochs of its own
+    length. A sample is {"a": (C, S, S), "b": (C, S, S)}, float in [-1, 1]; of a single set of images it is
+    {"b": ...}, with {"label": class index} where there are classes.
+
+    Args:
+        split: the images.
+        paired: give both images of a pair the same crop and augmentations.
+        image_size: S, height and width of a sample, in pixels.
+        load_size: height and width to which images are resized before cropping.
+        channels: of a and b.
+        augment: names of augmentations; see `JointTransform`.
+        seed: decides order, crops and augmentations.
+        cache_bytes: memory for resized images.
+        max_megapixels: larger images are refused.
+        whole_from: position from which images are resized to `image_size` and no longer cropped.
     """
 
     def __init__(
@@ -52,11 +61,11 @@ class ImageDataset(Dataset[Sample]):
         self.image_size, self.max_megapixels, self.whole_from = image_size, max_megapixels, whole_from
         self._transform = JointTransform(image_size=image_size, augment=augment)
         self._cache: dict[Source, PixelArray] = {}
-        self._cache_bytes = self._room = cache_bytes
+        self._cache_bytes = self._cache_room = cache_bytes
         self._cached_size = load_size
 
     def __len__(self) -> int:
-        """Images in a pass over the longer domain."""
+        """Images of the longer domain, which make an epoch."""
         return max(len(self.split.a), len(self.split.b))
 
     def __getitem__(self, position: int) -> Sample:
@@ -64,9 +73,9 @@ class ImageDataset(Dataset[Sample]):
         size = self.load_size if self.whole_from is None or position < self.whole_from else self.image_size
         seed_a, seed_b = np.random.SeedSequence((self.seed, position)).generate_state(2)
         if not self.split.a:
-            index = self._place(len(self.split.b), position, domain=0)
+            index = _shuffled(self.seed, position, count=len(self.split.b))
             b = self._transform.one(self._read(self.split.b[index], "b", size), seed=int(seed_b), is_input=False)
-            return self._alone(b, index)
+            return self._single(b, index)
         a = self._read(self._pick(self.split.a, position, domain=0), "a", size)
         b = self._read(self._pick(self.split.b, position, domain=0 if self.paired else 1), "b", size)
         if self.paired:
@@ -77,50 +86,44 @@ class ImageDataset(Dataset[Sample]):
         return self._tensors(a, b)
 
     def fixed(self, count: int) -> Sample:
-        """A batch of `count` images spread over the split, whole and unchanged, to look at."""
+        """A batch of `count` images spread evenly over the split, neither cropped nor augmented."""
         samples = []
-        for index in range(count):
-            if not self.split.a:
-                own = index * len(self.split.b) // count
-                samples.append(self._alone(resized(self._whole(self.split.b[own], "b"), self.image_size), own))
-                continue
-            a, b = (
-                resized(self._whole(sources[index * len(sources) // count], domain), self.image_size)
-                for sources, domain in ((self.split.a, "a"), (self.split.b, "b"))
-            )
-            samples.append(self._tensors(a, b))
+        for number in range(count):
+            index_a, index_b = (number * len(sources) // count for sources in (self.split.a, self.split.b))
+            b = resized(self._decode(self.split.b[index_b], "b"), self.image_size)
+            if self.split.a:
+                a = resized(self._decode(self.split.a[index_a], "a"), self.image_size)
+                samples.append(self._tensors(a, b))
+            else:
+                samples.append(self._single(b, index_b))
         batch: Sample = default_collate(samples)
         return batch
 
-    def _pick(self, sources: tuple[Source, ...], position: int, *, domain: int) -> Source:
-        return sources[self._place(len(sources), position, domain=domain)]
-
-    def _place(self, count: int, position: int, *, domain: int) -> int:
-        turn, index = divmod(position, count)
-        return _order(self.seed, turn, domain, count)[index]
-
     def depths(self) -> tuple[int, int]:
-        """Bits of a level in each domain, 8 or 16 (32 for floats), as its first image has."""
-        b = 8 * self._whole(self.split.b[0], "b").dtype.itemsize
-        return (8 * self._whole(self.split.a[0], "a").dtype.itemsize if self.split.a else b), b
+        """Bits per value of each domain's first image: 8, 16, or 32 for floats."""
+        b = 8 * self._decode(self.split.b[0], "b").dtype.itemsize
+        return (8 * self._decode(self.split.a[0], "a").dtype.itemsize if self.split.a else b), b
+
+    def _pick(self, sources: tuple[Source, ...], position: int, *, domain: int) -> Source:
+        return sources[_shuffled(self.seed, position, count=len(sources), domain=domain)]
 
     def _read(self, source: Source, domain: str, size: int) -> PixelArray:
         if size != self._cached_size:  # once in a run, where crops end
             self._cache.clear()
-            self._cached_size, self._room = size, self._cache_bytes
+            self._cached_size, self._cache_room = size, self._cache_bytes
         if source not in self._cache:
-            pixels = np.ascontiguousarray(resized(self._whole(source, domain), size))
-            if pixels.nbytes > self._room:
+            pixels = np.ascontiguousarray(resized(self._decode(source, domain), size))
+            if pixels.nbytes > self._cache_room:
                 return pixels
-            self._room -= pixels.nbytes
+            self._cache_room -= pixels.nbytes
             self._cache[source] = pixels
         return self._cache[source]
 
-    def _whole(self, source: Source, domain: str) -> PixelArray:
+    def _decode(self, source: Source, domain: str) -> PixelArray:
         channels = self.channels["ab".index(domain)]
         return read_source(source, channels=channels, max_megapixels=self.max_megapixels)
 
-    def _alone(self, b: PixelArray, index: int) -> Sample:
+    def _single(self, b: PixelArray, index: int) -> Sample:
         sample = {"b": to_tensor(b, self.channels[1])}
         return sample | {"label": torch.tensor(self.split.labels[index])} if self.split.labels else sample
 
@@ -128,27 +131,73 @@ class ImageDataset(Dataset[Sample]):
         return {"a": to_tensor(a, self.channels[0]), "b": to_tensor(b, self.channels[1])}
 
 
-@functools.lru_cache(maxsize=4)
-def _order(seed: int, turn: int, domain: int, count: int) -> list[int]:
-    order: list[int] = np.random.default_rng((seed, turn, domain)).permutation(count).tolist()
-    return order
+class ShuffledDataset(Dataset[Sample]):
+    """Any map-style dataset of samples, shuffled anew in each epoch.
 
+    What the dataset draws from torch's CPU generator, as torchvision's transforms do, is seeded by the position, so
+    that a resumed run sees the same samples.
 
-def read_source(source: Source, *, channels: int, max_megapixels: float = MAX_MEGAPIXELS) -> PixelArray:
-    """The levels of a file, or of the half of it that a source names, for a network of so many channels.
+    Args:
+        dataset: has a length, and at each index {"a": (C, H, W), "b": (C, H, W)}, float in [-1, 1]; of a single set
+            {"b": ...}, with {"label": class index, int64} where there are classes.
+        seed: decides order and augmentations.
 
     Raises:
-        ImageError: it can't be read, or has other channels; the message says what to give.
+        UsageError: the dataset is empty, or its first sample isn't of this form.
     """
-    image = _decoded(source.path, max_megapixels)
-    try:
-        pixels = match_channels(image, channels)
-    except ImageError as error:
-        raise ImageError(f"{source.path}: {error}; --channels of the training says how many") from None
-    return source.of(pixels)
+
+    def __init__(self, dataset: Dataset[Any], *, seed: int = 0) -> None:
+        self.dataset, self.seed = dataset, seed
+        self._count = len(dataset)  # type: ignore[arg-type]
+        if not self._count:
+            raise UsageError("the dataset is empty")
+        _check_sample(self._at(0, seed=0))
+
+    def __len__(self) -> int:
+        """Samples in an epoch."""
+        return self._count
+
+    def __getitem__(self, position: int) -> Sample:
+        """The training sample at a position of the stream, 0 or more."""
+        seed = int(np.random.SeedSequence((self.seed, position)).generate_state(1)[0])
+        return self._at(_shuffled(self.seed, position, count=self._count), seed=seed)
+
+    def fixed(self, count: int) -> Sample:
+        """A batch of `count` samples spread evenly over the dataset."""
+        batch: Sample = default_collate([self._at(n * self._count // count, seed=n) for n in range(count)])
+        return batch
+
+    def depths(self) -> tuple[int, int]:
+        """Bits per value that images of each domain are saved with."""
+        return 8, 8
+
+    def _at(self, index: int, *, seed: int) -> Sample:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed GPUs too
+            sample: Sample = self.dataset[index]
+        return sample
 
 
-# Both halves of a file are asked for one after the other.
-@functools.lru_cache(maxsize=2)
-def _decoded(path: Path, max_megapixels: float) -> DecodedImage:
-    return read(path, max_megapixels=max_megapixels)
+def _check_sample(sample: Any) -> None:
+    expected = 'expected {"a": ..., "b": ...}, float tensors (C, H, W) in [-1, 1]'
+    if not isinstance(sample, Mapping) or "b" not in sample:
+        found = sorted(map(str, sample)) if isinstance(sample, Mapping) else type(sample).__name__
+        raise UsageError(f"the dataset's first sample is {found}; {expected}")
+    for name in sample.keys() & {"a", "b"}:
+        image = sample[name]
+        if not isinstance(image, Tensor) or image.ndim != 3 or not image.is_floating_point():
+            found = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image).__name__
+            raise UsageError(f"{name!r} of the dataset's first sample is {found}; {expected}")
+        if not -1 <= image.min() <= image.max() <= 1:
+            raise UsageError(f"{name!r} of the dataset's first sample is outside [-1, 1]; {expected}")
+
+
+def _shuffled(seed: int, position: int, *, count: int, domain: int = 0) -> int:
+    epoch, offset = divmod(position, count)
+    return _order(seed, epoch, domain, count)[offset]
+
+
+@functools.lru_cache(maxsize=4)
+def _order(seed: int, epoch: int, domain: int, count: int) -> list[int]:
+    order: list[int] = np.random.default_rng((seed, epoch, domain)).permutation(count).tolist()
+    return order

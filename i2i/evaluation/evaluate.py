@@ -12,9 +12,9 @@ import numpy as np
 from torch import Tensor
 
 from i2i.data import Layout
-from i2i.data.dataset import read_source
-from i2i.data.folders import Source, Split
-from i2i.data.transforms import resized
+from i2i.data.layout import Source, Split
+from i2i.data.reading import read_source
+from i2i.data.resizing import resized
 from i2i.errors import UsageError
 from i2i.evaluation.artifacts import SMALLEST, artefact_scores, luminance_correlation, peaks
 from i2i.evaluation.bootstrap import Bootstrap, Score, Values, score_of_means

@@ -21,7 +21,7 @@ from i2i.training.integrity import Damaged, check_number, check_tensor, state_ch
 
 if TYPE_CHECKING:
     from i2i.data import Layout
-    from i2i.data.folders import Split
+    from i2i.data.layout import Split
     from i2i.training.trainer import Trainer
 
 _MOMENTS = {"adam": {"step", "exp_avg", "exp_avg_sq"}, "sgd": {"momentum_buffer"}}

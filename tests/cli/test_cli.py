@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from i2i.cli import main
-from i2i.data.transforms import resized
+from i2i.data.resizing import resized
 from i2i.images.grid import contact_sheet
 from i2i.images.reading import read
 from i2i.inference.record import RECORD
@@ -606,8 +606,8 @@ def test_wrong_use_of_train_gan(shades: Path, pairs: Path, tmp_path: Path, capsy
     for words, expected in (
         (["gan", shades, shades / "train", *run], "give one folder, without --swap and --domains"),
         (["gan", shades, "--swap", *run], "give one folder, without --swap and --domains"),
-        (["gan", pairs, "--labels", *run], "each of its folders is a class, and there are 0"),
-        (["pix2pix", pairs, "--labels", *run], "labels are for a single set of images (gan); leave out --labels"),
+        (["gan", pairs, "--labels", *run], "--labels makes each folder in it a class"),
+        (["pix2pix", pairs, "--labels", *run], "--labels is for a single set of images (gan); leave it out"),
         (["gan", shades, "--image-size", "48", *run], "'dcgan' needs 8, 16, 32, 64, 128 or 256; use --image-size 64"),
         (["gan", shades, "--generator", "unet", *run], "unknown latent generator 'unet'"),
         (["gan", shades, "--generator", "mlp:classes=3", *DRAWS[4:], *run], "classes=3, but here it must be 0"),

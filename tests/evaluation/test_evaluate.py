@@ -15,7 +15,7 @@ from PIL import Image
 import i2i
 from i2i.cli import main
 from i2i.data import find_layout
-from i2i.data.transforms import resized
+from i2i.data.resizing import resized
 from i2i.evaluation.evaluate import Settings, evaluate
 from i2i.files import sha256_of
 from i2i.images.reading import read

@@ -1,4 +1,4 @@
-"""What is wrong with a data set, found before training."""
+"""Check a data set before training."""
 
 from i2i.data.check.findings import FileGroup, Finding
 from i2i.data.check.report import Report, check

@@ -1,4 +1,4 @@
-"""Findings on images, and pairs, that are there more than once."""
+"""Findings about images and pairs that occur more than once."""
 
 from __future__ import annotations
 
@@ -10,87 +10,95 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2i.data.check.findings import DomainImages, FileGroup, Finding, Severity, counted, paths_of
-from i2i.data.check.similarity import Groups, same
+from i2i.data.check.similarity import Groups, group_copies
 
-_LEAK = "take them out of one side: scores on what was learned from are too good"
+_LEAK = "remove them from one of the two: scores on images that were trained on are too good"
 
 _WORDS: dict[str, tuple[Severity, str, str]] = {
-    "leak": ("warning", "both to learn from and held out, the same in every pixel", _LEAK),
-    "near_leak": ("warning", "both to learn from and held out, nearly the same", _LEAK),
-    "copies": ("warning", "there more than once, the same in every pixel", "keep one of each; the others weigh double"),
-    "near_copies": ("note", "there more than once, nearly the same", "look at them, and keep one of each"),
+    "leak": ("warning", "both to train on and held out, identical in every pixel", _LEAK),
+    "near_leak": ("warning", "both to train on and held out, nearly identical", _LEAK),
+    "copies": ("warning", "there more than once, identical in every pixel", "keep one of each; copies count double"),
+    "near_copies": ("note", "there more than once, nearly identical", "look at them, and keep one of each"),
 }
 
 
-def of_copies(columns: Sequence[DomainImages], *, paired: bool) -> Iterable[Finding]:
-    """Images, or pairs, that are there more than once; above all those that are held out and learned from too."""
+def check_duplicates(domains: Sequence[DomainImages], *, paired: bool) -> Iterable[Finding]:
+    """Find images, or pairs, that occur more than once, above all those that are held out and trained on too."""
     if not paired:
-        for column in columns:
-            yield from _repeats([column], _groups(column), "image", f" of {column.domain}")
-        yield from _in_both(columns)
+        for domain in domains:
+            yield from _copies([domain], _groups(domain), "image", f" of {domain.domain}")
+        yield from _check_both_domains(domains)
         return
-    a, b = columns
-    of_a, of_b = _groups(a), _groups(b)
-    pairs = Groups(_joined(of_a.exact, of_b.exact), _joined(of_a.near, of_b.near))
-    yield from _repeats(columns, pairs, "pair", "")
-    do = f"nothing, if one {a.domain} may have many {b.domain} (bicyclegan learns them; pix2pix their mean)"
-    yield from _one_sided("repeated_inputs", a, b, of_a, pairs, do)
-    yield from _one_sided("repeated_targets", b, a, of_b, pairs, f"nothing, if many {a.domain} may give one {b.domain}")
+    a, b = domains
+    groups_a, groups_b = _groups(a), _groups(b)
+    pairs = Groups(_intersect(groups_a.exact, groups_b.exact), _intersect(groups_a.near, groups_b.near))
+    yield from _copies(domains, pairs, "pair", "")
+    advice = f"nothing, if one {a.domain} has many {b.domain} (bicyclegan learns them all; pix2pix learns their mean)"
+    yield from _repeated("repeated_inputs", a, b.domain, groups_a, pairs, advice)
+    advice = f"nothing, if many {a.domain} have the same {b.domain}"
+    yield from _repeated("repeated_targets", b, a.domain, groups_b, pairs, advice)
 
 
-def _groups(column: DomainImages) -> Groups:
-    return same([look.digest for look in column.looks], np.array([look.thumbnail for look in column.looks]))
+def _groups(domain: DomainImages) -> Groups:
+    digests = [image.digest for image in domain.images]
+    return group_copies(digests, np.array([image.thumbnail for image in domain.images]))
 
 
-def _repeats(columns: Sequence[DomainImages], groups: Groups, what: str, whose: str) -> Iterable[Finding]:
-    """Copies of the images of a column, or of the pairs of two, within a split and across."""
+def _copies(domains: Sequence[DomainImages], groups: Groups, thing: str, of: str) -> Iterable[Finding]:
+    """Copies of a domain's images, or of pairs, within a split and across splits."""
     found: dict[str, list[FileGroup]] = defaultdict(list)
-    held_out = columns[0].held_out
+    held_out = domains[0].held_out
     for members in _members(groups.near):
         kind = "leak" if len(set(held_out[members])) > 1 else "copies"
         kind = kind if len(set(groups.exact[members])) == 1 else f"near_{kind}"
-        found[kind].append(FileGroup(paths_of(column.sources[index] for index in members for column in columns)))
-    for kind, (severity, words, do) in _WORDS.items():
+        found[kind].append(FileGroup(paths_of(domain.sources[index] for index in members for domain in domains)))
+    for kind, (severity, words, advice) in _WORDS.items():
         if kind in found:
-            says = f"{counted(len(found[kind]), what)}{whose} {'is' if len(found[kind]) == 1 else 'are'} {words}"
-            yield Finding(kind, severity, says, do, tuple(found[kind]))
+            message = f"{counted(len(found[kind]), thing)}{of} {'is' if len(found[kind]) == 1 else 'are'} {words}"
+            yield Finding(kind, severity, message, advice, tuple(found[kind]))
 
 
-def _one_sided(
-    kind: str, one: DomainImages, other: DomainImages, groups: Groups, pairs: Groups, do: str
+def _repeated(
+    kind: str, domain: DomainImages, partners: str, groups: Groups, pairs: Groups, advice: str
 ) -> Iterable[Finding]:
-    """Images of one domain with several partners; pairs that are there more than once count once."""
-    once = np.flatnonzero(pairs.near == np.arange(len(pairs.near)))
-    repeated = [once[members] for members in _members(groups.near[once])]
+    """Images of a domain with several different partners; copies of a pair count once."""
+    unique = np.flatnonzero(pairs.near == np.arange(len(pairs.near)))
+    repeated = [unique[members] for members in _members(groups.near[unique])]
     if repeated:
-        across = sum(len(set(one.held_out[members])) > 1 for members in repeated)
-        images = f"{counted(len(repeated), 'image')} of {one.domain}"
-        says = f"{images} {'is' if len(repeated) == 1 else 'are'} in several pairs, each with another {other.domain}"
-        says += f"; {across} of them both to learn from and held out" if across else ""
-        yield Finding(kind, "note", says, do, tuple(FileGroup(paths_of(one.sources[i] for i in m)) for m in repeated))
+        across = sum(len(set(domain.held_out[members])) > 1 for members in repeated)
+        images = f"{counted(len(repeated), 'image')} of {domain.domain}"
+        verb = "is" if len(repeated) == 1 else "are"
+        message = f"{images} {verb} in several pairs, each time with a different {partners}"
+        message += f"; {across} of them both to train on and held out" if across else ""
+        files = tuple(FileGroup(paths_of(domain.sources[index] for index in members)) for members in repeated)
+        yield Finding(kind, "note", message, advice, files)
 
 
-def _in_both(columns: Sequence[DomainImages]) -> Iterable[Finding]:
-    if len(columns) < 2:
+def _check_both_domains(domains: Sequence[DomainImages]) -> Iterable[Finding]:
+    if len(domains) < 2:
         return
-    a, b = columns
-    seen = {look.digest: source.path for look, source in zip(a.looks, a.sources, strict=True) if not look.flat}
-    both = [(seen[x.digest], s.path) for x, s in zip(b.looks, b.sources, strict=True) if x.digest in seen]
-    if both:
-        says = f"{counted(len(both), 'image', 'is')} both in {a.domain} and in {b.domain}, the same in every pixel"
-        yield Finding("in_both", "warning", says, "keep each in the set it belongs to", tuple(map(FileGroup, both)))
+    a, b = domains
+    paths = {image.digest: source.path for image, source in zip(a.images, a.sources, strict=True) if not image.flat}
+    files = tuple(
+        FileGroup((paths[image.digest], source.path))
+        for image, source in zip(b.images, b.sources, strict=True)
+        if image.digest in paths
+    )
+    if files:
+        message = f"{counted(len(files), 'image', 'is')} in both {a.domain} and {b.domain}, identical in every pixel"
+        yield Finding("in_both", "warning", message, "keep each in the set where it belongs", files)
 
 
 def _members(groups: NDArray[Any]) -> list[NDArray[Any]]:
-    """The places of each group of two and more."""
+    """The indices of each group of two or more."""
     order = np.argsort(groups, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
     return [part for part in parts if len(part) > 1]
 
 
-def _joined(one: NDArray[Any], two: NDArray[Any]) -> NDArray[Any]:
-    """Groups of what is the same in both, named by the first place."""
-    if not len(one):
-        return one
-    _, first, group = np.unique(np.stack([one, two], axis=1), axis=0, return_index=True, return_inverse=True)
+def _intersect(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Groups of what is together in both groupings, named by their first index."""
+    if not len(a):
+        return a
+    _, first, group = np.unique(np.stack([a, b], axis=1), axis=0, return_index=True, return_inverse=True)
     return np.asarray(first[group.reshape(-1)])

@@ -1,4 +1,4 @@
-"""Findings on what pixels hold: channels, depth, transparency."""
+"""Findings about what pixels hold: channels, bit depth, transparency."""
 
 from __future__ import annotations
 
@@ -6,68 +6,77 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from i2i.config import DataConfig
-from i2i.data.check.findings import DomainImages, Finding, counted, share
-from i2i.errors import UsageError
+from i2i.data.check.findings import DomainImages, Finding, counted, share_of
+from i2i.errors import UsageError, setting
 
 
-def of_levels(columns: Sequence[DomainImages], channels: tuple[int, int]) -> Iterable[Finding]:
-    """Mixes of channels and of depths, and what --channels should be."""
-    wanted = channels[2 - len(columns) :]
-    for column, asked in zip(columns, wanted, strict=True):
-        yield from _channels(column, asked)
-        yield from _depths(column)
-    grey = [bool(column.looks) and all(look.grey for look in column.looks) for column in columns]
-    give = [1 if one and asked == 3 else asked for one, asked in zip(grey, wanted, strict=True)]
-    if give != list(wanted):
-        names = " and ".join(column.domain for column, one in zip(columns, grey, strict=True) if one)
-        flag = " ".join(map(str, give * 2 if len(give) == 1 else give))
-        yield Finding("all_grey", "note", f"all images of {names} are grey", f"give --channels {flag}")
+def check_pixels(domains: Sequence[DomainImages], channels: tuple[int, int]) -> Iterable[Finding]:
+    """Find mixed channels and bit depths, and whether other channels suit the images better."""
+    wanted = channels[2 - len(domains) :]
+    for domain, count in zip(domains, wanted, strict=True):
+        yield from _check_channels(domain, count)
+        yield from _check_depths(domain)
+    grey = [bool(domain.images) and all(image.grey for image in domain.images) for domain in domains]
+    better = tuple(1 if is_grey and count == 3 else count for is_grey, count in zip(grey, wanted, strict=True))
+    if better != wanted:
+        names = " and ".join(domain.domain for domain, is_grey in zip(domains, grey, strict=True) if is_grey)
+        both = better * 2 if len(better) == 1 else better
+        yield Finding("all_grey", "note", f"all images of {names} are grey", f"train with {setting('channels', both)}")
 
 
-def _channels(column: DomainImages, asked: int) -> Iterable[Finding]:
-    kinds = Counter(look.channels for look in column.looks).most_common()
-    said = " and ".join(f"{number} of {counted(given, 'channel')}" for given, number in kinds)
-    unfit = [given for given, _ in kinds if not _fits(given, asked)]
-    if unfit and len(kinds) == 1:
-        says = f"all images of {column.domain} have {counted(unfit[0], 'channel')}, but --channels asks for {asked}"
-        yield Finding("channels", "error", says, _advice(unfit[0], column.domain))
+def _check_channels(domain: DomainImages, wanted: int) -> Iterable[Finding]:
+    counts = Counter(image.channels for image in domain.images).most_common()
+    unfit = [channels for channels, _ in counts if not _fits(channels, wanted)]
+    if unfit and len(counts) == 1:
+        found = f"all images of {domain.domain} have {counted(unfit[0], 'channel')}"
+        message = f"{found}, but {setting('channels')} asks for {wanted}"
+        yield Finding("channels", "error", message, _advice(unfit[0], domain.domain))
     elif unfit:
-        rare = column.files(lambda look: look.channels != kinds[0][0], lambda look: counted(look.channels, "channel"))
-        yield Finding("channel_mix", "error", f"{column.domain} mixes {said}", "save all of them alike", rare)
-    elif len(kinds) > 1 and asked == 3 and not all(look.grey for look in column.looks):
-        few, number = kinds[-1]
-        what = "grey among colour ones" if few == 1 else "in colour among grey ones"
-        says = f"{share(number, len(column.looks), f' of {column.domain}')} {what}"
-        rare = column.files(lambda look: look.channels == few)
-        yield Finding("grey_mix", "warning", says, "remove them, unless you want both", rare)
-    clear = column.files(lambda look: look.transparent)
-    if clear and asked in (1, 3):
-        images = share(len(clear), len(column.looks), f" of {column.domain}")
-        says = f"{images} partly transparent, which training leaves out"
-        yield Finding("transparent", "warning", says, "lay them on a background first", clear)
+        listed = " and ".join(f"{number} of {counted(channels, 'channel')}" for channels, number in counts)
+        files = domain.files(
+            lambda image: image.channels != counts[0][0], detail=lambda image: counted(image.channels, "channel")
+        )
+        message = f"{domain.domain} mixes images: {listed}"
+        yield Finding("channel_mix", "error", message, "save all of them with the same channels", files)
+    elif len(counts) > 1 and wanted == 3 and not all(image.grey for image in domain.images):
+        rare, number = counts[-1]
+        kind = "grey, the others in colour" if rare == 1 else "in colour, the others grey"
+        message = f"{share_of(number, len(domain.images), f' of {domain.domain}')} {kind}"
+        files = domain.files(lambda image: image.channels == rare)
+        yield Finding("grey_mix", "warning", message, "remove them, unless you want both", files)
+    transparent = domain.files(lambda image: image.transparent)
+    if transparent and wanted in (1, 3):
+        share = share_of(len(transparent), len(domain.images), f" of {domain.domain}")
+        message = f"{share} partly transparent; training ignores transparency"
+        yield Finding("transparent", "warning", message, "put them on a background first", transparent)
 
 
-def _advice(given: int, domain: str) -> str:
+def _fits(channels: int, wanted: int) -> bool:
+    """Whether an image can be converted: grey and colour into each other, with an alpha channel for 2 and 4."""
+    return channels == wanted or (channels in (1, 3) and wanted in (1, 2, 3, 4))
+
+
+def _advice(channels: int, domain: str) -> str:
     try:
-        DataConfig(channels=(given, given))
-    except UsageError:  # which says what training takes
-        return "save them with 1 (grey) or 3 (colour) channels, which training takes"
-    return f"give --channels with {given} for {domain}"
+        DataConfig(channels=(channels, channels))
+    except UsageError:  # training can't take so many
+        return "save them with 1 (grey) or 3 (colour) channels"
+    return f"set {setting('channels')} to {channels} for {domain}"
 
 
-def _fits(given: int, asked: int) -> bool:
-    """Whether an image of so many channels becomes one of those asked for: grey or colour, with alpha in 2 and 4."""
-    return given == asked or (given in (1, 3) and asked in (1, 2, 3, 4))
-
-
-def _depths(column: DomainImages) -> Iterable[Finding]:
-    bits = Counter(look.bits for look in column.looks).most_common()
+def _check_depths(domain: DomainImages) -> Iterable[Finding]:
+    bits = Counter(image.bits for image in domain.images).most_common()
     if len(bits) > 1:
-        says = f"{column.domain} mixes " + " and ".join(f"{number} of {depth} bits" for depth, number in bits)
-        rare = column.files(lambda look: look.bits != bits[0][0], lambda look: f"{look.bits} bits")
-        yield Finding("depth_mix", "warning", says, "save all of them at one depth", rare)
-    deep = [look.highest for look in column.looks if look.bits > 8]
-    if deep and max(deep) < 1 / 8:
-        says = f"deep images of {column.domain} are almost black: their levels reach {max(deep):.1%} of white"
-        do = "scale all of them to the whole range by one factor"
-        yield Finding("dark", "warning", says, do, column.files(lambda look: look.bits > 8))
+        message = f"{domain.domain} mixes images: " + " and ".join(
+            f"{number} of {depth} bits" for depth, number in bits
+        )
+        files = domain.files(lambda image: image.bits != bits[0][0], detail=lambda image: f"{image.bits} bits")
+        yield Finding("depth_mix", "warning", message, "save all of them with the same depth", files)
+    highest = [image.highest for image in domain.images if image.bits > 8]
+    if highest and max(highest) < 1 / 8:
+        message = (
+            f"the 16-bit or float images of {domain.domain} are almost black: their values reach {max(highest):.1%} of "
+            "white"
+        )
+        advice = "multiply all of them by the same factor, so that they fill the range"
+        yield Finding("dark", "warning", message, advice, domain.files(lambda image: image.bits > 8))

@@ -1,4 +1,4 @@
-"""Which images are the same: copies of each pixel, and copies that were resized, compressed or brightened."""
+"""Group copies of an image: identical ones, and those that were resized, compressed or brightened."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from i2i.data.transforms import resized
+from i2i.data.check.resizing import resized
 from i2i.images.decoded import PixelArray, full_scale
 
 _SIDE = 32
-_ALIKE = 0.97  # different photos reach 0.86, copies at half the size or as JPEG of quality 30 lie above 0.98
-_FLAT = 20.0  # norm of the differences, in levels, below which they are noise
+_ALIKE = 0.97  # cosine; different photos reach 0.86, copies at half size or as JPEG of quality 30 lie above 0.98
+_FLAT = 20.0  # norm of the differences, in units of 1/255, below which they are noise
 _ROWS = 1024
 
 
 class Groups(NamedTuple):
-    """For each image the place of the first that is the same.
+    """For each image the index of the first that is the same.
 
     Attributes:
-        exact: the same in every pixel, (N,) integers.
-        near: the same to the eye, or exact, (N,) integers.
+        exact: identical in every pixel, (N,) integers.
+        near: nearly identical or identical, (N,) integers.
     """
 
     exact: NDArray[Any]
@@ -30,18 +30,18 @@ class Groups(NamedTuple):
 
 
 def thumbnail(image: PixelArray) -> NDArray[np.float16]:
-    """An image (H, W, C) at (32, 32, 3) in levels of 255; of other channels than colour the first three."""
+    """Shrink an image (H, W, C) to (32, 32, 3), in [0, 255]; only the first three channels are kept."""
     small = resized(image, _SIDE)
     three = small[..., :3] if small.shape[-1] >= 3 else small[..., [0, 0, 0]]
     return np.asarray(three * np.float32(255 / full_scale(image.dtype)), np.float16)
 
 
-def same(digests: Sequence[bytes], thumbnails: NDArray[Any]) -> Groups:
-    """Group images by the digests of their pixels, and by their thumbnails (N, 32, 32, 3).
+def group_copies(digests: Sequence[bytes], thumbnails: NDArray[Any]) -> Groups:
+    """Group images by digests of their pixels, and by their thumbnails (N, 32, 32, 3).
 
-    Two are nearly the same where the differences of neighbouring pixels, as of a difference hash but with their sizes,
-    point the same way in grey at 16 x 16 pixels, and those in colour and those in grey at 32 x 32 confirm it. Flat
-    images, whose differences are noise, are the same only where every pixel is.
+    Two images are nearly identical where the differences of neighbouring pixels correlate: at 16 x 16 pixels in grey,
+    as for a difference hash but with magnitudes, then in colour, and at 32 x 32 in grey. The differences in flat
+    images are noise; those are copies only where they are identical.
     """
     if not digests:
         return Groups(np.empty(0, np.int64), np.empty(0, np.int64))
@@ -57,14 +57,14 @@ def same(digests: Sequence[bytes], thumbnails: NDArray[Any]) -> Groups:
         scores = np.tril(rows @ coarse[: start + len(rows)].T, start - 1)  # each with those before it
         best = scores.argmax(axis=1)
         for row in np.flatnonzero(scores[np.arange(len(rows)), best] >= _ALIKE):
-            one, two = unique[start + row], unique[best[row]]
-            if all(_differences(kind[one]) @ _differences(kind[two]) >= _ALIKE for kind in (halved, grey)):
-                near[one] = near[two]
+            copy, original = unique[start + row], unique[best[row]]
+            if all(_differences(kind[copy]) @ _differences(kind[original]) >= _ALIKE for kind in (halved, grey)):
+                near[copy] = near[original]
     return Groups(exact, near[exact])
 
 
 def _differences(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Differences of neighbours of (H, W, ...), as a vector of length 1, or of 0 where the image is flat."""
-    both = np.concatenate([np.diff(image, axis=0).ravel(), np.diff(image, axis=1).ravel()])
-    length = float(np.linalg.norm(both))
-    return np.asarray(both / length if length > _FLAT else both * 0, np.float32)
+    """Differences of neighbouring pixels of (H, W, ...), as a vector of length 1, or 0 where the image is flat."""
+    differences = np.concatenate([np.diff(image, axis=0).ravel(), np.diff(image, axis=1).ravel()])
+    length = float(np.linalg.norm(differences))
+    return np.asarray(differences / length if length > _FLAT else differences * 0, np.float32)

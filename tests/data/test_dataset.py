@@ -1,64 +1,21 @@
+from __future__ import annotations
+
 import tracemalloc
 from collections import Counter
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from i2i.data import ImageDataset, load
-from i2i.data.dataset import read_source
-from i2i.data.folders import Source, Split
-from i2i.data.loader import default_workers
-from i2i.errors import ImageError
-from i2i.images.decoded import DecodedImage
+from i2i.data import ShuffledDataset, load
+from i2i.data.layout import Source, Split
+from i2i.data.reading import read_source
+from i2i.errors import UsageError
 from i2i.images.tensors import to_pixels
-from support.images import made, noise
-
-EVERY = ("flip", "vertical_flip", "rotate90", "affine", "colour")
+from support.datasets import EVERY, alone, assert_equal, level, make, many, plain, save, stream, twins
 
 
-def save(path, pixels):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-    return path
-
-
-def plain(folder, pixels, shape=(12, 12)):
-    """Images of one level each, which tells them apart."""
-    return tuple(Source(save(folder / f"{level:03}.png", np.full(shape, level, np.uint8))) for level in pixels)
-
-
-def twins(folder, count, side=16):
-    """Side-by-side images whose halves are the same noise."""
-    rng = np.random.default_rng(5)
-    halves = [rng.integers(0, 256, (side, side, 3), dtype=np.uint8) for _ in range(count)]
-    paths = [save(folder / f"{i}.png", np.hstack([half, half])) for i, half in enumerate(halves)]
-    return Split(tuple(Source(path, "left") for path in paths), tuple(Source(path, "right") for path in paths))
-
-
-def level(image):
-    """The one level of a plain image."""
-    pixels = to_pixels(image)
-    assert pixels.min() == pixels.max()
-    return int(pixels[0, 0, 0])
-
-
-def stream(images, *positions):
-    """The levels of a and b at positions."""
-    return [(level(sample["a"]), level(sample["b"])) for sample in map(images.__getitem__, positions)]
-
-
-def make(split, *, paired=True, image_size=8, load_size=12, **options):
-    return ImageDataset(split, paired=paired, image_size=image_size, load_size=load_size, **options)
-
-
-def assert_equal(one, two):
-    assert one.keys() == two.keys() == {"a", "b"}
-    assert all(torch.equal(one[key], two[key]) for key in one)
-
-
-def test_every_pass_goes_over_every_pair_once_in_an_order_of_its_own(tmp_path):
+def test_every_epoch_shows_every_pair_once_in_a_new_order(tmp_path):
     split = Split(plain(tmp_path / "a", range(0, 80, 10)), plain(tmp_path / "b", range(100, 180, 10)))
     images = make(split)
     assert len(images) == 8
@@ -68,7 +25,7 @@ def test_every_pass_goes_over_every_pair_once_in_an_order_of_its_own(tmp_path):
     assert len({tuple(seen) for seen in passes}) == 4
 
 
-def test_unpaired_domains_have_orders_of_their_own(tmp_path):
+def test_unpaired_domains_are_shuffled_separately(tmp_path):
     split = Split(plain(tmp_path / "a", range(8)), plain(tmp_path / "b", range(8)))
     images = make(split, paired=False)
     passes = [stream(images, *range(8 * turn, 8 * turn + 8)) for turn in range(3)]
@@ -110,30 +67,13 @@ def test_a_sample_depends_on_seed_and_position_only(tmp_path, paired, whole_from
     assert any(not torch.equal(other[position]["a"], samples[position]["a"]) for position in range(9))
 
 
-def test_one_image_is_cropped_anew_at_every_position(tmp_path):
+def test_an_image_is_cropped_differently_at_every_position(tmp_path):
     images = make(twins(tmp_path, 1))
     assert len({images[position]["a"].numpy().tobytes() for position in range(20)}) > 8
 
 
-@pytest.mark.parametrize("whole_from", [None, 5])
-@pytest.mark.parametrize("paired", [True, False])
-def test_workers_and_a_later_start_give_the_same_batches(tmp_path, paired, whole_from):
-    images = make(twins(tmp_path, 5), paired=paired, augment=EVERY, cache_bytes=2000, whole_from=whole_from)
-    options = {"batch_size": 2, "steps": 6}
-    batches = list(load(images, start=0, workers=0, **options))
-    assert len(batches) == 6
-    for step, batch in enumerate(batches):
-        for i in range(2):
-            assert_equal({key: batch[key][i] for key in batch}, images[2 * step + i])
-    in_processes = list(load(images, start=0, workers=2, **options))
-    later = list(load(images, start=4, workers=0, **options))
-    assert (len(in_processes), len(later)) == (6, 2)
-    for one, two in zip([*batches, *batches[4:]], [*in_processes, *later], strict=True):
-        assert_equal(one, two)
-
-
 @pytest.mark.parametrize("cache_bytes", [0, 10**6])
-def test_from_whole_from_on_images_are_seen_whole(tmp_path, cache_bytes):
+def test_images_are_not_cropped_from_whole_from_on(tmp_path, cache_bytes):
     split = twins(tmp_path, 3)
     crops = make(split, cache_bytes=cache_bytes)
     images = make(split, cache_bytes=cache_bytes, whole_from=7)
@@ -149,17 +89,8 @@ def test_from_whole_from_on_images_are_seen_whole(tmp_path, cache_bytes):
     assert 8 < straight < 32  # 20 and nearly four standard deviations
 
 
-def test_there_are_no_batches_where_all_steps_are_done(tmp_path):
-    assert list(load(make(twins(tmp_path, 1)), batch_size=1, start=3, steps=3, workers=0)) == []
-
-
-def test_the_cpu_feeds_itself():
-    assert default_workers(torch.device("cpu")) == 0
-    assert 1 <= default_workers(torch.device("cuda")) <= 8
-
-
 @pytest.mark.parametrize("augment", [(), ("flip",), ("vertical_flip",), ("rotate90",), ("affine",), EVERY[:-1]])
-def test_pairs_are_changed_alike(tmp_path, augment):
+def test_pairs_are_augmented_alike(tmp_path, augment):
     images = make(twins(tmp_path, 2), augment=augment)
     for position in range(12):
         sample = images[position]
@@ -167,7 +98,7 @@ def test_pairs_are_changed_alike(tmp_path, augment):
 
 
 @pytest.mark.parametrize("paired", [True, False])
-def test_colour_changes_the_input_alone(tmp_path, paired):
+def test_colour_changes_only_the_input(tmp_path, paired):
     split = twins(tmp_path, 2)
     coloured, as_is = (make(split, paired=paired, augment=augment) for augment in (("flip", "colour"), ("flip",)))
     pairs = [(coloured[position], as_is[position]) for position in range(20)]
@@ -176,7 +107,7 @@ def test_colour_changes_the_input_alone(tmp_path, paired):
     assert 3 < changed < 17, "about half of the inputs"
 
 
-def test_unpaired_images_are_changed_on_their_own(tmp_path):
+def test_unpaired_images_are_augmented_separately(tmp_path):
     split = twins(tmp_path, 1)
     images = make(Split(split.a, split.a), paired=False)
     samples = [images[position] for position in range(10)]
@@ -185,7 +116,7 @@ def test_unpaired_images_are_changed_on_their_own(tmp_path):
 
 @pytest.mark.parametrize("channels", [(3, 3), (1, 3), (3, 1), (1, 1)])
 @pytest.mark.parametrize("paired", [True, False])
-def test_samples_have_the_channels_and_size_asked_for(tmp_path, channels, paired):
+def test_samples_have_the_requested_channels_and_size(tmp_path, channels, paired):
     for kind, split in (
         ("colour", twins(tmp_path / "colour", 2)),
         ("grey", Split(plain(tmp_path / "a", [3, 250]), plain(tmp_path / "b", [3, 250], shape=(5, 30)))),
@@ -206,7 +137,7 @@ def test_sixteen_bit_images_have_the_same_values(tmp_path):
     assert torch.allclose(sample["a"], sample["b"], atol=1e-6)
 
 
-def test_fixed_images_are_whole_unchanged_and_spread_over_the_split(tmp_path):
+def test_fixed_images_are_unchanged_and_spread_over_the_split(tmp_path):
     split = Split(plain(tmp_path / "a", range(0, 80, 10)), plain(tmp_path / "b", [7, 8]))
     images = make(split, paired=False, augment=EVERY, channels=(3, 1))
     batch = images.fixed(4)
@@ -231,13 +162,6 @@ def test_more_fixed_images_than_there_are_repeat(tmp_path):
     assert [(level(a), level(b)) for a, b in zip(batch["a"], batch["b"], strict=True)] == [(10, 30)] * 2 + [
         (20, 40)
     ] * 2
-
-
-def test_halves_are_left_and_right(tmp_path):
-    path = save(tmp_path / "x.png", np.array([[1, 2, 3, 4]], np.uint8))
-    assert read_source(Source(path, "left"), channels=1).tolist() == [[[1], [2]]]
-    assert read_source(Source(path, "right"), channels=1).tolist() == [[[3], [4]]]
-    assert read_source(Source(path), channels=1).tolist() == [[[1], [2], [3], [4]]]
 
 
 # An image loaded at 12 x 12 x 1 is 144 bytes.
@@ -274,12 +198,7 @@ def test_the_cache_gives_its_room_to_whole_images_once_crops_end(tmp_path):
     assert len([images[position] for position in range(18, 24)]) == 6  # all six, at 8 x 8 x 1
 
 
-def alone(folder, pixels, *, labels=()):
-    """A single set of plain images."""
-    return Split((), plain(folder, pixels), tuple(labels))
-
-
-def test_every_pass_over_a_single_set_shows_all_its_images(tmp_path):
+def test_every_epoch_of_a_single_set_shows_all_images(tmp_path):
     images = make(alone(tmp_path, range(0, 80, 10)))
     assert len(images) == 8
     passes = [[level(images[8 * turn + index]["b"]) for index in range(8)] for turn in range(4)]
@@ -301,7 +220,7 @@ def test_each_image_comes_with_its_label(tmp_path):
 
 @pytest.mark.parametrize("labels", [(), (1, 0, 1)])
 @pytest.mark.parametrize("channels", [(3, 3), (3, 1)])
-def test_a_single_set_has_the_channels_of_what_is_wanted(tmp_path, channels, labels):
+def test_a_single_set_has_the_channels_of_b(tmp_path, channels, labels):
     images = make(alone(tmp_path, [3, 100, 250], labels=labels), channels=channels, augment=("flip", "rotate90"))
     for position in range(4):
         b = images[position]["b"]
@@ -319,7 +238,7 @@ def test_fixed_images_of_a_single_set_are_spread_and_have_their_labels(tmp_path)
     assert [level(x) for x in images.fixed(16)["b"]] == [10 * (index // 2) for index in range(16)]
 
 
-def test_a_single_set_is_cropped_and_flipped_as_the_seed_says(tmp_path):
+def test_crops_and_flips_of_a_single_set_depend_on_the_seed(tmp_path):
     split = Split((), twins(tmp_path, 2).b)
     first, again, other = (make(split, augment=("flip",), seed=seed) for seed in (1, 1, 2))
     assert all(torch.equal(first[index]["b"], again[index]["b"]) for index in range(8))
@@ -327,40 +246,23 @@ def test_a_single_set_is_cropped_and_flipped_as_the_seed_says(tmp_path):
     assert len({first[index]["b"].numpy().tobytes() for index in range(0, 20, 2)}) > 4
 
 
-def test_colour_leaves_a_single_set_alone(tmp_path):
+def test_colour_does_not_change_a_single_set(tmp_path):
     # It is of the input, and a single set is the output.
     split = Split((), twins(tmp_path, 2).b)
     coloured, as_is = (make(split, augment=augment) for augment in (("flip", "colour"), ("flip",)))
     assert all(torch.equal(coloured[index]["b"], as_is[index]["b"]) for index in range(12))
 
 
-def test_batches_of_a_single_set(tmp_path):
-    images = make(alone(tmp_path, [0, 10, 20], labels=(0, 1, 1)))
-    batches = list(load(images, batch_size=2, start=1, steps=4, workers=0))
-    assert [batch.keys() for batch in batches] == [{"b", "label"}] * 3
-    for step, batch in enumerate(batches, start=1):
-        assert (batch["b"].shape, batch["label"].shape) == ((2, 3, 8, 8), (2,))
-        for i in range(2):
-            sample = images[2 * step + i]
-            assert torch.equal(batch["b"][i], sample["b"])
-            assert batch["label"][i] == sample["label"]
-
-
-def many(folder, channels, dtype, *, suffix=".npy", count=3, size=(16, 16)):
-    """Files of noise of so many channels."""
-    folder.mkdir(parents=True)
-    for seed in range(count):
-        (folder / f"{seed}{suffix}").write_bytes(
-            made(DecodedImage(noise(*size, channels, dtype=dtype, seed=seed)), suffix)
-        )
-    return tuple(Source(folder / f"{seed}{suffix}") for seed in range(count))
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize(
-    ("channels", "suffix"), [((1, 3), ".tif"), ((6, 2), ".npy"), ((4, 13), ".tif"), ((13, 1), ".npy")]
+    ("channels", "suffix", "dtype", "paired"),
+    [
+        ((1, 3), ".tif", np.uint8, False),
+        ((6, 2), ".npy", np.uint16, True),
+        ((4, 13), ".tif", np.float32, True),
+        ((13, 1), ".npy", np.uint8, True),
+        ((3, 6), ".tif", np.uint16, False),
+    ],
 )
-@pytest.mark.parametrize("paired", [True, False])
 def test_samples_have_as_many_channels_as_their_files(tmp_path, channels, suffix, dtype, paired):
     split = Split(
         *(many(tmp_path / name, count, dtype, suffix=suffix) for name, count in zip("ab", channels, strict=True))
@@ -375,27 +277,6 @@ def test_samples_have_as_many_channels_as_their_files(tmp_path, channels, suffix
     assert images.fixed(2)["a"].shape == (2, channels[0], 8, 8)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-@pytest.mark.parametrize("channels", [1, 4, 6])
-@pytest.mark.parametrize("suffix", [".npy", ".tif"])
-def test_halves_of_any_channels_are_left_and_right(tmp_path, suffix, channels, dtype):
-    (one,) = many(tmp_path / "x", channels, dtype, suffix=suffix, count=1, size=(5, 12))
-    whole = read_source(one, channels=channels)
-    assert whole.shape == (5, 12, channels)
-    assert (read_source(Source(one.path, "left"), channels=channels) == whole[:, :6]).all()
-    assert (read_source(Source(one.path, "right"), channels=channels) == whole[:, 6:]).all()
-
-
-def test_images_with_alpha_and_without_are_of_four_channels_where_those_are_asked(tmp_path):
-    solid = Source(save(tmp_path / "solid.png", noise(12, 12, 3)))
-    clear = Source(save(tmp_path / "clear.png", np.dstack([noise(12, 12, 3), np.zeros((12, 12), np.uint8)])))
-    for source, alpha in ((solid, 255), (clear, 0)):
-        pixels = read_source(source, channels=4)
-        assert (pixels[..., :3] == noise(12, 12, 3)).all()
-        assert (pixels[..., 3] == alpha).all()
-        assert read_source(source, channels=3).shape == (12, 12, 3)
-
-
 @pytest.mark.parametrize(
     ("dtypes", "depths"),
     [((np.uint8, np.uint16), (8, 16)), ((np.uint16, np.float32), (16, 32)), ((np.uint8,) * 2, (8, 8))],
@@ -406,41 +287,7 @@ def test_depths_are_those_of_each_domain(tmp_path, dtypes, depths):
     assert make(Split((), split.b), channels=(3, 1)).depths() == (depths[1],) * 2
 
 
-def test_a_image_of_other_channels_is_named_with_what_to_type(tmp_path):
-    (one,) = many(tmp_path / "x", 6, np.uint8, count=1)
-    with pytest.raises(ImageError) as error:
-        read_source(one, channels=3)
-    assert str(error.value) == (
-        f"{one.path}: an image of 6 channels where 3 are needed; --channels of the training says how many"
-    )
-
-
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_damaged_image_is_named_from_a_worker_too(tmp_path, workers):
-    sources = many(tmp_path / "x", 6, np.uint8)
-    sources[1].path.write_bytes(sources[1].path.read_bytes()[:-5])
-    images = make(Split(sources, sources), channels=(6, 6))
-    with pytest.raises(ImageError) as error:
-        list(load(images, batch_size=1, start=0, steps=3, workers=workers))
-    assert str(error.value).startswith(f"{sources[1].path}: ")
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("shares", [1, 2, 3])
-def test_shares_of_a_batch_are_the_whole_of_it_without_overlap(tmp_path, shares):
-    sources = plain(tmp_path, range(0, 120, 10))
-    images = make(Split(sources, sources))
-    options = {"batch_size": 6, "start": 1, "steps": 4, "workers": 0}
-    whole = list(load(images, **options))
-    parts = [list(load(images, share=(index, shares), **options)) for index in range(shares)]
-    assert [len(part) for part in parts] == [len(whole)] * shares == [3] * shares
-    for step, batch in enumerate(whole):
-        assert_equal({key: torch.cat([part[step][key] for part in parts]) for key in batch}, batch)
-    shown = [level(image) for part in parts for batch in part[1:] for image in batch["a"]]
-    assert sorted(shown) == list(range(0, 120, 10))  # the second pass, by all together
-
-
-def test_the_first_batch_does_not_wait_for_the_positions_of_all_steps(tmp_path):
+def test_the_first_batch_does_not_list_the_positions_of_all_steps(tmp_path):
     batches = load(make(twins(tmp_path, 2)), batch_size=64, start=3, steps=100_000, workers=0)
     tracemalloc.start()
     try:
@@ -451,3 +298,60 @@ def test_the_first_batch_does_not_wait_for_the_positions_of_all_steps(tmp_path):
         batches.close()
     print(f"first of 100,000 batches of 64: {peak / 1e6:.1f} MB")
     assert peak < 20e6
+
+
+class Ramps(torch.utils.data.Dataset):
+    """Samples that tell their index, with noise from torch's generator, as of a random transform."""
+
+    def __init__(self, count=5, **changes):
+        self.count, self.changes = count, changes
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        noise = torch.rand(3, 4, 4) / 100
+        return {"a": index / 10 + noise, "b": -index / 10 - noise} | self.changes
+
+
+def index_of(image):
+    return int(abs(image[0, 0, 0]) * 10)
+
+
+def test_any_dataset_is_shuffled_anew_in_each_epoch():
+    images = ShuffledDataset(Ramps(), seed=1)
+    epochs = [[index_of(images[5 * epoch + offset]["a"]) for offset in range(5)] for epoch in range(4)]
+    assert [sorted(epoch) for epoch in epochs] == [list(range(5))] * 4
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+    assert [index_of(image) for image in images.fixed(3)["a"]] == [0, 1, 3]
+    assert [index_of(image) for image in images.fixed(10)["a"]] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+
+
+def test_random_transforms_of_any_dataset_depend_on_seed_and_position_only():
+    samples = [ShuffledDataset(Ramps(), seed=1)[position] for position in range(12)]
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    images = ShuffledDataset(Ramps(), seed=1)
+    for position in reversed(range(12)):
+        assert_equal(images[position], samples[position])
+    assert torch.equal(torch.get_rng_state(), before), "the run's own random numbers are untouched"
+    assert len({sample["a"].numpy().tobytes() for sample in samples}) == 12, "each epoch draws anew"
+    other = ShuffledDataset(Ramps(), seed=2)
+    assert any(not torch.equal(other[position]["a"], samples[position]["a"]) for position in range(12))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        (Ramps(0), "the dataset is empty"),
+        ([torch.zeros(3, 4, 4)], "first sample is Tensor; expected"),
+        ([{"x": 1}], r"first sample is \['x'\]; expected"),
+        (Ramps(a=np.zeros((4, 4, 3))), "'a' of the dataset's first sample is ndarray"),
+        (Ramps(b=torch.zeros(4, 4)), r"'b' of the dataset's first sample is torch.float32 \(4, 4\)"),
+        (Ramps(b=torch.zeros(3, 4, 4, dtype=torch.uint8)), r"is torch.uint8 \(3, 4, 4\)"),
+        (Ramps(b=torch.full((3, 4, 4), 255.0)), r"'b' of the dataset's first sample is outside \[-1, 1\]"),
+    ],
+)
+def test_a_dataset_of_other_samples_is_refused(dataset, message):
+    with pytest.raises(UsageError, match=message):
+        ShuffledDataset(dataset)
