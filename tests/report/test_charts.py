@@ -5,7 +5,7 @@ import math
 import pytest
 
 from i2i.report.charts import MOST_POINTS, Chart, thinned
-from support.report import page_of
+from support.report import make_run, page_of
 
 
 def test_players_and_scores_have_their_own_charts(full):
@@ -16,9 +16,15 @@ def test_players_and_scores_have_their_own_charts(full):
         "adversarial": [[100, 200, 300], [0.7, 0.7, 0.7]],
         "l1": [[100, 200, 300], [0.5, 0.25, 0.16667]],
     }
-    assert list(charts["generator"]["curves"]) == ["adversarial", "l1"]
     assert charts["validation/l1"]["best"] == charts["validation/psnr"]["best"] == 200
     assert charts["generator"]["best"] is None
+    assert [chart["kind"] for chart in charts.values()] == [*["score"] * 2, *["losses"] * 2, "share", "rate", "speed"]
+
+
+def test_curves_keep_the_order_of_the_metrics(tmp_path):
+    folder = make_run(tmp_path, lines=[{"step": 1, "generator/l1": 1.0, "generator/adversarial": 1.0}])
+    (chart,) = page_of(folder).data["charts"]
+    assert list(chart["curves"]) == ["l1", "adversarial"]
 
 
 @pytest.mark.parametrize(
