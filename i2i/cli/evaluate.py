@@ -95,7 +95,8 @@ def run(args: list[str]) -> int:
     for reason, paths in (found for path in flags.data for found in unreadable(path).items()):
         print(one_line(f"left out: {some_of(paths)}: {reason}"))
     logger.info("%s, step %s, on %s: %s", file, model.step, translator.device, translator.generator.spec)
-    settings = Settings(flags.features, flags.ms_ssim, flags.lpips, flags.resamples, flags.seed, flags.batch_size)
+    extra_scores = tuple(name for name in ("ms_ssim", "lpips") if getattr(flags, name))
+    settings = Settings(flags.features, extra_scores, flags.resamples, flags.seed, flags.batch_size)
     found = score(translator, layout, settings, pairs=pairs, back=back)
     print(f"{_counted(found)}, at {found.size} px\n\n{as_table(found.scores.values())}")
     if flags.json:

@@ -1,1 +1,1 @@
-"""What scores are: plain functions on images and features, and the intervals that resampling gives them."""
+"""Scores of a model on held-out images, with bootstrap confidence intervals."""

@@ -1,4 +1,4 @@
-"""Scores with the interval that resampling the images gives (Efron 1979)."""
+"""Scores with bootstrap confidence intervals over the images (Efron 1979)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Better: TypeAlias = Literal["lower", "higher"]
 
 @dataclass(frozen=True)
 class Score:
-    """One number that says how good a model is.
+    """One number that describes a model.
 
     Attributes:
-        label: what people call it.
-        value: the score.
-        interval: where 95 % of resamplings of the images fall, or None where nothing was resampled.
-        n: images that it is of.
-        meaning: in a few words, what its numbers say.
-        better: which way is better, where one is.
+        label: its name in the table.
+        value: the score; NaN if no image has one.
+        interval: the 95 % confidence interval; None without resamples.
+        n: number of images.
+        meaning: how to read the number, in a few words.
+        better: whether lower or higher is better, if either.
         about: what else the number depends on.
     """
 
@@ -36,7 +36,7 @@ class Score:
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values that JSON holds; `about` stands beside the others. A value that isn't there is None."""
+        """The score as plain values for JSON, those of `about` included; NaN becomes None."""
         interval = None if self.interval is None else list(self.interval)
         named = {"label": self.label, "meaning": self.meaning, "better": self.better}
         value = self.value if np.isfinite(self.value) else None
@@ -45,15 +45,15 @@ class Score:
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How images are resampled: as many as there are, with replacement, so many times, from a seed."""
+    """How images are resampled, with replacement: the number of resamples and the random seed."""
 
     resamples: int = 1000
     seed: int = 0
 
     def counts(self, n: int, *, of: Literal["a", "b"] = "a") -> NDArray[np.int64]:
-        """How often each of n images is drawn in each resampling, (resamples, n); sets `a` and `b` are independent.
+        """How often each of n images is drawn in each resample, (resamples, n); sets `a` and `b` are independent.
 
-        None are drawn of a single image, whose resamplings would all be alike.
+        A single image gets no resamples, which would all be equal.
         """
         rng = np.random.default_rng((self.seed, "ab".index(of)))
         return rng.multinomial(n, np.full(n, 1 / n), size=self.resamples if n > 1 else 0)
@@ -69,42 +69,40 @@ def score_of_means(
     better: Better | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> Score:
-    """A score that is the mean over images, or a function of several such means.
+    """A score that is a mean over images, or a function of several such means.
 
     Args:
-        label: what people call it.
-        values: a number, or k numbers, for each image, (N,) or (N, k); images that have none, being not finite,
-            are left out.
+        label: its name in the table.
+        values: a number, or k numbers, per image, (N,) or (N, k); images with a NaN or infinity are left out.
         bootstrap: how to resample.
-        of_means: the score of the means, (..., k) to (...).
-        meaning: what its numbers say.
-        better: which way is better.
+        of_means: computes the score from the means, (..., k) to (...).
+        meaning: how to read the number.
+        better: whether lower or higher is better.
         about: what else it depends on.
 
     Returns:
-        The score with the percentile interval; not a number where no image has a value.
+        The score with its percentile interval; NaN if no image has a value.
     """
-    every = np.asarray(values, np.float64)
-    every = every[:, None] if every.ndim == 1 else every
-    every = every[np.isfinite(every).all(axis=1)]
-    n = len(every)
-    value = float(of_means(every.mean(axis=0))) if n else float("nan")
-    drawn = of_means(bootstrap.counts(n) @ every / n) if n > 1 else np.empty(0)
-    return Score(label, value, percentiles(drawn), n, meaning, better, about or {})
+    rows = np.asarray(values, np.float64)
+    rows = rows[:, None] if rows.ndim == 1 else rows
+    rows = rows[np.isfinite(rows).all(axis=1)]
+    n = len(rows)
+    value = float(of_means(rows.mean(axis=0))) if n else float("nan")
+    resampled = of_means(bootstrap.counts(n) @ rows / n) if n > 1 else np.empty(0)
+    return Score(label, value, percentiles(resampled), n, meaning, better, about or {})
 
 
-def percentiles(drawn: Values) -> tuple[float, float] | None:
-    """Where the middle 95 % of resampled scores lie; None where there are none."""
-    if not len(drawn):
+def percentiles(resampled: Values) -> tuple[float, float] | None:
+    """The range of the middle 95 % of resampled scores; None if there are none."""
+    if not len(resampled):
         return None
-    low, high = np.percentile(drawn, (2.5, 97.5))
+    low, high = np.percentile(resampled, (2.5, 97.5))
     return float(low), float(high)
 
 
-def centred_percentiles(value: float, drawn: Values) -> tuple[float, float] | None:
-    """The same, moved so that the resampled scores have the score itself as their mean.
+def centred_percentiles(value: float, resampled: Values) -> tuple[float, float] | None:
+    """The percentile interval, shifted so that the mean of the resampled scores is the score itself.
 
-    A distance between two sets grows when images are drawn twice and others not at all, so that the plain
-    percentiles would lie above the distance that they are to surround.
+    Repeated images make a distance between two sets larger, so that the plain percentiles would lie above it.
     """
-    return percentiles(drawn + (value - drawn.mean())) if len(drawn) else None
+    return percentiles(resampled + (value - resampled.mean())) if len(resampled) else None

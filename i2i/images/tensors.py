@@ -11,6 +11,8 @@ from torch import Tensor
 from i2i.errors import ImageError
 from i2i.images.decoded import DecodedImage, PixelArray, full_scale
 
+BT601 = (0.299, 0.587, 0.114)  # luminance of red, green and blue
+
 
 def match_channels(image: DecodedImage, channels: int) -> PixelArray:
     """Return the pixels (H, W, C) that a network of `channels` channels takes.
@@ -50,7 +52,7 @@ def with_channels(pixels: Tensor, channels: int) -> Tensor:
         return torch.cat([with_channels(pixels[:-1], channels - 1), pixels[-1:]])
     if len(pixels) == 1:
         return pixels.expand(channels, -1, -1)
-    return (pixels * pixels.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(0, keepdim=True)
+    return (pixels * pixels.new_tensor(BT601)[:, None, None]).sum(0, keepdim=True)
 
 
 def to_tensor(pixels: PixelArray, channels: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""`report.html`, the page of a run: one file that opens from disk, with the run's images, curves and commands."""
+"""`report.html`: a run's sample grids, curves, scores, commands and settings on one page that opens from disk."""
 
 from i2i.report.write import write_page
 

@@ -1,46 +1,46 @@
 "use strict";
-// What is shown is kept in the page's address, so that it outlives a reload and can be passed on:
+// The view is kept in the URL, so that it survives a reload and can be shared:
 // #step=4000&smooth=0.6&off=generator/l1&log=generator&linear=discriminator&follow=1
 const { charts, samples, warnings, running } = JSON.parse(document.getElementById("run").textContent);
 const find = (id) => document.getElementById(id);
-const longest = Math.max(0, ...charts.flatMap((chart) => Object.values(chart.curves).map(([steps]) => steps.length)));
+const mostPoints = Math.max(0, ...charts.flatMap((chart) => Object.values(chart.curves).map(([steps]) => steps.length)));
 const steps = [...charts.flatMap((chart) => Object.values(chart.curves).flatMap(([s]) => [s[0], s.at(-1)]))];
 const [FIRST, LAST] = [Math.min(...steps), Math.max(...steps)];
 const HEIGHT = 220, LEFT = 50, RIGHT = 12, TOP = 14, BELOW = 24;
 const view = {};
-let hovered = null;
-let written = null;
+let hovered = null;  // the step under the pointer
+let writtenHash = null;
 
 readView();
-window.addEventListener("hashchange", () => { if (location.hash !== written) { readView(); showAll(); } });
+window.addEventListener("hashchange", () => { if (location.hash !== writtenHash) { readView(); showAll(); } });
 
 function readView() {
-  const said = new URLSearchParams(location.hash.slice(1));
-  const smooth = Number(said.get("smooth") ?? NaN);
-  const step = parseInt(said.get("step"), 10);
-  view.place = Number.isNaN(step) || !samples.length ? samples.length - 1 : nearest(samples.map(([s]) => s), step);
+  const params = new URLSearchParams(location.hash.slice(1));
+  const smooth = Number(params.get("smooth") ?? NaN);
+  const step = parseInt(params.get("step"), 10);
+  view.index = Number.isNaN(step) || !samples.length ? samples.length - 1 : nearest(samples.map(([s]) => s), step);
   view.chosen = !Number.isNaN(step);
-  view.smooth = smooth >= 0 && smooth <= 0.98 ? smooth : longest > 40 ? 0.6 : 0;
-  view.off = new Set(said.getAll("off"));
+  view.smooth = smooth >= 0 && smooth <= 0.98 ? smooth : mostPoints > 40 ? 0.6 : 0;
+  view.off = new Set(params.getAll("off"));
   view.log = Object.fromEntries(charts.map((chart) => [chart.key, chart.log]));
-  for (const key of said.getAll("log")) view.log[key] = true;
-  for (const key of said.getAll("linear")) view.log[key] = false;
-  view.follow = running && said.has("follow");
+  for (const key of params.getAll("log")) view.log[key] = true;
+  for (const key of params.getAll("linear")) view.log[key] = false;
+  view.follow = running && params.has("follow");
 }
 
-function keepView() {
-  clearTimeout(keepView.timer);
-  keepView.timer = setTimeout(() => {
-    const said = new URLSearchParams();
-    if (view.chosen && view.place < samples.length - 1) said.set("step", samples[view.place][0]);
-    said.set("smooth", view.smooth);
-    for (const key of view.off) said.append("off", key);
+function saveView() {
+  clearTimeout(saveView.timer);
+  saveView.timer = setTimeout(() => {
+    const params = new URLSearchParams();
+    if (view.chosen && view.index < samples.length - 1) params.set("step", samples[view.index][0]);
+    params.set("smooth", view.smooth);
+    for (const key of view.off) params.append("off", key);
     for (const chart of charts) {
-      if (view.log[chart.key] !== chart.log) said.append(view.log[chart.key] ? "log" : "linear", chart.key);
+      if (view.log[chart.key] !== chart.log) params.append(view.log[chart.key] ? "log" : "linear", chart.key);
     }
-    if (view.follow) said.set("follow", 1);
-    written = "#" + said;
-    location.replace(written);
+    if (view.follow) params.set("follow", 1);
+    writtenHash = "#" + params;
+    location.replace(writtenHash);
   }, 200);
 }
 
@@ -48,28 +48,28 @@ function keepView() {
 
 function showGrid() {
   if (!samples.length) return;
-  const place = view.place, [step, address] = samples[place];
-  find("slider").value = place;
+  const index = view.index, [step, path] = samples[index];
+  find("slider").value = index;
   find("slider").setAttribute("aria-valuetext", `step ${step}`);
   find("shown").textContent = step.toLocaleString("en");
-  find("full").href = address;
-  document.querySelector(".player span").textContent = `${place + 1} of ${samples.length}`;
+  find("full").href = path;
+  document.querySelector(".player span").textContent = `${index + 1} of ${samples.length}`;
   const next = new Image();
   next.onload = () => {
-    if (view.place !== place) return;
-    Object.assign(find("grid"), { src: address, alt: `sample grid of step ${step}`, width: next.naturalWidth, height: next.naturalHeight });
+    if (view.index !== index) return;
+    Object.assign(find("grid"), { src: path, alt: `sample grid of step ${step}`, width: next.naturalWidth, height: next.naturalHeight });
   };
-  next.onerror = () => { if (view.place === place) find("shown").textContent += ` (${address} is missing)`; };
-  next.src = address;
-  for (const beside of [place - 1, place + 1]) if (samples[beside]) new Image().src = samples[beside][1];
+  next.onerror = () => { if (view.index === index) find("shown").textContent += ` (${path} is missing)`; };
+  next.src = path;
+  for (const neighbour of [index - 1, index + 1]) if (samples[neighbour]) new Image().src = samples[neighbour][1];
 }
 
-function goTo(place) {
-  view.place = Math.max(0, Math.min(samples.length - 1, place));
+function goTo(index) {
+  view.index = Math.max(0, Math.min(samples.length - 1, index));
   view.chosen = true;
   showGrid();
   charts.forEach(drawMarks);
-  keepView();
+  saveView();
 }
 
 function play() {
@@ -79,10 +79,10 @@ function play() {
   find("play").textContent = playing ? "▶" : "❚❚";
   find("play").setAttribute("aria-label", playing ? "play" : "pause");
   if (playing) return;
-  if (view.place === samples.length - 1) goTo(0);
+  if (view.index === samples.length - 1) goTo(0);
   play.timer = setInterval(() => {
-    if (view.place < samples.length - 1) goTo(view.place + 1);
-    if (view.place === samples.length - 1) play();
+    if (view.index < samples.length - 1) goTo(view.index + 1);
+    if (view.index === samples.length - 1) play();
   }, Math.max(120, Math.min(700, 12000 / samples.length)));
 }
 
@@ -90,57 +90,57 @@ if (samples.length) {
   find("slider").addEventListener("input", (event) => goTo(Number(event.target.value)));
   find("play").addEventListener("click", play);
   document.addEventListener("keydown", (event) => {
-    const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    const elsewhere = event.target.closest("input, summary, pre") || event.altKey || event.ctrlKey || event.metaKey;
-    if (way && !elsewhere) { goTo(view.place + way); event.preventDefault(); }
+    const direction = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const handledElsewhere = event.target.closest("input, summary, pre") || event.altKey || event.ctrlKey || event.metaKey;
+    if (direction && !handledElsewhere) { goTo(view.index + direction); event.preventDefault(); }
   });
 }
 
 // Curves
 
-function element(name, values, ...inside) {
+function element(name, attributes, ...children) {
   const svg = ["svg", "path", "line", "circle", "text", "clipPath", "rect", "g"].includes(name);
-  const made = svg ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
-  for (const [key, value] of Object.entries(values)) made.setAttribute(key, value);
-  made.append(...inside);
-  return made;
+  const created = svg ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) created.setAttribute(key, value);
+  created.append(...children);
+  return created;
 }
 
-// The index of the number nearest to one, among rising numbers.
-function nearest(numbers, wanted) {
+// Binary search: the index of the number nearest to the target, in rising numbers.
+function nearest(numbers, target) {
   let low = 0, high = numbers.length - 1;
   while (high - low > 1) {
     const middle = (low + high) >> 1;
-    if (numbers[middle] <= wanted) low = middle; else high = middle;
+    if (numbers[middle] <= target) low = middle; else high = middle;
   }
-  return wanted - numbers[low] <= numbers[high] - wanted ? low : high;
+  return target - numbers[low] <= numbers[high] - target ? low : high;
 }
 
-// An exponential moving average whose weights sum to one from the first point on.
-function smoothed(values, weight) {
-  let mean = 0, seen = 0;
+// An exponential moving average with bias correction.
+function smoothed(values, decay) {
+  let mean = 0, total = 0;
   return values.map((value) => {
-    mean = weight * mean + (1 - weight) * value;
-    seen = weight * seen + (1 - weight);
-    return mean / seen;
+    mean = decay * mean + (1 - decay) * value;
+    total = decay * total + (1 - decay);
+    return mean / total;
   });
 }
 
 function ticks(low, high, log, most) {
   if (log && high / low >= 10) {
-    const found = [], from = Math.floor(Math.log10(low)), to = Math.ceil(Math.log10(high));
+    const values = [], from = Math.floor(Math.log10(low)), to = Math.ceil(Math.log10(high));
     const within = to - from <= 2 ? [1, 2, 5] : [1], skip = Math.ceil((to - from - 1) / (most + 1));
-    for (let power = from; power <= to; power += skip) for (const lead of within) found.push(lead * 10 ** power);
-    return found.filter((value) => value >= low && value <= high);
+    for (let power = from; power <= to; power += skip) for (const lead of within) values.push(lead * 10 ** power);
+    return values.filter((value) => value >= low && value <= high);
   }
   const rough = (high - low) / most, size = 10 ** Math.floor(Math.log10(rough));
   const every = [1, 2, 5, 10].map((lead) => lead * size).find((width) => width >= rough * 0.8);
-  const found = [];
-  for (let i = Math.ceil(low / every - 1e-9); i * every <= high * (1 + 1e-12) + every * 1e-9; i++) found.push(i * every);
-  return found;
+  const values = [];
+  for (let i = Math.ceil(low / every - 1e-9); i * every <= high * (1 + 1e-12) + every * 1e-9; i++) values.push(i * every);
+  return values;
 }
 
-function shown(value, kind) {
+function formatted(value, kind) {
   if (kind === "share") return `${(100 * value).toFixed(0)} %`;
   if (value === 0) return "0";
   const size = Math.abs(value);
@@ -148,15 +148,15 @@ function shown(value, kind) {
   return Number(value.toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 6 });
 }
 
-const short = (step) => step >= 1e6 ? `${+(step / 1e6).toFixed(2)}M` : step >= 1e4 ? `${+(step / 1e3).toFixed(1)}k` : step.toLocaleString("en");
+const shortStep = (step) => step >= 1e6 ? `${+(step / 1e6).toFixed(2)}M` : step >= 1e4 ? `${+(step / 1e3).toFixed(1)}k` : step.toLocaleString("en");
 const isOff = (chart, name) => view.off.has(`${chart.key}/${name}`);
 
-function setUp(chart, place) {
-  chart.box = find(`chart${place}`);
+function setUp(chart, index) {
+  chart.box = find(`chart${index}`);
   const heading = chart.box.querySelector("h3");
   if (chart.canLog) {
     chart.button = element("button", { type: "button" }, "log");
-    chart.button.addEventListener("click", () => { view.log[chart.key] = !view.log[chart.key]; draw(chart); keepView(); });
+    chart.button.addEventListener("click", () => { view.log[chart.key] = !view.log[chart.key]; draw(chart); saveView(); });
     heading.append(chart.button);
   }
   chart.at = element("span", { class: "at" });
@@ -168,7 +168,7 @@ function setUp(chart, place) {
       const key = `${chart.key}/${name}`;
       if (!view.off.delete(key)) view.off.add(key);
       draw(chart);
-      keepView();
+      saveView();
     });
     chart.legend.append(button);
     return { name, value, button, colour: `c${i % 8}` };
@@ -195,21 +195,21 @@ function range(chart, lines, log) {
   const inner = (share) => raw[Math.round(share * (raw.length - 1))];
   let low = Math.min(...drawn, inner(0.01)), high = Math.max(...drawn, inner(0.99));
   if (log) return [low / 1.15, high * 1.15];
-  const level = high - low <= 1e-6 * Math.abs(high);  // but for rounding
-  const room = level ? Math.abs(high) * 0.1 || 1 : (high - low) * 0.06;
-  const fromZero = low >= 0 && (["rate", "speed"].includes(chart.kind) || low - room < 0 || (chart.kind === "losses" && low < high / 2));
-  return [fromZero ? 0 : low - room, high + room];
+  const isFlat = high - low <= 1e-6 * Math.abs(high);  // up to rounding
+  const margin = isFlat ? Math.abs(high) * 0.1 || 1 : (high - low) * 0.06;
+  const fromZero = low >= 0 && (["rate", "speed"].includes(chart.kind) || low - margin < 0 || (chart.kind === "losses" && low < high / 2));
+  return [fromZero ? 0 : low - margin, high + margin];
 }
 
 function draw(chart) {
   const log = chart.canLog && view.log[chart.key];
-  const even = ["losses", "share", "speed"].includes(chart.kind) ? view.smooth : 0;
+  const decay = ["losses", "share", "speed"].includes(chart.kind) ? view.smooth : 0;
   chart.button?.setAttribute("aria-pressed", log);
   if (chart.button) chart.button.textContent = log ? "log ✓" : "log";
   for (const { name, button } of chart.names) button.setAttribute("aria-pressed", !isOff(chart, name));
   chart.lines = chart.names.filter(({ name }) => !isOff(chart, name)).map(({ name, colour }) => {
     const [at, values] = chart.curves[name];
-    return { name, colour, at, values, smooth: even ? smoothed(values, even) : values };
+    return { name, colour, at, values, smooth: decay ? smoothed(values, decay) : values };
   });
   const width = chart.width = chart.box.clientWidth, floor = HEIGHT - BELOW, end = width - RIGHT;
   const [low, high] = chart.lines.length ? range(chart, chart.lines, log) : [log ? 0.1 : 0, 1];
@@ -222,19 +222,19 @@ function draw(chart) {
   const grid = element("g", {});
   for (const value of ticks(low, high, log, 4)) {
     grid.append(element("line", { class: "guide", x1: LEFT, x2: end, y1: y(value), y2: y(value) }));
-    grid.append(element("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, shown(value, chart.kind)));
+    grid.append(element("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, formatted(value, chart.kind)));
   }
   for (const step of ticks(FIRST, LAST || 1, false, width < 420 ? 3 : 5)) {
     grid.append(element("line", { class: "axis", x1: x(step), x2: x(step), y1: floor, y2: floor + 4 }));
     const anchor = x(step) > end - 14 ? "end" : "middle";
-    grid.append(element("text", { x: x(step), y: floor + 17, "text-anchor": anchor }, short(step)));
+    grid.append(element("text", { x: x(step), y: floor + 17, "text-anchor": anchor }, shortStep(step)));
   }
   grid.append(element("line", { class: "axis", x1: LEFT, x2: end, y1: floor, y2: floor }));
   const frame = element("clipPath", { id: `clip-${chart.box.id}` });
   frame.append(element("rect", { x: LEFT - 2, y: TOP - 6, width: Math.max(0, end - LEFT + 4), height: floor - TOP + 8 }));
   const curves = element("g", { "clip-path": `url(#clip-${chart.box.id})` });
   const path = (at, values) => "M" + at.map((step, i) => `${x(step).toFixed(1)} ${y(values[i]).toFixed(1)}`).join("L");
-  for (const { colour, at, values } of even ? chart.lines : []) {
+  for (const { colour, at, values } of decay ? chart.lines : []) {
     curves.append(element("path", { class: `curve raw ${colour}`, d: path(at, values) }));
   }
   for (const { colour, at, smooth } of chart.lines) {
@@ -262,21 +262,21 @@ function draw(chart) {
   drawMarks(chart);
 }
 
-// The line under the pointer, or that of the pictures shown, and the values there.
+// The line at the pointer and that of the sample grid shown; the legend's values at the pointer, or the last ones.
 function drawMarks(chart) {
   const { x, y, floor, end } = chart, parts = [];
   const step = hovered === null ? null : Math.max(FIRST, Math.min(LAST, hovered));
   const line = (kind, at) => element("line", { class: kind, x1: x(at), x2: x(at), y1: TOP, y2: floor });
-  const pictures = samples[view.place]?.[0];
-  if (view.chosen && pictures >= FIRST && pictures <= LAST) parts.push(line("now", pictures));
+  const grid = samples[view.index]?.[0];
+  if (view.chosen && grid >= FIRST && grid <= LAST) parts.push(line("now", grid));
   let at = null;
   for (const { name, value } of chart.names) value.textContent = isOff(chart, name) ? "" : value.textContent;
-  for (const { name, colour, at: places, smooth } of chart.lines) {
-    const i = step === null ? places.length - 1 : nearest(places, step);
-    chart.names.find((one) => one.name === name).value.textContent = shown(smooth[i], chart.kind);
-    at = Math.max(at ?? 0, places[i]);
-    if (step !== null && x(places[i]) <= end + 1) {
-      parts.push(element("circle", { class: `dot ${colour}`, cx: x(places[i]), cy: Math.max(TOP - 4, y(smooth[i])), r: 4 }));
+  for (const { name, colour, at: steps, smooth } of chart.lines) {
+    const i = step === null ? steps.length - 1 : nearest(steps, step);
+    chart.names.find((entry) => entry.name === name).value.textContent = formatted(smooth[i], chart.kind);
+    at = Math.max(at ?? 0, steps[i]);
+    if (step !== null && x(steps[i]) <= end + 1) {
+      parts.push(element("circle", { class: `dot ${colour}`, cx: x(steps[i]), cy: Math.max(TOP - 4, y(smooth[i])), r: 4 }));
     }
   }
   if (step !== null && at !== null) parts.unshift(line("hover", at));
@@ -288,10 +288,10 @@ charts.forEach(setUp);
 find("smooth")?.addEventListener("input", (event) => {
   view.smooth = Number(event.target.value);
   charts.forEach(draw);
-  keepView();
+  saveView();
 });
 
-// Commands, times, and a run that goes on
+// Copy buttons, times, and the reload of a running run
 
 for (const button of document.querySelectorAll(".copy")) {
   button.addEventListener("click", async () => {
@@ -323,7 +323,7 @@ if (running) {
   find("follow").firstChild.addEventListener("change", (event) => {
     view.follow = event.target.checked;
     follow();
-    keepView();
+    saveView();
   });
 }
 

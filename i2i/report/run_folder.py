@@ -1,4 +1,4 @@
-"""What a run's folder says, whatever state its files are in: what can't be read is left out."""
+"""Read a run's folder, whatever state its files are in: what can't be read is left out."""
 
 from __future__ import annotations
 
@@ -10,50 +10,55 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 Curve = list[tuple[int, float]]
-"""Steps, rising, each with a value."""
+"""Values by step, in rising order of steps."""
 STATES = ("running", "finished", "stopped", "diverged")
 _LARGEST = 1e100
 
 
-class Warned(NamedTuple):
-    """What a run warned of, and when."""
+class RunWarning(NamedTuple):
+    """A warning from the diagnostics, and the step at which it was given."""
 
     step: int
-    says: str
+    message: str
     advice: str
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run as its folder tells it.
+    """The contents of a run's folder.
 
     Attributes:
-        folder: as it was given.
-        config: what config.json holds, or nothing.
-        summary: what summary.json holds, or nothing.
+        folder: the path, as given.
+        config: contents of config.json, or empty.
+        summary: contents of summary.json, or empty.
         curves: the numbers of metrics.jsonl by name, such as generator/l1 or validation/psnr.
-        warnings: those of metrics.jsonl in the order of their steps.
-        samples: the steps of the sample grids, each with the image's address from the folder.
-        changed: when metrics.jsonl was last written, or config.json, in seconds since 1970; 0 where there is neither.
+        warnings: the warnings of metrics.jsonl, in order of their steps.
+        samples: the sample grids: step to path, relative to the folder.
+        updated: when metrics.jsonl, or else config.json, was last written, in seconds since 1970; 0 if unknown.
     """
 
     folder: Path
     config: Mapping[str, Any]
     summary: Mapping[str, Any]
     curves: Mapping[str, Curve]
-    warnings: tuple[Warned, ...]
+    warnings: tuple[RunWarning, ...]
     samples: Mapping[int, str]
-    changed: float
+    updated: float
 
     @property
     def step(self) -> int:
-        """The last step of which anything is known."""
+        """The last step that left a trace."""
         return max([0, *(curve[-1][0] for curve in self.curves.values()), *self.samples])
 
     @property
     def steps(self) -> int | None:
-        """How many there will be, where it is known."""
-        return count(self.summary.get("steps")) or count(part(self.config, "train").get("steps"))
+        """The planned number of steps, if known."""
+        return count(self.summary.get("steps")) or count(mapping(self.config, "train").get("steps"))
+
+    @property
+    def batch_size(self) -> int:
+        """Images per step; 1 if unknown."""
+        return count(mapping(self.config, "train").get("batch_size")) or 1
 
     @property
     def method(self) -> str:
@@ -62,71 +67,76 @@ class Run:
 
     @property
     def state(self) -> str:
-        """running, finished, stopped or diverged, or nothing where it isn't known."""
-        said = self.summary.get("state")
+        """running, finished, stopped or diverged; empty if unknown."""
+        state = self.summary.get("state")
         done = "finished" if self.steps and self.step >= self.steps else ""
-        return str(said) if said in STATES else done
+        return str(state) if state in STATES else done
 
     @property
     def paths(self) -> tuple[str, ...]:
         """The data folders."""
-        return _texts(self.config.get("paths"))
+        return _strings(self.config.get("paths"))
 
     @property
     def plugins(self) -> tuple[str, ...]:
         """The modules that the run imported."""
-        return _texts(self.config.get("plugins"))
+        return _strings(self.config.get("plugins"))
 
     @property
     def domains(self) -> tuple[str, ...]:
-        """The names of what you have and of what you want, or nothing."""
-        data = part(self.config, "data")
-        named = _texts(data.get("domains"))[:: -1 if data.get("swap") is True else 1]
-        known = _texts(self.summary.get("domains")) or named
-        return known if len(known) == 2 else ()
+        """The names of the input and the target domain; empty if unknown."""
+        data = mapping(self.config, "data")
+        configured = _strings(data.get("domains"))[:: -1 if data.get("swap") is True else 1]
+        domains = _strings(self.summary.get("domains")) or configured
+        return domains if len(domains) == 2 else ()
+
+    @property
+    def generators(self) -> dict[str, str]:
+        """The specs of the generators by direction: a2b, b2a, or z2b from a latent; empty if unknown."""
+        return {direction: str(spec) for direction, spec in mapping(self.summary, "maps").items()}
 
 
 def read_run(folder: Path) -> Run:
-    """Read a run's folder; nothing in it need be there, or whole."""
+    """Read a run's folder; every file may be missing or torn."""
     metrics = folder / "metrics.jsonl"
     curves, warnings = _read_metrics(metrics)
-    found = {int(path.stem): f"samples/{path.name}" for path in folder.glob("samples/*.png") if _numbered(path)}
+    samples = {int(path.stem): f"samples/{path.name}" for path in folder.glob("samples/*.png") if _is_numbered(path)}
     written = [path.stat().st_mtime for path in (metrics, folder / "config.json") if path.exists()]
     return Run(
         folder=folder,
-        config=_read_object(folder / "config.json"),
-        summary=_read_object(folder / "summary.json"),
+        config=_parse(_read_text(folder / "config.json")),
+        summary=_parse(_read_text(folder / "summary.json")),
         curves=curves,
-        warnings=tuple(sorted(warnings, key=lambda warned: warned.step)),
-        samples=dict(sorted(found.items())),
-        changed=next(iter(written), 0.0),
+        warnings=tuple(sorted(warnings, key=lambda warning: warning.step)),
+        samples=dict(sorted(samples.items())),
+        updated=next(iter(written), 0.0),
     )
 
 
-def part(values: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """An object within another, or nothing."""
+def mapping(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A nested object; empty if it is missing or something else."""
     inner = values.get(name)
     return inner if isinstance(inner, dict) else {}
 
 
 def number(value: object) -> float | None:
-    """A number that can be drawn, or None for anything else: infinities, and what would overflow when summed."""
+    """A number that can be drawn; None for anything else, infinities and what would overflow in a sum included."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if abs(value) < _LARGEST else None
 
 
 def count(value: object) -> int | None:
-    """A whole number from 0 on, or None for anything else."""
-    read = number(value)
-    return int(read) if read is not None and read >= 0 and read == int(read) else None
+    """A non-negative whole number; None for anything else."""
+    parsed = number(value)
+    return int(parsed) if parsed is not None and parsed >= 0 and parsed == int(parsed) else None
 
 
-def _texts(values: object) -> tuple[str, ...]:
+def _strings(values: object) -> tuple[str, ...]:
     return tuple(map(str, values)) if isinstance(values, list) else ()
 
 
-def _read_metrics(path: Path) -> tuple[dict[str, Curve], list[Warned]]:
+def _read_metrics(path: Path) -> tuple[dict[str, Curve], list[RunWarning]]:
     curves: dict[str, Curve] = {}
     warnings = []
     for text in _read_text(path).split("\n"):
@@ -135,18 +145,14 @@ def _read_metrics(path: Path) -> tuple[dict[str, Curve], list[Warned]]:
         if step is None:
             continue
         if "warning" in line:
-            warnings.append(Warned(step, str(line["warning"]), str(line.get("advice") or "")))
+            warnings.append(RunWarning(step, str(line["warning"]), str(line.get("advice") or "")))
             continue
         for name, value in line.items():
-            if (read := number(value)) is not None:
-                curves.setdefault(name, []).append((step, read))
+            if (parsed := number(value)) is not None:
+                curves.setdefault(name, []).append((step, parsed))
     for curve in curves.values():
         curve.sort(key=lambda point: point[0])
     return curves, warnings
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    return _parse(_read_text(path))
 
 
 def _read_text(path: Path) -> str:
@@ -161,5 +167,5 @@ def _parse(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _numbered(path: Path) -> bool:
+def _is_numbered(path: Path) -> bool:
     return re.fullmatch(r"[0-9]{1,15}", path.stem) is not None

@@ -1,31 +1,34 @@
-"""The page: its upper half as HTML, and all of it put into page.html with its style and script."""
+"""Write report.html: page.html, a Jinja template, filled with what a run's folder holds, its style and its script."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 import hashlib
-import json
-from html import escape
+from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
-from string import Template
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from i2i.files import write_whole
-from i2i.report.charts import Chart, best_step, charts_of, drawn
-from i2i.report.markup import duration, moment, section
-from i2i.report.run_folder import Curve, Run, count, part, read_run
-from i2i.report.tables import commands, facts, scores, settings
+from i2i.report.charts import best_step, charts_of
+from i2i.report.commands import commands
+from i2i.report.run_folder import Run, count, read_run
+from i2i.report.tables import data_facts, network_facts, scores, settings
 
 _HERE = Path(__file__).parent
-_WARNINGS_SHOWN = 3
+_CENTURY = 3.2e9  # in seconds
 
 
 def write_page(folder: Path) -> None:
-    """Write report.html into a run's folder, from what lies there.
+    """Write report.html into a run's folder.
 
-    The file holds everything but the sample grids, which it shows from samples/ beside it: they would make it large,
-    and it is written anew at each of them. So share the page with that folder. Files of the run that are missing, torn
-    or odd leave parts of the page empty.
+    The file holds everything but the sample grids, which it loads from samples/ beside it: they would make it large,
+    and it is rewritten with each of them. So share the page together with that folder. Files of the run that are
+    missing, torn or malformed leave parts of the page empty.
 
     Args:
         folder: the run's folder, written as the commands on the page should name it.
@@ -33,129 +36,85 @@ def write_page(folder: Path) -> None:
     Raises:
         OSError: the folder can't be read or written; an earlier page is untouched.
     """
-    run = read_run(folder)
-    charts = charts_of(run)
-    upper = (_header(run), _warnings(run), _samples(run), _curves(charts))
-    lower = (scores(run), commands(run), facts(run), settings(run), _footer(run))
-    script = (_HERE / "page.js").read_text("utf-8")
-    page = Template((_HERE / "page.html").read_text("utf-8")).substitute(
-        title=escape(f"{folder.resolve().name}: {run.method}"),
-        style=(_HERE / "page.css").read_text("utf-8"),
-        script=script,
-        # The browser runs no other script, whatever texts of the run may hold.
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        body="\n".join(upper + lower),
-        data=_for_script(run, charts),
-    )
+    page = _environment().get_template("page.html").render(_context(read_run(folder)))
     write_whole(folder / "report.html", page.encode("utf-8", "replace"))
 
 
-def _for_script(run: Run, charts: list[Chart]) -> str:
-    data = {
-        "charts": [chart.to_dict() for chart in charts],
-        "samples": list(run.samples.items()),
-        "warnings": sorted({warned.step for warned in run.warnings}),
-        "running": run.state == "running",
+def duration(seconds: float) -> str:
+    """A duration for people: `29 s`, `1 h 30 min`, `1 d 1 h`."""
+    minutes = round(min(seconds, _CENTURY) / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    hours, days = minutes // 60, minutes // (24 * 60)
+    return f"{days:,} d {hours % 24} h" if days else f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["duration"] = duration
+    # Not sorted: the order of a chart's curves is that of the legend.
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    return environment
+
+
+def _context(run: Run) -> dict[str, Any]:
+    charts, script = charts_of(run), (_HERE / "page.js").read_text("utf-8")
+    pairs = run.curves.get("validation/n")
+    return {
+        "run": run,
+        "name": run.folder.resolve().name,
+        "style": Markup((_HERE / "page.css").read_text("utf-8")),
+        "script": Markup(script),
+        # The browser runs no other script, whatever strings of the run may hold.
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "timing": _timing(run),
+        "updated": datetime.fromtimestamp(run.updated, timezone.utc) if run.updated else None,
+        "best_step": best_step(run),
+        "warnings": _grouped_warnings(run),
+        "grid_size": _png_size(run.folder / list(run.samples.values())[-1]) if run.samples else None,
+        "charts": charts,
+        "scores": scores(run),
+        "scored_pairs": count(pairs[-1][1]) if pairs else None,
+        "commands": commands(run),
+        "facts": {"Data": data_facts(run), "Networks": network_facts(run)},
+        "settings": settings(run),
+        "data": {
+            "charts": [chart.to_dict() for chart in charts],
+            "samples": list(run.samples.items()),
+            "warnings": sorted({warning.step for warning in run.warnings}),
+            "running": run.state == "running",
+        },
     }
-    # No text in it can end the element that holds it.
-    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
-def _header(run: Run) -> str:
-    state = f'<p class="state {run.state}">{run.state}</p>' if run.state else ""
-    way = f": {' → '.join(map(escape, run.domains))}" if run.domains else ""
-    of = f" <small>of {run.steps:,}</small>" if run.steps else ""
-    tiles = [("step", f"{run.step:,}{of}")]
-    if speeds := run.curves.get("images_per_second"):
-        each = count(part(run.config, "train").get("batch_size")) or 1
-        recent = [value for _, value in speeds[-10:]]
-        speed = sum(recent) / len(recent)
-        tiles += [("images per second", f"{speed:.3g}"), ("trained for", duration(_seconds(speeds, each)))]
-        if run.steps and run.step < run.steps and speed > 0:
-            left = duration((run.steps - run.step) * each / speed)
-            tiles.append(("time left" if run.state == "running" else "would still take", left))
-    if (best := best_step(run)) is not None:
-        tiles.append(("best step", f"{best:,}"))
-    if run.changed:
-        tiles.append(("last change", moment(run.changed)))
-    bar = f'<progress max="{run.steps}" value="{run.step}" aria-label="steps done"></progress>' if run.steps else ""
-    told = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles)
-    return (
-        f"<header><div><h1>{escape(run.method)}{way}</h1>{state}</div>"
-        f'<p class="path">{escape(str(run.folder))}</p>{bar}<dl class="tiles">{told}</dl></header>'
-    )
+class _Timing(NamedTuple):
+    speed: float  # recent, in images per second
+    trained: float  # in seconds, pauses left out
+    left: float  # in seconds; 0 when finished or unknown
 
 
-def _seconds(speeds: Curve, each: int) -> float:
-    """The time that steps of `each` so many images took, by the speeds noted of them; pauses are left out."""
-    ends = [0, *(step for step, _ in speeds)]
-    return sum((step - begin) * each / speed for begin, (step, speed) in zip(ends, speeds, strict=False) if speed > 0)
+def _timing(run: Run) -> _Timing | None:
+    speeds = run.curves.get("images_per_second")
+    if not speeds:
+        return None
+    recent = [value for _, value in speeds[-10:]]
+    speed = sum(recent) / len(recent)
+    starts = [0, *(step for step, _ in speeds)]
+    intervals = zip(starts, speeds, strict=False)
+    trained = sum((step - start) * run.batch_size / value for start, (step, value) in intervals if value > 0)
+    left = max((run.steps or 0) - run.step, 0) * run.batch_size / speed if speed > 0 else 0
+    return _Timing(speed, trained, left)
 
 
-def _warnings(run: Run) -> str:
-    """The latest first, each once."""
-    seen: dict[tuple[str, str], list[int]] = {}
-    for step, says, advice in reversed(run.warnings):
-        seen.setdefault((says, advice), []).append(step)
-    items = []
-    for (says, advice), steps in seen.items():
-        when = f"step {steps[0]:,}" + (f", {len(steps)} times since step {steps[-1]:,}" if len(steps) > 1 else "")
-        tip = f'<p class="advice">{escape(advice)}</p>' if advice else ""
-        items.append(f'<li><span class="when">{when}</span><p>{escape(says)}</p>{tip}</li>')
-    if not items:
-        return ""
-    shown, rest = items[:_WARNINGS_SHOWN], items[_WARNINGS_SHOWN:]
-    more = f"<details><summary>{len(rest)} earlier</summary><ul>{''.join(rest)}</ul></details>" if rest else ""
-    return f'<section class="warnings" aria-label="Warnings"><h2>Warnings</h2><ul>{"".join(shown)}</ul>{more}</section>'
-
-
-def _samples(run: Run) -> str:
-    """The last sample grid, and what leads to the others."""
-    if not run.samples:
-        return section("samples", "Images", '<p class="none">No sample grid yet.</p>')
-    total, (step, address) = len(run.samples), list(run.samples.items())[-1]
-    size = _png_size(run.folder / address)
-    room = f' width="{size[0]}" height="{size[1]}"' if size else ""
-    links = " ".join(f'<a href="{index}">{one:,}</a>' for one, index in run.samples.items())
-    return section(
-        "samples",
-        "Images",
-        f'<figure><a id="full" href="{address}"><img id="grid" src="{address}"{room} alt="sample grid of step {step}">'
-        f'</a><figcaption>step <output id="shown">{step:,}</output></figcaption></figure><div class="player scripted">'
-        '<button type="button" id="play" aria-label="play">▶</button><input type="range" id="slider" min="0"'
-        f' max="{total - 1}" value="{total - 1}" aria-label="step of the images">'
-        f"<span>{total} of {total}</span></div><noscript><p>All grids: {links}</p></noscript>",
-    )
-
-
-def _curves(charts: list[Chart]) -> str:
-    """A place for each chart, which the script fills; where there is none it is drawn already."""
-    if not charts:
-        return section("curves", "Curves", '<p class="none">No metrics yet.</p>')
-    rows: dict[str, list[str]] = {"scores": [], "losses": [], "others": []}
-    for index, chart in enumerate(charts):
-        names = "".join(
-            f'<li class="c{i % 8}">{escape(name)} <b>{curve[-1][1]:.4g}</b></li>'
-            for i, (name, curve) in enumerate(chart.curves.items())
-        )
-        unit = f" <small>{escape(chart.unit)}</small>" if chart.unit else ""
-        rows[{"score": "scores", "losses": "losses"}.get(chart.kind, "others")].append(
-            f'<article class="chart" id="chart{index}"><h3>{escape(chart.title)}{unit}</h3><noscript>{drawn(chart)}'
-            f'<ul class="legend">{names}</ul></noscript></article>'
-        )
-    boxes = "".join(f'<div class="charts {row}">{"".join(shown)}</div>' for row, shown in rows.items() if shown)
-    return section(
-        "curves",
-        "Curves",
-        '<p class="controls scripted"><label>smoothing <input type="range" id="smooth" min="0" max="0.98" step="0.02">'
-        f"</label> <span>point at a curve for its values; click to see the images of that step</span></p>{boxes}",
-    )
-
-
-def _footer(run: Run) -> str:
-    by = f" by {escape(str(run.config['made_by']))}" if run.config.get("made_by") else ""
-    follow = '<label class="scripted" id="follow" hidden><input type="checkbox"> reload every minute</label>'
-    return f"<footer><span>Written{by}. The images lie beside this file, in samples/.</span>{follow}</footer>"
+def _grouped_warnings(run: Run) -> list[tuple[str, str, list[int]]]:
+    """Each message once, with its advice and its steps; the latest first."""
+    steps: dict[tuple[str, str], list[int]] = {}
+    for step, message, advice in reversed(run.warnings):
+        steps.setdefault((message, advice), []).append(step)
+    return [(*warning, given) for warning, given in steps.items()]
 
 
 def _png_size(path: Path) -> tuple[int, int] | None:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from i2i.data import ImageDataset
-from i2i.evaluation.paired import l1, psnr, ssim
 from i2i.evaluation.pixels import pixels_of
+from i2i.evaluation.scores.paired import l1, psnr, ssim
 from i2i.images.tensors import to_pixels
 from i2i.seeding import seeded
 

