@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,26 @@ from PIL import Image
 
 from i2i.cli import main
 from support.runs import SMALL, scene
+
+TESTS = Path(__file__).parent
+
+# Files, folders and functions whose tests the quick check (`.ci/check`) leaves out: each takes seconds.
+SLOW = ()
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run `-n auto` with up to four workers of about 1 GB, or in this process where files or tests are named."""
+    named = any("::" in word or word.endswith(".py") for word in config.args)
+    return 0 if named else min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow tests."""
+    for item in items:
+        path = item.path.relative_to(TESTS).as_posix()
+        if f"{path}::{item.name.partition('[')[0]}".startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
+
 
 torch.set_num_threads(1)  # small networks: threads cost more than they give, the more so on a busy machine
 
