@@ -16,17 +16,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from PIL import Image
 
-from i2i.config import RunConfig
 from i2i.data import find_layout
 from i2i.methods import methods
 from i2i.spec import Spec
-from i2i.training.trainer import Trainer
+from i2i.training.build import build_run, run_config
 
 # No downloaded weights, and all players move from the first step on.
 OPTIONS = {
@@ -45,14 +43,10 @@ def measure(method: str, *, image_size: int, steps: int, generator: str | None, 
         for name in ("train",) if kind.data == "single" else ("trainA", "trainB"):
             (data / name).mkdir(parents=True)
             Image.new("RGB", (image_size, image_size)).save(data / name / "1.png")
-        config = RunConfig(
-            method,
-            (str(data),),
-            kind.Config(**OPTIONS.get(method, {})),
-            replace(kind.data_config, image_size=image_size, load_size=image_size),
-            replace(kind.train_config, batch_size=batch_size, generator=generator, discriminator=discriminator),
-        )
-        trainer = Trainer(config, find_layout([data], data=kind.data), Path(folder) / "run")
+        settings = {"image_size": image_size, "load_size": image_size, "batch_size": batch_size}
+        networks = {"generator": generator, "discriminator": discriminator}
+        config = run_config(method, data, **settings, **networks, **OPTIONS.get(method, {}))
+        trainer = build_run(config, find_layout([data], data=kind.data), Path(folder) / "run")
         before = _peak(trainer.device)
         batch = {
             side: torch.rand(batch_size, 3, image_size, image_size, device=trainer.device) * 2 - 1
