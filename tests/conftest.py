@@ -14,8 +14,27 @@ from support.runs import SMALL, scene
 
 TESTS = Path(__file__).parent
 
-# Files, folders and functions whose tests the quick check (`.ci/check`) leaves out: each takes seconds.
-SLOW = ()
+# Folders and files that the quick check (`.ci/check`) leaves out, as most of their time is training. Others hold a slow test
+# or two, marked by `@pytest.mark.slow`.
+SLOW = (
+    "cli",
+    "datasets",
+    "hostile",
+    "methods/test_bicyclegan.py",
+    "methods/test_gan.py",
+    "methods/test_methods.py",
+    "methods/test_pix2pixhd.py",
+    "methods/test_simgan.py",
+    "methods/test_two_ranks.py",
+    "test_readme.py",
+    "training/test_diagnostics.py",
+    "training/test_distributed.py",
+    "training/test_lock.py",
+    "training/test_player.py",
+    "training/test_resume.py",
+    "training/test_resume_details.py",
+    "training/test_trainer.py",
+)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -25,10 +44,10 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow tests."""
+    """Mark the tests of slow folders and files, which must exist."""
+    slow = [(TESTS / path).resolve(strict=True) for path in SLOW]
     for item in items:
-        path = item.path.relative_to(TESTS).as_posix()
-        if f"{path}::{item.name.partition('[')[0]}".startswith(SLOW):
+        if any(item.path.is_relative_to(path) for path in slow):
             item.add_marker(pytest.mark.slow)
 
 
