@@ -14,8 +14,8 @@ from support.runs import SMALL, scene
 
 TESTS = Path(__file__).parent
 
-# Folders and files that the quick check (`.ci/check`) leaves out, as most of their time is training. Others hold a slow test
-# or two, marked by `@pytest.mark.slow`.
+# Folders and files that the quick check (`.ci/check`) leaves out: most of them train. Where a file has but a few slow tests,
+# `@pytest.mark.slow` marks them.
 SLOW = (
     "cli",
     "datasets",
