@@ -14,8 +14,8 @@ from support.runs import SMALL, scene
 
 TESTS = Path(__file__).parent
 
-# Folders and files that the quick check (`.ci/check`) leaves out: most of them train. Where a file has but a few slow tests,
-# `@pytest.mark.slow` marks them.
+# Folders and files that the quick check (`.ci/check`) leaves out: most of them train. Elsewhere, single slow tests carry
+# `@pytest.mark.slow`.
 SLOW = (
     "cli",
     "datasets",

@@ -234,7 +234,7 @@ VALUES: dict[str, tuple[Callable[[State], object], str]] = {
     "missing weight": (lambda s: s["method"].pop(first(s["method"])), "was saved with other networks"),
     "unknown weight": (lambda s: s["method"].update(x=torch.zeros(1)), "was saved with other networks"),
     "number as a name": (lambda s: s["method"].update({1: torch.zeros(1)}), "method is of another type"),
-    "weights in a list": (lambda s: s.update(objective=[1]), "method is of another type"),
+    "weights in a list": (lambda s: s.update(method=[1]), "method is of another type"),
     "no weights": (lambda s: s.pop("method"), "method is missing"),
     "no optimizers": (lambda s: s.pop("optimizers"), "optimizers is missing"),
     "optimizer of no player": (lambda s: s["optimizers"].pop("generator"), "optimizers/generator is of another type"),
