@@ -14,7 +14,7 @@ from support.runs import SMALL, scene
 
 TESTS = Path(__file__).parent
 
-# Folders and files that the quick check (`.ci/check`) leaves out: most of them train. Elsewhere, single slow tests carry
+# Folders and files that the quick check (`.ci/check`) leaves out: most of them train. Elsewhere, slow tests carry
 # `@pytest.mark.slow`.
 SLOW = (
     "cli",
