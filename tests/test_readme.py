@@ -70,7 +70,7 @@ def test_python_in_the_readme_runs(code: str, my_folder: Path, request: pytest.F
             code, count = re.subn(pattern, smaller, code)
             assert count == 1, pattern
     image = Image.fromarray(np.zeros((32, 32, 3), np.uint8))
-    names = {"image": image, "images": [image, image], "edges": image}
+    names = {"image": image, "images": [image, image], "edges": image, "__name__": "readme"}
     exec(compile(code, "README.md", "exec", dont_inherit=True), names)
     if "build_run" in code:
         assert Path(names["model"]).exists()
