@@ -18,8 +18,15 @@ TESTS = Path(__file__).parent
 # `@pytest.mark.slow`.
 SLOW = (
     "cli",
+    "data/test_check.py",
     "datasets",
+    "evaluation",
     "hostile",
+    "images/test_adapters.py",
+    "images/test_channels.py",
+    "inference/test_folder.py",
+    "inference/test_translator.py",
+    "inference/tiling",
     "methods/test_bicyclegan.py",
     "methods/test_gan.py",
     "methods/test_methods.py",

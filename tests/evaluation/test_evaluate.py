@@ -24,7 +24,7 @@ from i2i.inference.translator import Translator
 from i2i.model_file.model_file import load_model, save_model
 
 PLUGIN = """
-from i2i.scores.features import FeatureNetwork, feature_networks
+from i2i.evaluation.features import FeatureNetwork, feature_networks
 
 
 @feature_networks.register("corners")

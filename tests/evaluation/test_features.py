@@ -98,8 +98,8 @@ class Missing:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Missing())
 from i2i.errors import UsageError
-from i2i.scores.features import feature_networks
-from i2i.scores.paired import pair_scores
+from i2i.evaluation.features import feature_networks
+from i2i.evaluation.paired import pair_scores
 cpu = torch.device("cpu")
 for use in (
     lambda: feature_networks["inception"](cpu),
