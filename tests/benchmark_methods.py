@@ -1,9 +1,10 @@
-"""What a step of each method costs beside one of pix2pix: seconds an image, and memory at its peak.
+"""Cost of a training step of each method, relative to pix2pix: seconds per image and peak memory.
 
     python tests/benchmark_methods.py --image-size 128 --steps 5
 
-Each method trains with its own networks, in a process of its own, on images of noise that are in memory already. The
-networks of one side are those of a run; give --flags for others: --flags "--generator resnet:width=16".
+Each method trains in a process of its own, with its default networks, on a batch of noise that is already in memory.
+`--generator` and `--discriminator` choose other networks. `--quick` takes one step of narrow networks on small images,
+in this process: it only shows that the script works.
 """
 
 from __future__ import annotations
@@ -11,87 +12,108 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import shlex
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 
-from i2i.cli import main as cli
 from i2i.data import find_layout
 from i2i.methods import methods
-from i2i.training.trainer import Trainer
+from i2i.spec import Spec
+from i2i.training.build import build_run, run_config
 
-# Weights that would be downloaded stay out; each method's batch is counted in images, so that they compare.
-OFFLINE = {
-    "pix2pixhd": ["--perceptual-weight", "0"],
-    "simgan": ["--refiner-warmup", "0", "--discriminator-warmup", "0"],
+# No downloaded weights, and all players move from the first step on.
+OPTIONS = {
+    "pix2pixhd": {"perceptual_weight": 0.0},
+    "simgan": {"refiner_warmup": 0, "discriminator_warmup": 0},
 }
-SINGLE = {"gan": 64}  # images in a batch of methods whose networks need one; the others have 1
+BATCH_SIZES = {"gan": 64}  # batch norm after a latent needs several images; other methods train on one
 
 
-def measure(method: str, image_size: int, steps: int, flags: list[str]) -> dict[str, float]:
-    """Seconds an image and peak megabytes of training steps, in this process."""
+def measure(method: str, *, image_size: int, steps: int, generator: str | None, discriminator: str | None) -> dict:
+    """Seconds per image and peak megabytes of training steps in this process."""
     kind = methods[method]
+    batch_size = BATCH_SIZES.get(method, 1)
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         for name in ("train",) if kind.data == "single" else ("trainA", "trainB"):
             (data / name).mkdir(parents=True)
-            noise = np.random.default_rng(0).integers(0, 255, (image_size, image_size, 3), np.uint8)
-            Image.fromarray(noise).save(data / name / "1.png")
-        batch_size = SINGLE.get(method, 1)
-        words = [str(data), "--run", folder, "--image-size", str(image_size), "--load-size", str(image_size)]
-        words += ["--channels", "3", "3", "--batch-size", str(batch_size), *OFFLINE.get(method, []), *flags]
-        config, run, _ = cli._read_run(method, kind, words)
-        before = _peak(config.train.device)
-        trainer = Trainer(config, find_layout(config.paths, data=kind.data), run)
-        samples = [trainer.images[index] for index in range(batch_size)]
-        batch = {name: torch.stack([sample[name] for sample in samples]).to(trainer.device) for name in samples[0]}
+            Image.new("RGB", (image_size, image_size)).save(data / name / "1.png")
+        settings = {"image_size": image_size, "load_size": image_size, "batch_size": batch_size}
+        networks = {"generator": generator, "discriminator": discriminator}
+        config = run_config(method, data, **settings, **networks, **OPTIONS.get(method, {}))
+        trainer = build_run(config, find_layout([data], data=kind.data), Path(folder) / "run")
+        before = _peak(trainer.device)
+        batch = {
+            side: torch.rand(batch_size, 3, image_size, image_size, device=trainer.device) * 2 - 1
+            for side in ("b" if kind.data == "single" else "ab")
+        }
         trainer.train_step(batch)
         begun = time.perf_counter()
         for _ in range(steps):
-            report = trainer.train_step(batch)
-        float(next(iter(report.values())))  # waits for the device
+            losses = trainer.train_step(batch)
+        float(next(iter(losses.values())))  # waits for the device
         seconds = (time.perf_counter() - begun) / steps / batch_size
-        return {"seconds": seconds, "megabytes": _peak(trainer.device.type) - before}
+        return {"seconds": seconds, "megabytes": _peak(trainer.device) - before}
 
 
-def _peak(device: str) -> float:
-    if device.startswith("cuda") or (device == "auto" and torch.cuda.is_available()):
+def _narrow(spec: str) -> str:
+    parsed = Spec.parse(spec)
+    return str(Spec(parsed.name, {**parsed.options, "width": 24}))
+
+
+def _peak(device: torch.device) -> float:
+    if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
-def main() -> None:
-    """Print a line for each method."""
+def main() -> int:
+    """Print a row of the README's table for each method; return 1 if a method failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--image-size", type=int, default=128)
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--methods", nargs="*", default=["pix2pix", *(name for name in methods if name != "pix2pix")])
-    parser.add_argument("--flags", default="", help="further flags of i2i train, in quotes")
-    parser.add_argument("--one", help="measure this method in this process")
+    parser.add_argument("--generator", help="a spec, such as resnet:width=16")
+    parser.add_argument("--discriminator", help="a spec, such as patchgan:layers=1")
+    parser.add_argument("--quick", action="store_true", help="check that the script works")
+    parser.add_argument("--in-process", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.one:
-        print(json.dumps(measure(args.one, args.image_size, args.steps, shlex.split(args.flags))))
-        return
-    first: dict[str, float] = {}
+    if args.quick:
+        args.image_size, args.steps = 64, 1
+        BATCH_SIZES["gan"] = 2
+    reference: dict[str, float] = {}
+    failed = 0
     for method in args.methods:
-        words = [sys.executable, __file__, "--one", method, "--image-size", str(args.image_size)]
-        words += ["--steps", str(args.steps), f"--flags={args.flags}"]
-        done = subprocess.run(words, capture_output=True, text=True)
-        if done.returncode:
-            print(f"| `{method}` | failed: {done.stderr.strip().splitlines()[-1]} |")
+        if args.quick or args.in_process:
+            networks = {"generator": args.generator, "discriminator": args.discriminator}
+            if args.quick:
+                kind = methods[method]
+                networks = {
+                    "generator": _narrow(kind.generator_spec),
+                    "discriminator": _narrow(kind.discriminator_spec),
+                }
+            measured = measure(method, image_size=args.image_size, steps=args.steps, **networks)
+        else:
+            words = [sys.executable, *sys.argv, "--in-process", "--methods", method]
+            done = subprocess.run(words, capture_output=True, text=True)
+            if done.returncode:
+                print(f"| `{method}` | failed: {done.stderr.strip().splitlines()[-1]} |")
+                failed = 1
+                continue
+            measured = json.loads(done.stdout.splitlines()[-1])
+        if args.in_process:
+            print(json.dumps(measured))
             continue
-        found = json.loads(done.stdout.splitlines()[-1])
-        first = first or found
-        ratios = " | ".join(f"{found[name] / first[name]:.1f}" for name in ("seconds", "megabytes"))
-        print(f"| `{method}` | {ratios} | {found['seconds']:.3f} s, {found['megabytes']:.0f} MB |", flush=True)
+        reference = reference or measured
+        ratios = " | ".join(f"{measured[name] / max(reference[name], 1e-9):.1f}" for name in measured)
+        print(f"| `{method}` | {ratios} | {measured['seconds']:.3f} s, {measured['megabytes']:.0f} MB |", flush=True)
+    return failed
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,52 @@ from PIL import Image
 
 from i2i.cli import main
 from support.runs import SMALL, scene
+
+TESTS = Path(__file__).parent
+
+# Folders and files that the quick check (`.ci/check`) leaves out: most of them train. Elsewhere, slow tests carry
+# `@pytest.mark.slow`.
+SLOW = (
+    "cli",
+    "data/test_check.py",
+    "datasets",
+    "evaluation",
+    "hostile",
+    "images/test_adapters.py",
+    "images/test_channels.py",
+    "inference/test_folder.py",
+    "inference/test_translator.py",
+    "inference/tiling",
+    "methods/test_bicyclegan.py",
+    "methods/test_gan.py",
+    "methods/test_methods.py",
+    "methods/test_pix2pixhd.py",
+    "methods/test_simgan.py",
+    "methods/test_two_ranks.py",
+    "test_readme.py",
+    "training/test_diagnostics.py",
+    "training/test_distributed.py",
+    "training/test_lock.py",
+    "training/test_player.py",
+    "training/test_resume.py",
+    "training/test_resume_details.py",
+    "training/test_trainer.py",
+)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run `-n auto` with up to four workers of about 1 GB, or in this process where files or tests are named."""
+    named = any("::" in word or word.endswith(".py") for word in config.args)
+    return 0 if named else min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of slow folders and files, which must exist."""
+    slow = [(TESTS / path).resolve(strict=True) for path in SLOW]
+    for item in items:
+        if any(item.path.is_relative_to(path) for path in slow):
+            item.add_marker(pytest.mark.slow)
+
 
 torch.set_num_threads(1)  # small networks: threads cost more than they give, the more so on a busy machine
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import itertools
 import json
 import os
 import pickle
@@ -139,26 +140,26 @@ def flipped(data: bytes, bit: int) -> bytes:
 
 def test_bits_that_flip_anywhere(checkpoints: Checkpoints) -> None:
     rng, whole = random.Random(1), checkpoints.whole
-    indices = [rng.randrange(8 * len(whole)) for _ in range(40)]
-    indices += [rng.randrange(8 * (len(whole) - 6000), 8 * len(whole)) for _ in range(20)]  # the archive's directory
-    indices += [rng.randrange(8 * 16000) for _ in range(20)]  # the pickle
+    indices = [rng.randrange(8 * len(whole)) for _ in range(16)]
+    indices += [rng.randrange(8 * (len(whole) - 6000), 8 * len(whole)) for _ in range(10)]  # the archive's directory
+    indices += [rng.randrange(8 * 16000) for _ in range(10)]  # the pickle
     for index in indices:
         checkpoints.holds(flipped(whole, index))
-    assert checkpoints.counts["refused"] >= 40
+    assert checkpoints.counts["refused"] >= 18
 
 
 def test_bits_that_flip_and_pass_the_crc(checkpoints: Checkpoints) -> None:
     rng, found = random.Random(2), entries(checkpoints.whole)
     tensors = [name for name in found if "/data/" in name]
-    for name in rng.sample(tensors, 20):
+    for name in rng.sample(tensors, 10):
         index = rng.randrange(8 * len(found[name]))
         said = checkpoints.refuses(archived({**found, name: flipped(found[name], index)}))
         assert "its checksum differs" in said
     (pickled,) = (name for name in found if name.endswith("data.pkl"))
-    for _ in range(20):
+    for _ in range(10):
         index = rng.randrange(8 * len(found[pickled]))
         checkpoints.holds(archived({**found, pickled: flipped(found[pickled], index)}))
-    assert checkpoints.counts["refused"] >= 20 + 10
+    assert checkpoints.counts["refused"] >= 10 + 5
 
 
 def test_archives_that_are_cut_or_torn(checkpoints: Checkpoints) -> None:
@@ -233,7 +234,7 @@ VALUES: dict[str, tuple[Callable[[State], object], str]] = {
     "missing weight": (lambda s: s["method"].pop(first(s["method"])), "was saved with other networks"),
     "unknown weight": (lambda s: s["method"].update(x=torch.zeros(1)), "was saved with other networks"),
     "number as a name": (lambda s: s["method"].update({1: torch.zeros(1)}), "method is of another type"),
-    "weights in a list": (lambda s: s.update(objective=[1]), "method is of another type"),
+    "weights in a list": (lambda s: s.update(method=[1]), "method is of another type"),
     "no weights": (lambda s: s.pop("method"), "method is missing"),
     "no optimizers": (lambda s: s.pop("optimizers"), "optimizers is missing"),
     "optimizer of no player": (lambda s: s["optimizers"].pop("generator"), "optimizers/generator is of another type"),
@@ -410,10 +411,10 @@ def test_settings_that_are_damaged(checkpoints: Checkpoints) -> None:
     rng, path = random.Random(5), checkpoints.folder / "config.json"
     text = path.read_bytes()
     config = json.loads(text)
-    changed = [{**config, name: value} for name in config for value in (None, 3, "x", [[]], {"x": {}})]
-    changed += [{**config, "data": {**config["data"], name: [{}]}} for name in config["data"]]
+    changed = [{**config, name: value} for name, value in itertools.product(config, (None, "x", {"x": {}}))]
+    changed += [{**config, "data": {**config["data"], name: [{}]}} for name in list(config["data"])[::3]]
     written = [json.dumps(one).encode() for one in [*changed, [], 3, None]]
-    written += [text[: rng.randrange(len(text))] for _ in range(10)]
+    written += [text[: rng.randrange(len(text))] for _ in range(4)]
     written += [b"[" * 10**5, b"\xff\xfe", b"", b'{"method": ' + b'{"a":' * 10**5]
     for one in written:
         path.write_bytes(one)

@@ -1,0 +1,120 @@
+"""What the READMEs say is true: their Python runs, their flags, files and rooms exist, the figure shows the imports."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import i2i
+from i2i.cli import main
+from i2i.methods import methods
+from i2i.networks import generators
+from i2i.pretrained import model_file
+
+ROOT = Path(i2i.__file__).parent
+README = Path(__file__).parent.parent / "README.md"
+READMES = [README, README.parent / "datasets" / "README.md"]
+# Flags of other programs, and of the command line as a whole.
+OTHER_FLAGS = {"--nproc-per-node", "--nnodes", "--rdzv-backend", "--rdzv-endpoint", "--no-deps", "--netG"}
+OTHER_FLAGS |= {"--print-completion", "--help"}
+TEMPORARY = {"networks": {"losses"}, "data": {"cli", "methods"}}  # imports that are being taken out
+SMALLER = {r"steps=\d+": "steps=2", r"image_size=\d+": "image_size=32", r'"unet:width=\d+"': '"unet:depth=4,width=4"'}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def imports_of(room: str) -> set[str]:
+    """The rooms that a room imports, from within functions too."""
+    found = set()
+    for file in (ROOT / room).rglob("*.py"):
+        found |= set(re.findall(r"^\s*(?:from|import) i2i\.(\w+)", file.read_text(), re.MULTILINE))
+    return found - {room}
+
+
+@pytest.fixture
+def my_folder(tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the data and models that the README names."""
+    (tmp_path / "my_pairs").symlink_to(pairs)
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    shutil.copy(model_file("map2sat"), tmp_path / "runs" / "mine" / "model.safetensors")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(generators, "_builders", dict(generators._builders))
+    return tmp_path
+
+
+@pytest.fixture
+def shoes(my_folder: Path) -> Path:
+    """A model of BicycleGAN."""
+    run = my_folder / "runs" / "shoes"
+    small = ["--generator", "unet:depth=4,width=4", "--discriminator", "patchgan:layers=1,width=4"]
+    words = ["--image-size", "32", "--steps", "1", "--encoder-width", "4", "--validate-every", "0"]
+    assert main(["train", "bicyclegan", "my_pairs", "--run", str(run), *small, *words]) == 0
+    return run
+
+
+@pytest.mark.parametrize("code", blocks("python"), ids=lambda code: code.splitlines()[0])
+def test_python_in_the_readme_runs(code: str, my_folder: Path, request: pytest.FixtureRequest) -> None:
+    if "runs/shoes" in code:
+        request.getfixturevalue("shoes")
+    if "build_run" in code:
+        pytest.importorskip("i2i.training.build")
+        for pattern, smaller in SMALLER.items():
+            code, count = re.subn(pattern, smaller, code)
+            assert count == 1, pattern
+    image = Image.fromarray(np.zeros((32, 32, 3), np.uint8))
+    names = {"image": image, "images": [image, image], "edges": image, "__name__": "readme"}
+    exec(compile(code, "README.md", "exec", dont_inherit=True), names)
+    if "build_run" in code:
+        assert Path(names["model"]).exists()
+
+
+def test_flags_in_the_readmes_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = [[name] for name in ("translate", "sample", "evaluate", "check", "info", "models")]
+    for command in [*commands, *(["train", method] for method in methods)]:
+        with contextlib.suppress(SystemExit):
+            main([*command, "--help"])
+    scripts = "".join(script.read_text() for script in (README.parent / "datasets").glob("*.py"))
+    known = set(re.findall(r"--[a-z][\w-]*", capsys.readouterr().out + scripts)) | OTHER_FLAGS
+    for readme in READMES:
+        named = set(re.findall(r"(?<![\w-])--[a-zA-Z][\w-]*", readme.read_text()))
+        assert named
+        assert named <= known
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.parent.name)
+def test_links_in_the_readmes_lead_to_files(readme: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)\)", readme.read_text()):
+        assert (readme.parent / link).exists(), link
+
+
+def test_files_that_the_readme_names_exist() -> None:
+    paths = set(re.findall(r"`((?:i2i|tests|datasets)/[\w/.-]+)`", README.read_text()))
+    assert paths
+    for path in paths:
+        assert (README.parent / path).exists() or "NAME" in path, path
+
+
+def test_figure_shows_the_imports_between_rooms() -> None:
+    (figure,) = blocks("mermaid")
+    arrows = {(a, b) for a, b in re.findall(r"^ +(\w+)\S*.*? --> (\w+)", figure, re.MULTILINE)}
+    rooms = {room for arrow in arrows for room in arrow}
+    assert rooms == {path.parent.name for path in ROOT.glob("*/__init__.py")}
+
+    def reached(room: str) -> set[str]:
+        following = {b for a, b in arrows if a == room}
+        return following.union(*map(reached, following))
+
+    for room in rooms:
+        following = {b for a, b in arrows if a == room}
+        assert following <= imports_of(room)
+        assert imports_of(room) & rooms - TEMPORARY.get(room, set()) <= reached(room)
+        for other in following:  # no arrow that follows from others
+            assert not any(other in reached(between) for between in following - {other}), (room, other)
