@@ -1,4 +1,4 @@
-"""The errors that i2i raises for what a caller can mend."""
+"""The errors that i2i raises for what a caller can mend, and the names of settings in their messages."""
 
 from __future__ import annotations
 
@@ -17,18 +17,28 @@ def setting(name: str, value: object = None) -> str:
     return f"\0{name}\0" if value is None else f"\0{name}={value}\0"
 
 
+def as_python(text: str) -> str:
+    """A text whose settings are spelled as Python does: `image_size=256`."""
+    return _SETTING.sub(lambda found: found[1] + (f"={found[2]}" if found[2] else ""), text)
+
+
+def as_flags(text: str) -> str:
+    """A text whose settings are spelled as the command line does: `--image-size 256`."""
+
+    def flag(found: re.Match[str]) -> str:
+        return f"--{found[1].replace('_', '-')}" + (f" {found[2]}" if found[2] else "")
+
+    return _SETTING.sub(flag, text)
+
+
 class _Error(ValueError):
     def __str__(self) -> str:
-        """The message, with settings as Python spells them: `image_size=256`."""
-        return _SETTING.sub(lambda found: found[1] + (f"={found[2]}" if found[2] else ""), super().__str__())
+        """The message, with settings as Python spells them."""
+        return as_python(super().__str__())
 
     def with_flags(self) -> str:
-        """The message, with settings as the command line spells them: `--image-size 256`."""
-
-        def flag(found: re.Match[str]) -> str:
-            return f"--{found[1].replace('_', '-')}" + (f" {found[2]}" if found[2] else "")
-
-        return _SETTING.sub(flag, super().__str__())
+        """The message, with settings as the command line spells them."""
+        return as_flags(super().__str__())
 
 
 class UsageError(_Error):
@@ -39,7 +49,7 @@ class UsageError(_Error):
 
 
 class ImageError(_Error):
-    """One image can't be read or written; a folder conversion names it and goes on."""
+    """One image can't be read or written; a folder conversion names it and continues with the others."""
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:

@@ -17,7 +17,7 @@ from i2i.inference.translator import Callbacks, Translator
 from i2i.pretrained import model_file
 
 if TYPE_CHECKING:
-    from i2i.cli.translate import Translate
+    from i2i.cli.commands.translate import Flags
 
 _STDIN, _STDOUT = 0, 1
 _MOST = 4 * 2**30  # bytes that are read from stdin
@@ -31,7 +31,7 @@ _BEGINNINGS = {
 }
 
 
-def through_pipe(flags: Translate, *, suffix: str | None) -> int:
+def through_pipe(flags: Flags, *, suffix: str | None) -> int:
     """Translate one image; messages go to stderr alone.
 
     Args:
@@ -57,7 +57,7 @@ def through_pipe(flags: Translate, *, suffix: str | None) -> int:
         path = None if flags.output == "-" else Path(flags.output)
         data = encode(result, suffix or (path.suffix if path else _suffix_of(source)), quality=flags.quality)
     except ImageError as error:
-        return print_error(str(error).replace("these bytes", "stdin", 1), 1)
+        return print_error(error.with_flags().replace("these bytes", "stdin", 1), 1)
     if path is None:  # not by way of sys.stdout, which --quiet silences
         with open(_STDOUT, "wb", closefd=False) as stdout:
             stdout.write(data)
@@ -67,7 +67,7 @@ def through_pipe(flags: Translate, *, suffix: str | None) -> int:
     return 0
 
 
-def _check(flags: Translate, suffix: str | None) -> None:
+def _check(flags: Flags, suffix: str | None) -> None:
     if flags.samples is not None or flags.contact_sheet is not None:
         raise UsageError("a pipe (-) holds one image; leave out --samples and --contact-sheet")
     if flags.input == "-" and os.isatty(_STDIN):
