@@ -345,7 +345,7 @@ def _translate(
 ) -> list[tuple[Job, DecodedImage]]:
     """Translate together or, where one of them can't be translated, one by one."""
     images, seeds = [image for _, image in batch], [job.seed for job, _ in batch if job.seed is not None]
-    options: dict[str, Any] = {"seeds": seeds or None, "tile": tile, "watch": _watch(batch, result, bar)}
+    options: dict[str, Any] = {"seeds": seeds or None, "tile": tile, "callbacks": _watch(batch, result, bar)}
     try:
         translated = list(translator.batch(images, batch_size=len(batch), **options))
     except UsageError:
