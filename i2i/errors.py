@@ -1,4 +1,4 @@
-"""The errors that i2i raises for what a caller can mend, and the names of settings in their messages."""
+"""The errors that i2i raises for what a caller can mend."""
 
 from __future__ import annotations
 
@@ -7,38 +7,50 @@ import re
 from collections.abc import Iterable
 
 _SETTING = re.compile(r"\0(\w+)(?:=([^\0]*))?\0")  # a file name holds no NUL, so that nothing else looks like this
+_COMMA = "\1"  # before each part of a value that is a tuple
 
 
 def setting(name: str, value: object = None) -> str:
-    """The name of a setting in the message of an error, with the value to give it.
+    """The name of a setting in a message, with the value to give it.
 
-    A Python caller reads `image_size=256`, a user of the command line `--image-size 256`.
+    A Python caller reads `image_size=256` or `channels=(1, 3)`, a user of the command line `--image-size 256` or
+    `--channels 1 3`.
     """
+    if isinstance(value, tuple):
+        value = _COMMA.join(["", *map(str, value)])
     return f"\0{name}\0" if value is None else f"\0{name}={value}\0"
 
 
-def as_python(text: str) -> str:
-    """A text whose settings are spelled as Python does: `image_size=256`."""
-    return _SETTING.sub(lambda found: found[1] + (f"={found[2]}" if found[2] else ""), text)
+def in_python(message: str) -> str:
+    """A message with its settings as Python spells them: `image_size=256`."""
+
+    def argument(found: re.Match[str]) -> str:
+        value = found[2] or ""
+        if value.startswith(_COMMA):
+            parts = [part if re.fullmatch(r"-?[\d.]+", part) else repr(part) for part in value.split(_COMMA)[1:]]
+            value = f"({', '.join(parts)})"
+        return found[1] + (f"={value}" if value else "")
+
+    return _SETTING.sub(argument, message)
 
 
-def as_flags(text: str) -> str:
-    """A text whose settings are spelled as the command line does: `--image-size 256`."""
+def in_flags(message: str) -> str:
+    """A message with its settings as the command line spells them: `--image-size 256`."""
 
     def flag(found: re.Match[str]) -> str:
-        return f"--{found[1].replace('_', '-')}" + (f" {found[2]}" if found[2] else "")
+        value = (found[2] or "").removeprefix(_COMMA).replace(_COMMA, " ")
+        return f"--{found[1].replace('_', '-')}" + (f" {value}" if value else "")
 
-    return _SETTING.sub(flag, text)
+    return _SETTING.sub(flag, message)
 
 
 class _Error(ValueError):
     def __str__(self) -> str:
-        """The message, with settings as Python spells them."""
-        return as_python(super().__str__())
+        return in_python(super().__str__())
 
     def with_flags(self) -> str:
-        """The message, with settings as the command line spells them."""
-        return as_flags(super().__str__())
+        """The message, with settings as the command line spells them: `--image-size 256`."""
+        return in_flags(super().__str__())
 
 
 class UsageError(_Error):

@@ -21,7 +21,7 @@ import tyro
 
 from i2i.cli.tyro_rules import Refused, registry
 from i2i.cli.unknown_flags import refuse_unknown_flags
-from i2i.errors import UsageError, as_flags
+from i2i.errors import UsageError, in_flags
 
 T = TypeVar("T")
 
@@ -100,7 +100,7 @@ def one_or_two(data: Sequence[str]) -> None:
 
 def print_error(message: str, code: int) -> int:
     """Print what went wrong, in one line with settings as flags, and return the exit code."""
-    print(one_line(as_flags(f"i2i: {message}")), file=sys.stderr)
+    print(one_line(in_flags(f"i2i: {message}")), file=sys.stderr)
     return code
 
 

@@ -122,7 +122,7 @@ def _locked(run: Path, *, resume: bool) -> Iterator[None]:
                     refuse_existing(run)
                 remove_temporary(run, run / "samples")
             except UsageError as error:
-                refused = error.with_flags()
+                refused = error.args[0]  # with its settings, which str() spells for Python
             except OSError as error:
                 refused = f"--run {run}: {error.strerror}"
         refused = broadcast_object(refused)
