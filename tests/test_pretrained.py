@@ -26,9 +26,7 @@ def test_only_a_run_has_a_best_model(given: str, tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
     file.write_bytes(b"")
     model = str(file) if given == "file" else next(iter(pretrained()))
-    with pytest.raises(
-        UsageError, match=f"{Path(model).name}: the best model can be chosen in the folder of a run only"
-    ):
+    with pytest.raises(UsageError, match=f"{Path(model).name}: the best model can be chosen"):
         model_file(model, which="best")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import io
 import itertools
 import os
@@ -111,11 +110,11 @@ def one_line(text: str) -> str:
 
 def _wrapped(text: str) -> str:
     """Paragraphs and `- ` items, at the width of the terminal; tyro would join lines that are not indented."""
-    fill = functools.partial(
-        textwrap.fill, width=shutil.get_terminal_size().columns, subsequent_indent="  ", break_on_hyphens=False
+    wrapper = textwrap.TextWrapper(
+        shutil.get_terminal_size().columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
     )
     paragraphs = (re.split(r"\n(?=- )", paragraph) for paragraph in text.split("\n\n"))
-    return "\n\n".join("\n".join(map(fill, items)) for items in paragraphs)
+    return "\n\n".join("\n".join(map(wrapper.fill, items)) for items in paragraphs)
 
 
 @contextlib.contextmanager

@@ -66,7 +66,7 @@ def summary_of(method: Any) -> str:
 
 
 def _about(name: str, method: Any) -> str:
-    networks = f"Networks: --generator {method.generator_spec} --discriminator {method.discriminator_spec}"
+    networks = f"Networks:\n- --generator {method.generator_spec}\n- --discriminator {method.discriminator_spec}"
     return "\n\n".join((f"{name}: {summary_of(method)}.", inspect.cleandoc(method.__doc__ or ""), networks))
 
 

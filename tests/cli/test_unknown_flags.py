@@ -42,7 +42,9 @@ from support.commands import refused_in_a_line
         (["help", "trian"], "did you mean 'train'?"),
     ],
 )
-def test_a_mistake_is_told_what_to_type(words: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_flag_names_the_right_one(
+    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert expected in refused_in_a_line(capsys, *words)
 
 
@@ -78,18 +80,18 @@ def test_a_mistake_is_told_what_to_type(words: list[str], expected: str, capsys:
         ("--pool_size 50", "other methods have --history, but pix2pix does not"),
     ],
 )
-def test_a_flag_of_other_programs_names_ours(words: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_flags_of_other_programs_in_train(words: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     said = refused_in_a_line(capsys, "train", "pix2pix", "data", *words.split())
     assert said.startswith(f"unknown flag '{words.split()[0].partition('=')[0]}'; {expected}")
 
 
-def test_a_flag_of_other_programs_in_translate(capsys: pytest.CaptureFixture[str]) -> None:
+def test_flags_of_other_programs_in_translate(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["translate", "in", "out", "--model", "map2sat"]
     assert "use an INPUT with fewer images" in refused_in_a_line(capsys, *words, "--num_test", "50")
     assert "not needed: a model file knows its network" in refused_in_a_line(capsys, *words, "--netG", "unet_256")
 
 
-def test_every_hint_names_flags_that_there_are() -> None:
+def test_every_hint_names_existing_flags() -> None:
     trained = {flag for name, method in methods.items() for flag in flags_of(flags_of_method(name, method))}
     used, scored = (set(flags_of(commands()[name].Flags)) for name in ("translate", "evaluate"))
     for table, known in ((_TRAIN, trained), (_USE, used), (_EVALUATE, scored)):
