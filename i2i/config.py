@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, Literal, TypeVar
 
-from i2i.errors import UsageError, unknown
+from i2i.errors import UsageError, setting, unknown
 
 T = TypeVar("T")
 MOST_CHANNELS = 512
@@ -18,109 +18,111 @@ Augmentation = Literal["flip", "vertical_flip", "rotate90", "affine", "colour"]
 
 @dataclass(frozen=True)
 class DataConfig:
-    """The images, and how they are prepared."""
+    """The images and their preprocessing."""
 
     image_size: int = 256
     """Height and width of a training image, in pixels."""
     load_size: int | None = None
-    """Resize images to this, then crop them to --image-size. Unless given: 286 for 256, as in pix2pix, or
-    --image-size where nothing is cropped (--crop never, or no --augment)."""
+    """Resize images to this size before the crop to --image-size. Default: 286/256 of --image-size, as in pix2pix, or
+    --image-size itself if nothing is cropped (--crop never, or no --augment)."""
     crop: Literal["always", "before_decay", "never"] = "always"
-    """When images are resized to --load-size and cropped; before_decay: until the learning rate begins to fall (as in
-    CUT). Otherwise they are resized to --image-size."""
+    """Resize images to --load-size and crop them: always, never (resize to --image-size only), or before_decay: until
+    the learning rate starts to decay (as in CUT)."""
     augment: tuple[Augmentation, ...] = ("flip",)
-    """Random augmentations after the crop, the same for both images of a pair (colour: the input alone). Give nothing
-    after it for none."""
+    """Random augmentations after the crop, the same for both images of a pair (colour: the input only). --augment
+    without a value: none."""
     labels: bool = False
-    """Train with labels: each folder is a class (gan)."""
+    """Train with class labels: each folder is a class (gan only)."""
     swap: bool = False
-    """Train the other direction: the input is B, the right half or the second folder, and the target is A."""
+    """Train the reverse direction: the input is B (right half or second folder) and the target is A."""
     domains: tuple[str, str] | None = None
-    """Names of A (the left half or the first folder) and B. Folders with these names set the direction."""
+    """Names of A (left half or first folder) and B. If folders have these names, their names decide which is A."""
     channels: tuple[int, int] = (3, 3)
-    """Channels of the input and of the target: 3 colour, 1 grey, 4 or 2 with alpha, or those of a TIFF or .npy file."""
+    """Channels of the input and of the target: 3 for colour, 1 for grey, 4 or 2 with alpha, or as many as a TIFF or
+    .npy file has."""
     workers: int | None = None
-    """Processes that read and prepare images; by the number of cores unless given."""
+    """Processes that load images (default: by the number of CPU cores)."""
     cache_gb: float = 2.0
-    """Keep decoded images in memory, up to this many gigabytes in all workers together."""
+    """Cache decoded images in memory, up to this many gigabytes over all workers."""
     max_megapixels: int = 178
-    """Refuse larger images: a small file can hold one that fills the memory."""
+    """Refuse larger images: a small file can decode to more pixels than fit in memory."""
 
     def __post_init__(self) -> None:
         check_numbers(self, positive=("image_size", "load_size", "max_megapixels"))
         if self.domains and not all(name.strip() for name in self.domains):
-            raise UsageError(f"domains is {self.domains}; give a name for each of the two")
+            raise UsageError(f"{setting('domains')} is {self.domains}; give a name for each of the two")
         if not all(1 <= count <= MOST_CHANNELS for count in self.channels):
-            raise UsageError(f"channels is {self.channels}; each is from 1 to {MOST_CHANNELS}")
+            raise UsageError(f"{setting('channels')} is {self.channels}; each is from 1 to {MOST_CHANNELS}")
         if self.crop == "never" and self.load_size not in (None, self.image_size):
-            raise UsageError(f"load_size is {self.load_size}, but nothing is cropped; add --crop always")
+            name, fix = setting("load_size"), setting("crop", "always")
+            raise UsageError(f"{name} is {self.load_size}, but nothing is cropped; give {fix}")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Length of the training, optimizer, networks, machine, and what is written how often."""
+    """Length of the training, optimizer, networks, device, and how often to log, sample and save."""
 
     steps: int | None = None
-    """Training steps; given by --epochs unless set."""
+    """Training steps (default: as many as --epochs takes)."""
     epochs: int = 200
     """Passes over the training images."""
     min_steps: int = 0
-    """Train for this many steps where the epochs are fewer: small data sets need more passes."""
+    """Minimum number of training steps: small data sets need more passes than --epochs."""
     batch_size: int = 1
-    """Images per step, of all GPUs together."""
+    """Images per step, over all GPUs."""
     gradient_accumulation: int = 1
     """Gradient accumulation: micro-batches per step. Batch norm, feature matching and minibatch discrimination see one
     micro-batch at a time."""
     optimizer: Literal["adam", "sgd"] = "adam"
-    """Adam or stochastic gradient descent."""
+    """Adam, or stochastic gradient descent (SGD) with momentum."""
     lr: float = 2e-4
     """Learning rate."""
     betas: tuple[float, float] = (0.5, 0.999)
-    """Adam's decay rates."""
+    """Adam's beta1 and beta2."""
     momentum: float = 0.9
     """Momentum of SGD."""
     weight_decay: float = 0.0
-    """Weight of an L2 penalty on the weights."""
+    """Weight decay: an L2 penalty on the weights."""
     historical_averaging: float = 0.0
-    """Weight of historical averaging: pulls the weights towards their mean over all steps so far."""
+    """Weight of historical averaging, which pulls the weights towards their mean over all steps so far."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """Learning-rate schedule: how the rate falls to 0 over the last steps (see --lr-decay-fraction)."""
+    """Learning-rate schedule: how the rate decays to 0 over the last steps (see --lr-decay-fraction)."""
     lr_decay_fraction: float = 0.5
-    """Share of the steps, at the end, in which the learning rate falls."""
+    """Fraction of the steps, at the end of training, over which the learning rate decays."""
     warm_up: int = 0
-    """Warm-up: steps in which the learning rate rises from 0."""
+    """Warm-up: steps over which the learning rate rises from 0."""
     clip: float = 0.0
-    """Clip the gradient of each network to this norm; 0: never."""
+    """Clip the gradient norm of each network to this value; 0: no clipping."""
     ema_decay: float = 0.0
-    """EMA of the generators' weights with this decay, such as 0.999, for samples and the model file; 0: none."""
+    """EMA of the generator weights with this decay, such as 0.999, for sample grids and the model file; 0: no EMA."""
     generator: str | None = None
-    """Generator, such as resnet:blocks=6,width=32; the method's own unless given."""
+    """Generator network, such as resnet:blocks=6,width=32 (default: the generator of the method)."""
     discriminator: str | None = None
-    """Discriminator, such as patchgan:layers=1; the method's own unless given."""
+    """Discriminator network, such as patchgan:layers=1 (default: the discriminator of the method)."""
     seed: int = 0
-    """Random seed. The same seed gives the same run: bit for bit on the CPU, up to rounding on a GPU."""
+    """Random seed. The same seed gives the same run: bit for bit on a CPU, up to rounding on a GPU."""
     device: str = "auto"
-    """cpu, cuda, cuda:1 or mps; auto takes a GPU where there is one."""
+    """cpu, cuda, cuda:1 or mps; auto: a GPU if there is one."""
     precision: Literal["float32", "bf16", "fp16"] = "float32"
-    """bf16: bfloat16 where it is safe, faster on recent GPUs and CPUs. fp16: for older GPUs."""
+    """Mixed precision: bf16 is faster on recent GPUs and CPUs, fp16 is for older GPUs."""
     deterministic: bool = False
-    """Use deterministic algorithms on a GPU, where there are any; slower."""
+    """Use deterministic GPU algorithms where PyTorch has them; slower."""
     channels_last: bool = False
-    """Use the channels-last memory format, which is faster on some GPUs."""
+    """Use the channels-last memory format; faster on some GPUs."""
     log_every: int = 50
     """Steps between lines of metrics.jsonl."""
     sample_every: int = 500
     """Steps between sample grids."""
     samples: int = 4
-    """Images in a sample grid."""
+    """Images per sample grid."""
     vbn_batch: int = 16
     """Images in the reference batch of virtual batch norm (generators with norm=virtual)."""
     save_every: int = 2000
     """Steps between checkpoints."""
     validate_every: int = 2000
-    """Steps between validations on held-out pairs; the best model is kept as best.safetensors. 0: never."""
+    """Steps between validations on held-out pairs; the best model is saved as best.safetensors. 0: no validation."""
     validation_images: int = 50
-    """Held-out pairs in a validation, spread over all of them."""
+    """Held-out pairs per validation, evenly spread."""
     tensorboard: bool = False
     """Also write logs for TensorBoard (pip install tensorboard)."""
 
@@ -128,30 +130,27 @@ class TrainConfig:
         every = ("log_every", "sample_every", "save_every", "samples", "vbn_batch", "validation_images")
         check_numbers(self, positive=("steps", "epochs", "batch_size", "gradient_accumulation", "lr", *every))
         if "" in (self.generator, self.discriminator):
-            raise UsageError(
-                "generator and discriminator are networks, such as unet; leave out the flag for the method's"
-            )
+            names = f"{setting('generator')} and {setting('discriminator')}"
+            raise UsageError(f"{names} are networks, such as unet; leave out the empty one")
         if self.lr_decay_fraction > 1:
-            raise UsageError(f"lr_decay_fraction is {self.lr_decay_fraction}; it is a share of the steps, from 0 to 1")
+            name = setting("lr_decay_fraction")
+            raise UsageError(f"{name} is {self.lr_decay_fraction}; it is a fraction of the steps, from 0 to 1")
         if self.ema_decay >= 1:
-            raise UsageError(
-                f"ema_decay is {self.ema_decay}; it is a share of the past, from 0 to below 1, such as 0.999"
-            )
+            raise UsageError(f"{setting('ema_decay')} is {self.ema_decay}; it is from 0 to below 1, such as 0.999")
         if self.batch_size % self.gradient_accumulation:
-            raise UsageError(
-                f"batch_size {self.batch_size} can't be worked on in {self.gradient_accumulation} equal parts"
-            )
+            parts = setting("gradient_accumulation", self.gradient_accumulation)
+            raise UsageError(f"{setting('batch_size')} is {self.batch_size}; {parts} does not divide it")
         if self.seed >= 2**63:
-            raise UsageError(f"seed is {self.seed}; it is from 0 to below 2^63")
+            raise UsageError(f"{setting('seed')} is {self.seed}; it is from 0 to below 2^63")
         if self.momentum >= 1:
-            raise UsageError(f"momentum is {self.momentum}; it is from 0 to below 1")
+            raise UsageError(f"{setting('momentum')} is {self.momentum}; it is from 0 to below 1")
         if not all(0 <= beta < 1 for beta in self.betas):
-            raise UsageError(f"betas is {self.betas}; each is from 0 to below 1")
+            raise UsageError(f"{setting('betas')} is {self.betas}; each is from 0 to below 1")
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """All that config.json holds: enough to go on with a run."""
+    """What config.json holds: all that is needed to resume a run."""
 
     method: str
     paths: tuple[str, ...]
@@ -162,7 +161,7 @@ class RunConfig:
 
 
 def check_numbers(config: Any, *, positive: tuple[str, ...] = ()) -> None:
-    """Refuse numbers of a dataclass that are negative, infinite or none at all, and zero for the `positive` ones.
+    """Refuse negative, infinite or NaN numbers in a dataclass, and zero in its `positive` fields.
 
     Raises:
         UsageError: naming the field.
@@ -173,19 +172,19 @@ def check_numbers(config: Any, *, positive: tuple[str, ...] = ()) -> None:
             continue
         if not math.isfinite(value) or value < 0 or (value == 0 and field.name in positive):
             expected = "above 0" if field.name in positive else "0 or more"
-            raise UsageError(f"{field.name} is {value}; it should be {expected}")
+            raise UsageError(f"{setting(field.name)} is {value}; it should be {expected}")
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A dataclass as plain values that JSON holds."""
+    """A dataclass as plain values, for JSON."""
     return asdict(config)
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str, **built: Any) -> T:
-    """Make a dataclass of plain values; fields it leaves out keep their defaults, `built` ones are taken as they are.
+    """A dataclass from plain values; fields that are left out keep their defaults, `built` ones are taken as they are.
 
     Raises:
-        UsageError: a field that there isn't, or of the wrong kind; the message gives its whole path from `where`.
+        UsageError: an unknown field, or a value of the wrong type; the message gives its whole path from `where`.
     """
     if not isinstance(values, Mapping):
         raise UsageError(f"{where} is {values!r}; it should hold settings by name")
@@ -208,12 +207,12 @@ def _read(hint: Any, value: Any, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in inner:
             return None
-        return _read(next(one for one in inner if one is not type(None)), value, where)
+        return _read(next(kind for kind in inner if kind is not type(None)), value, where)
     if origin is tuple and isinstance(value, list | tuple):
         kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
         if len(kinds) != len(value):
             raise UsageError(f"{where} should hold {len(kinds)} values, not {len(value)}")
-        return tuple(_read(kind, one, f"{where}[{i}]") for i, (kind, one) in enumerate(zip(kinds, value, strict=True)))
+        return tuple(_read(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
     if origin is Literal and value in inner:
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):

@@ -61,7 +61,7 @@ class UsageError(_Error):
 
 
 class ImageError(_Error):
-    """One image can't be read or written; a folder conversion names it and goes on."""
+    """One image can't be read or written; a folder conversion names it and continues with the others."""
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Atomic writes: a file is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # Windows, where what a killed process leaves stays
+except ImportError:  # Windows: temporary files of killed processes stay
     fcntl = None  # type: ignore[assignment]
 
 _TEMPORARY = ".i2i-"
@@ -23,21 +23,22 @@ _TEMPORARY = ".i2i-"
 def write_whole(
     path: Path, write: bytes | Callable[[Path], object], *, before_rename: Callable[[Path], object] | None = None
 ) -> None:
-    """Write a file under a temporary name beside it, then rename it; folders are made as needed.
+    """Write a temporary file in the same folder, then rename it; folders are created as needed.
 
-    The temporary file is locked while it is written, so that `remove_abandoned` knows it from one of a killed process.
+    The temporary file is locked while it is written, so that `remove_abandoned` can tell it from one of a killed
+    process.
 
     Args:
         path: the file.
-        write: its contents, or a function that writes them to the path it is given.
-        before_rename: called with the path of the temporary file when it is complete.
+        write: the contents, or a function that writes them to the path it is given.
+        before_rename: called with the path of the complete temporary file.
 
     Raises:
-        OSError: the folder can't be written, or the disk is full; it names `path`, and what stood there is untouched.
+        OSError: the folder can't be written, or the disk is full; it names `path`, and an older file there is intact.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary, lock = _locked_beside(path)
-    mode = stat.S_IMODE(temporary.stat().st_mode)  # as the umask says; safetensors' own files are private
+    mode = stat.S_IMODE(temporary.stat().st_mode)  # by the umask; safetensors would make it private
     try:
         with lock:
             if isinstance(write, bytes):
@@ -60,23 +61,23 @@ def write_whole(
 
 
 def _refusal(error: Exception) -> OSError | None:
-    """The system's error behind one of writing: torch raises another while it handles it, safetensors quotes it."""
-    for one in (error, error.__context__):
-        if isinstance(one, OSError):
-            return one
+    """The OSError behind a failed write: torch raises another error while handling it, safetensors quotes it."""
+    for cause in (error, error.__context__):
+        if isinstance(cause, OSError):
+            return cause
     quoted = re.search(r"\(os error (\d+)\)", str(error))
     return OSError(int(quoted[1]), os.strerror(int(quoted[1]))) if quoted else None
 
 
 def remove_temporary(*folders: Path) -> None:
-    """Remove the temporary files that a killed `write_whole` left in folders in which nobody else writes now."""
+    """Remove the temporary files of killed processes from folders that no other process writes."""
     for folder in folders:
         for path in folder.glob(f"{_TEMPORARY}*"):
             path.unlink()
 
 
 def remove_abandoned(folder: Path, *, suffixes: Collection[str]) -> None:
-    """Remove temporary files of these suffixes that killed processes left in a folder, not those being written."""
+    """Remove temporary files of killed processes with these suffixes from a folder, but none that is being written."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             found = re.fullmatch(rf"{re.escape(_TEMPORARY)}[0-9a-f]{{32}}(\.\w+)?", entry.name)
@@ -85,16 +86,16 @@ def remove_abandoned(folder: Path, *, suffixes: Collection[str]) -> None:
 
 
 def _locked_beside(path: Path) -> tuple[Path, AbstractContextManager[object]]:
-    """A new, empty temporary file, and what holds its lock until it is closed."""
+    """A new, empty temporary file, and the open file that holds its lock."""
     while True:
         temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}{path.suffix}")
         file = temporary.open("xb")
         if fcntl is None:
-            file.close()  # an open file can't be renamed there
+            file.close()  # Windows can't rename an open file
             return temporary, contextlib.nullcontext()
         with contextlib.suppress(OSError):  # a file system without locks
             fcntl.flock(file, fcntl.LOCK_EX)
-        # Another process may have taken it for abandoned before it was locked.
+        # Another process may have removed it as abandoned before it was locked.
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(temporary.stat(), os.fstat(file.fileno())):
                 return temporary, file
@@ -105,7 +106,7 @@ def _remove_unlocked(path: Path) -> None:
     if fcntl is None:
         return
     with contextlib.suppress(OSError), path.open("rb+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an error where a process writes it
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while a process writes it
         path.unlink()
 
 

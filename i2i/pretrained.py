@@ -1,4 +1,4 @@
-"""The models that come with i2i, and which file a person means by a name."""
+"""The pretrained models that come with i2i, and the file that a model argument means."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from i2i.files import sha256_of
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of `pretrained/index.json`: a file, its SHA-256 sum, and what it does in a few words."""
+    """An entry of `pretrained/index.json`: a file, its SHA-256 sum, and a short description."""
 
     file: Path
     sha256: str
@@ -22,7 +22,7 @@ class Entry:
 
 
 def folder() -> Path:
-    """Where the pretrained models are: inside an installed package, beside it in a checkout."""
+    """Folder of the pretrained models: inside an installed package, beside it in a checkout."""
     inside = Path(__file__).parent / "_pretrained"
     return inside if inside.is_dir() else Path(__file__).parent.parent / "pretrained"
 
@@ -40,17 +40,17 @@ def model_file(model: str | Path, *, which: Literal["last", "best"] = "last") ->
 
     Args:
         model: the path or the name.
-        which: of a run's folder, the model of its last step, or the one that did best on held-out images.
+        which: for the folder of a run, its last model or the best model in validation.
 
     Raises:
-        UsageError: it is none of these, the best of what is no run's folder is asked for, or a pretrained file is not
-            the one that was published.
+        UsageError: it is none of these, the best model is requested of something else than a run's folder, or a
+            pretrained file is missing or differs from the published one.
     """
     path = Path(model)
     if path.is_dir():
         return _of_run(path, which)
     if which == "best":
-        raise UsageError(f"{model}: --best chooses in a run's folder; give one, or leave out --best")
+        raise UsageError(f"{model}: the best model can be chosen in the folder of a run only")
     if path.is_file():
         return path
     if path.suffix or len(path.parts) > 1:
@@ -67,7 +67,7 @@ def _of_run(folder: Path, which: Literal["last", "best"]) -> Path:
     if file.is_file():
         return file
     if which == "best" and (folder / "model.safetensors").is_file():
-        raise UsageError(f"{folder}: there is no best.safetensors in this run; leave out --best for its last model")
+        raise UsageError(f"{folder}: no best.safetensors in this run, which has only its last model")
     raise UsageError(f"{folder}: there is no {file.name} in this folder; give a run's folder or a model file")
 
 

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a line now and then in a log, nothing with --quiet."""
+"""Progress of long work: a bar on a terminal, a line now and then in a log, nothing where the logger is silent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LINE = "{desc} {unit} {n_fmt} of {total_fmt}: {percentage:.0f} %, {elapsed} so 
 class Progress(tqdm):  # type: ignore[misc]
     """A tqdm bar where stderr is a terminal; elsewhere (nohup, Docker, CI) a line every half minute.
 
-    Nothing is shown where the logger `i2i` is silent about warnings, as with --quiet, nor with `disable=True`.
+    Nothing is shown where the logger `i2i` drops warnings, nor with `disable=True`.
     """
 
     seconds: ClassVar[float] = 30.0  # between lines; shorter work has none
@@ -36,7 +36,7 @@ class Progress(tqdm):  # type: ignore[misc]
             self._add_line()
 
     def clear(self, nolock: bool = False) -> None:
-        """Wipe the bar out; lines stay."""
+        """Erase the bar; lines stay."""
         if not self.in_lines:
             super().clear(nolock)
 

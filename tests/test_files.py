@@ -16,7 +16,7 @@ def names(folder):
 
 
 @pytest.mark.parametrize("write", [b"new", lambda path: path.write_bytes(b"new")])
-def test_bytes_and_writers_replace_what_was_there(tmp_path, write):
+def test_bytes_and_writers_replace_an_older_file(tmp_path, write):
     path = tmp_path / "file.bin"
     path.write_bytes(b"older and longer")
     write_whole(path, write)
@@ -24,14 +24,14 @@ def test_bytes_and_writers_replace_what_was_there(tmp_path, write):
     assert names(tmp_path) == ["file.bin"]
 
 
-def test_folders_are_made(tmp_path):
+def test_folders_are_created(tmp_path):
     path = tmp_path / "a" / "b" / "file.txt"
     write_whole(path, b"x")
     assert path.read_bytes() == b"x"
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_a_writer_that_stops_half_way_leaves_the_old_file_and_nothing_else(tmp_path, error):
+def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_else(tmp_path, error):
     path = tmp_path / "file.txt"
     path.write_text("old")
 
@@ -45,7 +45,7 @@ def test_a_writer_that_stops_half_way_leaves_the_old_file_and_nothing_else(tmp_p
     assert names(tmp_path) == ["file.txt"]
 
 
-def test_a_writer_that_fails_where_nothing_was_leaves_nothing(tmp_path):
+def test_a_failed_write_of_a_new_file_leaves_nothing(tmp_path):
     def write(temporary):
         raise RuntimeError
 
@@ -54,7 +54,7 @@ def test_a_writer_that_fails_where_nothing_was_leaves_nothing(tmp_path):
     assert names(tmp_path) == []
 
 
-def test_the_old_file_stands_until_the_new_one_is_complete(tmp_path):
+def test_the_old_file_stays_until_the_new_one_is_complete(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("old")
 
@@ -72,7 +72,7 @@ def test_a_writer_may_choose_its_format_by_the_suffix(tmp_path):
     assert seen == [".png"]
 
 
-def test_a_folder_in_the_way_is_an_error_and_leaves_no_temporary_file(tmp_path):
+def test_a_folder_of_that_name_is_an_error_and_leaves_no_temporary_file(tmp_path):
     (tmp_path / "taken").mkdir()
     with pytest.raises(OSError, match="taken"):
         write_whole(tmp_path / "taken", b"x")
@@ -91,7 +91,7 @@ def test_permissions_follow_the_umask(tmp_path, mask, permissions):
     assert stat.S_IMODE(path.stat().st_mode) == permissions
 
 
-def test_what_is_called_before_the_rename_sees_the_whole_file_and_may_stop_it(tmp_path):
+def test_before_rename_sees_the_complete_file_and_may_stop_the_write(tmp_path):
     path, seen = tmp_path / "file.txt", []
     write_whole(path, b"one", before_rename=lambda temporary: seen.append((temporary.read_bytes(), path.exists())))
     assert seen == [(b"one", False)]
@@ -138,7 +138,7 @@ def test_temporary_files_of_killed_processes_are_removed_and_those_being_written
     assert names(tmp_path) == sorted([*others, f".i2i-{'1' * 32}.png", temporary[1]])
 
 
-def test_a_folder_that_is_not_there_has_no_temporary_files(tmp_path):
+def test_a_missing_folder_has_no_temporary_files(tmp_path):
     remove_abandoned(tmp_path / "nowhere", suffixes={".png"})
     assert names(tmp_path) == []
 

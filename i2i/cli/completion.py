@@ -9,13 +9,8 @@ from typing import Annotated, Any, Union
 
 import tyro
 
-from i2i.cli.arguments import registry
-from i2i.cli.check import Check
-from i2i.cli.evaluate import Evaluate
-from i2i.cli.info import Info
-from i2i.cli.models import Models
-from i2i.cli.sample import Sample
-from i2i.cli.translate import Translate
+from i2i.cli.commands import commands
+from i2i.cli.tyro_rules import registry
 from i2i.errors import UsageError, unknown
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")
@@ -25,23 +20,16 @@ def completion(shell: str) -> str:
     """The script that lets a shell complete `i2i`.
 
     Raises:
-        UsageError: it is none of `SHELLS`, or needs a package that isn't there.
+        UsageError: it is none of `SHELLS`, or needs a package that is not installed.
     """
     if shell not in SHELLS:
         raise unknown("shell", shell, SHELLS)
-    from i2i.cli.train import flags_of
+    from i2i.cli.train_flags import flags_of_method
     from i2i.methods import methods
 
-    train = _either({name: flags_of(name, kind) for name, kind in dict[str, Any](methods).items()})
-    kinds = {
-        "train": dataclasses.make_dataclass("Methods", [("method", train)]),
-        "translate": Translate,
-        "sample": Sample,
-        "evaluate": Evaluate,
-        "check": Check,
-        "info": Info,
-        "models": Models,
-    }
+    kinds = {name: command.Flags for name, command in commands().items()}
+    train = _either({name: flags_of_method(name, method) for name, method in dict[str, Any](methods).items()})
+    kinds["train"] = dataclasses.make_dataclass("Methods", [("method", train)])
     script = io.StringIO()
     try:
         with contextlib.redirect_stdout(script), contextlib.suppress(SystemExit):

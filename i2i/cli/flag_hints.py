@@ -1,10 +1,10 @@
-"""What to type here for a flag of other pix2pix and CycleGAN programs."""
+"""Our flags for the flags of other pix2pix and CycleGAN programs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-# By the flag's name in lower case, with dashes. Where the answer depends on the value: by value, "" for all others.
+# By the flag's name in lower case, with dashes. If the answer depends on the value: by value, "" for all others.
 _TRAIN: dict[str, str | Mapping[str, str]] = {
     "model": "METHOD, the first word, as in: i2i train pix2pix DATA",
     "dataset-mode": "METHOD, the first word; the layout of DATA is detected",
@@ -25,10 +25,10 @@ _TRAIN: dict[str, str | Mapping[str, str]] = {
     "output-nc": "--channels FROM TO",
     "max-dataset-size": "a DATA folder with fewer images",
     "num-threads": "--workers",
-    "n-epochs": "--epochs for all epochs, and --lr-decay-fraction for the share in which the learning rate falls",
-    "n-epochs-decay": "--lr-decay-fraction, the share of epochs in which the learning rate falls; --epochs counts all",
+    "n-epochs": "--epochs for all epochs, and --lr-decay-fraction for the fraction with a decaying learning rate",
+    "n-epochs-decay": "--lr-decay-fraction, the fraction of epochs with a decaying learning rate; --epochs counts all",
     "lr-policy": {"linear": "--schedule linear", "cosine": "--schedule cosine", "": "--schedule"},
-    "lr-decay-iters": "--lr-decay-fraction, the share of the steps in which the learning rate falls",
+    "lr-decay-iters": "--lr-decay-fraction, the fraction of steps with a decaying learning rate",
     "learning-rate": "--lr",
     "max-steps": "--steps",
     "beta1": "--betas, two numbers such as 0.5 0.999",
@@ -64,7 +64,7 @@ _TRAIN: dict[str, str | Mapping[str, str]] = {
     "lambda-l1": "--l1-weight",
     "lambda-a": "--cycle-weight",
     "lambda-b": "--cycle-weight",
-    "lambda-identity": "--identity-weight, which counts by itself: 0.5 x 10 there is 5 here",
+    "lambda-identity": "--identity-weight, an absolute weight: 0.5 x 10 there is 5 here",
     "lambda-nce": "--nce-weight",
     "lambda-feat": "--feature-matching",
     "nce-idt": "--identity-weight",
@@ -88,12 +88,12 @@ _USE: dict[str, str | Mapping[str, str]] = {
     "epoch": "--model FILE, such as RUN/best.safetensors",
     "load-iter": "--model FILE, such as RUN/best.safetensors",
     "gpu-ids": {"-1": "--device cpu", "": "--device cuda:0"},
-    "direction": "--to DOMAIN, where the model knows both ways",
+    "direction": "--to DOMAIN, for a model that translates both ways",
     "num-test": "an INPUT with fewer images",
     "max-dataset-size": "an INPUT with fewer images",
     "phase": "an INPUT such as DATA/test",
     "dataset-mode": "not needed: INPUT is an image, a folder or a glob",
-    "eval": "not needed: models translate as their sample grids showed",
+    "eval": "not needed: models translate as in their sample grids",
     **dict.fromkeys(("load-size", "crop-size", "preprocess", "aspect-ratio", "no-flip"), _SIZE),
     **dict.fromkeys(("netg", "ngf", "norm", "no-dropout", "input-nc", "output-nc"), _NETWORK),
 }
@@ -104,13 +104,13 @@ _EVALUATE: dict[str, str | Mapping[str, str]] = {
     "max-dataset-size": "a DATA folder with fewer images",
     "phase": "not needed: DATA/val or DATA/test is scored",
     "dataset-mode": "--pairing; the layout of DATA is detected",
-    "direction": "--swap, or --to DOMAIN where the model knows both ways",
+    "direction": "--swap, or --to DOMAIN for a model that translates both ways",
     **dict.fromkeys(
         ("load-size", "crop-size", "preprocess", "aspect-ratio"),
         "not needed: images are scored at the model's training size",
     ),
 }
-# Words that are given by their order, without a flag, and what such a word is also called.
+# Positional arguments of the commands, and the flags that other programs have for them.
 _WORDS = {
     "train": "METHOD DATA",
     "translate": "INPUT OUTPUT",
@@ -144,7 +144,7 @@ _OLDER = {
 
 
 def hint(flag: str, value: str = "", *, command: str) -> str | None:
-    """What other programs' `flag` with this value is called here; None where it isn't known.
+    """Our flag for another program's `flag` with this value; None if it isn't known.
 
     Args:
         flag: as it was typed, such as --n_epochs.
@@ -166,5 +166,5 @@ def hint(flag: str, value: str = "", *, command: str) -> str | None:
 
 
 def words_of(command: str) -> list[str]:
-    """Names under which the words of a command, which take no flag, may be typed as flags: --data, --model."""
+    """The positional arguments of a command, as somebody may type them as flags: --data, --model."""
     return [f"--{word.lower()}" for word in _WORDS.get(command.split()[0], "").split()]

@@ -1,9 +1,8 @@
-"""The command line: `i2i COMMAND ...`. Each command imports what it needs when it runs, so that help is quick."""
+"""The command line: `i2i COMMAND ...`."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import logging
 import os
@@ -12,31 +11,25 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from i2i.cli.arguments import print_error
+from i2i.cli.commands import commands
 from i2i.cli.streams import lasting_streams
 from i2i.errors import ImageError, UsageError, unknown
 from i2i.version import __version__
 
-COMMANDS = ("train", "translate", "sample", "evaluate", "check", "info", "models")
+_HELP = """\
+i2i {version}: image-to-image translation with adversarial networks
 
-HELP = f"""\
-i2i {__version__}: image-to-image translation with adversarial networks
+Commands:
+{commands}
 
-  i2i translate INPUT OUTPUT --model MODEL  translate an image, a folder or a glob
-  i2i train METHOD DATA                     train a model on your images
-  i2i sample MODEL OUT                      draw images from a latent (models of gan)
-  i2i check DATA                            find what is wrong with a data set, before training
-  i2i evaluate MODEL DATA                   score a model on held-out images
-  i2i info MODEL                            describe a model file
-  i2i models                                list the models that come with i2i
-
-  i2i COMMAND --help                        the flags of a command
-  i2i --print-completion SHELL              completion for bash, zsh, fish or tcsh
+  i2i COMMAND --help              the flags of a command
+  i2i --print-completion SHELL    completion for bash, zsh, fish or tcsh
   i2i --version
 
-Try:
+Examples:
   i2i translate datasets/examples translated --model map2sat --contact-sheet translated.png
-  i2i train pix2pix my_pairs                where my_pairs/train holds pairs, side by side in one image
-  i2i train cyclegan my_images              where my_images has trainA and trainB
+  i2i train pix2pix my_pairs      # my_pairs/train holds pairs, side by side in one image
+  i2i train cyclegan my_images    # my_images holds the folders trainA and trainB
 """
 
 
@@ -58,23 +51,14 @@ def _run(args: list[str]) -> int:
     if args[:1] and args[0] in ("help", "-h", "--help"):
         args = [*args[1:], "--help"]
     if args in ([], ["--help"]):
-        print(HELP, end="")
+        print(_help(), end="")
         return 0
     if args[0] in ("--version", "version"):
         print(f"i2i {__version__}")
         return 0
     try:
-        if args[0] == "--print-completion":
-            from i2i.cli.completion import completion
-
-            print(completion(args[1] if len(args) == 2 else " ".join(args[1:])), end="")
-            return 0
-        if args[0] not in COMMANDS:
-            raise unknown("command", args[0], (*COMMANDS, "--version") if args[0].startswith("-") else COMMANDS)
-        command = importlib.import_module(f"i2i.cli.{args[0]}")
-        with _loudness(args[1:]):
-            return int(command.run(args[1:]))
-    except UsageError as error:  # which all processes of a run come upon
+        return _run_command(args[0], args[1:])
+    except UsageError as error:  # the same in all processes of a run
         return print_error(error.with_flags(), 2) if os.environ.get("RANK", "0") == "0" else 2
     except ImageError as error:
         return print_error(error.with_flags(), 2)
@@ -84,11 +68,33 @@ def _run(args: list[str]) -> int:
         return print_error(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), 1)
     except KeyboardInterrupt:
         return print_error("interrupted", 130)
+    except SystemExit as stopped:  # of tyro, which has printed the help or what is wrong
+        return int(stopped.code or 0)
+
+
+def _run_command(name: str, args: list[str]) -> int:
+    if name == "--print-completion":
+        from i2i.cli.completion import completion
+
+        print(completion(" ".join(args)), end="")
+        return 0
+    known = commands()
+    if name not in known:
+        raise unknown("command", name, (*known, "--version") if name.startswith("-") else known)
+    with _loudness(args):
+        return int(known[name].run(args))
+
+
+def _help() -> str:
+    lines = {f"i2i {name} {command.USAGE}".rstrip(): command.SUMMARY for name, command in commands().items()}
+    width = max(map(len, lines))
+    listed = "\n".join(f"  {usage:{width}}  {summary}" for usage, summary in lines.items())
+    return _HELP.format(version=__version__, commands=listed)
 
 
 @contextlib.contextmanager
 def _loudness(args: Sequence[str]) -> Iterator[None]:
-    """Print what --quiet and --verbose leave: they are read here, once for all commands."""
+    """Apply --quiet and --verbose, for all commands."""
     from i2i.progress import LogHandler, logger
 
     quiet, verbose = "--quiet" in args, "--verbose" in args or "-v" in args

@@ -1,4 +1,4 @@
-"""One image from stdin or to stdout, as `-` in place of INPUT or OUTPUT asks."""
+"""`i2i translate - -`: one image from stdin, or to stdout."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from i2i.inference.translator import Callbacks, Translator
 from i2i.pretrained import model_file
 
 if TYPE_CHECKING:
-    from i2i.cli.translate import Translate
+    from i2i.cli.commands.translate import Flags
 
 _STDIN, _STDOUT = 0, 1
-_MOST = 4 * 2**30  # bytes that are read from stdin
-_BEGINNINGS = {
+_MAX_BYTES = 4 * 2**30  # read from stdin
+_MAGIC = {
     b"\xff\xd8": ".jpg",
     b"RIFF": ".webp",
     b"BM": ".bmp",
@@ -32,18 +32,18 @@ _BEGINNINGS = {
 }
 
 
-def through_pipe(flags: Translate, *, suffix: str | None) -> int:
-    """Translate one image; messages go to stderr alone.
+def through_pipe(flags: Flags, *, suffix: str | None) -> int:
+    """Translate one image; all messages go to stderr.
 
     Args:
         flags: INPUT, OUTPUT or both are `-`; a path is that of an image file.
-        suffix: the format to write, such as `.png`; that of OUTPUT, or else of the input, unless given.
+        suffix: the format to write, such as `.png`; by default the format of OUTPUT, or else of the input.
 
     Returns:
-        Exit code: 1 where the image can't be read, translated or written, else 0.
+        Exit code: 1 if the image can't be read, translated or written, else 0.
 
     Raises:
-        UsageError: a folder or a terminal in place of an image, or flags that are for several images.
+        UsageError: a folder or a terminal instead of an image, or flags for several images.
     """
     _check(flags, suffix)
     translator = Translator.load(flags.model, to=flags.to, device=flags.device)
@@ -59,7 +59,7 @@ def through_pipe(flags: Translate, *, suffix: str | None) -> int:
         data = encode(result, suffix or (path.suffix if path else _suffix_of(source)), quality=flags.quality)
     except ImageError as error:
         return print_error(error.with_flags().replace("these bytes", "stdin", 1), 1)
-    if path is None:  # not by way of sys.stdout, which --quiet silences
+    if path is None:  # not through sys.stdout, which --quiet silences
         with open(_STDOUT, "wb", closefd=False) as stdout:
             stdout.write(data)
     else:
@@ -68,7 +68,7 @@ def through_pipe(flags: Translate, *, suffix: str | None) -> int:
     return 0
 
 
-def _check(flags: Translate, suffix: str | None) -> None:
+def _check(flags: Flags, suffix: str | None) -> None:
     if flags.samples is not None or flags.contact_sheet is not None:
         raise UsageError("a pipe (-) holds one image; leave out --samples and --contact-sheet")
     if flags.input == "-" and os.isatty(_STDIN):
@@ -86,24 +86,24 @@ def _check(flags: Translate, suffix: str | None) -> None:
         raise UsageError(f"{path} ends in {path.suffix}; leave out --format {suffix[1:]}")
     refuse_inputs([path], [model_file(flags.model)])
     if path.exists() and not flags.overwrite:
-        raise UsageError(f"{path} is there already; add --overwrite, or choose another OUTPUT")
+        raise UsageError(f"{path} exists already; add --overwrite, or choose another OUTPUT")
 
 
 def _source(name: str) -> bytes | Path:
     if name != "-":
         return Path(name)
     with open(_STDIN, "rb", closefd=False) as stdin:
-        data = stdin.read(_MOST + 1)
-    if len(data) > _MOST:
-        raise ImageError(f"stdin: more than {_MOST // 2**30} GiB; give a file")
+        data = stdin.read(_MAX_BYTES + 1)
+    if len(data) > _MAX_BYTES:
+        raise ImageError(f"stdin: more than {_MAX_BYTES // 2**30} GiB; give a file")
     return data
 
 
 def _suffix_of(source: bytes | Path) -> str:
-    """The format that a file has, or PNG where that isn't written."""
+    """The format of a file by its first bytes, or PNG if that can't be written."""
     if isinstance(source, bytes):
         start = source[:8]
     else:
         with source.open("rb") as file:
             start = file.read(8)
-    return next((suffix for magic, suffix in _BEGINNINGS.items() if start.startswith(magic)), ".png")
+    return next((suffix for magic, suffix in _MAGIC.items() if start.startswith(magic)), ".png")

@@ -1,4 +1,4 @@
-"""Standard output and error of the command line: a reader that goes away changes neither the work nor its exit code."""
+"""stdout and stderr of the command line: a closed pipe changes neither the work nor the exit code."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-_CLOSED = {errno.EPIPE, errno.ESHUTDOWN, errno.EINVAL}  # Windows says the last of a closed pipe
+_CLOSED = {errno.EPIPE, errno.ESHUTDOWN, errno.EINVAL}  # EINVAL: a closed pipe on Windows
 
 
 class Stream:
-    """A text stream that drops what can't be written; `lost` is the first error that was not a closed pipe."""
+    """A text stream that drops what can't be written; `lost` is the first error other than a closed pipe."""
 
     def __init__(self, stream: TextIO) -> None:
         self.lost: OSError | None = None
@@ -35,7 +35,7 @@ class Stream:
             self.write(line)
 
     def flush(self) -> None:
-        """Flush, or drop what is in the buffer."""
+        """Flush the buffer, or drop it."""
         try:
             self._stream.flush()
         except OSError as error:
@@ -47,7 +47,7 @@ class Stream:
     def _drop(self, error: OSError) -> None:
         if error.errno not in _CLOSED:
             self.lost = self.lost or error
-        # What lies in its buffer, and what is written later, goes nowhere.
+        # The buffer, and what is written later, go to the null device.
         with contextlib.suppress(OSError, io.UnsupportedOperation):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
@@ -56,11 +56,11 @@ class Stream:
 
 @contextlib.contextmanager
 def lasting_streams() -> Iterator[tuple[Stream, Stream]]:
-    """Let sys.stdout and sys.stderr be streams that a closed pipe does not break; they may be closed from the start."""
+    """Replace sys.stdout and sys.stderr by streams that survive a closed pipe; either may be closed from the start."""
     before = sys.stdout, sys.stderr
     with contextlib.ExitStack() as stack:
         if None in before:
-            _take_numbers()
+            _reserve_descriptors()
         out, err = (Stream(stream or stack.enter_context(Path(os.devnull).open("w"))) for stream in before)
         sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, err)
         try:
@@ -71,8 +71,8 @@ def lasting_streams() -> Iterator[tuple[Stream, Stream]]:
             sys.stdout, sys.stderr = before
 
 
-def _take_numbers() -> None:
-    """Let no file that is opened later take the number of a closed stream, to which C libraries would write."""
+def _reserve_descriptors() -> None:
+    """Open descriptors 0 to 2, so that no file gets the number of a closed stream, to which C libraries write."""
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(number)

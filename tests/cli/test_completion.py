@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from i2i.cli import main
-from i2i.cli.main import COMMANDS
+from i2i.cli.commands import commands
 from i2i.methods import methods
 
 _TRY = """
@@ -38,7 +38,7 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([""], set(COMMANDS)),
+        ([""], set(commands())),
         (["tr"], {"train", "translate"}),
         (["train", ""], set(methods)),
         (["train", "cut", "--gen"], {"--generator"}),
@@ -56,7 +56,7 @@ def test_bash_completes_commands_methods_and_flags(words: list[str], expected: s
 def test_other_shells_have_a_script_of_all_commands(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--print-completion", shell]) == 0
     said = capsys.readouterr().out
-    assert all(word in said for word in (*COMMANDS, *methods, "--contact-sheet", "--l1-weight"))
+    assert all(word in said for word in (*commands(), *methods, "--contact-sheet", "--l1-weight"))
 
 
 def test_a_shell_that_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:

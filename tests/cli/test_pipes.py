@@ -51,7 +51,7 @@ def pipe(tmp_path, model):
     return run
 
 
-PICTURE = DecodedImage(noise(20, 30, 3))
+IMAGE = DecodedImage(noise(20, 30, 3))
 
 
 def kind(data):
@@ -72,20 +72,20 @@ def kind(data):
         (".jpg", ["--format", "npy", "--quiet"], "NPY"),
     ],
 )
-def test_bytes_become_bytes_of_their_format_or_the_one_asked_for(pipe, suffix, words, format):
-    code, data = pipe("-", "-", *words, stdin=made(PICTURE, suffix))
+def test_output_has_the_format_of_the_input_or_of_the_flag(pipe, suffix, words, format):
+    code, data = pipe("-", "-", *words, stdin=made(IMAGE, suffix))
     assert (code, kind(data)) == (0, format)
     assert read(data).pixels.shape == (20, 30, 3)
 
 
 def test_a_pipe_gives_what_a_file_gives(pipe, tmp_path, capsys):
-    (tmp_path / "in.png").write_bytes(made(PICTURE, ".png"))
+    (tmp_path / "in.png").write_bytes(made(IMAGE, ".png"))
     assert pipe(tmp_path / "in.png", tmp_path / "out.png")[0] == 0
     capsys.readouterr()
     expected = read(tmp_path / "out.png").pixels
-    _, between = pipe("-", "-", stdin=made(PICTURE, ".png"))
+    _, between = pipe("-", "-", stdin=made(IMAGE, ".png"))
     _, out = pipe(tmp_path / "in.png", "-")
-    assert pipe("-", tmp_path / "new/2.tif", stdin=made(PICTURE, ".png"))[0] == 0
+    assert pipe("-", tmp_path / "new/2.tif", stdin=made(IMAGE, ".png"))[0] == 0
     for found in (read(between), read(out), read(tmp_path / "new/2.tif")):
         assert np.array_equal(found.pixels, expected)
     said = capsys.readouterr()
@@ -93,7 +93,7 @@ def test_a_pipe_gives_what_a_file_gives(pipe, tmp_path, capsys):
     assert "2.tif: translated to b" in said.err
 
 
-def test_what_is_no_image_is_said_and_nothing_written(pipe, capsys):
+def test_stdin_that_is_not_an_image_fails_and_nothing_is_written(pipe, capsys):
     for data, reason in ((b"", "stdin: an empty file"), (b"hello", "stdin: not an image that can be read")):
         assert pipe("-", "-", stdin=data) == (1, b"")
         (line,) = capsys.readouterr().err.splitlines()
@@ -102,12 +102,12 @@ def test_what_is_no_image_is_said_and_nothing_written(pipe, capsys):
 
 def test_wrong_use_of_a_pipe(pipe, tmp_path, capsys):
     image = tmp_path / "in.png"
-    image.write_bytes(made(PICTURE, ".png"))
+    image.write_bytes(made(IMAGE, ".png"))
     (tmp_path / "folder").mkdir()
     for words, expected in (
         (["-", tmp_path / "folder"], "INPUT - needs an image file as OUTPUT, or -"),
         (["-", tmp_path / "x.heic"], "INPUT - needs an image file as OUTPUT, or -"),
-        (["-", image], "in.png is there already; add --overwrite"),
+        (["-", image], "in.png exists already; add --overwrite"),
         (["-", tmp_path / "x.jpg", "--format", "png"], "leave out --format png"),
         ([tmp_path / "folder", "-"], "OUTPUT - takes a single image file as INPUT"),
         ([tmp_path / "*.png", "-"], "OUTPUT - takes a single image file as INPUT"),
@@ -115,11 +115,11 @@ def test_wrong_use_of_a_pipe(pipe, tmp_path, capsys):
         (["-", "-", "--seed", "2"], "gives one output for an input"),
         (["-", "-", "--contact-sheet", str(tmp_path / "x.png")], "leave out --samples and --contact-sheet"),
     ):
-        assert pipe(*words, stdin=made(PICTURE, ".png")) == (2, b""), words
+        assert pipe(*words, stdin=made(IMAGE, ".png")) == (2, b""), words
         assert expected in capsys.readouterr().err, words
 
 
-def test_a_reader_that_is_gone_is_an_error_in_one_line_at_most(model):
+def test_a_closed_pipe_is_an_error_of_at_most_one_line(model):
     command = [sys.executable, "-m", "i2i", "translate", "-", "-", "--model", str(model), "--device", "cpu"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
@@ -132,9 +132,9 @@ def test_a_reader_that_is_gone_is_an_error_in_one_line_at_most(model):
     assert len(said.splitlines()) <= 1
 
 
-def test_a_file_may_be_named_as_a_pipe_is(tmp_path, model, monkeypatch, capsys):
+def test_dot_slash_dash_is_a_folder(tmp_path, model, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    Path("1.png").write_bytes(made(PICTURE, ".png"))
+    Path("1.png").write_bytes(made(IMAGE, ".png"))
     assert main(["translate", "1.png", "./-", "--model", str(model), "--device", "cpu"]) == 0
     assert read(tmp_path / "-" / "1.png").pixels.shape == (20, 30, 3)
     assert "1 translated" in capsys.readouterr().out

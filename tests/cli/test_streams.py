@@ -1,4 +1,4 @@
-"""A closed standard output or error stops the printing, not the work, and does not change the exit code."""
+"""A closed stdout or stderr stops the printing, but neither the work nor the exit code changes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EITHER = pytest.mark.parametrize("closed", ["stdout", "stderr"])
 
 @contextlib.contextmanager
 def unread(*, closed: str) -> Iterator[None]:
-    """One of the standard streams was closed before the program began, and the other is a pipe that nobody reads."""
+    """One standard stream is closed from the start, the other is a pipe that nobody reads."""
     reader, writer = os.pipe()
     os.close(reader)
     before = sys.stdout, sys.stderr
@@ -37,7 +37,7 @@ def unread(*, closed: str) -> Iterator[None]:
 
 
 @EITHER
-def test_a_failed_image_is_told_by_the_exit_code(closed: str, run: Path, tmp_path: Path) -> None:
+def test_exit_code_of_a_failed_image(closed: str, run: Path, tmp_path: Path) -> None:
     images = tmp_path / "in"
     images.mkdir()
     for number in range(2):
@@ -49,7 +49,7 @@ def test_a_failed_image_is_told_by_the_exit_code(closed: str, run: Path, tmp_pat
 
 
 @EITHER
-def test_training_goes_on_to_its_end(closed: str, pairs: Path, tmp_path: Path) -> None:
+def test_training_finishes(closed: str, pairs: Path, tmp_path: Path) -> None:
     often = ["--steps", "6", "--log-every", "1", "--device", "cpu"]
     with unread(closed=closed):
         assert main(["train", "pix2pix", str(pairs), *SMALL, *often, "--run", str(tmp_path)]) == 0
@@ -57,14 +57,14 @@ def test_training_goes_on_to_its_end(closed: str, pairs: Path, tmp_path: Path) -
 
 
 @EITHER
-def test_wrong_use_is_told_by_the_exit_code(closed: str, tmp_path: Path) -> None:
+def test_exit_code_of_wrong_use(closed: str, tmp_path: Path) -> None:
     with unread(closed=closed):
         assert main(["info", str(tmp_path / "nothing.safetensors")]) == 2
         assert main(["--help"]) == 0
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_text_that_does_not_fit_on_the_disk_is_a_failure(
+def test_a_full_disk_under_stdout_is_a_failure(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Path("/dev/full").open("w") as full:
@@ -73,7 +73,7 @@ def test_text_that_does_not_fit_on_the_disk_is_a_failure(
     assert capsys.readouterr().err == "i2i: standard output: No space left on device\n"
 
 
-def test_what_is_read_arrives_whole(capsys: pytest.CaptureFixture[str]) -> None:
+def test_open_streams_pass_all_text(capsys: pytest.CaptureFixture[str]) -> None:
     with lasting_streams() as (out, err):
         print("one", 2)
         sys.stdout.writelines(["three\n", "four\n"])
@@ -84,7 +84,7 @@ def test_what_is_read_arrives_whole(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
-def test_a_process_that_head_leaves_ends_without_a_word(pairs: Path, tmp_path: Path) -> None:
+def test_training_piped_to_head_finishes_silently(pairs: Path, tmp_path: Path) -> None:
     words = ["train", "pix2pix", str(pairs), *SMALL, "--steps", "20", "--log-every", "1", "--device", "cpu"]
     command = shlex.join([sys.executable, "-m", "i2i", *words, "--run", str(tmp_path / "run")])
     line = f"{command} 2> {tmp_path}/errors | head -1; exit ${{PIPESTATUS[0]}}"

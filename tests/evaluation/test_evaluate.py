@@ -192,7 +192,7 @@ def test_the_best_or_the_last_model_of_a_run(
     both = tmp_path / "both"
     both.mkdir()
     shutil.copy(run / "model.safetensors", both)
-    assert "no best.safetensors in this run; leave out --best" in fails(capsys, both, pairs, "--best")
+    assert "no best.safetensors in this run, which has only" in fails(capsys, both, pairs, "--best")
     model = load_model(run / "model.safetensors")
     with torch.no_grad():
         for weights in model.generators["a2b"].parameters():

@@ -15,7 +15,7 @@ from PIL import Image, ImageFile
 
 from i2i import Translator
 from i2i.cli import main
-from i2i.cli.translate import _speed
+from i2i.cli.commands.translate import _speed
 from i2i.errors import UsageError
 from i2i.images.decoded import DecodedImage
 from i2i.images.reading import read
@@ -312,7 +312,7 @@ def test_an_interrupted_conversion_leaves_whole_files_and_goes_on(tmp_path, slow
     finally:
         process.kill()
     assert process.returncode == 130
-    assert said.splitlines()[-1] == "i2i: interrupted: what is done is kept; give the same command again to continue"
+    assert said.splitlines()[-1] == "i2i: interrupted: finished images are saved. Resume with the same command"
     assert "Traceback" not in said
     there = files(out)
     assert 2 <= len(there) < 16

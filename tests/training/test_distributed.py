@@ -180,9 +180,9 @@ def test_a_launcher_that_is_asked_to_stop_saves_the_step_it_is_at(
     state = load_state(folder / "state.pt")
     assert state["step"] >= 4
     assert load_model(folder / "model.safetensors").step == state["step"]
-    words = f"stopped at step {state['step']}, all of it saved; go on with: torchrun --nproc-per-node 2 -m -- i2i"
+    words = f"checkpoint saved at step {state['step']}. Resume with: torchrun --nproc-per-node 2 -m -- i2i"
     assert words in said
-    assert said.count("all of it saved") == 1
+    assert said.count("checkpoint saved") == 1
     assert json.loads((folder / "summary.json").read_text())["state"] == "stopped"
     goes_on = ["train", "pix2pix", str(pairs), "--run", str(folder), "--resume"]
     assert main([*goes_on, "--steps", str(state["step"] + 1)]) == 0
@@ -195,7 +195,7 @@ def test_a_process_that_is_killed_ends_the_run_and_the_saved_step_is_named(
     step = load_state(folder / "state.pt")["step"]
     assert step >= 3
     assert step % 3 == 0
-    words = f"another process has ended; the state of step {step} is saved; go on with: torchrun --nproc-per-node 2"
+    words = f"another process has ended; the state of step {step} is saved. Resume with: torchrun --nproc-per-node 2"
     assert words in said
     goes_on = ["train", "pix2pix", str(pairs), "--run", str(folder), "--resume"]
     assert main([*goes_on, "--steps", str(step + 1)]) == 0

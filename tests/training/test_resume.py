@@ -27,7 +27,7 @@ pytestmark = [
 ]
 # Runs are forked from a process that has never computed a gradient: PyTorch refuses gradients in forks of one that has.
 CLEAN = multiprocessing.get_context("forkserver")
-CLEAN.set_forkserver_preload(["i2i.cli.train", "i2i.training.trainer"])
+CLEAN.set_forkserver_preload(["i2i.cli.commands.train", "i2i.training.trainer"])
 STEPS = 24
 OFTEN = ["--steps", str(STEPS), "--log-every", "1", "--sample-every", "10", "--samples", "1", "--device", "cpu"]
 # All that a state holds beside weights: both optimizers, a mean of weights, running statistics, histories, the best

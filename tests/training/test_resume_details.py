@@ -220,7 +220,7 @@ def test_what_cannot_be_resumed_is_said_in_one_line(
     capsys.readouterr()
     for folder, expected in (
         (run, "has done its 12 steps; give more --steps or --epochs to train on"),
-        (no_run, f"{no_run}: there is no run to go on with; leave out --resume to begin one"),
+        (no_run, f"{no_run}: no run to resume here; leave out --resume to start one"),
         (run / "model.safetensors", "that is a file; give a folder"),
         (newer, f"i2i-toolkit 7.1 wrote it, and this is {__version__}: pip install --upgrade i2i-toolkit"),
     ):

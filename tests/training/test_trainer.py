@@ -326,7 +326,7 @@ def test_a_image_that_breaks_in_mid_run_loses_nothing(
     said = capsys.readouterr().err
     done = load_state(tmp_path / "run" / "state.pt")["step"]
     assert "3.png" in said
-    assert f"the {done} steps done are saved" in said
+    assert f"the checkpoint of step {done} is saved" in said
     assert "Traceback" not in said
     shutil.copy(pairs / "train" / "3.png", broken)
     assert main([*words, "--resume", "--steps", "6"]) == 0

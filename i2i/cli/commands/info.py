@@ -1,4 +1,4 @@
-"""`i2i info MODEL`: what a model file is."""
+"""`i2i info MODEL`: describe a model file."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ import tyro
 
 from i2i.cli.arguments import one_line, parse
 
+USAGE = "MODEL"
+SUMMARY = "Describe a model file"
+
 
 @dataclass(frozen=True)
-class Info:
+class Flags:
     """Flags of `i2i info`."""
 
     model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
-    """Name of a pretrained model, a model file, or the folder of a run."""
+    """A pretrained model (see: i2i models), a model file, or the folder of a run."""
     json: bool = False
     """Print the whole header as JSON."""
 
 
 def run(args: list[str]) -> int:
-    """`i2i info MODEL`."""
-    flags = parse(Info, "info", args, "Say what a model file is.")
+    """Describe a model file."""
+    flags = parse(Flags, "info", args, SUMMARY)
 
     from i2i.model_file.model_file import read_header
     from i2i.pretrained import model_file
@@ -42,7 +45,6 @@ def run(args: list[str]) -> int:
 
 
 def _lines(model: str, file: Path, header: Mapping[str, Any]) -> Iterator[str]:
-    """What there is to say of a model file; names in it may hold anything."""
     from i2i.spec import Spec
 
     a, b = header["domains"]

@@ -1,4 +1,4 @@
-"""`i2i models`: those that come with i2i."""
+"""`i2i models`: list the pretrained models."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from dataclasses import dataclass
 
 from i2i.cli.arguments import parse
 
+USAGE = ""
+SUMMARY = "List the models that come with i2i"
+
 
 @dataclass(frozen=True)
-class Models:
-    """`i2i models` has no flags."""
+class Flags:
+    """Flags of `i2i models`: none."""
 
 
 def run(args: list[str]) -> int:
-    """`i2i models`."""
-    parse(Models, "models", args, "List the models that come with i2i.")
+    """List the pretrained models."""
+    parse(Flags, "models", args, SUMMARY)
 
     from i2i.pretrained import pretrained
 

@@ -1,4 +1,4 @@
-"""`i2i check DATA`: what is wrong with a data set."""
+"""`i2i check DATA`: find problems of a data set."""
 
 from __future__ import annotations
 
@@ -12,42 +12,45 @@ import tyro
 from i2i.cli.arguments import Quiet, Verbose, one_or_two, parse
 from i2i.errors import UsageError
 
+USAGE = "DATA"
+SUMMARY = "Find problems of a data set before training"
+
 
 @dataclass(frozen=True)
-class Check:
+class Flags:
     """Flags of `i2i check`."""
 
     data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")]
-    """A folder of images, or two, as for i2i train."""
+    """A folder of images, or two, as for training."""
     image_size: int = 256
-    """--image-size of the training: height and width of an image, in pixels."""
+    """Image size of the training, in pixels."""
     channels: tuple[int, int] = (3, 3)
-    """--channels of the training."""
+    """Channels of the input and of the target in the training."""
     max_megapixels: int = 178
-    """--max-megapixels of the training."""
+    """Report larger images, which training refuses."""
     json: Path | None = None
-    """Also write all findings, with the names of all files, to this file."""
+    """Also write all findings, with all file names, to this JSON file."""
     quiet: Quiet = False
     verbose: Verbose = False
 
 
 def run(args: list[str]) -> int:
-    """`i2i check DATA`: 1 where there is an error among what is found."""
-    flags = parse(Check, "check", args, "Say what is wrong with a data set, before training.")
+    """Check a data set: 1 if there are errors among the findings."""
+    flags = parse(Flags, "check", args, SUMMARY)
     one_or_two(flags.data)
     if min(flags.image_size, flags.max_megapixels, *flags.channels) < 1:
-        raise UsageError("--image-size, --channels and --max-megapixels are 1 or more")
+        raise UsageError("--image-size, --channels and --max-megapixels must be 1 or more")
 
-    from i2i.data.check import as_text, check
+    from i2i.data.check import as_text
+    from i2i.data.check import check as check_data
     from i2i.files import write_whole
     from i2i.images.outputs import images_of, refuse_inputs
 
     if flags.json:
         if flags.json.is_dir():
-            raise UsageError(f"--json {flags.json}: that is a folder; give a file, such as check.json")
+            raise UsageError(f"--json {flags.json} is a folder; give a file, such as check.json")
         refuse_inputs([flags.json], images_of(flags.data), flag="--json")
-
-    report = check(
+    report = check_data(
         flags.data, image_size=flags.image_size, channels=flags.channels, max_megapixels=flags.max_megapixels
     )
     print(as_text(report))

@@ -20,52 +20,58 @@ if TYPE_CHECKING:
     from i2i.inference.translator import Translator
 
 
+USAGE = "MODEL DATA"
+SUMMARY = "Score a model on held-out images"
+
+
 @dataclass(frozen=True)
-class Evaluate:
+class Flags:
     """Flags of `i2i evaluate`."""
 
     model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
-    """Name of a pretrained model, a model file, or the folder of a run."""
+    """A pretrained model (see: i2i models), a model file, or the folder of a run."""
     data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")]
-    """A folder of images, or two, laid out as for training; val or test images are used, or all where none are."""
+    """A folder of images, or two, laid out as for training. Scores use the val or test images, or all if there are
+    none."""
     to: str | None = None
-    """Domain to translate to, where the model translates both ways."""
+    """Domain to translate to, for a model that translates both ways."""
     best: bool = False
-    """Score best.safetensors of a run: the best in validation."""
+    """Score best.safetensors of a run: the best model in validation."""
     last: bool = False
-    """Score the last model of a run, as without --best."""
+    """Score model.safetensors of a run: its last model. This is the default."""
     swap: bool = False
-    """This data lies the other way round: left and right halves, or the two folders, are those of the other domain."""
+    """The two halves, or the two folders, of this data are in reverse order."""
     pairing: Literal["auto", "paired", "unpaired"] = "auto"
-    """Whether images with equal names are pairs; auto: if the method learns from pairs, or they are side by side."""
+    """Whether images of equal names are pairs; auto: if the method trains on pairs, or images lie side by side."""
     features: str | None = None
-    """Also distances between the sets in the features of inception (FID, KID; a download) or efficientnet-lite0."""
+    """Also compute distances between feature distributions: inception (FID and KID; downloads weights) or
+    efficientnet-lite0."""
     ms_ssim: bool = False
-    """Also MS-SSIM (pairs)."""
+    """Also compute MS-SSIM (pairs only)."""
     lpips: bool = False
-    """Also LPIPS (pairs); a download."""
+    """Also compute LPIPS (pairs only; downloads weights)."""
     resamples: int = 1000
-    """Bootstrap resamples for the intervals; 0: none. Fewer save time with --features and thousands of images."""
+    """Bootstrap resamples for the confidence intervals; 0: no intervals. Fewer are faster with --features."""
     seed: int = 0
     """Random seed of the bootstrap."""
     batch_size: int = 8
-    """Images in a batch."""
+    """Images per batch."""
     json: Path | None = None
-    """Also write the scores, and everything they depend on, to this file."""
+    """Also write the scores, and everything they depend on, to this JSON file."""
     device: str = "auto"
-    """cpu, cuda, cuda:1 or mps; auto takes a GPU where there is one."""
+    """cpu, cuda, cuda:1 or mps; auto: a GPU if there is one."""
     imports: Imports = ()
-    """A module or a .py file that defines the model's network; may be given several times."""
+    """Import a module or .py file that defines the model's network. Repeatable."""
     quiet: Quiet = False
     verbose: Verbose = False
 
 
 def run(args: list[str]) -> int:
-    """`i2i evaluate MODEL DATA`."""
-    flags = parse(Evaluate, "evaluate", args, "Score a model on the held-out images of a data folder.")
+    """Score a model."""
+    flags = parse(Flags, "evaluate", args, SUMMARY)
     one_or_two(flags.data)
     if flags.best and flags.last:
-        raise UsageError("--best and --last: give one of them, and the other in a second run")
+        raise UsageError("--best and --last: give one of them")
 
     from i2i.evaluation.evaluate import Settings
     from i2i.evaluation.evaluate import evaluate as score
@@ -83,7 +89,7 @@ def run(args: list[str]) -> int:
     file = model_file(flags.model, which="best" if flags.best else "last")
     if flags.json:
         if flags.json.is_dir():
-            raise UsageError(f"--json {flags.json}: that is a folder; give a file, such as evaluate.json")
+            raise UsageError(f"--json {flags.json} is a folder; give a file, such as evaluate.json")
         refuse_inputs([flags.json], [*files_of_model(file), *images_of(flags.data)], flag="--json")
     model = load_model(file)
     translator = Translator(model, to=flags.to, device=flags.device)
@@ -106,7 +112,7 @@ def run(args: list[str]) -> int:
     return 0
 
 
-def _find(flags: Evaluate, translator: Translator, config: Mapping[str, Any]) -> tuple[Layout, bool]:
+def _find(flags: Flags, translator: Translator, config: Mapping[str, Any]) -> tuple[Layout, bool]:
     """The images, in the direction of the model, and whether they are pairs."""
     from i2i.data import find_layout
     from i2i.data.direction import same_direction
@@ -114,7 +120,7 @@ def _find(flags: Evaluate, translator: Translator, config: Mapping[str, Any]) ->
 
     kinds: Mapping[str, Any] = methods
     method = str(config.get("method"))
-    # A method that isn't known here is taken for one that learns from pairs.
+    # An unknown method is assumed to train on pairs.
     learned = kinds[method].data if method in kinds else "paired"
     data: Any = learned if flags.pairing == "auto" else flags.pairing
     layout = find_layout(flags.data, data=data, training=False)
@@ -122,18 +128,17 @@ def _find(flags: Evaluate, translator: Translator, config: Mapping[str, Any]) ->
     if same is not None and flags.swap:
         names, direction = " and ".join(layout.domains), " -> ".join(translator.domains)
         raise UsageError(f"--swap: the images are named {names}, which the model translates {direction}; leave it out")
-    # Where names don't say it, as in training, which may have been turned.
+    # Without names to tell: the direction of the training, which --swap may have reversed.
     turned = translator.swapped != flags.swap if same is None else not same
     layout = replace(layout.swapped() if turned else layout, domains=translator.domains)
     return layout, data == "paired" or (flags.pairing == "auto" and layout.matched == "halves")
 
 
 def _counted(found: Evaluation) -> str:
-    """How many images were scored, and of which split."""
     kind = {"held out": "held-out ", "training": "training ", "all": ""}[found.split]
     words = f"{found.n} {kind}pairs" if found.pairs else f"{found.n} {kind}inputs beside {found.n_real} {kind}targets"
     if found.split == "training":
-        words += " (there are no val or test images; on images that the model has seen scores are too good)"
+        words += " (there are no val or test images; scores on training images are too good)"
     if found.split == "all":
-        words += " (all there are; on images that the model has seen scores are too good)"
+        words += " (all images; scores on training images are too good)"
     return words

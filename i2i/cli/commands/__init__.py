@@ -1,0 +1,16 @@
+"""A module for each command, found by its name: `Flags` (a dataclass), `USAGE`, `SUMMARY` and `run(args)`.
+
+`i2i --help` imports them all, so that what is slow to import (torch, numpy) is imported inside `run`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+
+def commands() -> dict[str, ModuleType]:
+    """The modules of all commands, by name."""
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return {name: importlib.import_module(f"{__name__}.{name}") for name in names}

@@ -1,0 +1,225 @@
+"""`i2i translate INPUT OUTPUT --model MODEL`: translate an image, a folder or a glob of images."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from i2i.cli.arguments import Imports, Quiet, Verbose, one_line, parse, print_error
+from i2i.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterable
+
+    from i2i.inference.folder import Conversion
+    from i2i.inference.planning import Job
+
+
+USAGE = "INPUT OUTPUT --model MODEL"
+SUMMARY = "Translate an image, a folder or a glob of images"
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Flags of `i2i translate`."""
+
+    input: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="INPUT")]
+    """An image, a folder (with its subfolders), a glob in quotes such as 'photos/**/*.jpg', or - for stdin."""
+    output: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="OUTPUT")]
+    """A folder; for a single image also an image file, or - for stdout. It may be INPUT if --format changes all file
+    names."""
+    model: str
+    """A pretrained model (see: i2i models), a model file, or the folder of a run."""
+    to: str | None = None
+    """Domain to translate to, for a model that translates both ways."""
+    samples: int | None = None
+    """Outputs per image, named by their seeds, for a model with a latent (bicyclegan)."""
+    seed: int | None = None
+    """Random seed of the latent, or of the first of --samples (default: 0)."""
+    batch_size: int | None = None
+    """Images per batch; a batch holds images of one size (default: 8 on a GPU, 1 on a CPU)."""
+    tile: int | None = None
+    """Translate in tiles of this many pixels: images of any size in little memory, without seams."""
+    format: str | None = None
+    """Format of the outputs: png, jpg, webp, tif, bmp or npy (default: the format of each input)."""
+    quality: int = 95
+    """JPEG quality, from 1 to 100; the other formats are lossless."""
+    max_megapixels: int = 178
+    """Refuse larger images: a small file can decode to more pixels than fit in memory."""
+    overwrite: bool = False
+    """Overwrite existing outputs. Without it they are skipped, or refused if another model or other flags made them."""
+    contact_sheet: Path | None = None
+    """Also write an image that shows inputs beside their outputs."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1 or mps; auto: a GPU if there is one."""
+    imports: Imports = ()
+    """Import a module or .py file that defines the model's network. Repeatable."""
+    quiet: Quiet = False
+    verbose: Verbose = False
+
+
+def run(args: list[str]) -> int:
+    """Translate images."""
+    flags = parse(Flags, "translate", args, SUMMARY)
+
+    # Idle threads of the network leave the cores to those that read and write; torch reads this when it is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+    from i2i.cli.pipes import through_pipe
+    from i2i.inference.planning import plan
+    from i2i.plugins import load_plugins
+
+    load_plugins(flags.imports)
+    _check(flags)
+    suffix = f".{flags.format}" if flags.format else None
+    if "-" in (flags.input, flags.output):
+        return through_pipe(flags, suffix=suffix)
+    jobs = plan(flags.input, Path(flags.output), suffix=suffix)
+    return _translate(flags, jobs)
+
+
+def _check(flags: Flags) -> None:
+    from i2i.images.formats import writable_formats, writable_suffixes
+
+    if flags.contact_sheet and flags.contact_sheet.suffix.lower() not in writable_suffixes():
+        raise UsageError(f"--contact-sheet {flags.contact_sheet}: give an image file, such as sheet.png")
+    formats = [image_format.suffixes[0].removeprefix(".") for image_format in writable_formats()]
+    if flags.format and flags.format not in formats:
+        raise unknown("--format", flags.format, formats)
+    if not 1 <= flags.quality <= 100:
+        raise UsageError(f"--quality {flags.quality}: it is from 1 to 100")
+    if flags.max_megapixels < 1:
+        raise UsageError(f"--max-megapixels {flags.max_megapixels}: it is 1 or more")
+    if flags.samples is not None and flags.samples < 1:
+        raise UsageError(f"--samples {flags.samples}: it is 1 or more")
+
+
+def _translate(flags: Flags, jobs: list[Job]) -> int:
+    from i2i.inference.folder import convert
+    from i2i.inference.planning import left_out, unreadable
+    from i2i.inference.translator import Translator
+    from i2i.progress import logger
+
+    output = Path(flags.output)
+    translator = Translator.load(flags.model, to=flags.to, device=flags.device)
+    logger.info("%s on %s: %s", flags.model, translator.device, translator.generator.spec)
+    one_file = jobs[0].target == output
+    jobs = _with_seeds(flags, jobs, has_latent=bool(translator.generator.latent))
+    if one_file and not flags.overwrite:
+        _refuse_existing(job.target for job in jobs)
+    _check_outputs(flags, jobs)
+    skipped, blocked = left_out(flags.input, output), unreadable(flags.input, output)
+    try:
+        result = convert(
+            jobs,
+            translator,
+            batch_size=flags.batch_size,
+            tile=flags.tile,
+            overwrite=flags.overwrite,
+            quality=flags.quality,
+            max_megapixels=flags.max_megapixels,
+            record=None if one_file else output,
+            model=flags.model,
+        )
+    except KeyboardInterrupt:
+        return print_error("interrupted: finished images are saved. Resume with the same command", 130)
+    _print_failures(result, blocked)
+    _print_summary(result, skipped, blocked, f"translated to {translator.domains[1]}", output)
+    _write_sheet(flags, result, domains=translator.domains)
+    if result.undone:
+        count, kept = len(result.undone), "" if flags.overwrite else " Finished images are saved."
+        left = f"{count} image{'s' if count > 1 else ''} not translated"
+        return print_error(f"{result.stopped}: {left}.{kept} Fix that, then give the same command again", 1)
+    return 1 if result.failed or blocked else 0
+
+
+def _with_seeds(flags: Flags, jobs: list[Job], *, has_latent: bool) -> list[Job]:
+    from i2i.inference.planning import variants
+
+    if (flags.samples is not None or flags.seed is not None) and not has_latent:
+        raise UsageError(f"{flags.model} gives one output for an input; leave out --samples and --seed")
+    if flags.samples is not None:
+        return variants(jobs, flags.samples, seed=flags.seed or 0)
+    return jobs if flags.seed is None else [job._replace(seed=flags.seed) for job in jobs]
+
+
+def _refuse_existing(targets: Iterable[Path]) -> None:
+    """A single file has no record of what made it, so that nothing says whether it is up to date."""
+    for target in targets:
+        if target.exists():
+            raise UsageError(f"{target} exists already; add --overwrite, or choose another OUTPUT")
+
+
+def _check_outputs(flags: Flags, jobs: list[Job]) -> None:
+    """Refuse to overwrite the model, an input, or with the contact sheet an output."""
+    from i2i.images.outputs import files_of_model, refuse_inputs
+    from i2i.pretrained import model_file
+
+    targets, of_model = [job.target for job in jobs], files_of_model(model_file(flags.model))
+    refuse_inputs(targets, of_model)
+    sheet, folder, output = flags.contact_sheet, Path(flags.input), Path(flags.output).resolve()
+    if sheet is None:
+        return
+    refuse_inputs([sheet], itertools.chain(of_model, (job.source for job in jobs), targets), flag="--contact-sheet")
+    path, root = sheet.resolve(), folder.resolve()
+    if path in (target.resolve() for target in targets):
+        raise UsageError(f"--contact-sheet {sheet} is one of the outputs; give another --contact-sheet")
+    in_output = root in output.parents and path.is_relative_to(output)  # which is not searched for inputs
+    if folder.is_dir() and path.is_relative_to(root) and not in_output:
+        raise UsageError(
+            f"--contact-sheet {sheet} lies in INPUT, so it would be translated next time; "
+            "give another --contact-sheet, in a folder elsewhere"
+        )
+
+
+def _write_sheet(flags: Flags, result: Conversion, *, domains: tuple[str, str]) -> None:
+    from i2i.inference.folder import write_contact_sheet
+
+    shown = sorted(result.written + result.skipped, key=lambda job: (job.source, job.seed or 0))
+    if flags.contact_sheet and shown:
+        write_contact_sheet(flags.contact_sheet, shown, domains=domains)
+        print(one_line(f"contact sheet: {flags.contact_sheet}"))
+
+
+def _print_failures(result: Conversion, blocked: dict[str, list[Path]]) -> None:
+    from i2i.inference.planning import some_of
+
+    for path, reason in result.failed.items():
+        print_error(f"{path}: {reason}", 1)
+    for reason, paths in blocked.items():
+        print_error(f"{some_of(paths)}: {reason}", 1)
+
+
+def _print_summary(
+    result: Conversion, skipped: Counter[str], blocked: dict[str, list[Path]], what: str, output: Path
+) -> None:
+    """Print notes with the names of their files, then how many images were translated, skipped and failed."""
+    from i2i.inference.planning import some_of
+
+    for note, paths in result.notes.items():
+        print(one_line(f"{some_of(paths)}: {note}"))
+    parts = [f"{len(result.written)} {what} ({_speed(len(result.written), result.seconds)})"]
+    if result.changed:
+        parts.append(f"{len(result.changed)} of them again, as the input has changed")
+    if result.skipped:
+        by_unknown = f", {len(result.unknown)} of them by an unknown model" if result.unknown else ""
+        parts.append(f"{len(result.skipped)} there already{by_unknown} (--overwrite translates them again)")
+    failed = len(result.failed) + sum(map(len, blocked.values()))
+    if failed:
+        parts.append(f"{failed} failed")
+    if result.undone:
+        parts.append(f"{len(result.undone)} not done")
+    parts += [f"{count} {kind}{'s' if count > 1 else ''} left out" for kind, count in skipped.items()]
+    print(one_line(f"{output}: {', '.join(parts)}"))
+
+
+def _speed(count: int, seconds: float) -> str:
+    if not count:
+        return "none"
+    return f"{count / seconds:.1f} a second" if count >= seconds else f"{seconds / count:.1f} seconds per image"

@@ -1,0 +1,48 @@
+"""The flags of `i2i train METHOD`: those of every run, the settings, and the options of the method."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from i2i.cli.arguments import Imports, Quiet, Verbose
+from i2i.config import DataConfig, TrainConfig
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Flags of `i2i train` whatever the method."""
+
+    data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")] = ()
+    """A folder of images, or two folders whose files match by name. Layouts: see datasets/README.md."""
+    run: Path | None = None
+    """Folder of the run (default: runs/METHOD-DATA)."""
+    resume: bool = False
+    """Resume the run of --run, or the newest run of METHOD on DATA, with its settings. Other flags change settings;
+    --no-FLAG turns one off."""
+    imports: Imports = ()
+    """Import a module or .py file that defines a method or a network. Repeatable."""
+    trust_run: bool = False
+    """With --resume: import the modules that the run was trained with, without an --import for each."""
+    quiet: Quiet = False
+    verbose: Verbose = False
+    images: tyro.conf.OmitArgPrefixes[DataConfig] = field(default_factory=DataConfig)
+    training: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
+
+
+def flags_of_method(name: str, method: Any) -> Any:
+    """`Flags`, with the settings and the options of a method as defaults."""
+    groups = {
+        "method": (method.Config(), name),
+        "images": (method.data_config, "image"),
+        "training": (method.train_config, "training"),
+    }
+    fields = [
+        (group, Annotated[tyro.conf.OmitArgPrefixes[type(value)], tyro.conf.arg(name=title)], value)  # type: ignore[misc]
+        for group, (value, title) in groups.items()
+    ]
+    return dataclasses.make_dataclass("Flags", fields, bases=(Flags,), frozen=True)

@@ -1,0 +1,125 @@
+"""The settings of a run: the flags, over the settings saved in config.json where the run is resumed."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from i2i.cli.arguments import one_or_two, parse, values_of
+from i2i.cli.train_flags import flags_of_method
+from i2i.cli.train_imports import import_modules_of, resolved, saved_settings
+from i2i.config import RunConfig, from_dict
+from i2i.errors import UsageError
+from i2i.version import __version__
+
+
+def run_settings(name: str, method: Any, args: list[str]) -> tuple[RunConfig, Path, bool]:
+    """The settings of a run, its folder, and whether it is resumed.
+
+    Args:
+        name: of the method.
+        method: its class.
+        args: the words after METHOD.
+
+    Raises:
+        UsageError: flags that can't be read or don't fit together, or a run that can't be resumed.
+    """
+    from i2i.images.outputs import refuse_inside
+
+    kind, command, about = flags_of_method(name, method), f"train {name}", _about(name, method)
+    flags = parse(kind, command, args, about)
+    run = flags.run or _default_run(name, flags.data, resume=flags.resume)
+    if run.exists() and not run.is_dir():
+        raise UsageError(f"--run {run}: that is a file; give a folder")
+    if flags.resume:
+        flags = parse(kind, command, args, about, default=_saved_flags(kind, flags, run, name, method))
+    else:
+        refuse_existing(run)
+    one_or_two(flags.data)
+    if not flags.resume:
+        refuse_inside(run, flags.data, flag="--run")
+    # Absolute paths, so that the run can be resumed from any folder.
+    data, plugins = (tuple(str(Path(p).resolve()) for p in flags.data)), tuple(map(resolved, flags.imports))
+    config = RunConfig(name, data, flags.method, flags.images, _length(flags.training, args), plugins)
+    return config, run, flags.resume
+
+
+def refuse_existing(run: Path) -> None:
+    """Refuse to start a run in the folder of another.
+
+    Raises:
+        UsageError: the folder holds a checkpoint.
+    """
+    if (run / "state.pt").exists():
+        raise UsageError(f"{run} holds a run already; add --resume to continue it, or choose another --run")
+
+
+def summary_of(method: Any) -> str:
+    """What a method is for: its summary, or where a plug-in has none, the first line of its class or module."""
+    text = method.summary or method.__doc__ or sys.modules[method.__module__].__doc__ or ""
+    return next(iter(text.strip().splitlines()), "").rstrip(".")
+
+
+def _about(name: str, method: Any) -> str:
+    networks = f"Networks:\n- --generator {method.generator_spec}\n- --discriminator {method.discriminator_spec}"
+    return "\n\n".join((f"{name}: {summary_of(method)}.", inspect.cleandoc(method.__doc__ or ""), networks))
+
+
+def _length(training: Any, args: Sequence[str]) -> Any:
+    """The training settings, where --epochs alone overrides the steps of the method or of the run that is resumed."""
+    if values_of("--epochs", args) and not values_of("--steps", args):
+        least = training.min_steps if values_of("--min-steps", args) else 0
+        return dataclasses.replace(training, steps=None, min_steps=least)
+    return training
+
+
+def _saved_flags(kind: Any, flags: Any, run: Path, name: str, method: Any) -> Any:
+    """The flags that would give the settings of a run that is resumed."""
+    imported = import_modules_of(run, flags.imports, trust=flags.trust_run)
+    options, saved = _read_settings(run, name, method)
+    return kind(
+        data=saved.paths,
+        run=run,
+        resume=True,
+        imports=imported,
+        trust_run=flags.trust_run,
+        images=saved.data,
+        training=saved.train,
+        method=options,
+    )
+
+
+def _read_settings(run: Path, name: str, method: Any) -> tuple[Any, RunConfig]:
+    """The method's options and all settings that a run was saved with."""
+    saved, path = saved_settings(run), run / "config.json"
+    writer, saved_name = str(saved.pop("made_by", ""))[:60], saved.get("method")
+    if saved_name != name:
+        raise UsageError(f"{run} is a run of {saved_name}; resume it with: i2i train {saved_name} ... --resume")
+    try:
+        options = from_dict(method.Config, saved.get("options", {}), where=f"{path}: options")
+        return options, from_dict(RunConfig, saved, where=str(path), options=options)
+    except UsageError as error:
+        if _version(writer) > _version(__version__):
+            advice = "pip install --upgrade i2i-toolkit"
+            raise UsageError(f"{error}; {writer} wrote it, and this is {__version__}: {advice}") from None
+        raise
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d{1,9}", text.rpartition(" ")[2]))
+
+
+def _default_run(name: str, data: Sequence[str], *, resume: bool) -> Path:
+    """`runs/METHOD-DATA`, numbered where there is one already; to resume, the newest of them."""
+    if not data:
+        other = ", or resume a run: --run FOLDER --resume" if resume else ""
+        raise UsageError(f"DATA is missing; give a data folder: i2i train {name} DATA{other}")
+    first = Path("runs") / f"{name}-{Path(data[0]).resolve().name}"
+    numbered = [first, *(first.with_name(f"{first.name}-{number}") for number in range(2, 1000))]
+    free = next(index for index, path in enumerate(numbered) if not (path / "config.json").exists())
+    return numbered[max(free - 1, 0)] if resume else numbered[free]
