@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i.distributed import local_shard, world_size
-from i2i.losses.adversarial import Logits
+from i2i.networks.base import Logits
 
 
 def gradient_penalty(discriminator: Callable[[Tensor], Logits], real: Tensor, fake: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from i2i.networks import Backbones, Generator
 class CycleGAN(Method):
     """Zhu et al. 2017, eq. 3: least-squares adversarial losses both ways and cycle-consistency.
 
-    Both generators move together, then both discriminators, which see a history of generated images and whose losses
+    Both generators move together, then both discriminators, which see an image pool and whose losses
     are halved (sec. 4).
 
     Differs from the paper: in nothing. From its code: no identity terms unless asked for (0.5 x 10 there), the rate
@@ -44,7 +44,7 @@ class CycleGAN(Method):
         identity_weight: float = 0.0
         """Weight of the identity terms, which keep colours: 5 for paintings and photographs (sec. 5.2). The paper's
         method (eq. 3) has none; the authors' code has them at 5 (0.5 x 10) on every data set."""
-        history: int = 50
+        pool_size: int = 50
         """Size of the image pool: earlier fakes that the discriminators see again; 0: none."""
 
     class Images(NamedTuple):
@@ -68,8 +68,8 @@ class CycleGAN(Method):
         self.b2a = backbones.generator(b, a)
         self.discriminator_a = backbones.discriminator(a)
         self.discriminator_b = backbones.discriminator(b)
-        self.history_a = ImagePool(config.history)
-        self.history_b = ImagePool(config.history)
+        self.pool_a = ImagePool(config.pool_size)
+        self.pool_b = ImagePool(config.pool_size)
 
     def forward(self, batch: Batch) -> Images:
         """Translate both ways and back."""
@@ -93,7 +93,7 @@ class CycleGAN(Method):
 
     def discriminator_loss(self, images: Images) -> Losses:
         """Half of the adversarial loss in each domain."""
-        shown_a, shown_b = self.history_a(images.fake_a), self.history_b(images.fake_b)
+        shown_a, shown_b = self.pool_a(images.fake_a), self.pool_b(images.fake_b)
         return {
             **self.discriminator_terms(self.discriminator_a, real=images.real_a, fake=shown_a, domain="a"),
             **self.discriminator_terms(self.discriminator_b, real=images.real_b, fake=shown_b, domain="b"),

@@ -61,7 +61,7 @@ class SimGAN(Method):
         sums over 35 x 55 pixels, which are 8 and 15 here."""
         self_regularisation: Literal["pixels", "grey", "gradients"] = "pixels"
         """What should stay: the pixels, the mean of their channels, or their differences from their neighbours."""
-        history: int = 5120
+        pool_size: int = 5120
         """Size of the image pool: earlier refined images that the discriminator sees again; 0: none."""
         refiner_warmup: int = 1000
         """First the refiner alone moves for so many steps, by self-regularisation alone."""
@@ -88,7 +88,7 @@ class SimGAN(Method):
             raise UsageError(f"simgan compares input and output, which need as many channels, not {a} and {b}")
         self.refiner = backbones.generator(a, b)
         self.discriminator = backbones.discriminator(b)
-        self.history = ImagePool(config.history)
+        self.pool = ImagePool(config.pool_size)
 
     def forward(self, batch: Batch) -> Images:
         """Refine the synthetic images."""
@@ -132,7 +132,7 @@ class SimGAN(Method):
 
         Each has an even chance to be an old one, where Algorithm 1 takes exactly half of the minibatch.
         """
-        shown = self.history(images.fake_b)
+        shown = self.pool(images.fake_b)
         return self.discriminator_terms(self.discriminator, real=images.real_b, fake=shown, weight=1.0)
 
     def players(self) -> dict[str, nn.Module]:

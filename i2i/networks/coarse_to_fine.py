@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.networks.base import DEEPEST, MOST_BLOCKS, Generator, generators
+from i2i.networks.base import MAX_BLOCKS, MAX_DEPTH, Generator, generators
 from i2i.networks.layers import (
     GeneratorNorm,
     NormAtInference,
@@ -19,7 +19,6 @@ from i2i.networks.layers import (
     residual,
     upsample,
 )
-from i2i.networks.virtual_batch_norm import hold_reference
 
 
 @generators.register("coarse_to_fine")
@@ -50,16 +49,15 @@ class CoarseToFine(Generator):
         super().__init__()
         if (
             min(blocks, width, depth, enhancer_blocks) < 1
-            or max(blocks, enhancer_blocks) > MOST_BLOCKS
+            or max(blocks, enhancer_blocks) > MAX_BLOCKS
             or enhancers < 0
-            or depth + enhancers > DEEPEST
+            or depth + enhancers > MAX_DEPTH
             or width % 2**enhancers
         ):
             raise UsageError(
-                f"coarse_to_fine needs blocks and enhancer_blocks from 1 to {MOST_BLOCKS}, depth >= 1, enhancers >= 0, "
-                f"depth + enhancers <= {DEEPEST}, and a width that can be halved for each enhancer"
+                f"coarse_to_fine needs blocks and enhancer_blocks from 1 to {MAX_BLOCKS}, depth >= 1, enhancers >= 0, "
+                f"depth + enhancers <= {MAX_DEPTH}, and a width that can be halved for each enhancer"
             )
-        self.in_channels, self.out_channels = in_channels, out_channels
         self.multiple = 2 ** (depth + enhancers)
         # The innermost map has two pixels a side: to reflect one, and for a variance.
         self.smallest = 2 * self.multiple
@@ -70,7 +68,6 @@ class CoarseToFine(Generator):
             self.levels.append(level(width, depth=1, blocks=enhancer_blocks))
         self.last = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels, 7), nn.Tanh())
         initialize(self, spectral=spectral)
-        hold_reference(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Translate (N, in_channels, H, W) in [-1, 1] to (N, out_channels, H, W) in [-1, 1]."""

@@ -16,7 +16,6 @@ from i2i.networks.layers import (
     normalize,
     normalize_units,
 )
-from i2i.networks.virtual_batch_norm import hold_reference
 
 _START = 4  # height and width, in pixels, at which images begin and end
 
@@ -43,7 +42,6 @@ class DCGANGenerator(LatentGenerator):
         doublings = _halvings("dcgan", image_size)
         if latent < 1 or width < 1:
             raise UsageError("dcgan needs latent >= 1 and width >= 1")
-        self.latent, self.classes, self.out_channels, self.image_size = latent, classes, out_channels, image_size
         widths = [width * 2 ** (doublings - 1 - level) for level in range(doublings)]
         units = widths[0] * _START**2
         layers: list[nn.Module] = [
@@ -56,7 +54,6 @@ class DCGANGenerator(LatentGenerator):
             layers += [_double(before, after), normalize(norm, after, at_inference="running"), nn.ReLU()]
         self.layers = nn.Sequential(*layers, _double(widths[-1], out_channels), nn.Tanh())
         initialize(self)
-        hold_reference(self)
 
     def forward(self, z: Tensor) -> Tensor:
         """Draw from (N, latent + classes): (N, out_channels, image_size, image_size) in [-1, 1]."""
@@ -95,7 +92,7 @@ class DCGANDiscriminator(Discriminator):
             self.layers.append(nn.Sequential(convolution, normed, nn.LeakyReLU(0.2)))
         units = channels[-1] * _START**2
         compare = MinibatchDiscrimination(units, minibatch) if minibatch else nn.Identity()
-        self.discriminator_terms = nn.Sequential(nn.Flatten(), compare, nn.Linear(units + minibatch, 1, bias=False))
+        self.head = nn.Sequential(nn.Flatten(), compare, nn.Linear(units + minibatch, 1, bias=False))
         initialize(self, spectral=spectral)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -108,7 +105,7 @@ class DCGANDiscriminator(Discriminator):
         for layer in self.layers:
             x = layer(x)
             seen.append(x)
-        return self.discriminator_terms(x), seen
+        return self.head(x), seen
 
 
 def _double(before: int, after: int) -> nn.Module:

@@ -16,7 +16,6 @@ from i2i.networks.layers import (
     MinibatchDiscrimination,
     normalize_units,
 )
-from i2i.networks.virtual_batch_norm import hold_reference
 
 LinearInit: TypeAlias = Literal["torch", "uniform"]
 
@@ -47,7 +46,6 @@ class MLPGenerator(LatentGenerator):
         super().__init__()
         if min(latent, width, layers, image_size) < 1 or layers > 100:
             raise UsageError("mlp needs latent and width >= 1, and layers from 1 to 100")
-        self.latent, self.classes, self.out_channels, self.image_size = latent, classes, out_channels, image_size
         widths = [latent + classes, *[width] * layers]
         hidden: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):
@@ -60,7 +58,6 @@ class MLPGenerator(LatentGenerator):
         )
         if init == "uniform":
             _initialize_uniform(self, 0.05)
-        hold_reference(self)
 
     def forward(self, z: Tensor) -> Tensor:
         """Draw from (N, latent + classes): (N, out_channels, image_size, image_size) in [-1, 1]."""
@@ -106,7 +103,7 @@ class MLPDiscriminator(Discriminator):
             for before, after in itertools.pairwise(widths)
         )
         compare = MinibatchDiscrimination(width, minibatch) if minibatch else nn.Identity()
-        self.discriminator_terms = nn.Sequential(compare, nn.Linear(width + minibatch, 1))
+        self.head = nn.Sequential(compare, nn.Linear(width + minibatch, 1))
         if init == "uniform":
             _initialize_uniform(self, 0.005)
         if spectral:
@@ -124,7 +121,7 @@ class MLPDiscriminator(Discriminator):
         for layer in self.layers:
             x = layer(x)
             seen.append(x)
-        return self.discriminator_terms(x), seen
+        return self.head(x), seen
 
 
 class Maxout(nn.Module):

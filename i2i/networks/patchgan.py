@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.losses import Logits
-from i2i.networks.base import DEEPEST, Discriminator, discriminators
+from i2i.networks.base import MAX_DEPTH, Discriminator, Logits, discriminators
 from i2i.networks.layers import Blur, Down, Init, Norm, initialize, needs_bias, normalize
 
 Padding: TypeAlias = Literal[1, 2]
@@ -42,8 +41,10 @@ class PatchGAN(Discriminator):
         scale_width: ScaleWidth = "same",
     ) -> None:
         super().__init__()
-        if not 0 <= layers <= DEEPEST or width < 1 or not 1 <= scales <= DEEPEST:
-            raise UsageError(f"patchgan needs layers from 0 to {DEEPEST}, width >= 1 and scales from 1 to {DEEPEST}")
+        if not 0 <= layers <= MAX_DEPTH or width < 1 or not 1 <= scales <= MAX_DEPTH:
+            raise UsageError(
+                f"patchgan needs layers from 0 to {MAX_DEPTH}, width >= 1 and scales from 1 to {MAX_DEPTH}"
+            )
         # With a padding of 1 the last two convolutions take a pixel each from a map halved `layers` times; with 2 the
         # map never ends, but instance norm needs two pixels a side.
         smallest = {1: 3 * 2**layers, 2: 2}[padding]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.networks.base import MOST_BLOCKS, Generator, generators
+from i2i.networks.base import MAX_BLOCKS, Generator, generators
 from i2i.networks.layers import (
     Blur,
     Down,
@@ -23,7 +23,6 @@ from i2i.networks.layers import (
     residual,
     upsample,
 )
-from i2i.networks.virtual_batch_norm import hold_reference
 from i2i.spec import Scalar
 
 
@@ -52,9 +51,8 @@ class ResNet(Generator):
         dropout_at_inference: bool = False,
     ) -> None:
         super().__init__()
-        if not 1 <= blocks <= MOST_BLOCKS or width < 1 or not 0 <= dropout < 1:
-            raise UsageError(f"resnet needs blocks from 1 to {MOST_BLOCKS}, width >= 1 and 0 <= dropout < 1")
-        self.in_channels, self.out_channels = in_channels, out_channels
+        if not 1 <= blocks <= MAX_BLOCKS or width < 1 or not 0 <= dropout < 1:
+            raise UsageError(f"resnet needs blocks from 1 to {MAX_BLOCKS}, width >= 1 and 0 <= dropout < 1")
         self.multiple, self.smallest = 4, 8
         bias = needs_bias(norm)
 
@@ -80,7 +78,6 @@ class ResNet(Generator):
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels, 7), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         initialize(self, spectral=spectral, init=init)
-        hold_reference(self)
 
     @classmethod
     def sized_for(cls, image_size: int) -> dict[str, Scalar]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.losses import Logits
-from i2i.networks.base import MOST_BLOCKS, Discriminator, Generator, discriminators, generators
+from i2i.networks.base import MAX_BLOCKS, Discriminator, Generator, Logits, discriminators, generators
 from i2i.networks.layers import Residual
 
 
@@ -21,9 +20,8 @@ class Refiner(Generator):
 
     def __init__(self, in_channels: int, out_channels: int, *, blocks: int = 4, width: int = 64) -> None:
         super().__init__()
-        if not 1 <= blocks <= MOST_BLOCKS or width < 1:
-            raise UsageError(f"refiner needs blocks from 1 to {MOST_BLOCKS} and width >= 1")
-        self.in_channels, self.out_channels = in_channels, out_channels
+        if not 1 <= blocks <= MAX_BLOCKS or width < 1:
+            raise UsageError(f"refiner needs blocks from 1 to {MAX_BLOCKS} and width >= 1")
         self.smallest = 2  # an image one pixel wide has nothing to reflect
         layers: list[nn.Module] = [*_convolution(in_channels, width), nn.ReLU()]
         for _ in range(blocks):

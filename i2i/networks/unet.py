@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.networks.base import DEEPEST, Generator, generators
+from i2i.networks.base import MAX_DEPTH, Generator, generators
 from i2i.networks.layers import (
     Dropout,
     GeneratorNorm,
@@ -20,7 +20,6 @@ from i2i.networks.layers import (
     normalize,
     upsample,
 )
-from i2i.networks.virtual_batch_norm import hold_reference
 from i2i.spec import Scalar
 
 Where: TypeAlias = Literal["input", "all"]
@@ -55,11 +54,11 @@ class UNet(Generator):
         init: Init = "normal",
     ) -> None:
         super().__init__()
-        if not 2 <= depth <= DEEPEST or width < 1 or latent < 0 or not 0 <= dropout < 1:
-            raise UsageError(f"unet needs depth from 2 to {DEEPEST}, width >= 1, latent >= 0 and 0 <= dropout < 1")
+        if not 2 <= depth <= MAX_DEPTH or width < 1 or latent < 0 or not 0 <= dropout < 1:
+            raise UsageError(f"unet needs depth from 2 to {MAX_DEPTH}, width >= 1, latent >= 0 and 0 <= dropout < 1")
         if norm == "virtual" and latent:
             raise UsageError("norm=virtual knows no latent; use norm=instance or norm=batch")
-        self.in_channels, self.out_channels, self.latent, self.where = in_channels, out_channels, latent, where
+        self.where = where
         self.multiple = self.smallest = 2**depth
         widths = [width * min(2**level, 8) for level in range(depth)]
         bias = needs_bias(norm)
@@ -86,7 +85,6 @@ class UNet(Generator):
             self.up.append(nn.Sequential(*layers))
         self.up.append(nn.Sequential(nn.ReLU(), upsample(up, 2 * width, out_channels, kernel=4, bias=True), nn.Tanh()))
         initialize(self, spectral=spectral, init=init)
-        hold_reference(self)
 
     @classmethod
     def sized_for(cls, image_size: int) -> dict[str, Scalar]:

@@ -130,7 +130,7 @@ def test_a_mistake_is_told_what_to_type(words: list[str], expected: str, capsys:
         ("--input_nc 1", "use --channels FROM TO"),
         ("--no_flip", "use --augment"),
         ("--display_id 0", "not needed: open report.html"),
-        ("--pool_size 50", "elsewhere --history, which pix2pix does not have"),
+        ("--pool_size 50", "elsewhere --pool-size, which pix2pix does not have"),
     ],
 )
 def test_a_flag_of_other_programs_names_ours(words: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:

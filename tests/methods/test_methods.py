@@ -351,7 +351,7 @@ VIRTUAL = [method for method in NORMED if not takes_latent(method)]
     [*((method, {}) for method in methods), *((method, {"norm": "virtual"}) for method in VIRTUAL)],
 )
 def test_a_game_goes_on_exactly_from_its_state(method, generator):
-    options = {"max_fake_accuracy": 0.7, **({"history": 3} if has(method, "history") else {})}
+    options = {"max_fake_accuracy": 0.7, **({"pool_size": 3} if has(method, "pool_size") else {})}
     first = make(method, generator=generator, **options)
     play(first, method, range(1, 4))
     file = io.BytesIO()
@@ -508,12 +508,12 @@ def test_cyclegan_goes_there_and_back():
 
 
 def test_cyclegan_discriminators_are_shown_the_history():
-    method = make("cyclegan", history=3).train()
+    method = make("cyclegan", pool_size=3).train()
     judge, loss = method.discriminator_a, AdversarialLoss("lsgan")
     images = method(noise("cyclegan", count=1))
     older = [torch.full((1, 3, 32, 32), value) for value in (-0.5, 0.0, 0.5)]
     for old in older:
-        method.history_a(old)
+        method.pool_a(old)
     fresh = loss.discriminator(judge(images.real_a), judge(images.fake_a))
     known = [0.5 * loss.discriminator(judge(images.real_a), judge(shown)).item() for shown in (images.fake_a, *older)]
     assert len({round(value, 6) for value in known}) == 4

@@ -95,7 +95,7 @@ def test_steps_of_pix2pix_are_the_published_ones(pairs, tmp_path):
 
 def test_steps_of_cyclegan_are_the_published_ones(unpaired, tmp_path):
     specs = {"generator": "resnet:blocks=2,width=4", "discriminator": "patchgan:norm=instance,layers=1,width=4"}
-    run = trainer(unpaired, tmp_path / "run", "cyclegan", **specs, options={"identity_weight": 5.0, "history": 1})
+    run = trainer(unpaired, tmp_path / "run", "cyclegan", **specs, options={"identity_weight": 5.0, "pool_size": 1})
     names = ["a2b", "b2a", "discriminator_a", "discriminator_b"]
     weights = {name: weights_of(getattr(run.method, name)) for name in names}
     start = weights_of(run.method.a2b)
@@ -103,7 +103,7 @@ def test_steps_of_cyclegan_are_the_published_ones(unpaired, tmp_path):
     discriminators = Adam(weights["discriminator_a"] + weights["discriminator_b"])
     shown, pool, old = {}, {}, []
     for domain in "ab":
-        history = getattr(run.method, f"history_{domain}")
+        history = getattr(run.method, f"pool_{domain}")
         history.register_forward_hook(lambda _, __, images, domain=domain: shown.update({domain: images}))
 
     def translated(way, x):

@@ -234,7 +234,7 @@ def test_weights_begin_as_published():
 
 @pytest.mark.parametrize("spec", ["patchgan:layers=-1", "patchgan:width=0", "patchgan:scales=0"])
 def test_options_that_make_no_network_are_refused(spec):
-    with pytest.raises(UsageError, match=r"^patchgan needs layers >= 0, width >= 1 and scales >= 1$"):
+    with pytest.raises(UsageError, match=r"^patchgan needs layers from 0 to 12, scales from 1 to 12 and width >= 1$"):
         build_discriminator(spec, in_channels=3)
 
 
