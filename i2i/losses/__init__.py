@@ -1,4 +1,4 @@
-"""The terms that methods are made of: plain functions and one adversarial loss."""
+"""Losses: plain functions, and one adversarial loss for all methods."""
 
 from i2i.losses.adversarial import AdversarialLoss, Kind
 from i2i.losses.contrastive import patch_nce

@@ -23,12 +23,12 @@ from i2i.networks.layers import (
 
 @generators.register("coarse_to_fine")
 class CoarseToFine(Generator):
-    """Wang et al. 2018, sec. 3.2 and appendix: a global generator inside local enhancers, one level around the other.
+    """Wang et al. 2018, sec. 3.2 and appendix: a global generator inside local enhancers, level inside level.
 
     The global generator, c7s1-64, d128, d256, d512, d1024, R1024 x blocks, u512, u256, u128, u64, has `depth`
     halvings. Each enhancer doubles the resolution with half the width, c7s1-32, d64, R64 x enhancer_blocks, u32; its
-    own features at d64 are added to the last ones of the network inside. The outermost level ends in c7s1-3; padding
-    reflects. 182.443 M parameters without an enhancer, 182.702 M with one, in the order of the reference code.
+    features at d64 are added to the last features of the network inside. The outermost level ends in c7s1-3. Reflection
+    padding. 182.443 M parameters without an enhancer, 182.702 M with one, in the order of the reference code.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class CoarseToFine(Generator):
                 f"depth + enhancers <= {MAX_DEPTH}, and a width that can be halved for each enhancer"
             )
         self.multiple = 2 ** (depth + enhancers)
-        # The innermost map has two pixels a side: to reflect one, and for a variance.
+        # The innermost map needs two pixels a side, for reflection padding and for a variance.
         self.smallest = 2 * self.multiple
         level = partial(_Level, in_channels, norm=norm, up=up, norm_at_inference=norm_at_inference)
         self.levels = nn.ModuleList([level(width, depth=depth, blocks=blocks)])
@@ -82,7 +82,7 @@ class CoarseToFine(Generator):
 
 
 class _Level(nn.Module):
-    """`depth` halvings, residual blocks, and as many doublings; the network inside, if any, joins before the blocks."""
+    """`depth` halvings, residual blocks, `depth` doublings; the inner network's features join before the blocks."""
 
     def __init__(
         self,

@@ -30,7 +30,7 @@ from i2i.spec import Scalar
 class ResNet(Generator):
     """Zhu et al. 2017, sec. 7.2: c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-3; reflection padding.
 
-    9 blocks (11.378 M parameters at width 64), for 128 px and less 6 unless given. The order of the weights is that of
+    9 blocks (11.378 M parameters at width 64), 6 for 128 px and less unless given. The order of the weights is that of
     the reference code. `down=blur,up=bilinear` resamples without aliasing, as CUT's does.
     """
 
@@ -65,13 +65,13 @@ class ResNet(Generator):
 
         layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(in_channels, width, 7, bias=bias)]
         layers += [normed(width), nn.ReLU()]
-        self._watched = []
+        self._feature_layers = []
         for channels in (width, 2 * width):
-            self._watched.append(len(layers))
+            self._feature_layers.append(len(layers))
             stride = 2 if down == "strided" else 1
             layers += [nn.Conv2d(channels, 2 * channels, 3, stride=stride, padding=1, bias=bias)]
             layers += [normed(2 * channels), nn.ReLU(), *([Blur()] if down == "blur" else [])]
-        self._watched += [len(layers), len(layers) + min(4, blocks - 1)]
+        self._feature_layers += [len(layers), len(layers) + min(4, blocks - 1)]
         layers += [block(seed) for seed in range(blocks)]
         for channels in (4 * width, 2 * width):
             layers += [upsample(up, channels, channels // 2, kernel=3, bias=bias), normed(channels // 2), nn.ReLU()]
@@ -90,13 +90,13 @@ class ResNet(Generator):
         return result
 
     def stages(self) -> Sequence[nn.Module]:
-        """Its layers."""
+        """The layers."""
         return list(self.layers)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """The image, both halvings' convolutions, and the first and the fifth residual block (Park et al. 2020)."""
-        found = [x]
-        for index, layer in enumerate(self.layers[: self._watched[-1] + 1]):
+        """The image, both downsampling convolutions, and the first and the fifth residual block (Park et al. 2020)."""
+        maps = [x]
+        for index, layer in enumerate(self.layers[: self._feature_layers[-1] + 1]):
             x = layer(x)
-            found += [x] * self._watched.count(index)
-        return found
+            maps += [x] * self._feature_layers.count(index)
+        return maps

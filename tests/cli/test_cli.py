@@ -615,7 +615,7 @@ def test_wrong_use_of_train_gan(shades: Path, pairs: Path, tmp_path: Path, capsy
             ["gan", shades, "--generator", "dcgan:width=1", "--batch-size", "1", *run],
             "one image at a time: batch norm has",
         ),
-        (["bicyclegan", pairs, "--generator", "unet:norm=virtual", *run], "norm=virtual knows no latent"),
+        (["bicyclegan", pairs, "--generator", "unet:norm=virtual", *run], "norm=virtual takes no latent"),
         (["bicyclegan", pairs, "--latent", "0", *run], "latent is 0"),
     ):
         assert expected in fails(capsys, "train", *words), words
@@ -661,7 +661,7 @@ def test_train_bicyclegan_then_choose_among_its_outputs(
     choosing: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line, _ = [json.loads(line) for line in (choosing / "metrics.jsonl").read_text().splitlines()]
-    terms = {"adversarial_rebuilt", "adversarial_drawn", "l1", "latent", "divergence"}
+    terms = {"adversarial_reconstructed", "adversarial_sampled", "l1", "latent", "divergence"}
     assert {f"generator/{term}" for term in terms} <= set(line)
     # An input, its target, what that rebuilds, and three outputs of latents that were drawn.
     assert size_of(choosing / "samples" / "000003.png") == (4 + 6 * 36, 26 + 2 * 36)

@@ -183,7 +183,7 @@ def test_in_its_warm_up_the_discriminator_moves_alone():
     assert moved(method.discriminator) == {name for name, _ in method.discriminator.named_parameters()}
 
 
-def test_the_discriminator_is_shown_the_history():
+def test_the_discriminator_sees_the_image_pool():
     method = make(pool_size=3).train()
     judge, loss = method.discriminator, AdversarialLoss("non_saturating")
     images = method(noise(count=1))
@@ -201,7 +201,7 @@ def test_the_discriminator_is_shown_the_history():
     assert {0} < set(seen)
 
 
-def test_without_history_it_is_shown_what_is_fresh():
+def test_without_an_image_pool_it_sees_new_images():
     method = make(pool_size=0).train()
     judge, loss = method.discriminator, AdversarialLoss("non_saturating")
     for _ in range(10):
@@ -249,7 +249,7 @@ def test_a_heavy_self_weight_keeps_the_refiner_at_the_identity():
 def test_domains_of_different_channels_are_refused():
     with pytest.raises(UsageError) as caught:
         make(channels=(3, 1))
-    assert str(caught.value) == "simgan compares input and output, which need as many channels, not 3 and 1"
+    assert str(caught.value) == "simgan compares input and output, which need the same number of channels, not 3 and 1"
 
 
 @pytest.mark.parametrize("option", ["refiner_steps", "discriminator_steps"])

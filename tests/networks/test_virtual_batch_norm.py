@@ -339,5 +339,5 @@ def test_a_network_of_another_norm_holds_nothing(way, name):
 @pytest.mark.parametrize("name", [n for n in TRANSLATORS if "latent" in normed("a2b", n).options])
 def test_a_latent_is_refused(name):
     spec = normed("a2b", name)
-    with pytest.raises(UsageError, match="norm=virtual knows no latent; use norm=instance or norm=batch"):
+    with pytest.raises(UsageError, match="norm=virtual takes no latent; use norm=instance or norm=batch"):
         build_network("a2b", Spec(name, {**spec.options, "latent": 4}))
