@@ -64,7 +64,7 @@ def alone(channels):
 
 
 def five_lines(x, reference, layer):
-    """Salimans et al. 2016's code (PAPERS.md, card 10) in float64, with the moments of a reference batch."""
+    """Salimans et al. 2016's code in float64, with the moments of a reference batch."""
     within = tuple(range(2, x.dim()))
     mean_r, square_r = reference.mean((0, *within), keepdim=True), reference.square().mean((0, *within), keepdim=True)
     mean_x, square_x = (m.mean(within, keepdim=True) if within else m for m in (x, x.square()))
