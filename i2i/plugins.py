@@ -1,4 +1,4 @@
-"""Methods and backbones of other packages and files: entry points of group `i2i`, and `--import`."""
+"""Plug-ins: methods and backbones of other packages and files, found by entry points of group `i2i` or by name."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from i2i.errors import UsageError
+from i2i.errors import UsageError, setting
 
 
 def discover(package: str) -> None:
-    """Import every module of a package, so that each registers what it holds."""
+    """Import every module of a package, so that each registers what it defines."""
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__, prefix=f"{package}."):
         importlib.import_module(module.name)
 
 
 def load_plugins(modules: Iterable[str] = ()) -> None:
-    """Import what registers itself from outside: the installed entry points of group `i2i`, and `modules`.
+    """Import plug-ins: the installed entry points of group `i2i`, and `modules`.
 
-    A module is a dotted name, looked for in the current folder too, or the path of a .py file.
+    A module is a dotted name, searched in the current folder too, or the path of a .py file.
 
     Raises:
-        UsageError: a module isn't there.
+        UsageError: a module isn't found or has a syntax error.
     """
     for point in entry_points(group="i2i"):
         point.load()
@@ -36,16 +36,18 @@ def load_plugins(modules: Iterable[str] = ()) -> None:
         if str(Path.cwd()) not in sys.path:
             sys.path.insert(0, str(Path.cwd()))
         if module.startswith(".") or not module:
-            raise UsageError(f"--import {module}: no module's name; give that, or its file, such as ./my_plugin.py")
+            raise UsageError(
+                f"{setting('import', module)}: no module name; give a name, or a file such as ./my_plugin.py"
+            )
         try:
             importlib.import_module(module)
         except SyntaxError as error:
-            raise UsageError(f"--import {module}: {error}") from None
+            raise UsageError(f"{setting('import', module)}: {error}") from None
         except ModuleNotFoundError as error:
             if error.name is None or not f"{module}.".startswith(f"{error.name}."):
                 raise
             raise UsageError(
-                f"--import {module}: no module of that name; give its file, such as ./{module}.py"
+                f"{setting('import', module)}: no module of that name; give its file, such as ./{module}.py"
             ) from None
 
 
@@ -53,10 +55,10 @@ def _import_file(path: Path) -> None:
     if path.stem in sys.modules:
         if getattr(sys.modules[path.stem], "__file__", None) == str(path.resolve()):
             return
-        raise UsageError(f"--import {path}: there already is a module {path.stem!r}; give the file another name")
+        raise UsageError(f"{setting('import', path)}: there already is a module {path.stem!r}; rename the file")
     spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
     if spec is None or spec.loader is None or not path.is_file():
-        raise UsageError(f"--import {path}: there is no such file")
+        raise UsageError(f"{setting('import', path)}: no such file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     try:
@@ -64,5 +66,5 @@ def _import_file(path: Path) -> None:
     except BaseException as error:
         del sys.modules[path.stem]
         if isinstance(error, SyntaxError):
-            raise UsageError(f"--import {path}: {error}") from None
+            raise UsageError(f"{setting('import', path)}: {error}") from None
         raise

@@ -1,4 +1,4 @@
-"""The one string that rebuilds a network: `unet:in_channels=3,out_channels=3,depth=8`."""
+"""Specs: the one string that rebuilds a network, such as `unet:in_channels=3,out_channels=3,depth=8`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Scalar = int | float | bool | str | None
 class Spec:
     """A registered name with its options, written `name:option=value,option=value`.
 
-    Values are whole numbers, floats, true, false, none or words. `Spec.parse(str(spec)) == spec` always holds.
+    Values are ints, floats, true, false, none or words. `Spec.parse(str(spec)) == spec` always holds.
     """
 
     name: str
@@ -38,7 +38,11 @@ class Spec:
 
     @classmethod
     def parse(cls, text: str) -> Spec:
-        """Read a spec. Raises UsageError naming the part that isn't one."""
+        """Read a spec.
+
+        Raises:
+            UsageError: a part is not option=value, or an option is given twice.
+        """
         name, _, rest = text.strip().partition(":")
         options: dict[str, Scalar] = {}
         for part in filter(None, rest.split(",")):
@@ -46,7 +50,7 @@ class Spec:
             if not equals or not value:
                 raise UsageError(f"{part!r} in {text!r} is not option=value, such as depth=7")
             if option in options:
-                raise UsageError(f"{option!r} stands twice in {text!r}")
+                raise UsageError(f"{option!r} is given twice in {text!r}")
             options[option] = _read(value)
         return cls(name, options)
 
@@ -61,8 +65,8 @@ class Spec:
         """This spec with the options `given` by the program and every default of the builder written out.
 
         Raises:
-            UsageError: for a name or an option that doesn't exist, a value of the wrong kind, an option that is
-                missing, and one that contradicts what the program gives.
+            UsageError: an unknown name or option, a value of the wrong type, a missing option, or one that contradicts
+                `given`.
         """
         builder = registry[self.name]
         parameters = inspect.signature(builder).parameters
@@ -82,7 +86,7 @@ class Spec:
         return Spec(self.name, {n: chosen[n] for n in parameters})
 
     def brief(self, registry: Mapping[str, Callable[..., T]]) -> Spec:
-        """Only the options that differ from the builder's defaults, for people to read."""
+        """Only the options that differ from the builder's defaults, for display."""
         defaults = {n: p.default for n, p in inspect.signature(registry[self.name]).parameters.items()}
         return Spec(self.name, {n: v for n, v in self.options.items() if n not in defaults or v != defaults[n]})
 
@@ -114,7 +118,7 @@ def _fits(value: Scalar, hint: Any) -> bool:
     if origin is Literal:
         return value in typing.get_args(hint)
     if origin in (Union, UnionType):
-        return any(_fits(value, one) for one in typing.get_args(hint))
+        return any(_fits(value, choice) for choice in typing.get_args(hint))
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if hint is int:
@@ -126,5 +130,5 @@ def _describe(hint: Any) -> str:
     if typing.get_origin(hint) is Literal:
         return "one of " + ", ".join(map(str, typing.get_args(hint)))
     if typing.get_origin(hint) in (Union, UnionType):
-        return " or ".join(_describe(one) for one in typing.get_args(hint))
+        return " or ".join(_describe(choice) for choice in typing.get_args(hint))
     return {int: "a whole number", float: "a number", bool: "true or false", NoneType: "none"}.get(hint, "a word")

@@ -24,7 +24,6 @@ class Tiny(Generator):
 
     def __init__(self, in_channels: int, out_channels: int, *, width: int = 8) -> None:
         super().__init__()
-        self.in_channels, self.out_channels = in_channels, out_channels
         first, last = nn.Conv2d(in_channels, width, 3, padding=1), nn.Conv2d(width, out_channels, 3, padding=1)
         self.layers = nn.Sequential(first, nn.ReLU(), last, nn.Tanh())
 

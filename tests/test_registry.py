@@ -142,7 +142,7 @@ def test_a_spec_keeps_its_own_options():
         ("tower:floors", "'floors' in 'tower:floors' is not option=value, such as depth=7"),
         ("tower:floors=", "'floors=' in 'tower:floors=' is not option=value"),
         ("tower:=7", "'' is not a name"),
-        ("tower:floors=7,floors=8", "'floors' stands twice in 'tower:floors=7,floors=8'"),
+        ("tower:floors=7,floors=8", "'floors' is given twice in 'tower:floors=7,floors=8'"),
     ],
 )
 def test_malformed_specs_say_which_part(text, message):
@@ -248,22 +248,22 @@ def test_installed_plugins_are_loaded_by_their_entry_point(tmp_path, monkeypatch
     [
         (
             "no_such_plugin",
-            "--import no_such_plugin: no module of that name; give its file, such as ./no_such_plugin.py",
+            "import=no_such_plugin: no module of that name; give its file, such as ./no_such_plugin.py",
         ),
-        ("no_such_package.inside", "--import no_such_package.inside: no module of that name"),
-        ("i2i.no_such_module", "--import i2i.no_such_module: no module of that name"),
-        ("folder/no_such_plugin.py", "--import folder/no_such_plugin.py: there is no such file"),
+        ("no_such_package.inside", "import=no_such_package.inside: no module of that name"),
+        ("i2i.no_such_module", "import=i2i.no_such_module: no module of that name"),
+        ("folder/no_such_plugin.py", "import=folder/no_such_plugin.py: no such file"),
     ],
 )
-def test_missing_plugins_are_named(module, message):
+def test_missing_plugins_are_reported(module, message):
     with pytest.raises(UsageError) as caught:
         load_plugins([module])
     assert str(caught.value).startswith(message)
 
 
 @pytest.mark.parametrize("module", ["./no_such_plugin", ".relative", "../up", ""])
-def test_what_cannot_be_a_module_is_a_usage_error(module):
-    with pytest.raises(UsageError, match="--import"):
+def test_a_name_that_no_module_can_have_is_a_usage_error(module):
+    with pytest.raises(UsageError, match=r"^import"):
         load_plugins([module])
 
 

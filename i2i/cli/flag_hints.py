@@ -32,7 +32,7 @@ _TRAIN: dict[str, str | Mapping[str, str]] = {
     "learning-rate": "--lr",
     "max-steps": "--steps",
     "beta1": "--betas, two numbers such as 0.5 0.999",
-    "pool-size": "--history",
+    "pool-size": "--pool-size",
     "netg": {
         "unet-256": "--generator unet",
         "unet-128": "--generator unet:depth=7",

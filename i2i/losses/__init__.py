@@ -1,6 +1,6 @@
-"""The terms that methods are made of: plain functions and one adversarial loss."""
+"""Losses: plain functions, and one adversarial loss for all methods."""
 
-from i2i.losses.adversarial import AdversarialLoss, Kind, Logits
+from i2i.losses.adversarial import AdversarialLoss, Kind
 from i2i.losses.contrastive import patch_nce
 from i2i.losses.divergence import standard_normal_divergence
 from i2i.losses.matching import feature_matching, mean_feature_matching
@@ -12,7 +12,6 @@ __all__ = [
     "AdversarialLoss",
     "HistoricalAverage",
     "Kind",
-    "Logits",
     "Perceptual",
     "feature_matching",
     "gradient_penalty",

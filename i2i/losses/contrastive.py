@@ -1,4 +1,4 @@
-"""Contrast between places: what a patch became should resemble it more than it resembles other patches."""
+"""PatchNCE: an output patch should resemble its input patch more than the other patches of the input."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def patch_nce(query: Tensor, key: Tensor, *, temperature: float = 0.07) -> Tenso
         temperature: divides the similarities.
 
     Returns:
-        Mean cross-entropy, a scalar >= 0; log(P) where features carry no information. In float32 under autocast too,
-        which would round similarities to 2 or 3 digits.
+        Mean cross-entropy, a scalar >= 0; log(P) where features carry no information. Computed in float32 under
+        autocast too, which would round similarities to 2 or 3 digits.
     """
     with torch.autocast(query.device.type, enabled=False):
         logits = query.float() @ key.detach().float().transpose(1, 2) / temperature
-    own = torch.arange(logits.shape[1], device=logits.device).expand(len(logits), -1)
-    return F.cross_entropy(logits.flatten(0, 1), own.flatten())
+    positive = torch.arange(logits.shape[1], device=logits.device).expand(len(logits), -1)
+    return F.cross_entropy(logits.flatten(0, 1), positive.flatten())

@@ -1,4 +1,4 @@
-"""Distances between what a discriminator sees in generated and in real images."""
+"""Feature matching: distances between a discriminator's activations on generated and on real images."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
     a sum over a PatchGAN's four layers, and a mean over the scales, which eq. 5 adds up instead.
 
     Args:
-        fake: activations of each layer on generated images, (N, ...) each, those of all scales one after the other.
-        real: those on the real partners; no gradient flows here.
+        fake: activations of each layer on generated images, (N, ...) each, scale after scale.
+        real: activations on their real partners; no gradient flows here.
     """
-    return 4 * torch.stack([l1(one, other.detach()) for one, other in zip(fake, real, strict=True)]).mean()
+    return 4 * torch.stack([l1(f, r.detach()) for f, r in zip(fake, real, strict=True)]).mean()
 
 
 def mean_feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
@@ -34,7 +34,7 @@ def mean_feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Ten
 
 
 def _unit_means(activations: Tensor) -> Tensor:
-    """Of all processes' batches together."""
+    # Over the batches of all ranks.
     precise = activations if activations.dtype == torch.double else activations.float()
-    own = precise.mean([axis for axis in range(activations.dim()) if axis != 1])
-    return own if world_size() == 1 else all_reduce_sum(own) / world_size()
+    mean = precise.mean([axis for axis in range(activations.dim()) if axis != 1])
+    return mean if world_size() == 1 else all_reduce_sum(mean) / world_size()

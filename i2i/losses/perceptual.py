@@ -1,4 +1,4 @@
-"""Distance between two images as a network sees them that was trained to recognise objects."""
+"""The perceptual loss: distance between two images in VGG-19's features."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
-from i2i.errors import UsageError
+from i2i.errors import UsageError, setting
 from i2i.losses.reconstruction import l1
 
-# The place of relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1 among VGG-19's layers, and what each counts.
+# Indices of relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1 among VGG-19's layers, and the weight of each.
 _LAYERS = {1: 1 / 32, 6: 1 / 16, 11: 1 / 8, 20: 1 / 4, 29: 1.0}
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Perceptual:
-    """How differently VGG-19, trained on ImageNet, sees two images.
+    """Distance between the activations of VGG-19, trained on ImageNet, on two images.
 
     Source: Johnson et al. 2016, sec. 3.2; Wang et al. 2018, sec. 4, whose code gives the layers and their weights.
     That code feeds VGG images in [-1, 1] as they are; here they are normalised as VGG's own training data were.
 
-    It is no module and VGG no part of one: nobody trains or saves it. It follows the images to their device.
+    It is no nn.Module, so that VGG is neither trained nor saved with a method. VGG moves to the images' device.
 
     Raises:
-        UsageError: VGG's weights aren't there and can't be fetched.
+        UsageError: VGG's weights aren't on disk and can't be downloaded.
     """
 
     def __init__(self) -> None:
@@ -45,16 +45,16 @@ class Perceptual:
         """
         self._vgg.to(image.device)
         with torch.no_grad():
-            wanted = self._see(target)
-        pairs = zip(_LAYERS.values(), self._see(image), wanted, strict=True)
-        return torch.stack([weight * l1(one, other) for weight, one, other in pairs]).sum()
+            target_features = self._features(target)
+        layers = zip(_LAYERS.values(), self._features(image), target_features, strict=True)
+        return torch.stack([weight * l1(found, expected) for weight, found, expected in layers]).sum()
 
-    def _see(self, x: Tensor) -> list[Tensor]:
+    def _features(self, x: Tensor) -> list[Tensor]:
         channels = x.shape[1]
         if channels not in (1, 3):
             raise UsageError(
                 f"the perceptual term compares colour or grey images, not {channels} channels; "
-                "leave it out with --perceptual-weight 0"
+                f"leave it out with {setting('perceptual_weight', 0)}"
             )
         mean, std = (x.new_tensor(values, dtype=torch.float32).view(1, 3, 1, 1) for values in (_MEAN, _STD))
         x = ((x.float() + 1) / 2 - mean) / std  # grey becomes three channels here
@@ -67,7 +67,7 @@ class Perceptual:
 
 
 def _load() -> nn.Sequential:
-    """VGG-19's convolutions up to relu5_1 with the weights that torchvision keeps, fetched where they aren't there."""
+    """VGG-19's convolutions up to relu5_1 with torchvision's weights, downloaded unless they are on disk."""
     from torchvision.models import VGG19_Weights, vgg19
 
     weights = VGG19_Weights.IMAGENET1K_V1
@@ -81,8 +81,8 @@ def _load() -> nn.Sequential:
         file = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UsageError(
-            f"the perceptual term needs torchvision's weights of VGG-19 (548 MB), which can't be had ({reason}); "
-            f"put them at {file}, or leave the term out with --perceptual-weight 0"
+            f"the perceptual term needs torchvision's weights of VGG-19 (548 MB), which can't be downloaded "
+            f"({reason}); put them at {file}, or leave the term out with {setting('perceptual_weight', 0)}"
         ) from None
     vgg = convolutions[: max(_LAYERS) + 1].eval().requires_grad_(False)
     assert isinstance(vgg, nn.Sequential)

@@ -1,4 +1,4 @@
-"""Distances between a generated image and the one it should be."""
+"""Reconstruction losses: distance between a generated image and its target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The methods, one file each; every module here registers what it holds."""
+"""Training methods, one file each, which register themselves."""
 
 from i2i.methods.base import Losses, LossFn, Method, methods
 from i2i.plugins import discover

@@ -16,14 +16,13 @@ from i2i.errors import UsageError
 from i2i.losses import (
     AdversarialLoss,
     Kind,
-    Logits,
     feature_matching,
     gradient_penalty,
     mean_feature_matching,
     r1_penalty,
 )
 from i2i.methods.diffaugment import Change, DiffAugment
-from i2i.networks import Backbones, Discriminator, Generator, LatentGenerator
+from i2i.networks import Backbones, Discriminator, Generator, LatentGenerator, Logits
 from i2i.registry import Registry
 from i2i.spec import Spec
 

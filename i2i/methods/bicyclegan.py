@@ -1,4 +1,4 @@
-"""BicycleGAN: many plausible outputs for one input, each named by a latent."""
+"""BicycleGAN: many plausible outputs for one input, chosen by a latent."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from i2i.seeding import seeded
 
 @methods.register("bicyclegan")
 class BicycleGAN(Method):
-    """Zhu et al. 2017b, eq. 9: a latent that is encoded from the target rebuilds it, and a drawn one is recovered.
+    """Zhu et al. 2017b, eq. 9: cVAE-GAN and cLR-GAN, trained together.
 
-    cVAE-GAN: encode b to z, and rebuild b from a and z. cLR-GAN: draw z, generate, and recover z, which moves the
-    generator alone (sec. 3.4). Each has a discriminator of its own, at two scales (70 and 140 px), which sees the
+    cVAE-GAN: encode b to z, and reconstruct b from a and z. cLR-GAN: sample z, generate, and recover z, whose loss
+    updates the generator alone (sec. 3.4). Each has its own discriminator at two scales (70 and 140 px), which sees the
     output alone, as in the paper's code.
 
-    Differs from the paper: both ways use every pair of the batch, where its code encodes the first half of it and shows
-    the other half to the second discriminator as real; dropout in the decoder layers 1 to 3 (2 to 4 there); three
+    Differs from the paper: both cycles use every pair of the batch, where its code encodes the first half and shows the
+    other half to the second discriminator as real; dropout in the decoder layers 1 to 3 (2 to 4 there); three
     halvings in the discriminator at every size (two at 128 px there). The code trains 60 epochs on 50,000 pairs and 400
     on 400 pairs: here 60, and as many more as make 80,000 steps, which is 400 on 400 pairs.
     """
@@ -43,16 +43,16 @@ class BicycleGAN(Method):
 
     @dataclass(frozen=True)
     class Config(Method.Config):
-        """Losses of BicycleGAN, their weights, and tricks of the training."""
+        """Losses of BicycleGAN, their weights, and training options."""
 
         adversarial: Kind = "lsgan"
         """The adversarial loss."""
         l1_weight: float = 10.0
-        """Weight of the L1 term between the target and what its own latent rebuilds."""
+        """Weight of the L1 term between the target and its reconstruction."""
         latent_weight: float = 0.5
-        """Weight of the L1 term between a drawn latent and the one recovered from its output."""
+        """Weight of the L1 term between a sampled latent and the one recovered from its output."""
         divergence_weight: float = 0.01
-        """Weight of the divergence of encoded latents from N(0, 1)."""
+        """Weight of the KL divergence of encoded latents from N(0, 1)."""
         latent: int = 8
         """Length of the latent."""
         encoder_width: int = 64
@@ -63,22 +63,22 @@ class BicycleGAN(Method):
             check_numbers(self, positive=("latent", "encoder_width"))
 
     class Images(NamedTuple):
-        """Images (N, C, H, W) in [-1, 1] and latents (N, Z); `fake_b` is made from the drawn one."""
+        """Images (N, C, H, W) in [-1, 1] and latents (N, Z); `fake_b` is generated from the sampled one."""
 
         real_a: Tensor
         real_b: Tensor
-        rebuilt_b: Tensor
+        reconstructed_b: Tensor
         fake_b: Tensor
         mean: Tensor
         log_variance: Tensor
-        drawn: Tensor
+        sampled: Tensor
 
     class Preview(NamedTuple):
-        """A pair, what the target's own latent rebuilds, and what `translate()` gives for three seeds."""
+        """A pair, the target's reconstruction, and the outputs of `translate()` for three seeds."""
 
         real_a: Tensor
         real_b: Tensor
-        rebuilt_b: Tensor
+        reconstructed_b: Tensor
         seed0_b: Tensor
         seed1_b: Tensor
         seed2_b: Tensor
@@ -93,17 +93,17 @@ class BicycleGAN(Method):
         self.generator = backbones.generator(a, b, latent=config.latent)
         blocks = 4 if backbones.image_size >= 256 else 3
         self.encoder = Encoder(b, config.latent, width=config.encoder_width, blocks=blocks)
-        self.discriminator_rebuilt = backbones.discriminator(b)
-        self.discriminator_drawn = backbones.discriminator(b)
+        self.discriminator_reconstructed = backbones.discriminator(b)
+        self.discriminator_sampled = backbones.discriminator(b)
 
     def forward(self, batch: Batch) -> Images:
-        """Rebuild the target from its latent, and translate with a drawn one."""
+        """Reconstruct the target from its encoded latent, and translate with a sampled one."""
         a, b = batch["a"], batch["b"]
         mean, log_variance = self.encoder(b)
-        noise, drawn = (normal(len(a), self.config.latent).to(a.device) for _ in range(2))
+        noise, sampled = (normal(len(a), self.config.latent).to(a.device) for _ in range(2))
         encoded = mean + noise * torch.exp(0.5 * log_variance)
-        rebuilt, fake = self.generator(a, encoded), self.generator(a, drawn)
-        return self.Images(a, b, rebuilt, fake, mean, log_variance, drawn)
+        reconstructed, fake = self.generator(a, encoded), self.generator(a, sampled)
+        return self.Images(a, b, reconstructed, fake, mean, log_variance, sampled)
 
     def preview(self, batch: Batch) -> Preview:
         """The same three latents for each input."""
@@ -113,38 +113,42 @@ class BicycleGAN(Method):
         return self.Preview(a, b, self.generator(a, self.encoder(b)[0]), *outputs)
 
     def discriminator_loss(self, images: Images) -> Losses:
-        """The adversarial loss of each discriminator, on rebuilt and on translated images."""
-        real, rebuilt, fake = images.real_b, images.rebuilt_b, images.fake_b
+        """The adversarial loss of each discriminator, on reconstructions and on translations."""
+        real, reconstructed, fake = images.real_b, images.reconstructed_b, images.fake_b
         return {
             **self.discriminator_terms(
-                self.discriminator_rebuilt, real=real, fake=rebuilt, weight=1.0, domain="rebuilt"
+                self.discriminator_reconstructed, real=real, fake=reconstructed, weight=1.0, domain="reconstructed"
             ),
-            **self.discriminator_terms(self.discriminator_drawn, real=real, fake=fake, weight=1.0, domain="drawn"),
+            **self.discriminator_terms(self.discriminator_sampled, real=real, fake=fake, weight=1.0, domain="sampled"),
         }
 
     def generator_loss(self, images: Images) -> Losses:
-        """To pass for real both ways, to rebuild the target, and to show in the output which latent was drawn."""
-        config, real, rebuilt = self.config, images.real_b, images.rebuilt_b
-        # With the encoder's weights held fixed, so that it can't agree with the generator on a hidden code.
+        """The adversarial terms, L1 of reconstruction and recovered latent, and the KL divergence (eq. 9)."""
+        config, real, reconstructed = self.config, images.real_b, images.reconstructed_b
+        # The encoder's weights are detached, so that it can't agree with the generator on a hidden code (sec. 3.4).
         fixed = {name: weight.detach() for name, weight in self.encoder.named_parameters()}
         recovered, _ = torch.func.functional_call(self.encoder, fixed, (images.fake_b,))
         return {
             **self.generator_terms(
-                self.discriminator_rebuilt, real=real, fake=rebuilt, paired_features=True, domain="rebuilt"
+                self.discriminator_reconstructed,
+                real=real,
+                fake=reconstructed,
+                paired_features=True,
+                domain="reconstructed",
             ),
-            **self.generator_terms(self.discriminator_drawn, real=real, fake=images.fake_b, domain="drawn"),
-            "l1": config.l1_weight * l1(rebuilt, real),
-            "latent": config.latent_weight * l1(recovered, images.drawn),
+            **self.generator_terms(self.discriminator_sampled, real=real, fake=images.fake_b, domain="sampled"),
+            "l1": config.l1_weight * l1(reconstructed, real),
+            "latent": config.latent_weight * l1(recovered, images.sampled),
             "divergence": config.divergence_weight * standard_normal_divergence(images.mean, images.log_variance),
         }
 
     def players(self) -> dict[str, nn.Module]:
-        """The generator and the encoder move as one player, and so do both discriminators."""
+        """The generator and the encoder are one player, both discriminators the other."""
         return {
             "generator": nn.ModuleList([self.generator, self.encoder]),
-            "discriminator": nn.ModuleList([self.discriminator_rebuilt, self.discriminator_drawn]),
+            "discriminator": nn.ModuleList([self.discriminator_reconstructed, self.discriminator_sampled]),
         }
 
     def generators(self) -> dict[str, Generator]:
-        """From what you have to what you want, with a latent to choose among the outputs."""
+        """From domain a to domain b, with a latent to choose among the outputs."""
         return {"a2b": self.generator}

@@ -1,4 +1,4 @@
-"""CUT and FastCUT: one translator learned without pairs, whose patches keep what they were."""
+"""CUT and FastCUT: unpaired translation in one direction, with a contrastive loss on patches."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from i2i.networks.layers import initialize
 
 @methods.register("cut")
 class CUT(Method):
-    """Park et al. 2020, eq. 4: an adversarial loss one way, and PatchNCE on the generator's own features.
+    """Park et al. 2020, eq. 4: an adversarial loss and PatchNCE on the features of the generator's encoder.
 
-    As in its code, images are resized and cropped until the learning rate begins to fall, and from then on are seen
-    whole, at the size of the test.
+    As in its code, images are resized and cropped until the learning rate begins to fall, and uncropped from then on,
+    at the test size.
 
     Differs from the paper: in nothing. From its code: the weights are the paper's, 1 and 1, where the code halves the
-    sum of the two PatchNCE terms, as `--nce-weight 0.5 --identity-weight 0.5` do; the features of the image itself lack
-    the code's border of 3 reflected pixels.
+    sum of the two PatchNCE terms (`nce_weight=0.5`, `identity_weight=0.5`); the input's own feature map, the image,
+    lacks the code's border of 3 reflected pixels.
     """
 
     summary = "two unpaired sets, one way, where shapes stay where they are"
@@ -39,7 +39,7 @@ class CUT(Method):
 
     @dataclass(frozen=True)
     class Config(Method.Config):
-        """Losses of CUT, their weights, and tricks of the training."""
+        """Losses of CUT, their weights, and training options."""
 
         adversarial: Kind = "lsgan"
         """The adversarial loss."""
@@ -57,10 +57,10 @@ class CUT(Method):
         def __post_init__(self) -> None:
             super().__post_init__()
             if self.patches < 2 or self.temperature <= 0:
-                raise UsageError("cut needs patches >= 2, to contrast one with another, and temperature > 0")
+                raise UsageError("cut needs patches >= 2, to contrast each with the others, and temperature > 0")
 
     class Images(NamedTuple):
-        """Each (N, C, H, W) in [-1, 1], and whether the generator saw its input mirrored."""
+        """Each (N, C, H, W) in [-1, 1], and whether the generator's input was mirrored."""
 
         real_a: Tensor
         fake_b: Tensor
@@ -73,7 +73,7 @@ class CUT(Method):
         super().__init__(config)
         a, b = backbones.channels
         if a != b:
-            raise UsageError(f"cut contrasts input and output, which need as many channels, not {a} and {b}")
+            raise UsageError(f"cut contrasts input and output, which need the same number of channels, not {a} and {b}")
         self.generator = backbones.generator(a, b)
         self.discriminator = backbones.discriminator(b)
         with torch.no_grad():
@@ -91,7 +91,7 @@ class CUT(Method):
         return self.discriminator_terms(self.discriminator, real=images.real_b, fake=images.fake_b)
 
     def generator_loss(self, images: Images) -> Losses:
-        """To pass for real, to keep each patch of the input, and to leave alone what is there already."""
+        """The adversarial term, PatchNCE, and PatchNCE on the target domain (identity)."""
         losses = self.generator_terms(self.discriminator, real=images.real_b, fake=images.fake_b)
         losses["nce"] = self.config.nce_weight * self.contrast(images.fake_b, images.real_a, mirrored=images.mirrored)
         if self.config.identity_weight:
@@ -100,11 +100,11 @@ class CUT(Method):
         return losses
 
     def contrast(self, output: Tensor, source: Tensor, *, mirrored: bool = False) -> Tensor:
-        """PatchNCE between an output and its input, at random places, the mean over the feature maps (eq. 3)."""
+        """PatchNCE between an output and its input at random positions, averaged over the feature maps (eq. 3)."""
         queries = self.generator.features(output)
         if mirrored:
             queries = [query.flip(3) for query in queries]
-        # A key gets no gradient (eq. 3), so that none need be prepared for.
+        # Keys get no gradient (eq. 3).
         with torch.no_grad():
             keys = self.generator.features(source)
             indices = [torch.randperm(key[0, 0].numel())[: self.config.patches].to(key.device) for key in keys]
@@ -115,14 +115,14 @@ class CUT(Method):
         return torch.stack(each).mean()
 
     def players(self) -> dict[str, nn.Module]:
-        """The generator, whose projections move with it, and the discriminator."""
+        """The generator with its projections, and the discriminator."""
         return {
             "generator": nn.ModuleList([self.generator, self.projections]),
             "discriminator": self.discriminator,
         }
 
     def generators(self) -> dict[str, Generator]:
-        """From what you have to what you want."""
+        """From domain a to domain b."""
         return {"a2b": self.generator}
 
 
@@ -133,12 +133,12 @@ class FastCUT(CUT):
     Differs from the paper: in nothing; from its code as CUT does.
     """
 
-    summary = "the same as cut in about half the time"
+    summary = "as cut, in about half the time"
     train_config = TrainConfig(epochs=200, lr_decay_fraction=0.25)
 
     @dataclass(frozen=True)
     class Config(CUT.Config):
-        """Losses of FastCUT, their weights, and tricks of the training."""
+        """Losses of FastCUT, their weights, and training options."""
 
         nce_weight: float = 10.0
         """Weight of PatchNCE between the input and its translation."""
@@ -151,7 +151,7 @@ class FastCUT(CUT):
 
 
 class Projections(nn.Module):
-    """A two-layer network for each feature map, which turns its patches into vectors of unit length.
+    """A two-layer MLP for each feature map, which projects its patches to vectors of unit length.
 
     Source: Park et al. 2020, sec. 3.2.
     """
@@ -164,9 +164,9 @@ class Projections(nn.Module):
         initialize(self, init="xavier")
 
     def forward(self, features: list[Tensor], indices: list[Tensor]) -> list[Tensor]:
-        """Feature maps (N, C, h, w) at P places of the h w each: (N, P, width) each."""
+        """Project feature maps (N, C, h, w) at P of their h w positions: (N, P, width) each."""
         patches = [f.flatten(2)[:, :, index].transpose(1, 2) for f, index in zip(features, indices, strict=True)]
-        # Vectors begin so short that gradients through their normalisation overflow float16.
+        # Untrained, the vectors are so short that gradients through their normalisation overflow float16.
         with torch.autocast(patches[0].device.type, enabled=False):
             return [
                 F.normalize(layer(patch.to(next(layer.parameters()).dtype)).float(), dim=2, eps=1e-6)

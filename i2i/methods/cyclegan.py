@@ -1,4 +1,4 @@
-"""CycleGAN: two translators learned without pairs, each undoing the other."""
+"""CycleGAN: unpaired translation in both directions, with cycle-consistency."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from i2i.errors import UsageError
+from i2i.errors import UsageError, setting
 from i2i.losses import Kind, l1
 from i2i.methods.base import Batch, Losses, Method, methods
 from i2i.methods.image_pool import ImagePool
@@ -18,12 +18,12 @@ from i2i.networks import Backbones, Generator
 class CycleGAN(Method):
     """Zhu et al. 2017, eq. 3: least-squares adversarial losses both ways and cycle-consistency.
 
-    Both generators move together, then both discriminators, which see a history of generated images and whose losses
+    Both generators are updated together, then both discriminators, which see fakes from an image pool and whose losses
     are halved (sec. 4).
 
-    Differs from the paper: in nothing. From its code: no identity terms unless asked for (0.5 x 10 there), the rate
-    falls by the step instead of by the epoch, and each pass over b shows every image once instead of drawing them with
-    replacement.
+    Differs from the paper: in nothing. From its code: no identity terms unless asked for (0.5 x 10 there), the
+    learning rate falls every step instead of every epoch, and each epoch shows every image of b once instead of drawing
+    them with replacement.
     """
 
     summary = "two sets of images that were never paired; translates both ways"
@@ -35,7 +35,7 @@ class CycleGAN(Method):
 
     @dataclass(frozen=True)
     class Config(Method.Config):
-        """Losses of CycleGAN, their weights, and tricks of the training."""
+        """Losses of CycleGAN, their weights, and training options."""
 
         adversarial: Kind = "lsgan"
         """The adversarial loss."""
@@ -44,7 +44,7 @@ class CycleGAN(Method):
         identity_weight: float = 0.0
         """Weight of the identity terms, which keep colours: 5 for paintings and photographs (sec. 5.2). The paper's
         method (eq. 3) has none; the authors' code has them at 5 (0.5 x 10) on every data set."""
-        history: int = 50
+        pool_size: int = 50
         """Size of the image pool: earlier fakes that the discriminators see again; 0: none."""
 
     class Images(NamedTuple):
@@ -63,13 +63,16 @@ class CycleGAN(Method):
         super().__init__(config)
         a, b = backbones.channels
         if config.identity_weight and a != b:
-            raise UsageError(f"identity_weight needs as many channels in both domains, not {a} and {b}; set it to 0")
+            raise UsageError(
+                f"the identity terms need the same number of channels in both domains, not {a} and {b}; use "
+                f"{setting('identity_weight', 0)}"
+            )
         self.a2b = backbones.generator(a, b)
         self.b2a = backbones.generator(b, a)
         self.discriminator_a = backbones.discriminator(a)
         self.discriminator_b = backbones.discriminator(b)
-        self.history_a = ImagePool(config.history)
-        self.history_b = ImagePool(config.history)
+        self.pool_a = ImagePool(config.pool_size)
+        self.pool_b = ImagePool(config.pool_size)
 
     def forward(self, batch: Batch) -> Images:
         """Translate both ways and back."""
@@ -78,7 +81,7 @@ class CycleGAN(Method):
         return self.Images(a, fake_b, self.b2a(fake_b), b, fake_a, self.a2b(fake_a))
 
     def generator_loss(self, images: Images) -> Losses:
-        """To pass for real in the other domain, to come back, and to leave alone what is there already."""
+        """The adversarial, cycle-consistency and identity terms."""
         weight = self.config.cycle_weight
         losses = {
             **self.generator_terms(self.discriminator_a, real=images.real_a, fake=images.fake_a, domain="a"),
@@ -92,20 +95,20 @@ class CycleGAN(Method):
         return losses
 
     def discriminator_loss(self, images: Images) -> Losses:
-        """Half of the adversarial loss in each domain."""
-        shown_a, shown_b = self.history_a(images.fake_a), self.history_b(images.fake_b)
+        """Half of the adversarial loss in each domain, on fakes from the image pools."""
+        shown_a, shown_b = self.pool_a(images.fake_a), self.pool_b(images.fake_b)
         return {
             **self.discriminator_terms(self.discriminator_a, real=images.real_a, fake=shown_a, domain="a"),
             **self.discriminator_terms(self.discriminator_b, real=images.real_b, fake=shown_b, domain="b"),
         }
 
     def players(self) -> dict[str, nn.Module]:
-        """Both generators move as one player, and so do both discriminators."""
+        """Both generators are one player, both discriminators the other."""
         return {
             "generator": nn.ModuleList([self.a2b, self.b2a]),
             "discriminator": nn.ModuleList([self.discriminator_a, self.discriminator_b]),
         }
 
     def generators(self) -> dict[str, Generator]:
-        """Both directions."""
+        """Both directions: a2b and b2a."""
         return {"a2b": self.a2b, "b2a": self.b2a}

@@ -1,4 +1,4 @@
-"""DiffAugment: what a discriminator sees is changed at random, real and generated alike, and gradients pass through."""
+"""DiffAugment: random, differentiable augmentation of all images that a discriminator sees, real and generated."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class DiffAugment:
     """Zhao et al. 2020, "Differentiable augmentation for data-efficient GAN training", sec. 3.2, with its strengths.
 
     `colour`: brightness by up to 0.5 (of a range of 2), saturation by 0 to 2, contrast by 0.5 to 1.5. `translation`:
-    by up to an eighth of each side. `cutout`: a square of half the side turned grey. What moves an image moves its
-    condition alike, so that pairs stay pairs; colour changes the image alone.
+    by up to an eighth of each side. `cutout`: a square of half the side set to grey. Translation and cutout
+    apply to an image and its condition alike, so that they stay aligned; colour changes the image alone.
 
-    Differs from the paper: its code draws the translation among whole pixels, here it is rounded to them, so that the
+    Differs from the paper: its code draws a translation in whole pixels, here a real number is rounded, so that the
     largest shift to each side is half as likely as the others.
     """
 
@@ -30,11 +30,11 @@ class DiffAugment:
         self.changes = tuple(changes)
 
     def draw(self, count: int, device: torch.device) -> Tensor:
-        """The random numbers for as many images, (N, 7) in [-1, 1]."""
+        """Random numbers for `count` images, (N, 7) in [-1, 1]."""
         return uniform(count, _DRAWN).to(device) if self.changes else torch.empty(count, 0, device=device)
 
     def __call__(self, images: Tensor, condition: Tensor | None, drawn: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Change images (N, C, H, W) in [-1, 1], and conditions (N, K, H, W), as `draw` says."""
+        """Augment images (N, C, H, W) in [-1, 1] and conditions (N, K, H, W) by the numbers of `draw`."""
         if not self.changes:
             return images, condition
         if "colour" in self.changes:

@@ -1,4 +1,4 @@
-"""GAN: the adversarial game itself, from a latent to images, with labels where there are any."""
+"""GAN: images from noise, conditioned on labels if there are any."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from i2i.seeding import seeded
 class GAN(Method):
     """Goodfellow et al. 2014, eq. 1 and algorithm 1, with DCGAN's networks and settings (Radford et al. 2016).
 
-    With labels both players are told them (Goodfellow 2016, sec. 4.1; Mirza and Osindero 2014): the generator as a
-    one-hot code after its latent, the discriminator as one channel for each class before the image's.
+    With labels it is a conditional GAN (Goodfellow 2016, sec. 4.1; Mirza and Osindero 2014): the generator gets a
+    one-hot code after its latent, the discriminator one channel for each class before the image's.
 
-    Differs from the paper: the generator moves on the latents that the discriminator was just trained on, where
-    algorithm 1 draws new ones; networks, Adam and the loss of the generator are DCGAN's. From DCGAN's code: both
-    players move on every minibatch, which there move on alternate ones: twice the updates in an epoch. `mlp` says what
+    Differs from the paper: the generator is updated on the latents that the discriminator was just trained on, where
+    Algorithm 1 samples new ones; networks, Adam and the loss of the generator are DCGAN's. From DCGAN's code: both
+    players are updated on every minibatch, there on alternate ones: twice the updates in an epoch. `mlp` says what
     differs from the code of 2014.
     """
 
@@ -43,7 +43,7 @@ class GAN(Method):
 
     @dataclass(frozen=True)
     class Config(Method.Config):
-        """Losses of GAN, their weights, and tricks of the training."""
+        """Losses of GAN, their weights, and training options."""
 
     class Images(NamedTuple):
         """Images (N, C, H, W) in [-1, 1], and the labels of both as one-hot codes (N, classes)."""
@@ -59,42 +59,46 @@ class GAN(Method):
         self.discriminator = backbones.discriminator(backbones.channels[1] + backbones.classes)
 
     def forward(self, batch: Batch) -> Images:
-        """Draw as many images as there are real ones, of their labels."""
+        """Generate as many images as there are real ones, with their labels."""
         real = batch["b"]
         latents = uniform(len(real), self.generator.latent).to(real.device)
-        return self._drawn(real, latents, batch)
+        return self._generate(real, latents, batch)
 
     def preview(self, batch: Batch) -> Images:
         """The same latents each time."""
         real = batch["b"]
         draw = torch.rand(len(real), self.generator.latent, generator=seeded(0))
-        return self._drawn(real, (draw * 2 - 1).to(real.device), batch)
+        return self._generate(real, (draw * 2 - 1).to(real.device), batch)
 
     def discriminator_loss(self, images: Images) -> Losses:
         """The adversarial loss."""
         return self.discriminator_terms(
-            self.discriminator, real=images.real_b, fake=images.fake_b, condition=self._planes(images), weight=1.0
+            self.discriminator,
+            real=images.real_b,
+            fake=images.fake_b,
+            condition=self._label_channels(images),
+            weight=1.0,
         )
 
     def generator_loss(self, images: Images) -> Losses:
-        """To pass for real."""
+        """The adversarial term."""
         return self.generator_terms(
-            self.discriminator, real=images.real_b, fake=images.fake_b, condition=self._planes(images)
+            self.discriminator, real=images.real_b, fake=images.fake_b, condition=self._label_channels(images)
         )
 
     def players(self) -> dict[str, nn.Module]:
-        """One generator, one discriminator."""
+        """The generator and the discriminator."""
         return {"generator": self.generator, "discriminator": self.discriminator}
 
     def generators(self) -> dict[str, LatentGenerator]:
         """From a latent to images."""
         return {"z2b": self.generator}
 
-    def _drawn(self, real: Tensor, latents: Tensor, batch: Batch) -> Images:
+    def _generate(self, real: Tensor, latents: Tensor, batch: Batch) -> Images:
         labels = F.one_hot(batch["label"], self.classes) if self.classes else latents[:, :0]
         labels = labels.to(latents.dtype)
         return self.Images(real, self.generator(torch.cat([latents, labels], dim=1)), labels)
 
-    def _planes(self, images: Images) -> Tensor:
-        """The labels as channels of the images' size, for the discriminator."""
+    def _label_channels(self, images: Images) -> Tensor:
+        """The one-hot labels as constant channels of the images' size, (N, classes, H, W)."""
         return images.labels[:, :, None, None].expand(-1, -1, *images.real_b.shape[2:])

@@ -1,4 +1,4 @@
-"""The history of generated images that a discriminator is shown beside fresh ones."""
+"""The image pool: older generated images that a discriminator sees among new ones."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from i2i.distributed import all_gather, local_shard
 
 
 class ImagePool(nn.Module):
-    """Half the time return an older generated image and keep the new one in its place.
+    """Half of the time, once it is full, return an older image of the pool and keep the new one instead.
 
-    Source: Shrivastava et al. 2017, sec. 2.3; Zhu et al. 2017, sec. 4, with size 50. Its content is part of the
-    state of a run, and begins anew where the images' size changes. In evaluation mode it returns what it is given.
-    Processes that share a batch share the history: each keeps all of it.
+    Source: Shrivastava et al. 2017, sec. 2.3; Zhu et al. 2017, sec. 4, with size 50. The images are part of a
+    checkpoint; where the image size changes the pool starts empty. In evaluation mode it returns its input. All ranks
+    hold the same pool.
     """
 
     images: Tensor
@@ -25,7 +25,7 @@ class ImagePool(nn.Module):
 
     @torch.no_grad()
     def forward(self, fresh: Tensor) -> Tensor:
-        """Take images (N, C, H, W) and return as many, old or new, detached."""
+        """Return for each of the images (N, C, H, W) itself or an older one, detached."""
         fresh = fresh.detach()
         if self.size == 0 or not self.training:
             return fresh
@@ -43,9 +43,9 @@ class ImagePool(nn.Module):
         return local_shard(shown)
 
     def get_extra_state(self) -> Tensor:
-        """The images kept."""
+        """The images of the pool."""
         return self.images
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Put the images back."""
+        """Restore the images of the pool."""
         self.images = state.to(self.images.device, copy=True)

@@ -1,4 +1,4 @@
-"""What the processes that share a batch draw together, so that a run does not depend on how many they are."""
+"""Random latents of a batch that all ranks draw alike, so that a run does not depend on the world size."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def uniform(count: int, length: int) -> Tensor:
 
 
 def _share(count: int, draw: Callable[[int], Tensor]) -> Tensor:
-    """Draw for all processes, which stand at the same random numbers, and keep this one's part."""
+    # All ranks have the same random state: each draws the latents of all and keeps its shard.
     return local_shard(draw(world_size() * count))

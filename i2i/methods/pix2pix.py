@@ -13,7 +13,7 @@ from i2i.networks import Backbones, Generator
 
 
 class Conditional(Method):
-    """A game on pairs whose discriminator judges input and output together (Isola et al. 2017, eq. 1)."""
+    """A conditional GAN on pairs: the discriminator sees input and output together (Isola et al. 2017, eq. 1)."""
 
     data = "paired"
     fewest_steps = 8000  # facades: 200 epochs of 400 pairs are 80,000 (Isola et al. 2017, sec. 6.2)
@@ -36,31 +36,31 @@ class Conditional(Method):
         return self.Images(real_a=batch["a"], fake_b=self.generator(batch["a"]), real_b=batch["b"])
 
     def discriminator_loss(self, images: Images) -> Losses:
-        """Half of the adversarial loss on pairs."""
+        """Half of the adversarial loss (sec. 3.3), conditioned on the input."""
         return self.discriminator_terms(
             self.discriminator, real=images.real_b, fake=images.fake_b, condition=images.real_a
         )
 
     def generator_loss(self, images: Images) -> Losses:
-        """To pass for real."""
+        """The adversarial term, conditioned on the input."""
         real, fake, condition = images.real_b, images.fake_b, images.real_a
         return self.generator_terms(self.discriminator, real=real, fake=fake, condition=condition, paired_features=True)
 
     def players(self) -> dict[str, nn.Module]:
-        """One generator, one discriminator."""
+        """The generator and the discriminator."""
         return {"generator": self.generator, "discriminator": self.discriminator}
 
     def generators(self) -> dict[str, Generator]:
-        """From what you have to what you want."""
+        """From domain a to domain b."""
         return {"a2b": self.generator}
 
 
 @methods.register("pix2pix")
 class Pix2Pix(Conditional):
-    """Isola et al. 2017, eq. 4: adversarial, and near the target; the discriminator's loss is halved (sec. 3.3).
+    """Isola et al. 2017, eq. 4: a conditional adversarial loss and L1; the discriminator's loss is halved (sec. 3.3).
 
     Differs from the paper: in nothing. From its PyTorch code: dropout in the decoder layers 1 to 3 (2 to 4 there), and
-    the rate falls by the step instead of by the epoch.
+    the learning rate falls every step instead of every epoch.
     """
 
     summary = "pairs of input and output"
@@ -69,7 +69,7 @@ class Pix2Pix(Conditional):
 
     @dataclass(frozen=True)
     class Config(Method.Config):
-        """Losses of pix2pix, their weights, and tricks of the training."""
+        """Losses of pix2pix, their weights, and training options."""
 
         l1_weight: float = 100.0
         """Weight of the L1 term."""
@@ -77,6 +77,6 @@ class Pix2Pix(Conditional):
     config: Config
 
     def generator_loss(self, images: Conditional.Images) -> Losses:
-        """To pass for real, and to be near the target."""
+        """The adversarial term and L1 to the target (eq. 4)."""
         losses = super().generator_loss(images)
         return losses | {"l1": self.config.l1_weight * l1(images.fake_b, images.real_b)}

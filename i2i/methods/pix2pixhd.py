@@ -1,4 +1,4 @@
-"""pix2pixHD: high resolution on pairs, by several scales and by what networks see instead of by pixels."""
+"""pix2pixHD: pairs at high resolution, with multi-scale discriminators, feature matching and a perceptual loss."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from i2i.networks import Backbones
 class Pix2PixHD(Conditional):
     """Wang et al. 2018, eq. 5: least-squares losses at three scales, feature matching and a perceptual term, no L1.
 
-    The discriminators' losses are halved, as in the paper's code, which takes both players' losses before either moves.
+    The discriminators' losses are halved, as in the paper's code, which computes both players' losses before it updates
+    either.
 
     Differs from the paper: it trains the global generator first and an enhancer at twice the size afterwards (sec.
-    3.2), here they learn together from the start; no instance maps and no boundary channel (sec. 3.3); VGG sees images
-    normalised as it was trained, in the paper's code as they are, in [-1, 1]. Three scales are the paper's; its code
-    has two unless asked.
+    3.2), here they are trained together from the start; no instance maps and no boundary channel (sec. 3.3); VGG sees
+    images normalised as it was trained, in the paper's code as they are, in [-1, 1]. Three scales are the paper's; its
+    code has two unless asked.
     """
 
     summary = "pairs at high resolution (512 px and more)"
@@ -31,14 +32,14 @@ class Pix2PixHD(Conditional):
 
     @dataclass(frozen=True)
     class Config(Method.Config):
-        """Losses of pix2pixHD, their weights, and tricks of the training."""
+        """Losses of pix2pixHD, their weights, and training options."""
 
         adversarial: Kind = "lsgan"
         """The adversarial loss."""
         feature_matching: float = 10.0
         """Weight of feature matching: fakes should have the discriminator features of real images."""
         perceptual_weight: float = 10.0
-        """Weight of the perceptual term, which compares what VGG-19 sees; 0 does without its 548 MB of weights."""
+        """Weight of the perceptual term, the distance between VGG-19 features; 0 does without its 548 MB of weights."""
 
     config: Config
 
@@ -47,7 +48,7 @@ class Pix2PixHD(Conditional):
         self.perceptual = Perceptual() if config.perceptual_weight else None
 
     def generator_loss(self, images: Conditional.Images) -> Losses:
-        """To pass for real, and to look to the discriminator and to VGG as the target does."""
+        """The adversarial term, feature matching, and the perceptual distance to the target."""
         losses = super().generator_loss(images)
         if self.perceptual is not None:
             distance = self.perceptual(images.fake_b, images.real_b)

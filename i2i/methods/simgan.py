@@ -1,4 +1,4 @@
-"""SimGAN: a refiner that makes synthetic images look real and leaves what they show where it is."""
+"""SimGAN: a refiner that makes synthetic images look real and preserves their annotations."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ from i2i.networks import Backbones, Generator
 
 @methods.register("simgan")
 class SimGAN(Method):
-    """Shrivastava et al. 2017, eq. 4: synthetic images (a) refined to look real (b), and annotations that still hold.
+    """Shrivastava et al. 2017, eq. 4: synthetic images (a) are refined to look real (b); annotations stay valid.
 
-    The refiner's loss is adversarial, region by region, plus self-regularisation; the discriminator sees a history of
-    refined images. Algorithm 1 warms up each player alone, then lets the refiner move K_g times and the
-    discriminator K_d times, each on a fresh minibatch. A step here is one minibatch that moves a player at most once,
-    so these become places in a cycle of max(K_g, K_d) steps: the refiner moves in its first K_g, the discriminator in
-    its last K_d.
+    The refiner's loss is adversarial, region by region, plus self-regularisation; the discriminator sees an image pool,
+    the history of refined images of sec. 2.3. Algorithm 1 warms up each player alone, then updates the refiner K_g
+    times and the discriminator K_d times, each on a fresh minibatch. A step here is one minibatch that updates a player
+    at most once, so these become a cycle of max(K_g, K_d) steps: the refiner is updated in the first K_g of them, the
+    discriminator in the last K_d.
 
-    The paper trains on grey images of 35 x 55 pixels (--channels 1 1). It names SGD at 0.001 and 512 images in a
-    step, but neither momentum nor a number of steps.
+    The paper trains on grey images of 35 x 55 pixels (`channels=(1, 1)`). It states SGD at 0.001 and a batch size
+    of 512, but neither momentum nor a number of steps.
 
     Differs from the paper: losses are means over locations and pixels, where eq. 1 to 4 are sums over them, 9 x 14
-    locations of 35 x 55 pixels. A rate of 0.001 on sums is 0.126 on means; here it is 0.01 with a momentum of 0.9,
-    which comes to 0.1 (measured on drawn eyes of 32 pixels: in 100 updates the discriminator's loss falls from 1.38 to
-    0.73, on sums at 0.001 with gradients clipped at 50 to 0.83, on means at 0.001 to 1.22). Images are square; each
-    refined image has an even chance to be replaced by one of the history, where algorithm 1 replaces exactly half.
+    locations of 35 x 55 pixels. A learning rate of 0.001 on sums is 0.126 on means; here it is 0.01 with a momentum of
+    0.9, which comes to 0.1 (measured on drawings of eyes of 32 pixels: in 100 updates the discriminator's loss falls
+    from 1.38 to 0.73, on sums at 0.001 with gradients clipped at 50 to 0.83, on means at 0.001 to 1.22). Images are
+    square; each refined image is replaced by one of the pool with probability 1/2, where Algorithm 1 replaces exactly
+    half.
     """
 
     summary = "renderings made to look real, with annotations that still hold"
@@ -44,29 +45,29 @@ class SimGAN(Method):
     train_config = TrainConfig(
         steps=20_000, batch_size=512, optimizer="sgd", lr=1e-2, momentum=0.9, lr_decay_fraction=0.0
     )
-    fewest_steps = 2000  # a tenth of those here, as the paper names none; the first 1,200 warm the players up
+    fewest_steps = 2000  # a tenth of those here, as the paper states none; the first 1,200 are warm-up
 
     @dataclass(frozen=True)
     class Config(Method.Config):
-        """Losses of SimGAN, their weights, and tricks of the training."""
+        """Losses of SimGAN, their weights, and training options."""
 
         adversarial: Kind = "non_saturating"
         """The adversarial loss; non_saturating is the paper's cross-entropy at each location."""
         discriminator_steps: int = 1
-        """Steps of a cycle in which the discriminator moves (K_d of Algorithm 1)."""
+        """Steps of a cycle that update the discriminator (K_d of Algorithm 1)."""
         refiner_steps: int = 2
-        """Steps of a cycle in which the refiner moves (K_g of Algorithm 1)."""
+        """Steps of a cycle that update the refiner (K_g of Algorithm 1)."""
         self_weight: float = 10.0
-        """Weight of self-regularisation (lambda), on a mean. The paper names none; published code has 0.5 and 1 on
+        """Weight of self-regularisation (lambda), on a mean. The paper states none; published code has 0.5 and 1 on
         sums over 35 x 55 pixels, which are 8 and 15 here."""
         self_regularisation: Literal["pixels", "grey", "gradients"] = "pixels"
-        """What should stay: the pixels, the mean of their channels, or their differences from their neighbours."""
-        history: int = 5120
+        """What self-regularisation compares: pixels, their grey level, or differences of neighbouring pixels."""
+        pool_size: int = 5120
         """Size of the image pool: earlier refined images that the discriminator sees again; 0: none."""
         refiner_warmup: int = 1000
-        """First the refiner alone moves for so many steps, by self-regularisation alone."""
+        """Warm-up: steps at the start that update the refiner alone, by self-regularisation alone."""
         discriminator_warmup: int = 200
-        """Then the discriminator alone for so many."""
+        """Warm-up: steps after those that update the discriminator alone."""
 
         def __post_init__(self) -> None:
             super().__post_init__()
@@ -85,17 +86,19 @@ class SimGAN(Method):
         super().__init__(config)
         a, b = backbones.channels
         if a != b:
-            raise UsageError(f"simgan compares input and output, which need as many channels, not {a} and {b}")
+            raise UsageError(
+                f"simgan compares input and output, which need the same number of channels, not {a} and {b}"
+            )
         self.refiner = backbones.generator(a, b)
         self.discriminator = backbones.discriminator(b)
-        self.history = ImagePool(config.history)
+        self.pool = ImagePool(config.pool_size)
 
     def forward(self, batch: Batch) -> Images:
         """Refine the synthetic images."""
         return self.Images(batch["a"], self.refiner(batch["a"]), batch["b"])
 
     def turns(self, step: int) -> Iterator[tuple[str, LossFn]]:
-        """The refiner's warm-up, the discriminator's, and then the cycles; balance counts in these alone."""
+        """The refiner's warm-up, the discriminator's, then the cycles; only these heed `max_fake_accuracy`."""
         config = self.config
         index = step - 1 - config.refiner_warmup
         if index < 0:
@@ -112,27 +115,24 @@ class SimGAN(Method):
             yield "discriminator", self.discriminator_loss
 
     def generator_loss(self, images: Images) -> Losses:
-        """To pass for real, and to stay near the input (eq. 4)."""
+        """The adversarial term and self-regularisation (eq. 4)."""
         return self.generator_terms(self.discriminator, real=images.real_b, fake=images.fake_b) | self.self_loss(images)
 
     def self_loss(self, images: Images) -> Losses:
-        """Self-regularisation (sec. 2.1): the mean L1 distance of a refined image from its input, or of features."""
+        """Self-regularisation (sec. 2.1): mean L1 between a refined image, or features of it, and its input."""
         kind = self.config.self_regularisation
-        refined, given = images.fake_b, images.real_a
+        refined, source = images.fake_b, images.real_a
         if kind == "gradients":
-            distance = (l1(refined.diff(dim=2), given.diff(dim=2)) + l1(refined.diff(dim=3), given.diff(dim=3))) / 2
+            distance = (l1(refined.diff(dim=2), source.diff(dim=2)) + l1(refined.diff(dim=3), source.diff(dim=3))) / 2
         elif kind == "grey":
-            distance = l1(refined.mean(1), given.mean(1))
+            distance = l1(refined.mean(1), source.mean(1))
         else:
-            distance = l1(refined, given)
+            distance = l1(refined, source)
         return {"self": self.config.self_weight * distance}
 
     def discriminator_loss(self, images: Images) -> Losses:
-        """The adversarial loss (eq. 2), not halved, on refined images new and old.
-
-        Each has an even chance to be an old one, where Algorithm 1 takes exactly half of the minibatch.
-        """
-        shown = self.history(images.fake_b)
+        """The adversarial loss (eq. 2), not halved, on refined images from the image pool (sec. 2.3)."""
+        shown = self.pool(images.fake_b)
         return self.discriminator_terms(self.discriminator, real=images.real_b, fake=shown, weight=1.0)
 
     def players(self) -> dict[str, nn.Module]:

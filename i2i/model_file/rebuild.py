@@ -17,7 +17,7 @@ from torch.nn.modules.module import (
 
 from i2i.errors import UsageError
 from i2i.networks.base import Generator, LatentGenerator, build_network
-from i2i.networks.unfilled import Unfilled
+from i2i.networks.skip_init import SkipInit
 from i2i.networks.virtual_batch_norm import Reference
 from i2i.spec import Spec
 
@@ -48,7 +48,7 @@ def rebuild(direction: str, spec: Spec, tensors: Mapping[str, Listed]) -> Genera
         UsageError: the spec can't be built, or its network has other tensors.
     """
     try:
-        with torch.random.fork_rng(devices=[]), Unfilled():
+        with torch.random.fork_rng(devices=[]), SkipInit():
             try:
                 with torch.device("meta"), _no_more_than(tensors):
                     planned = build_network(direction, spec)

@@ -1,10 +1,11 @@
-"""The backbones, one file each; every module here registers what it holds."""
+"""Backbones: generators and discriminators, one file each, which register themselves."""
 
 from i2i.networks.base import (
     Backbones,
     Discriminator,
     Generator,
     LatentGenerator,
+    Logits,
     build_discriminator,
     build_generator,
     build_latent_generator,
@@ -23,6 +24,7 @@ __all__ = [
     "Discriminator",
     "Generator",
     "LatentGenerator",
+    "Logits",
     "build_discriminator",
     "build_generator",
     "build_latent_generator",

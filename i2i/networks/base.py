@@ -1,40 +1,43 @@
-"""What a generator and a discriminator are, the registries that find them, and the pair that a method builds."""
+"""The base classes of generators and discriminators, the registries that find them, and what builds them."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from i2i.errors import UsageError
-from i2i.losses import Logits
-from i2i.networks.trial import try_discriminator, try_generator, try_latent_generator
-from i2i.networks.unfilled import Unfilled
+from i2i.errors import UsageError, setting
+from i2i.networks.contract import check_discriminator, check_generator, check_latent_generator
+from i2i.networks.skip_init import SkipInit
+from i2i.networks.virtual_batch_norm import hold_reference
 from i2i.registry import Registry
 from i2i.spec import Scalar, Spec
 
-T = TypeVar("T")
-MOST_BLOCKS = 1000  # that a network is a row of: more take minutes to build, and then all memory
-DEEPEST = 12  # halvings: an image is padded to a multiple of 4096 pixels
+T = TypeVar("T", bound=nn.Module)
+Logits: TypeAlias = Tensor | Sequence[Tensor]
+MAX_BLOCKS = 1000  # of a network: more take minutes to build, and then all memory
+MAX_DEPTH = 12  # halvings: an image is padded to a multiple of 4096 pixels
 
 
 class Generator(nn.Module):
     """A map between domains: (N, in_channels, H, W) in [-1, 1] -> (N, out_channels, H, W) in [-1, 1].
 
-    Subclass it, set the sizes in the constructor, and register the class in `generators`.
+    Subclass it and register the class in `generators`. What the constructor leaves unset of in_channels, out_channels
+    and latent is taken from its options of these names when the network is built; the weights start as the constructor
+    leaves them.
 
     Attributes:
-        in_channels: channels it takes.
-        out_channels: channels it gives.
+        in_channels: channels of the input.
+        out_channels: channels of the output.
         multiple: its input's height and width must be multiples of this.
         smallest: and at least this.
-        latent: where not 0, it takes as a second argument z (N, latent), drawn from N(0, 1), that chooses among the
-            plausible outputs.
-        spec: the one string that rebuilds it, defaults written out; set by `build_generator`.
+        latent: length of the second argument z (N, latent) from N(0, 1), which chooses among the plausible outputs;
+            0 where it takes none.
+        spec: the one string that rebuilds it, defaults written out; set when it is built.
     """
 
     in_channels: int
@@ -46,38 +49,39 @@ class Generator(nn.Module):
 
     @classmethod
     def sized_for(cls, image_size: int) -> dict[str, Scalar]:  # noqa: ARG003
-        """The options that suit a training size in pixels, where they aren't given."""
+        """Options that suit a training size in pixels, where they aren't given."""
         return {}
 
     def stages(self) -> Sequence[nn.Module]:
-        """Modules that are `forward` when run one after the other; itself unless a network is made of such a row."""
+        """Modules that compute `forward` when run one after the other; itself unless it is a sequence of modules."""
         return [self]
 
     def features(self, x: Tensor) -> list[Tensor]:  # noqa: ARG002
-        """What its encoder sees in (N, in_channels, H, W), from the image itself to the innermost: (N, C, h, w) each.
+        """The encoder's feature maps of x (N, in_channels, H, W), x itself first: (N, C, h, w) each.
 
         Raises:
-            UsageError: it has none to show.
+            UsageError: this backbone shows none.
         """
-        raise UsageError(f"'{self.spec.name}' has no features to contrast; use --generator resnet or unet")
+        raise UsageError(f"'{self.spec.name}' has no features to contrast; use {setting('generator', 'resnet')}")
 
 
 class LatentGenerator(nn.Module):
     """A map from a latent to images: (N, latent + classes) -> (N, out_channels, image_size, image_size) in [-1, 1].
 
-    The label of an image follows its latent as a one-hot code, where it was trained with labels. Subclass it and
-    register the class in `latent_generators`.
+    The label of an image follows its latent as a one-hot code, if it is trained with labels. Subclass it and register
+    the class in `latent_generators`. What the constructor leaves unset of the first four attributes is taken from its
+    options of these names when the network is built.
 
     Attributes:
         latent: length of z, drawn from U(-1, 1).
-        classes: labels it was trained with; 0 for none.
-        out_channels: channels it gives.
-        image_size: height and width of what it gives, in pixels.
-        spec: the one string that rebuilds it; set by `build_latent_generator`.
+        classes: number of labels it is trained with; 0 for none.
+        out_channels: channels of the output.
+        image_size: height and width of the output, in pixels.
+        spec: the one string that rebuilds it; set when it is built.
     """
 
     latent: int
-    classes: int
+    classes: int = 0
     out_channels: int
     image_size: int
     spec: Spec
@@ -88,40 +92,33 @@ class Discriminator(nn.Module):
 
     Attributes:
         smallest: its input's height and width must be at least this.
-        spec: the one string that rebuilds it; set by `build_discriminator`.
+        spec: the one string that rebuilds it; set when it is built.
     """
 
     smallest: int = 1
     spec: Spec
 
     def forward_with_features(self, x: Tensor) -> tuple[Logits, list[Tensor]]:  # noqa: ARG002
-        """Judge, and show the activations on the way, for feature matching.
+        """The logits and the activations of each layer, for feature matching.
 
         Raises:
-            UsageError: it has none to show.
+            UsageError: this backbone shows none.
         """
-        raise UsageError(f"'{self.spec.name}' shows no features to match; use --feature-matching 0")
+        raise UsageError(f"'{self.spec.name}' shows no features to match; use {setting('feature_matching', 0)}")
 
 
-generators: Registry[Generator] = Registry("generator")
-latent_generators: Registry[LatentGenerator] = Registry("latent generator")
-discriminators: Registry[Discriminator] = Registry("discriminator")
-
-
-_KINDS: dict[str, type[nn.Module]] = {
-    generators.kind: Generator,
-    latent_generators.kind: LatentGenerator,
-    discriminators.kind: Discriminator,
-}
+generators: Registry[Generator] = Registry("generator", base=Generator)
+latent_generators: Registry[LatentGenerator] = Registry("latent generator", base=LatentGenerator)
+discriminators: Registry[Discriminator] = Registry("discriminator", base=Discriminator)
 
 
 def registry_of(direction: str) -> Registry[Any]:
-    """Where the network of a map is registered: `z2b` begins with a latent, `a2b` and `b2a` with an image."""
+    """Where the network of a direction is registered: `z2b` takes a latent, `a2b` and `b2a` an image."""
     return latent_generators if direction.startswith("z") else generators
 
 
 def build_network(direction: str, spec: Spec | str) -> Generator | LatentGenerator:
-    """Build the network of a map from its whole spec; as `build_generator`."""
+    """Build the network of a direction from its whole spec; as `build_generator`."""
     return cast("Generator | LatentGenerator", _build(registry_of(direction), spec, {}))
 
 
@@ -129,7 +126,8 @@ def build_generator(spec: Spec | str, **given: Scalar) -> Generator:
     """Build a generator from its spec; `given` are options the program knows, such as `in_channels`.
 
     Raises:
-        UsageError: the spec names no generator or has an option that doesn't fit; see `Spec.complete`.
+        UsageError: the spec names no generator or has an option that doesn't fit (see `Spec.complete`), or the class
+            leaves an attribute unset that a generator declares.
     """
     return _build(generators, spec, given)
 
@@ -146,14 +144,14 @@ def build_discriminator(spec: Spec | str, **given: Scalar) -> Discriminator:
 
 @dataclass(frozen=True)
 class Backbones:
-    """The networks a run was asked to use; a method builds its players from it.
+    """The backbones a run was asked to use; a method builds its networks from it.
 
     Attributes:
         generator_spec: of each generator.
         discriminator_spec: of each discriminator.
         image_size: height and width of a training image, in pixels.
         channels: of domain a and of domain b.
-        classes: labels that images come with; 0 for none.
+        classes: number of labels that images come with; 0 for none.
     """
 
     generator_spec: Spec
@@ -163,11 +161,10 @@ class Backbones:
     classes: int = 0
 
     def generator(self, in_channels: int, out_channels: int, *, latent: int = 0) -> Generator:
-        """A fresh generator; with a second argument z of length `latent`, where that isn't 0.
+        """A new generator; with a second argument z of length `latent` unless that is 0.
 
         Raises:
-            UsageError: the training size is none that it takes, it has no place for a latent, or it is a plug-in's and
-            isn't what a generator is.
+            UsageError: it doesn't take the training size or a latent, or a plug-in's breaks the contract.
         """
         builder = generators[self.generator_spec.name]
         sized_for = getattr(builder, "sized_for", Generator.sized_for)
@@ -176,54 +173,76 @@ class Backbones:
             given["latent"] = latent
         given |= {"in_channels": in_channels, "out_channels": out_channels}
         try:
-            with torch.device("meta"), Unfilled():  # what doesn't fit may also be too large for the memory
+            with torch.device("meta"), SkipInit():  # what doesn't fit may also be too large for the memory
                 planned = build_generator(self.generator_spec, **given)
         except UsageError as error:
-            raise UsageError(f"{error}{_deepest(self.generator_spec, self.image_size, given)}") from None
+            raise UsageError(f"{error.args[0]}{_suggest_depth(self.generator_spec, self.image_size, given)}") from None
         except Exception:  # a plug-in may need values, such as those of a linspace
             planned = build_generator(self.generator_spec, **given)
         if planned.latent != latent:
-            raise UsageError(f"'{self.generator_spec.name}' has no place for a latent; use --generator unet")
+            raise UsageError(f"'{self.generator_spec.name}' takes no latent; use {setting('generator', 'unet')}")
         _check_size(self.image_size, self.generator_spec, planned, given)
         generator = build_generator(self.generator_spec, **given)
-        try_generator(generator, in_channels=in_channels, out_channels=out_channels, image_size=self.image_size)
+        check_generator(generator, in_channels=in_channels, out_channels=out_channels, image_size=self.image_size)
         return generator
 
     def latent_generator(self, out_channels: int) -> LatentGenerator:
-        """A fresh generator of images from a latent and, where there are classes, a label."""
+        """A new generator of images from a latent and, where there are classes, a label.
+
+        Raises:
+            UsageError: it doesn't give the training size, or a plug-in's breaks the contract.
+        """
         given: dict[str, Scalar] = {"image_size": self.image_size, "classes": self.classes}
         generator = build_latent_generator(self.generator_spec, out_channels=out_channels, **given)
-        try_latent_generator(generator, out_channels=out_channels, image_size=self.image_size, classes=self.classes)
+        check_latent_generator(generator, out_channels=out_channels, image_size=self.image_size, classes=self.classes)
         return generator
 
     def discriminator(self, in_channels: int) -> Discriminator:
-        """A fresh discriminator.
+        """A new discriminator.
 
         Raises:
-            UsageError: the training size is too small for it.
+            UsageError: the training size is too small for it, or a plug-in's breaks the contract.
         """
         given: dict[str, Scalar] = {"in_channels": in_channels, "image_size": self.image_size}
         discriminator = build_discriminator(self.discriminator_spec, **given)
         if self.image_size < discriminator.smallest:
             raise UsageError(
                 f"image size {self.image_size}: '{self.discriminator_spec}' needs {discriminator.smallest} pixels or "
-                f"more; use --image-size {discriminator.smallest}, or --discriminator patchgan:layers=1"
+                f"more; use {setting('image_size', discriminator.smallest)}, or "
+                f"{setting('discriminator', 'patchgan:layers=1')}"
             )
-        try_discriminator(discriminator, in_channels=in_channels, image_size=self.image_size)
+        check_discriminator(discriminator, in_channels=in_channels, image_size=self.image_size)
         return discriminator
+
+
+# What a network declares about itself and a plug-in may leave to its options.
+_DECLARED = {
+    generators.kind: ("in_channels", "out_channels", "latent"),
+    latent_generators.kind: ("latent", "classes", "out_channels", "image_size"),
+    discriminators.kind: (),
+}
 
 
 def _build(registry: Registry[T], spec: Spec | str, given: Mapping[str, Scalar]) -> T:
     whole = (Spec.parse(spec) if isinstance(spec, str) else spec).complete(registry, **given)
-    network: Any = whole.build(registry)
-    kind = _KINDS[registry.kind]
-    if not isinstance(cast(object, network), kind):
+    network = whole.build(registry)
+    registry.check(whole.name, type(network))
+    cast(Any, network).spec = whole
+    hold_reference(network)
+    for name in _DECLARED[registry.kind]:
+        if name not in vars(network) and getattr(network, name, None) == getattr(registry.base, name, None):
+            _take_from_options(network, name, registry, whole)
+    return network
+
+
+def _take_from_options(network: nn.Module, name: str, registry: Registry[T], whole: Spec) -> None:
+    if name in whole.options:
+        setattr(network, name, whole.options[name])
+    elif not hasattr(network, name):
         raise UsageError(
-            f"{registry.kind} {whole.name!r} builds a plain {type(network).__name__}; make its class a subclass of "
-            f"{kind.__module__}.{kind.__name__}, which says what it takes and gives"
+            f"{registry.kind} {whole.name!r} ({type(network).__name__}) has no {name}; give its constructor that "
+            f"option, or set self.{name} there"
         )
-    network.spec = whole
-    return cast(T, network)
 
 
 def _check_size(size: int, asked: Spec, generator: Generator, given: Mapping[str, Scalar]) -> None:
@@ -232,19 +251,19 @@ def _check_size(size: int, asked: Spec, generator: Generator, given: Mapping[str
     fitting = max(round(size / generator.multiple) * generator.multiple, generator.smallest)
     depth = generator.spec.options.get("depth")
     label = Spec(asked.name, {"depth": depth} if depth is not None else {})
-    other = "" if asked.name == "resnet" else ", or --generator resnet (a multiple of 4)"
+    resnet = "" if asked.name == "resnet" else f", or {setting('generator', 'resnet')} (a multiple of 4)"
     least = f" of {generator.smallest} or more" if size % generator.multiple == 0 else ""
     raise UsageError(
-        f"image size {size}: '{label}' needs a multiple of {generator.multiple}{least}; use {fitting}{other}"
-        f"{_deepest(asked, size, given)}"
+        f"image size {size}: '{label}' needs a multiple of {generator.multiple}{least}; use "
+        f"{setting('image_size', fitting)}{resnet}{_suggest_depth(asked, size, given)}"
     )
 
 
-def _deepest(asked: Spec, size: int, given: Mapping[str, Scalar]) -> str:
-    """What to say of the largest depth that fits a training size, where another one was asked for."""
+def _suggest_depth(asked: Spec, size: int, given: Mapping[str, Scalar]) -> str:
+    """The end of a message: the largest depth that fits a training size, if a depth was asked for."""
     fitting = 0
-    for depth in range(1, DEEPEST + 1) if "depth" in asked.options else ():
-        with contextlib.suppress(Exception), torch.device("meta"), Unfilled():
+    for depth in range(1, MAX_DEPTH + 1) if "depth" in asked.options else ():
+        with contextlib.suppress(Exception), torch.device("meta"), SkipInit():
             generator = build_generator(Spec(asked.name, {**asked.options, "depth": depth}), **given)
             if size % generator.multiple == 0 and size >= generator.smallest:
                 fitting = depth

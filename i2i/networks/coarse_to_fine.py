@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.networks.base import DEEPEST, MOST_BLOCKS, Generator, generators
+from i2i.networks.base import MAX_BLOCKS, MAX_DEPTH, Generator, generators
 from i2i.networks.layers import (
     GeneratorNorm,
     NormAtInference,
@@ -19,17 +19,16 @@ from i2i.networks.layers import (
     residual,
     upsample,
 )
-from i2i.networks.virtual_batch_norm import hold_reference
 
 
 @generators.register("coarse_to_fine")
 class CoarseToFine(Generator):
-    """Wang et al. 2018, sec. 3.2 and appendix: a global generator inside local enhancers, one level around the other.
+    """Wang et al. 2018, sec. 3.2 and appendix: a global generator inside local enhancers, level inside level.
 
     The global generator, c7s1-64, d128, d256, d512, d1024, R1024 x blocks, u512, u256, u128, u64, has `depth`
     halvings. Each enhancer doubles the resolution with half the width, c7s1-32, d64, R64 x enhancer_blocks, u32; its
-    own features at d64 are added to the last ones of the network inside. The outermost level ends in c7s1-3; padding
-    reflects. 182.443 M parameters without an enhancer, 182.702 M with one, in the order of the reference code.
+    features at d64 are added to the last features of the network inside. The outermost level ends in c7s1-3. Reflection
+    padding. 182.443 M parameters without an enhancer, 182.702 M with one, in the order of the reference code.
     """
 
     def __init__(
@@ -50,18 +49,17 @@ class CoarseToFine(Generator):
         super().__init__()
         if (
             min(blocks, width, depth, enhancer_blocks) < 1
-            or max(blocks, enhancer_blocks) > MOST_BLOCKS
+            or max(blocks, enhancer_blocks) > MAX_BLOCKS
             or enhancers < 0
-            or depth + enhancers > DEEPEST
+            or depth + enhancers > MAX_DEPTH
             or width % 2**enhancers
         ):
             raise UsageError(
-                f"coarse_to_fine needs blocks and enhancer_blocks from 1 to {MOST_BLOCKS}, depth >= 1, enhancers >= 0, "
-                f"depth + enhancers <= {DEEPEST}, and a width that can be halved for each enhancer"
+                f"coarse_to_fine needs blocks and enhancer_blocks from 1 to {MAX_BLOCKS}, depth >= 1, enhancers >= 0, "
+                f"depth + enhancers <= {MAX_DEPTH}, and a width that can be halved for each enhancer"
             )
-        self.in_channels, self.out_channels = in_channels, out_channels
         self.multiple = 2 ** (depth + enhancers)
-        # The innermost map has two pixels a side: to reflect one, and for a variance.
+        # The innermost map needs two pixels a side, for reflection padding and for a variance.
         self.smallest = 2 * self.multiple
         level = partial(_Level, in_channels, norm=norm, up=up, norm_at_inference=norm_at_inference)
         self.levels = nn.ModuleList([level(width, depth=depth, blocks=blocks)])
@@ -70,7 +68,6 @@ class CoarseToFine(Generator):
             self.levels.append(level(width, depth=1, blocks=enhancer_blocks))
         self.last = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels, 7), nn.Tanh())
         initialize(self, spectral=spectral)
-        hold_reference(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Translate (N, in_channels, H, W) in [-1, 1] to (N, out_channels, H, W) in [-1, 1]."""
@@ -85,7 +82,7 @@ class CoarseToFine(Generator):
 
 
 class _Level(nn.Module):
-    """`depth` halvings, residual blocks, and as many doublings; the network inside, if any, joins before the blocks."""
+    """`depth` halvings, residual blocks, `depth` doublings; the inner network's features join before the blocks."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Networks that turn a latent into an image, and the discriminators that go with them: DCGAN, and fully connected."""
+"""DCGAN: a generator of images from a latent, and its discriminator."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 
 from torch import Tensor, nn
 
-from i2i.errors import UsageError
+from i2i.errors import UsageError, setting
 from i2i.networks.base import Discriminator, LatentGenerator, discriminators, latent_generators
 from i2i.networks.layers import (
     LatentNorm,
@@ -16,9 +16,8 @@ from i2i.networks.layers import (
     normalize,
     normalize_units,
 )
-from i2i.networks.virtual_batch_norm import hold_reference
 
-_START = 4  # height and width, in pixels, at which images begin and end
+_START = 4  # height and width, in pixels, of the first feature map of the generator and the last of the discriminator
 
 
 @latent_generators.register("dcgan")
@@ -26,7 +25,7 @@ class DCGANGenerator(LatentGenerator):
     """Radford et al. 2016, as in its code: a linear layer to 4 x 4, then 5x5 transposed convolutions of stride 2.
 
     For 64 px and width 128: z 100 -> 1024 x 4 x 4 -> 512 -> 256 -> 128 -> image, batch norm and ReLU between, tanh
-    last, no biases. At inference batch norm goes by the averages kept in training.
+    last, no biases. At inference batch norm uses the running averages.
     """
 
     def __init__(
@@ -40,10 +39,9 @@ class DCGANGenerator(LatentGenerator):
         norm: LatentNorm = "batch",
     ) -> None:
         super().__init__()
-        doublings = _halvings("dcgan", image_size)
+        doublings = _halvings(image_size)
         if latent < 1 or width < 1:
             raise UsageError("dcgan needs latent >= 1 and width >= 1")
-        self.latent, self.classes, self.out_channels, self.image_size = latent, classes, out_channels, image_size
         widths = [width * 2 ** (doublings - 1 - level) for level in range(doublings)]
         units = widths[0] * _START**2
         layers: list[nn.Module] = [
@@ -56,10 +54,9 @@ class DCGANGenerator(LatentGenerator):
             layers += [_double(before, after), normalize(norm, after, at_inference="running"), nn.ReLU()]
         self.layers = nn.Sequential(*layers, _double(widths[-1], out_channels), nn.Tanh())
         initialize(self)
-        hold_reference(self)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Draw from (N, latent + classes): (N, out_channels, image_size, image_size) in [-1, 1]."""
+        """Generate from (N, latent + classes): (N, out_channels, image_size, image_size) in [-1, 1]."""
         result: Tensor = self.layers(z)
         return result
 
@@ -69,7 +66,7 @@ class DCGANDiscriminator(Discriminator):
     """Radford et al. 2016, as in its code: 5x5 convolutions of stride 2 down to 4 x 4, then a linear layer.
 
     For 64 px: width 128 -> 256 -> 512 -> 1024, LeakyReLU 0.2, batch norm from the second on, no biases. `minibatch`
-    kernels let it compare the images of a batch (Salimans et al. 2016, sec. 3.2).
+    kernels of minibatch discrimination compare the images of a batch (Salimans et al. 2016, sec. 3.2).
     """
 
     def __init__(
@@ -83,7 +80,7 @@ class DCGANDiscriminator(Discriminator):
         spectral: bool = False,
     ) -> None:
         super().__init__()
-        halvings = _halvings("dcgan", image_size)
+        halvings = _halvings(image_size)
         if width < 1 or minibatch < 0:
             raise UsageError("dcgan needs width >= 1 and minibatch >= 0")
         self.smallest = image_size
@@ -95,28 +92,30 @@ class DCGANDiscriminator(Discriminator):
             self.layers.append(nn.Sequential(convolution, normed, nn.LeakyReLU(0.2)))
         units = channels[-1] * _START**2
         compare = MinibatchDiscrimination(units, minibatch) if minibatch else nn.Identity()
-        self.discriminator_terms = nn.Sequential(nn.Flatten(), compare, nn.Linear(units + minibatch, 1, bias=False))
+        self.head = nn.Sequential(nn.Flatten(), compare, nn.Linear(units + minibatch, 1, bias=False))
         initialize(self, spectral=spectral)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Judge (N, in_channels, image_size, image_size): logits (N, 1)."""
+        """Logits (N, 1) of images (N, in_channels, image_size, image_size)."""
         return self.forward_with_features(x)[0]
 
     def forward_with_features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Judge, and show the activations of each convolution."""
-        seen = []
+        """Logits, and the activations of each convolution."""
+        activations = []
         for layer in self.layers:
             x = layer(x)
-            seen.append(x)
-        return self.discriminator_terms(x), seen
+            activations.append(x)
+        return self.head(x), activations
 
 
 def _double(before: int, after: int) -> nn.Module:
     return nn.ConvTranspose2d(before, after, 5, stride=2, padding=2, output_padding=1, bias=False)
 
 
-def _halvings(name: str, image_size: int) -> int:
+def _halvings(image_size: int) -> int:
     halvings = (image_size // _START).bit_length() - 1
     if halvings < 1 or image_size != _START * 2**halvings:
-        raise UsageError(f"image size {image_size}: '{name}' needs 8, 16, 32, 64, 128 or 256; use --image-size 64")
+        raise UsageError(
+            f"image size {image_size}: 'dcgan' needs 8, 16, 32, 64, 128 or 256; use {setting('image_size', 64)}"
+        )
     return halvings

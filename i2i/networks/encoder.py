@@ -1,4 +1,4 @@
-"""The encoder of BicycleGAN: an image to the distribution of the latent that describes it."""
+"""BicycleGAN's encoder: from an image to the distribution of its latent."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from i2i.networks.layers import initialize
 
 
 class Encoder(nn.Module):
-    """Zhu et al. 2017b, appendix: a halving convolution, residual blocks that halve each, and their mean.
+    """Zhu et al. 2017b, appendix: a convolution of stride 2, residual blocks that halve each, and average pooling.
 
     Args:
         in_channels: channels of the image.
         latent: length of z.
-        width: channels of the first convolution; twice, then four times as many follow.
+        width: channels of the first convolution; the blocks have 2, 3 and 4 times as many.
         blocks: halvings after the first: 4 for 256 px, 3 for 128 px in the paper's code.
     """
 
@@ -25,7 +25,7 @@ class Encoder(nn.Module):
         widths = [width * min(index + 1, 4) for index in range(blocks + 1)]
         self.layers = nn.Sequential(
             nn.Conv2d(in_channels, width, 4, stride=2, padding=1),
-            *(_Halving(before, after) for before, after in itertools.pairwise(widths)),
+            *(_HalvingBlock(before, after) for before, after in itertools.pairwise(widths)),
             nn.LeakyReLU(0.2),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
@@ -35,12 +35,12 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Encode (N, in_channels, H, W) in [-1, 1]: the mean and the log variance of z, (N, latent) each."""
-        seen = self.layers(x)
-        return self.mean(seen).float(), self.log_variance(seen).float()
+        features = self.layers(x)
+        return self.mean(features).float(), self.log_variance(features).float()
 
 
-class _Halving(nn.Module):
-    """A residual block whose result is half as high and wide, by averaging."""
+class _HalvingBlock(nn.Module):
+    """A residual block followed by 2x2 average pooling."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()

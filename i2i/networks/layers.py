@@ -1,4 +1,4 @@
-"""The layers that several backbones share, and the way their weights begin."""
+"""Layers that several backbones share, and the initialisation of their weights."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from i2i.networks.virtual_batch_norm import VirtualBatchNorm
 
 Norm: TypeAlias = Literal["batch", "instance"] | None
 GeneratorNorm: TypeAlias = Literal["batch", "instance", "virtual"] | None
+LatentNorm: TypeAlias = Literal["batch", "virtual"] | None  # an instance of (N, units) has nothing to average
 NormAtInference: TypeAlias = Literal["sample", "running"]
 Down: TypeAlias = Literal["strided", "blur"]
 Up: TypeAlias = Literal["transposed", "resize", "bilinear"]
@@ -22,11 +23,11 @@ Init: TypeAlias = Literal["normal", "xavier"]
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch normalisation that says what it does at inference.
+    """Batch normalisation with a stated behaviour at inference.
 
     `sample`: each image is normalised by its own statistics, as pix2pix does at batch size 1 (Isola et al. 2017,
     sec. 3.4: "batch size 1 is instance normalisation"); an image's result depends on no other image.
-    `running`: by the averages kept during training, as is usual for larger batches.
+    `running`: by the running averages of training, as is usual for larger batches.
     """
 
     def __init__(self, channels: int, *, at_inference: NormAtInference) -> None:
@@ -43,7 +44,7 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class UnitBatchNorm(nn.BatchNorm1d):
-    """Batch normalisation of units that are no images."""
+    """Batch normalisation of fully connected layers."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (N, C); processes that share a batch normalise by the whole of it."""
@@ -73,9 +74,9 @@ def _by_all_processes(norm: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tenso
 
 
 class Dropout(nn.Module):
-    """Dropout that says what it does at inference: nothing, or go on, which is pix2pix's only noise (sec. 2.1 there).
+    """Dropout with a stated behaviour at inference: off, or on, as pix2pix's only noise (Isola et al. 2017, sec. 2.1).
 
-    At inference the mask is drawn anew from `seed` for each call and is the same for every image, so an image's
+    At inference the mask is drawn from `seed` in each call and is the same for every image, so that an image's
     translation is the same alone, in a batch, and on every device.
     """
 
@@ -93,21 +94,21 @@ class Dropout(nn.Module):
         return self.dropped(x, self.kept(x.shape[1:]).to(x.device))
 
     def kept(self, shape: Sequence[int]) -> Tensor:
-        """Which entries of (C, H, W) are kept at inference."""
+        """A mask of the entries of (C, H, W) that are kept at inference."""
         draw = torch.rand(tuple(shape), generator=torch.Generator().manual_seed(self.seed), dtype=torch.float32)
         return draw >= self.p
 
     def dropped(self, x: Tensor, kept: Tensor) -> Tensor:
-        """(N, C, H, W) without the others, scaled to keep the mean."""
+        """Set the other entries of (N, C, H, W) to 0 and scale to keep the mean."""
         return x * (kept.to(x.dtype) / (1 - self.p))
 
     def extra_repr(self) -> str:
-        """What `print(network)` shows of it."""
+        """Options in `print(network)`."""
         return f"p={self.p}, at_inference={self.at_inference}"
 
 
 class Blur(nn.Module):
-    """Halve height and width after a binomial filter (1, 2, 1), so that what is finer does not alias.
+    """Downsample by 2 after a binomial filter (1, 2, 1), against aliasing.
 
     Source: Zhang 2019, "Making convolutional networks shift-invariant again", sec. 3.2.
     """
@@ -126,13 +127,13 @@ class Blur(nn.Module):
 
 
 class MinibatchDiscrimination(nn.Module):
-    """Tell each sample how close it is to the others of its batch, by features of its own making.
+    """Minibatch discrimination: append to each sample its closeness to the other samples of the batch.
 
     Source: Salimans et al. 2016, sec. 3.2: with M = x T, o_b(x_i) is the sum over the other j of
     exp(-|M_ib - M_jb|), the L1 norm over `dimensions`.
 
     Differs from the paper: a sample's closeness to itself, which is always 1, is left out, as in the authors' code. T
-    is the paper's plain tensor; that code scales it per kernel, adds a bias, and sets both by the first batch.
+    is the paper's plain tensor; that code scales it per kernel, adds a bias, and initialises both on the first batch.
     """
 
     def __init__(self, features: int, kernels: int, *, dimensions: int = 5) -> None:
@@ -144,12 +145,12 @@ class MinibatchDiscrimination(nn.Module):
         """(N, features) to (N, features + kernels)."""
         compared = self.tensor(x).float().unflatten(1, (-1, self.dimensions))
         distances = (compared[:, None] - all_gather(compared)[None]).abs().sum(3)
-        closeness = torch.exp(-distances).sum(1) - 1  # but for itself, at distance 0
+        closeness = torch.exp(-distances).sum(1) - 1  # without the sample itself, at distance 0
         return torch.cat([x, closeness.to(x.dtype)], dim=1)
 
 
 def normalize(norm: GeneratorNorm, channels: int, *, at_inference: NormAtInference = "sample") -> nn.Module:
-    """The normalisation of a backbone; `instance` has no affine parameters, as in the papers' code."""
+    """The normalisation layer of a backbone; `instance` has no affine parameters, as in the papers' code."""
     if norm == "batch":
         return BatchNorm(channels, at_inference=at_inference)
     if norm == "virtual":
@@ -158,7 +159,7 @@ def normalize(norm: GeneratorNorm, channels: int, *, at_inference: NormAtInferen
 
 
 def needs_bias(norm: GeneratorNorm) -> bool:
-    """Whether a convolution before this normalisation has a bias: not where the norm's own shift follows."""
+    """Whether a convolution before this normalisation has a bias: not where the norm has a shift."""
     return norm not in ("batch", "virtual")
 
 
@@ -178,7 +179,7 @@ class Residual(nn.Module):
 def residual(
     channels: int, *, norm: GeneratorNorm, norm_at_inference: NormAtInference, dropout: nn.Module | None = None
 ) -> Residual:
-    """R: two 3x3 convolutions with reflection padding, and dropout between them where there is any.
+    """R: two 3x3 convolutions with reflection padding, and dropout between them if given.
 
     Source: Johnson et al. 2016, appendix; Zhu et al. 2017, sec. 7.2.
     """
@@ -187,8 +188,8 @@ def residual(
         normed = normalize(norm, channels, at_inference=norm_at_inference)
         return [nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3, bias=needs_bias(norm)), normed]
 
-    between: list[nn.Module] = [nn.ReLU()] if dropout is None else [nn.ReLU(), dropout]
-    return Residual(nn.Sequential(*convolution(), *between, *convolution()))
+    middle: list[nn.Module] = [nn.ReLU()] if dropout is None else [nn.ReLU(), dropout]
+    return Residual(nn.Sequential(*convolution(), *middle, *convolution()))
 
 
 def upsample(up: Up, in_channels: int, out_channels: int, *, kernel: Literal[3, 4], bias: bool) -> nn.Module:
@@ -209,8 +210,8 @@ def upsample(up: Up, in_channels: int, out_channels: int, *, kernel: Literal[3, 
 def initialize(network: nn.Module, *, spectral: bool = False, init: Init = "normal") -> None:
     """Weights from N(0, 0.02), gains from N(1, 0.02), biases 0 (Isola et al. 2017, sec. 6.2); then spectral norm.
 
-    `xavier` draws weights by Glorot and Bengio 2010 with gain 0.02, as CUT does. Spectral normalisation (Miyato et
-    al. 2018) is put on every convolution where `spectral` asks for it.
+    `xavier` draws weights by Glorot and Bengio 2010 with gain 0.02, as CUT does. `spectral` puts spectral normalisation
+    (Miyato et al. 2018) on every convolution and linear layer.
     """
     for module in list(network.modules()):
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
@@ -227,11 +228,8 @@ def initialize(network: nn.Module, *, spectral: bool = False, init: Init = "norm
             nn.init.zeros_(module.bias)
 
 
-LatentNorm: TypeAlias = Literal["batch", "virtual"] | None  # an instance of (N, units) has nothing to average
-
-
 def normalize_units(norm: LatentNorm, units: int) -> nn.Module:
-    """The normalisation of (N, units)."""
+    """The normalisation layer of (N, units)."""
     if norm == "batch":
         return UnitBatchNorm(units)
     return VirtualBatchNorm(units) if norm == "virtual" else nn.Identity()

@@ -1,4 +1,4 @@
-"""Fully connected networks of Goodfellow et al. 2014."""
+"""The fully connected generator and discriminator of Goodfellow et al. 2014."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ from i2i.networks.layers import (
     MinibatchDiscrimination,
     normalize_units,
 )
-from i2i.networks.virtual_batch_norm import hold_reference
 
 LinearInit: TypeAlias = Literal["torch", "uniform"]
 
 
 @latent_generators.register("mlp")
 class MLPGenerator(LatentGenerator):
-    """Goodfellow et al. 2014, sec. 5: fully connected layers of rectifiers; its code has two of 1200 for digits.
+    """Goodfellow et al. 2014, sec. 5: fully connected layers with ReLU; its code has two of 1200 units for digits.
 
-    `init=uniform` starts as that code does: weights from U(-0.05, 0.05), biases 0; `torch` is PyTorch's own start.
+    `init=uniform` is that code's initialisation: weights from U(-0.05, 0.05), biases 0; `torch` is PyTorch's.
 
     Differs from the paper: tanh to [-1, 1] where its code has a sigmoid to [0, 1], whose bias starts at the mean image;
     z is drawn from U(-1, 1), there from U(-sqrt 3, sqrt 3). Its code trains with
-    `--optimizer sgd --lr 0.1 --momentum 0.5 --batch-size 100`, the momentum rising to 0.7 and the rate falling slowly.
+    SGD, learning rate 0.1, momentum 0.5 and batch size 100; the momentum rises to 0.7 and the rate falls slowly.
     """
 
     def __init__(
@@ -47,7 +46,6 @@ class MLPGenerator(LatentGenerator):
         super().__init__()
         if min(latent, width, layers, image_size) < 1 or layers > 100:
             raise UsageError("mlp needs latent and width >= 1, and layers from 1 to 100")
-        self.latent, self.classes, self.out_channels, self.image_size = latent, classes, out_channels, image_size
         widths = [latent + classes, *[width] * layers]
         hidden: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):
@@ -60,10 +58,9 @@ class MLPGenerator(LatentGenerator):
         )
         if init == "uniform":
             _initialize_uniform(self, 0.05)
-        hold_reference(self)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Draw from (N, latent + classes): (N, out_channels, image_size, image_size) in [-1, 1]."""
+        """Generate from (N, latent + classes): (N, out_channels, image_size, image_size) in [-1, 1]."""
         result: Tensor = self.layers(z)
         return result
 
@@ -73,7 +70,7 @@ class MLPDiscriminator(Discriminator):
     """Goodfellow et al. 2014, sec. 5: fully connected maxout layers with dropout: two of 240 x 5 pieces.
 
     `dropout` is that of each layer's output, `input_dropout` that of the image. `init=uniform` draws weights from
-    U(-0.005, 0.005), biases are 0; `torch` is PyTorch's own start.
+    U(-0.005, 0.005), biases are 0; `torch` is PyTorch's initialisation.
 
     Differs from the paper: its code, which trains on digits, is `mlp:input_dropout=0.2,init=uniform`; here both are off
     unless asked for.
@@ -106,7 +103,7 @@ class MLPDiscriminator(Discriminator):
             for before, after in itertools.pairwise(widths)
         )
         compare = MinibatchDiscrimination(width, minibatch) if minibatch else nn.Identity()
-        self.discriminator_terms = nn.Sequential(compare, nn.Linear(width + minibatch, 1))
+        self.head = nn.Sequential(compare, nn.Linear(width + minibatch, 1))
         if init == "uniform":
             _initialize_uniform(self, 0.005)
         if spectral:
@@ -115,16 +112,16 @@ class MLPDiscriminator(Discriminator):
                     spectral_norm(module)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Judge (N, in_channels, image_size, image_size): logits (N, 1)."""
+        """Logits (N, 1) of images (N, in_channels, image_size, image_size)."""
         return self.forward_with_features(x)[0]
 
     def forward_with_features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Judge, and show the activations of each layer."""
-        seen, x = [], self.input_dropout(x.flatten(1))
+        """Logits, and the activations of each layer."""
+        activations, x = [], self.input_dropout(x.flatten(1))
         for layer in self.layers:
             x = layer(x)
-            seen.append(x)
-        return self.discriminator_terms(x), seen
+            activations.append(x)
+        return self.head(x), activations
 
 
 class Maxout(nn.Module):
@@ -140,10 +137,9 @@ class Maxout(nn.Module):
         return pieces.amax(2)
 
 
-def _initialize_uniform(network: nn.Module, reach: float) -> None:
-    """Weights from U(-reach, reach), biases 0."""
+def _initialize_uniform(network: nn.Module, bound: float) -> None:
     for module in network.modules():
         if isinstance(module, nn.Linear):
-            nn.init.uniform_(module.weight, -reach, reach)
+            nn.init.uniform_(module.weight, -bound, bound)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.networks.base import MOST_BLOCKS, Generator, generators
+from i2i.networks.base import MAX_BLOCKS, Generator, generators
 from i2i.networks.layers import (
     Blur,
     Down,
@@ -23,7 +23,6 @@ from i2i.networks.layers import (
     residual,
     upsample,
 )
-from i2i.networks.virtual_batch_norm import hold_reference
 from i2i.spec import Scalar
 
 
@@ -31,7 +30,7 @@ from i2i.spec import Scalar
 class ResNet(Generator):
     """Zhu et al. 2017, sec. 7.2: c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-3; reflection padding.
 
-    9 blocks (11.378 M parameters at width 64), for 128 px and less 6 unless given. The order of the weights is that of
+    9 blocks (11.378 M parameters at width 64), 6 for 128 px and less unless given. The order of the weights is that of
     the reference code. `down=blur,up=bilinear` resamples without aliasing, as CUT's does.
     """
 
@@ -52,9 +51,8 @@ class ResNet(Generator):
         dropout_at_inference: bool = False,
     ) -> None:
         super().__init__()
-        if not 1 <= blocks <= MOST_BLOCKS or width < 1 or not 0 <= dropout < 1:
-            raise UsageError(f"resnet needs blocks from 1 to {MOST_BLOCKS}, width >= 1 and 0 <= dropout < 1")
-        self.in_channels, self.out_channels = in_channels, out_channels
+        if not 1 <= blocks <= MAX_BLOCKS or width < 1 or not 0 <= dropout < 1:
+            raise UsageError(f"resnet needs blocks from 1 to {MAX_BLOCKS}, width >= 1 and 0 <= dropout < 1")
         self.multiple, self.smallest = 4, 8
         bias = needs_bias(norm)
 
@@ -67,20 +65,19 @@ class ResNet(Generator):
 
         layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(in_channels, width, 7, bias=bias)]
         layers += [normed(width), nn.ReLU()]
-        self._watched = []
+        self._feature_layers = []
         for channels in (width, 2 * width):
-            self._watched.append(len(layers))
+            self._feature_layers.append(len(layers))
             stride = 2 if down == "strided" else 1
             layers += [nn.Conv2d(channels, 2 * channels, 3, stride=stride, padding=1, bias=bias)]
             layers += [normed(2 * channels), nn.ReLU(), *([Blur()] if down == "blur" else [])]
-        self._watched += [len(layers), len(layers) + min(4, blocks - 1)]
+        self._feature_layers += [len(layers), len(layers) + min(4, blocks - 1)]
         layers += [block(seed) for seed in range(blocks)]
         for channels in (4 * width, 2 * width):
             layers += [upsample(up, channels, channels // 2, kernel=3, bias=bias), normed(channels // 2), nn.ReLU()]
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels, 7), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         initialize(self, spectral=spectral, init=init)
-        hold_reference(self)
 
     @classmethod
     def sized_for(cls, image_size: int) -> dict[str, Scalar]:
@@ -93,13 +90,13 @@ class ResNet(Generator):
         return result
 
     def stages(self) -> Sequence[nn.Module]:
-        """Its layers."""
+        """The layers."""
         return list(self.layers)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """The image, both halvings' convolutions, and the first and the fifth residual block (Park et al. 2020)."""
-        found = [x]
-        for index, layer in enumerate(self.layers[: self._watched[-1] + 1]):
+        """The image, both downsampling convolutions, and the first and the fifth residual block (Park et al. 2020)."""
+        maps = [x]
+        for index, layer in enumerate(self.layers[: self._feature_layers[-1] + 1]):
             x = layer(x)
-            found += [x] * self._watched.count(index)
-        return found
+            maps += [x] * self._feature_layers.count(index)
+        return maps

@@ -1,12 +1,11 @@
-"""SimGAN's networks: a refiner that works on single pixels and their surroundings, and a discriminator of regions."""
+"""SimGAN's networks: a refiner with a small receptive field, and a discriminator of local regions."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.losses import Logits
-from i2i.networks.base import MOST_BLOCKS, Discriminator, Generator, discriminators, generators
+from i2i.networks.base import MAX_BLOCKS, Discriminator, Generator, Logits, discriminators, generators
 from i2i.networks.layers import Residual
 
 
@@ -15,15 +14,14 @@ class Refiner(Generator):
     """Shrivastava et al. 2017, sec. 3.1 and fig. 6: c3-64, R64 x blocks, c1-1, tanh; nothing is ever downsampled.
 
     A block is two 3x3 convolutions and a ReLU after the sum. With 4 blocks (0.296 M parameters on grey images at
-    width 64) a pixel of the result sees 19 x 19 of the input, so that what is shown stays where it is. Padding
-    reflects, and there is no normalisation.
+    width 64) the receptive field is 19 x 19, so that annotations of the input stay valid. Reflection padding, no
+    normalisation.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, blocks: int = 4, width: int = 64) -> None:
         super().__init__()
-        if not 1 <= blocks <= MOST_BLOCKS or width < 1:
-            raise UsageError(f"refiner needs blocks from 1 to {MOST_BLOCKS} and width >= 1")
-        self.in_channels, self.out_channels = in_channels, out_channels
+        if not 1 <= blocks <= MAX_BLOCKS or width < 1:
+            raise UsageError(f"refiner needs blocks from 1 to {MAX_BLOCKS} and width >= 1")
         self.smallest = 2  # an image one pixel wide has nothing to reflect
         layers: list[nn.Module] = [*_convolution(in_channels, width), nn.ReLU()]
         for _ in range(blocks):
@@ -39,13 +37,13 @@ class Refiner(Generator):
 
 
 @discriminators.register("local")
-class Local(Discriminator):
+class LocalDiscriminator(Discriminator):
     """Shrivastava et al. 2017, sec. 3.1: c3-96 and c3-64 at stride 2, max-pooling 3 at stride 1, c3-32, c1-32, c1.
 
-    It judges regions of 23 x 23, about what a pixel of the refiner sees (0.076 M parameters on grey images). The
+    Its receptive field is 23 x 23, about that of the refiner (0.076 M parameters on grey images). The
     paper's last layer has two maps and a softmax across them. Here it is one map of logits, the difference of those
     two: softmax (u, v) gives u the probability sigmoid (u - v), so that both losses are the same. `width` is that of
-    the first layer, and the others keep their proportion to it.
+    the first layer; the others keep their ratio to it.
     """
 
     def __init__(self, in_channels: int, *, width: int = 96) -> None:
@@ -68,17 +66,17 @@ class Local(Discriminator):
         _initialize(self)
 
     def forward(self, x: Tensor) -> Logits:
-        """Judge (N, in_channels, H, W): logits (N, 1, H / 4, W / 4), rounded up."""
+        """Logits (N, 1, H / 4, W / 4), rounded up, of images (N, in_channels, H, W)."""
         return self.forward_with_features(x)[0]
 
     def forward_with_features(self, x: Tensor) -> tuple[Logits, list[Tensor]]:
-        """Judge, and show the activations of each convolution but the last."""
-        seen: list[Tensor] = []
+        """Logits, and the activations of each convolution but the last."""
+        activations: list[Tensor] = []
         for layer in self.layers:
             x = layer(x)
             if isinstance(layer, nn.ReLU):
-                seen.append(x)
-        return x, seen
+                activations.append(x)
+        return x, activations
 
 
 def _convolution(before: int, after: int) -> list[nn.Module]:
@@ -86,9 +84,9 @@ def _convolution(before: int, after: int) -> list[nn.Module]:
 
 
 def _initialize(network: nn.Module) -> None:
-    """Weights by Glorot and Bengio 2010, as in the published implementations; the paper says nothing of them.
+    """Weights by Glorot and Bengio 2010, as in published implementations; the paper states none.
 
-    Without normalisation, weights from N(0, 0.02) would leave a refiner that gives grey for long.
+    Without normalisation, a refiner with weights from N(0, 0.02) would output grey for a long time.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.networks.base import DEEPEST, Generator, generators
+from i2i.networks.base import MAX_DEPTH, Generator, generators
 from i2i.networks.layers import (
     Dropout,
     GeneratorNorm,
@@ -20,7 +20,6 @@ from i2i.networks.layers import (
     normalize,
     upsample,
 )
-from i2i.networks.virtual_batch_norm import hold_reference
 from i2i.spec import Scalar
 
 Where: TypeAlias = Literal["input", "all"]
@@ -30,9 +29,10 @@ Where: TypeAlias = Literal["input", "all"]
 class UNet(Generator):
     """Isola et al. 2017, sec. 6.1.1: C64-C128-C256-C512 x5 down, mirrored up, 4x4 kernels of stride 2.
 
-    `depth` halvings: 8 is the paper's network for 256 px (54.414 M parameters at width 64), 7 the one for 128 px.
-    The first three decoder layers have dropout. The order of the weights is that of the reference code. A latent joins
-    the image alone, or with `where=all` the input of every layer of the encoder (Zhu et al. 2017b, fig. 3).
+    `depth` halvings: 8 is the paper's network for 256 px (54.414 M parameters at width 64), 7 the one for 128 px. The
+    first three decoder layers have dropout. The order of the weights is that of the reference code. A latent is
+    concatenated to the image alone, or with `where=all` to the input of every layer of the encoder (Zhu et al. 2017b,
+    fig. 3).
 
     Differs from the paper's PyTorch code: that has dropout in the decoder layers 2 to 4 (2 and 3 at depth 7).
     """
@@ -55,11 +55,11 @@ class UNet(Generator):
         init: Init = "normal",
     ) -> None:
         super().__init__()
-        if not 2 <= depth <= DEEPEST or width < 1 or latent < 0 or not 0 <= dropout < 1:
-            raise UsageError(f"unet needs depth from 2 to {DEEPEST}, width >= 1, latent >= 0 and 0 <= dropout < 1")
+        if not 2 <= depth <= MAX_DEPTH or width < 1 or latent < 0 or not 0 <= dropout < 1:
+            raise UsageError(f"unet needs depth from 2 to {MAX_DEPTH}, width >= 1, latent >= 0 and 0 <= dropout < 1")
         if norm == "virtual" and latent:
-            raise UsageError("norm=virtual knows no latent; use norm=instance or norm=batch")
-        self.in_channels, self.out_channels, self.latent, self.where = in_channels, out_channels, latent, where
+            raise UsageError("norm=virtual takes no latent; use norm=instance or norm=batch")
+        self.where = where
         self.multiple = self.smallest = 2**depth
         widths = [width * min(2**level, 8) for level in range(depth)]
         bias = needs_bias(norm)
@@ -67,7 +67,7 @@ class UNet(Generator):
         self.down = nn.ModuleList()
         for level in range(depth):
             layers: list[nn.Module] = [] if level == 0 else [nn.LeakyReLU(0.2)]
-            # The first convolution has no norm, and neither has the innermost, which may see a single pixel.
+            # No norm after the first convolution, nor after the innermost, whose map may be a single pixel.
             inner = 0 < level < depth - 1
             taken = widths[level - 1] if level else in_channels
             taken += latent if level == 0 or where == "all" else 0
@@ -86,17 +86,16 @@ class UNet(Generator):
             self.up.append(nn.Sequential(*layers))
         self.up.append(nn.Sequential(nn.ReLU(), upsample(up, 2 * width, out_channels, kernel=4, bias=True), nn.Tanh()))
         initialize(self, spectral=spectral, init=init)
-        hold_reference(self)
 
     @classmethod
     def sized_for(cls, image_size: int) -> dict[str, Scalar]:
-        """The deepest network, up to 8 levels, that takes this size; below 4 levels the size is refused."""
+        """The largest depth from 4 to 8 that fits this size; a size that fits none is refused."""
         fitting = [depth for depth in range(4, 9) if image_size % 2**depth == 0]
         return {"depth": max(fitting)} if fitting else {}
 
     def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
         """Translate (N, in_channels, H, W) in [-1, 1] to (N, out_channels, H, W) in [-1, 1]; z is (N, latent)."""
-        skips = self._encoded(x, z)
+        skips = self._encode(x, z)
         x = self.up[0](skips.pop())
         for up in list(self.up)[1:]:
             x = up(torch.cat([skips.pop(), x], dim=1))
@@ -104,20 +103,20 @@ class UNet(Generator):
 
     def features(self, x: Tensor) -> list[Tensor]:
         """The image and the first four levels of the encoder."""
-        return [x, *self._encoded(x, levels=4)]
+        return [x, *self._encode(x, levels=4)]
 
-    def _encoded(self, x: Tensor, z: Tensor | None = None, *, levels: int | None = None) -> list[Tensor]:
-        found = []
+    def _encode(self, x: Tensor, z: Tensor | None = None, *, levels: int | None = None) -> list[Tensor]:
+        maps = []
         for level, down in enumerate(list(self.down)[:levels]):
-            x = down(x if z is None or (level and self.where == "input") else _joined(x, z))
-            found.append(x)
-        return found
+            x = down(x if z is None or (level and self.where == "input") else _concatenate(x, z))
+            maps.append(x)
+        return maps
 
 
-def _joined(x: Tensor, z: Tensor) -> Tensor:
-    """A feature map with each value of a latent as a channel of its own: (N, C + Z, H, W).
+def _concatenate(x: Tensor, z: Tensor) -> Tensor:
+    """A feature map (N, C, H, W) with each value of a latent as a constant channel: (N, C + Z, H, W).
 
-    Instance norm takes from a channel what is the same everywhere, and most of the latent with it. No norm follows the
-    first convolution nor the innermost one.
+    Instance norm removes what is constant over a channel, and most of the latent with it; no norm follows the first
+    convolution nor the innermost one.
     """
     return torch.cat([x, z[:, :, None, None].expand(-1, -1, *x.shape[2:]).to(x.dtype)], dim=1)

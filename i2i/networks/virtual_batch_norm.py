@@ -1,4 +1,4 @@
-"""Virtual batch normalisation: an image is normalised by a reference batch that never changes, and by itself."""
+"""Virtual batch normalisation: an image is normalised by the statistics of a fixed reference batch and its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class VirtualBatchNorm(nn.Module):
     """Salimans et al. 2016, sec. 3.4, as in its code: statistics of a reference batch mixed with the sample's own.
 
     Of the first and the second moment, the sample's share is 1 / (|R| + 1) and that of the reference R the rest. A
-    sample's result depends on no other sample. The network it stands in is made ready by `hold_reference`.
+    sample's result depends on no other sample. `hold_reference` prepares the network that contains it.
     """
 
     mean: Tensor
@@ -23,7 +23,7 @@ class VirtualBatchNorm(nn.Module):
         self.weight, self.bias, self.eps = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels)), eps
         self.size = 0  # of the reference batch; 0 while there is none
         self.seeing_reference = False
-        for name in ("mean", "square"):  # of the reference batch; the network computes them anew after each change
+        for name in ("mean", "square"):  # of the reference batch; recomputed after the weights change
             self.register_buffer(name, torch.empty(0), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ class VirtualBatchNorm(nn.Module):
 
     def mixed(self, x: Tensor, mean: Tensor, square: Tensor) -> Tensor:
         """Normalise by the sample's own moments, (N, C) or (N, C, 1, 1), mixed with those of the reference."""
-        if self.size:  # where there is no reference yet, the sample is alone
+        if self.size:  # without a reference yet, the sample's alone
             share = 1 / (self.size + 1)
             mean = share * mean + (1 - share) * self.mean
             square = share * square + (1 - share) * self.square
@@ -51,36 +51,37 @@ class VirtualBatchNorm(nn.Module):
         return (self.weight.view(shape) * normal + self.bias.view(shape)).to(x.dtype)
 
     def extra_repr(self) -> str:
-        """What `print(network)` shows of it."""
+        """Options in `print(network)`."""
         return f"{len(self.weight)}, eps={self.eps}"
 
 
 class Reference(nn.Module):
-    """The reference batch of one network: the first input it is given, kept in its state and in the model file."""
+    """The reference batch of a network: its first input, kept in checkpoints and in the model file."""
 
     batch: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("batch", torch.empty(0), persistent=False)
-        self.seen = False  # whether the layers hold the statistics that go with the weights as they are
+        self.seen = False  # whether the layers hold the statistics of the current weights
 
     def get_extra_state(self) -> Tensor:
-        """The batch."""
+        """The reference batch."""
         return self.batch
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Put the batch back."""
+        """Restore the reference batch."""
         self.batch, self.seen = state.to(self.batch, copy=True), False
 
 
 def hold_reference(network: nn.Module) -> None:
-    """Let a network with virtual batch norm see its reference batch, which is the first input it is given.
+    """Prepare a network with virtual batch norm: it keeps its first input as the reference batch.
 
-    In training the reference goes through the network before each input, so that a step costs as if its batch were
-    larger by the reference; in evaluation once, until the network trains again.
+    In training the reference batch passes through the network before each input, so that a step costs as if its batch
+    were larger by the reference; in evaluation once, until the network is trained further. Networks without virtual
+    batch norm, and those already prepared, are left as they are.
     """
-    if _layers(network):
+    if _layers(network) and not isinstance(getattr(network, "reference", None), Reference):
         network.reference = Reference()
         network.register_forward_pre_hook(_see_reference)
 
@@ -98,7 +99,7 @@ def _see_reference(network: nn.Module, given: tuple[Any, ...]) -> None:
     for layer in layers:
         layer.seeing_reference = True
     try:
-        # What is kept for later inputs can't also hold the graph of this one.
+        # In evaluation the statistics are kept for later inputs, and must not hold the graph of this one.
         with torch.set_grad_enabled(network.training and torch.is_grad_enabled()):
             network.forward(batch)
     finally:

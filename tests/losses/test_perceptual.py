@@ -111,7 +111,7 @@ def test_grey_is_the_same_grey_in_colour(perceptual):
 @pytest.mark.parametrize("channels", [2, 4])
 def test_other_channels_are_refused(perceptual, channels):
     x = pictures(channels=channels)
-    with pytest.raises(UsageError, match=f"compares colour or grey images, not {channels} channels; .*-weight 0$"):
+    with pytest.raises(UsageError, match=f"compares colour or grey images, not {channels} channels; .*_weight=0$"):
         perceptual(x, x)
 
 
@@ -141,15 +141,15 @@ def test_without_weights_and_network_it_says_what_is_missing_and_where(empty):
     with pytest.raises(UsageError) as caught:
         Perceptual()
     assert str(caught.value) == (
-        "the perceptual term needs torchvision's weights of VGG-19 (548 MB), which can't be had (<urlopen error no "
-        f"route to it>); put them at {empty / FILE}, or leave the term out with --perceptual-weight 0"
+        "the perceptual term needs torchvision's weights of VGG-19 (548 MB), which can't be downloaded (<urlopen error "
+        f"no route to it>); put them at {empty / FILE}, or leave the term out with perceptual_weight=0"
     )
     assert list(empty.iterdir()) == []
 
 
 def test_weights_that_came_damaged_are_refused_and_not_kept(empty, monkeypatch):
     answer(monkeypatch, b"half of them")
-    with pytest.raises(UsageError, match=r"\(invalid hash value .*\); put them at .*--perceptual-weight 0$"):
+    with pytest.raises(UsageError, match=r"\(invalid hash value .*\); put them at .*perceptual_weight=0$"):
         Perceptual()
     assert list(empty.iterdir()) == []
 
@@ -161,7 +161,7 @@ def test_a_file_that_holds_something_else_is_refused(empty, content):
         torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, empty / FILE)
     else:
         (empty / FILE).write_bytes(content)
-    with pytest.raises(UsageError, match=rf"can't be had \(.+\); put them at .*{FILE}, or leave") as caught:
+    with pytest.raises(UsageError, match=rf"can't be downloaded \(.+\); put them at .*{FILE}, or leave") as caught:
         Perceptual()
     assert "\n" not in str(caught.value)
 

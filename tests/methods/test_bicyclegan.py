@@ -54,13 +54,13 @@ def test_terms_in_closed_form(scales):
     method = at_zero(scales=scales)
     images = method(flat(0.5, -0.25))
     assert terms(method.generator_loss(images)) == {
-        "adversarial_rebuilt": scales,
-        "adversarial_drawn": scales,
+        "adversarial_reconstructed": scales,
+        "adversarial_sampled": scales,
         "l1": 10 * 0.25,
-        "latent": pytest.approx(0.5 * images.drawn.abs().mean().item()),
+        "latent": pytest.approx(0.5 * images.sampled.abs().mean().item()),
         "divergence": 0.0,
     }
-    judged = {"adversarial_rebuilt": scales, "adversarial_drawn": scales}
+    judged = {"adversarial_reconstructed": scales, "adversarial_sampled": scales}
     assert terms(method.discriminator_loss(images)) == judged
 
 
@@ -71,14 +71,14 @@ def test_terms_where_the_encoder_says_something_in_closed_form():
         method.encoder.log_variance.bias.fill_(math.log(2))
     images = method(flat(0.5, -0.25))
     losses = terms(method.generator_loss(images))
-    assert losses["adversarial_rebuilt"] == losses["adversarial_drawn"] == math.log(2)
+    assert losses["adversarial_reconstructed"] == losses["adversarial_sampled"] == math.log(2)
     assert losses["l1"] == 4 * 0.25
     # Three values of the latent: half of mu^2 + v - 1 - log v each.
     assert losses["divergence"] == 0.1 * 3 * 0.5 * (1.5**2 + 2 - 1 - math.log(2))
-    assert losses["latent"] == 2 * (1.5 - images.drawn).abs().mean().item()
+    assert losses["latent"] == 2 * (1.5 - images.sampled).abs().mean().item()
     assert terms(method.discriminator_loss(images)) == {
-        "adversarial_rebuilt": 2 * math.log(2),
-        "adversarial_drawn": 2 * math.log(2),
+        "adversarial_reconstructed": 2 * math.log(2),
+        "adversarial_sampled": 2 * math.log(2),
     }
 
 
@@ -87,17 +87,17 @@ def test_both_ways_are_those_of_the_paper():
     torch.manual_seed(1)
     images = method(batch)
     torch.manual_seed(1)
-    noised, drawn = torch.randn(2, 3), torch.randn(2, 3)
+    noised, sampled = torch.randn(2, 3), torch.randn(2, 3)
     mean, log_variance = method.encoder(batch["b"])
     torch.testing.assert_close(images.mean, mean)
     torch.testing.assert_close(images.log_variance, log_variance)
-    assert torch.equal(images.drawn, drawn)
-    torch.testing.assert_close(images.fake_b, method.generator(batch["a"], drawn))
+    assert torch.equal(images.sampled, sampled)
+    torch.testing.assert_close(images.fake_b, method.generator(batch["a"], sampled))
     encoded = mean + noised * log_variance.exp().sqrt()
-    torch.testing.assert_close(images.rebuilt_b, method.generator(batch["a"], encoded))
+    torch.testing.assert_close(images.reconstructed_b, method.generator(batch["a"], encoded))
     losses = method.generator_loss(images)
-    torch.testing.assert_close(losses["l1"], 10 * (images.rebuilt_b - batch["b"]).abs().mean())
-    torch.testing.assert_close(losses["latent"], 0.5 * (method.encoder(images.fake_b)[0] - drawn).abs().mean())
+    torch.testing.assert_close(losses["l1"], 10 * (images.reconstructed_b - batch["b"]).abs().mean())
+    torch.testing.assert_close(losses["latent"], 0.5 * (method.encoder(images.fake_b)[0] - sampled).abs().mean())
 
 
 def test_each_way_has_a_discriminator_of_its_own_which_sees_the_output_alone():
@@ -106,15 +106,15 @@ def test_each_way_has_a_discriminator_of_its_own_which_sees_the_output_alone():
     loss = AdversarialLoss("lsgan")
     judged, fooled = method.discriminator_loss(images), method.generator_loss(images)
     for domain, judge, fake in (
-        ("rebuilt", method.discriminator_rebuilt, images.rebuilt_b),
-        ("drawn", method.discriminator_drawn, images.fake_b),
+        ("reconstructed", method.discriminator_reconstructed, images.reconstructed_b),
+        ("sampled", method.discriminator_sampled, images.fake_b),
     ):
         torch.testing.assert_close(
             judged[f"adversarial_{domain}"], loss.discriminator(judge(images.real_b), judge(fake))
         )
         torch.testing.assert_close(fooled[f"adversarial_{domain}"], loss.generator(judge(fake)))
     one, other = (
-        slopes(judged[f"adversarial_{way}"], method.players()["discriminator"]) for way in ("rebuilt", "drawn")
+        slopes(judged[f"adversarial_{way}"], method.players()["discriminator"]) for way in ("reconstructed", "sampled")
     )
     assert all((a is None) != (b is None) for a, b in zip(one, other, strict=True))
 
@@ -146,11 +146,11 @@ def test_the_divergence_moves_the_encoder_and_never_the_generator():
 def test_the_rebuilt_image_moves_generator_and_encoder():
     method = make()
     losses = method.generator_loss(method(noise()))
-    for term in ("l1", "adversarial_rebuilt"):
+    for term in ("l1", "adversarial_reconstructed"):
         assert max(slopes(losses[term], method.generator)) > 0
         assert min(slopes(losses[term], method.encoder.mean)) > 0
         assert min(slopes(losses[term], method.encoder.log_variance)) > 0
-    assert set(slopes(losses["adversarial_drawn"], method.encoder)) == {None}
+    assert set(slopes(losses["adversarial_sampled"], method.encoder)) == {None}
 
 
 def test_a_step_moves_the_encoder_with_the_generator():
@@ -175,7 +175,7 @@ def test_a_preview_uses_the_same_three_latents_for_each_input():
         torch.manual_seed(7)
         again = method.preview(alike)
         mean = method.encoder(batch["b"])[0]
-        torch.testing.assert_close(shown.rebuilt_b, method.generator(alike["a"], mean))
+        torch.testing.assert_close(shown.reconstructed_b, method.generator(alike["a"], mean))
     assert torch.equal(shown.real_a, alike["a"])
     assert torch.equal(shown.real_b, batch["b"])
     torch.testing.assert_close(torch.stack([again.seed0_b, again.seed1_b, again.seed2_b]), outputs, rtol=0, atol=0)
@@ -192,7 +192,7 @@ def test_defaults_are_those_of_the_authors_training_scripts():
     assert BicycleGAN.discriminator_spec == "patchgan:norm=instance,scales=2,scale_width=halved,init=xavier"
     assert BicycleGAN.data_config == DataConfig(crop="never")
     train = BicycleGAN.train_config
-    assert (train.epochs, train.min_steps, train.batch_size, train.decay) == (60, 80_000, 2, 0.5)
+    assert (train.epochs, train.min_steps, train.batch_size, train.lr_decay_fraction) == (60, 80_000, 2, 0.5)
     options = BicycleGAN.Config()
     weights = (options.l1_weight, options.latent_weight, options.divergence_weight, options.latent)
     assert weights == (10.0, 0.5, 0.01, 8)
@@ -207,7 +207,7 @@ def test_its_networks_have_the_published_sizes():
     # discriminator on 3 channels, the second at half the width.
     assert sizes["generator"] == 54_794_627
     assert sizes["encoder"] == 2_590_032
-    assert sizes["discriminator_rebuilt"] == sizes["discriminator_drawn"] == 2_764_737 + 694_241
+    assert sizes["discriminator_reconstructed"] == sizes["discriminator_sampled"] == 2_764_737 + 694_241
 
 
 def test_the_generator_moves_first():
@@ -222,7 +222,7 @@ def test_the_encoder_is_as_deep_as_the_papers_for_its_size(size, blocks):
     assert sum(type(layer).__name__ == "_Halving" for layer in method.encoder.layers) == blocks
     assert method.generator.spec.options["latent"] == 8
     assert method.generator.spec.options["depth"] == {128: 7, 256: 8}[size]
-    assert len(method.discriminator_drawn.scales) == len(method.discriminator_rebuilt.scales) == 2
+    assert len(method.discriminator_sampled.scales) == len(method.discriminator_reconstructed.scales) == 2
 
 
 def test_settings_that_make_no_game_are_refused():
@@ -237,7 +237,7 @@ def test_settings_that_make_no_game_are_refused():
 
 @torch.no_grad()
 def spread(method, latents):
-    """The mean distance between the outputs for one input, and how the recovered latent goes with the drawn one."""
+    """The mean distance between the outputs for one input, and how the recovered latent goes with the sampled one."""
     y = method.generator(torch.zeros(len(latents), 1, 16, 16), latents)
     count = len(latents)
     distance = torch.cdist(y.flatten(1), y.flatten(1), p=1).sum() / (16 * 16 * count * (count - 1))
@@ -277,14 +277,14 @@ def test_it_learns_two_outputs_for_one_input_and_to_name_them_by_the_latent():
     # What is encoded from a white target gives a brighter output than what is from a black one.
     both = torch.tensor([-0.8, 0.8]).view(2, 1, 1, 1).expand(2, 1, 16, 16)
     with torch.no_grad():
-        rebuilt = method.generator(torch.zeros(2, 1, 16, 16), method.encoder(both)[0]).mean((1, 2, 3))
-    assert rebuilt[1] - rebuilt[0] > 0.5
+        reconstructed = method.generator(torch.zeros(2, 1, 16, 16), method.encoder(both)[0]).mean((1, 2, 3))
+    assert reconstructed[1] - reconstructed[0] > 0.5
 
 
 def test_feature_matching_has_the_target_as_partner_of_what_rebuilds_it_alone():
     method = make(feature_matching=1.0)
     images = method(noise())
-    exchanged = images._replace(rebuilt_b=images.real_b.flip(0), fake_b=images.real_b.flip(0))
+    exchanged = images._replace(reconstructed_b=images.real_b.flip(0), fake_b=images.real_b.flip(0))
     losses = method.generator_loss(exchanged)
-    assert losses["feature_matching_rebuilt"] > 1e-3
-    assert losses["feature_matching_drawn"] < 1e-9
+    assert losses["feature_matching_reconstructed"] > 1e-3
+    assert losses["feature_matching_sampled"] < 1e-9

@@ -37,7 +37,7 @@ def test_defaults_are_the_papers(method_name, nce, identity, mirrors, epochs, de
     assert (options.nce_weight, options.identity_weight, options.flip_equivariance) == (nce, identity, mirrors)
     assert (options.patches, options.temperature, options.adversarial) == (256, 0.07, "lsgan")
     # 200 + 200 epochs, the latter with a falling rate; 150 + 50.
-    assert (train.epochs, train.decay) == (epochs, decay)
+    assert (train.epochs, train.lr_decay_fraction) == (epochs, decay)
     assert (train.lr, train.betas, train.batch_size) == (2e-4, (0.5, 0.999), 1)
     assert train == TrainConfig(epochs=epochs, lr_decay_fraction=decay)
     # The second phase of the authors' code sees images whole, as the test does.
@@ -236,7 +236,7 @@ def test_a_unet_has_features_to_contrast_too(method_name):
 @pytest.mark.parametrize("name", [name for name in generators if generators[name].features is Generator.features])
 def test_a_generator_without_features_is_refused(name):
     asked = Backbones(Spec.parse(f"{name}:width=4"), Spec.parse("patchgan:width=1"), image_size=64)
-    with pytest.raises(UsageError, match=f"'{name}' has no features to contrast; use --generator resnet or unet"):
+    with pytest.raises(UsageError, match=f"'{name}' has no features to contrast; use generator=resnet"):
         methods["cut"](config("cut"), asked)
 
 

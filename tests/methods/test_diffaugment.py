@@ -116,7 +116,7 @@ def test_every_game_is_played_with_it(method_name):
 
 @pytest.mark.parametrize("method_name", methods)
 def test_without_it_no_game_draws_for_it(method_name):
-    # Discriminators draw nothing in training; that a history is not full sees to the rest.
+    # Discriminators draw nothing in training; an image pool draws only once it is full.
     method = make(method_name)
     images = method(noise(method_name))
     before = torch.get_rng_state()

@@ -172,7 +172,7 @@ def test_the_methods_own_networks_and_settings_are_dcgans():
     assert sizes == {"generator": 18_885_760, "discriminator": 17_232_768}
     train = GAN.train_config
     assert (train.lr, train.betas, train.batch_size) == (2e-4, (0.5, 0.999), 128)
-    assert (train.weight_decay, train.epochs, train.decay) == (1e-5, 25, 0.0)
+    assert (train.weight_decay, train.epochs, train.lr_decay_fraction) == (1e-5, 25, 0.0)
     assert (GAN.data_config.image_size, GAN.data_config.augment) == (64, ())
 
 
@@ -257,13 +257,13 @@ def test_momentum_from_the_command_line(shades, tmp_path):
     assert main([*words, "--samples", "2", *sgd]) == 0
     train = json.loads((tmp_path / "run" / "config.json").read_text())["train"]
     assert (train["optimizer"], train["momentum"]) == ("sgd", 0.7)
-    kept = load_state(tmp_path / "run" / "state.pt")["optimizers"]
-    assert all(kept[player]["param_groups"][0]["momentum"] == 0.7 for player in ("generator", "discriminator"))
-    assert all(one["momentum_buffer"].abs().max() > 0 for one in kept["generator"]["state"].values())
+    optimizers = load_state(tmp_path / "run" / "state.pt")["optimizers"]
+    assert all(optimizers[player]["param_groups"][0]["momentum"] == 0.7 for player in ("generator", "discriminator"))
+    assert all(state["momentum_buffer"].abs().max() > 0 for state in optimizers["generator"]["state"].values())
 
 
 def test_momentum_descent_is_algorithm_1s(shades, tmp_path):
-    settings = {"steps": 9, "batch_size": 4, "optimizer": "sgd", "lr": 0.05, "momentum": 0.7, "decay": 0.0}
+    settings = {"steps": 9, "batch_size": 4, "optimizer": "sgd", "lr": 0.05, "momentum": 0.7, "lr_decay_fraction": 0.0}
     train = TrainConfig(generator=MLP[0], discriminator=MLP[1], device="cpu", samples=2, **settings)
     config = RunConfig("gan", (str(shades),), GAN.Config(), DataConfig(image_size=8, load_size=8), train)
     run = Trainer(config, find_layout([shades], data="single"), tmp_path / "run")

@@ -69,7 +69,13 @@ def test_its_defaults_are_the_papers():
     assert method.data == "paired"
     assert method.data_config == DataConfig(image_size=512)
     train = method.train_config
-    assert (train.lr, train.betas, train.epochs, train.decay, train.batch_size) == (2e-4, (0.5, 0.999), 200, 0.5, 1)
+    assert (train.lr, train.betas, train.epochs, train.lr_decay_fraction, train.batch_size) == (
+        2e-4,
+        (0.5, 0.999),
+        200,
+        0.5,
+        1,
+    )
     assert train == TrainConfig()
     with torch.device("meta"):
         own = method.backbones(None, None, image_size=512, channels=(3, 3))
@@ -161,9 +167,9 @@ def test_without_vggs_weights_training_is_refused_before_it_begins(pairs, tmp_pa
     assert main(words) == 2
     (message,) = capsys.readouterr().err.splitlines()
     assert message == (
-        "i2i: the perceptual term needs torchvision's weights of VGG-19 (548 MB), which can't be had (<urlopen error "
-        f"no route to it>); put them at {tmp_path}/torch/hub/checkpoints/vgg19-dcbb9e9d.pth, or leave the term out "
-        "with --perceptual-weight 0"
+        "i2i: the perceptual term needs torchvision's weights of VGG-19 (548 MB), which can't be downloaded "
+        f"(<urlopen error no route to it>); put them at {tmp_path}/torch/hub/checkpoints/vgg19-dcbb9e9d.pth, or leave "
+        "the term out with --perceptual-weight 0"
     )
     assert not run.exists()
     assert main([*words, "--perceptual-weight", "0"]) == 0

@@ -95,7 +95,7 @@ def test_steps_of_pix2pix_are_the_published_ones(pairs, tmp_path):
 
 def test_steps_of_cyclegan_are_the_published_ones(unpaired, tmp_path):
     specs = {"generator": "resnet:blocks=2,width=4", "discriminator": "patchgan:norm=instance,layers=1,width=4"}
-    run = trainer(unpaired, tmp_path / "run", "cyclegan", **specs, options={"identity_weight": 5.0, "history": 1})
+    run = trainer(unpaired, tmp_path / "run", "cyclegan", **specs, options={"identity_weight": 5.0, "pool_size": 1})
     names = ["a2b", "b2a", "discriminator_a", "discriminator_b"]
     weights = {name: weights_of(getattr(run.method, name)) for name in names}
     start = weights_of(run.method.a2b)
@@ -103,8 +103,8 @@ def test_steps_of_cyclegan_are_the_published_ones(unpaired, tmp_path):
     discriminators = Adam(weights["discriminator_a"] + weights["discriminator_b"])
     shown, pool, old = {}, {}, []
     for domain in "ab":
-        history = getattr(run.method, f"history_{domain}")
-        history.register_forward_hook(lambda _, __, images, domain=domain: shown.update({domain: images}))
+        pool = getattr(run.method, f"pool_{domain}")
+        pool.register_forward_hook(lambda _, __, images, domain=domain: shown.update({domain: images}))
 
     def translated(way, x):
         return resnet(weights[way], x, blocks=2)
@@ -235,11 +235,11 @@ def test_terms_of_bicyclegan_are_the_published_ones():
     torch.manual_seed(1)
     images = method(batch)
     torch.manual_seed(1)
-    noise, drawn = torch.randn(2, 3), torch.randn(2, 3)
+    noise, sampled = torch.randn(2, 3), torch.randn(2, 3)
     theta, eta = weights_of(method.generator), weights_of(method.encoder)
     phi = {
         way: [weights_of(scale) for scale in getattr(method, f"discriminator_{way}").scales]
-        for way in ("rebuilt", "drawn")
+        for way in ("reconstructed", "sampled")
     }
     a, b = batch["a"], batch["b"]
 
@@ -253,19 +253,19 @@ def test_terms_of_bicyclegan_are_the_published_ones():
         return unet(theta, a, depth=4, norm="instance", z=z)
 
     mean, log_variance = encoder(eta, b, blocks=3)
-    rebuilt, fake = translated(mean + noise * torch.exp(log_variance / 2)), translated(drawn)
+    reconstructed, fake = translated(mean + noise * torch.exp(log_variance / 2)), translated(sampled)
     recovered, _ = encoder([weight.detach() for weight in eta], fake, blocks=3)
     expected = {  # eq. 9, at the weights of sec. 4: 10, 0.5 and 0.01
-        "adversarial_rebuilt": judged("rebuilt", rebuilt, 1),
-        "adversarial_drawn": judged("drawn", fake, 1),
-        "l1": 10 * distance(rebuilt, b),
-        "latent": 0.5 * distance(recovered, drawn),
+        "adversarial_reconstructed": judged("reconstructed", reconstructed, 1),
+        "adversarial_sampled": judged("sampled", fake, 1),
+        "l1": 10 * distance(reconstructed, b),
+        "latent": 0.5 * distance(recovered, sampled),
         "divergence": 0.01 * 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum() / 2,
     }
     compared(method.generator_loss(images), expected, method.players()["generator"], theta + eta)
     losses = {  # not halved in its code
         f"adversarial_{way}": judged(way, b, 1) + judged(way, image.detach(), 0)
-        for way, image in (("rebuilt", rebuilt), ("drawn", fake))
+        for way, image in (("reconstructed", reconstructed), ("sampled", fake))
     }
     player = method.players()["discriminator"]
     compared(method.discriminator_loss(images), losses, player, [w for way in phi.values() for s in way for w in s])

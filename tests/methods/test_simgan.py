@@ -183,13 +183,13 @@ def test_in_its_warm_up_the_discriminator_moves_alone():
     assert moved(method.discriminator) == {name for name, _ in method.discriminator.named_parameters()}
 
 
-def test_the_discriminator_is_shown_the_history():
-    method = make(history=3).train()
+def test_the_discriminator_sees_the_image_pool():
+    method = make(pool_size=3).train()
     judge, loss = method.discriminator, AdversarialLoss("non_saturating")
     images = method(noise(count=1))
     older = [torch.full((1, 3, 32, 32), value) for value in (-0.5, 0.0, 0.5)]
     for old in older:
-        method.history(old)
+        method.pool(old)
     known = [loss.discriminator(judge(images.real_b), judge(shown)).item() for shown in (images.fake_b, *older)]
     assert len({round(value, 4) for value in known}) == 4
     seen = []
@@ -201,8 +201,8 @@ def test_the_discriminator_is_shown_the_history():
     assert {0} < set(seen)
 
 
-def test_without_history_it_is_shown_what_is_fresh():
-    method = make(history=0).train()
+def test_without_an_image_pool_it_sees_new_images():
+    method = make(pool_size=0).train()
     judge, loss = method.discriminator, AdversarialLoss("non_saturating")
     for _ in range(10):
         images = method(noise())
@@ -249,7 +249,7 @@ def test_a_heavy_self_weight_keeps_the_refiner_at_the_identity():
 def test_domains_of_different_channels_are_refused():
     with pytest.raises(UsageError) as caught:
         make(channels=(3, 1))
-    assert str(caught.value) == "simgan compares input and output, which need as many channels, not 3 and 1"
+    assert str(caught.value) == "simgan compares input and output, which need the same number of channels, not 3 and 1"
 
 
 @pytest.mark.parametrize("option", ["refiner_steps", "discriminator_steps"])
@@ -258,7 +258,7 @@ def test_each_player_moves_at_least_once_in_a_cycle(option):
         make(**{option: 0})
 
 
-@pytest.mark.parametrize("option", ["self_weight", "history", "refiner_warmup", "discriminator_warmup"])
+@pytest.mark.parametrize("option", ["self_weight", "pool_size", "refiner_warmup", "discriminator_warmup"])
 def test_numbers_below_0_are_refused(option):
     with pytest.raises(UsageError, match=f"{option} is -1; it should be 0 or more"):
         make(**{option: -1})
@@ -277,7 +277,7 @@ def eyes(tmp_path):
 
 
 def test_a_run_from_the_command_line_with_both_warm_ups_goes_on_where_it_stopped(eyes, tmp_path, capsys):
-    small = ["--generator", "refiner:width=4,blocks=1", "--discriminator", "local:width=6", "--history", "4"]
+    small = ["--generator", "refiner:width=4,blocks=1", "--discriminator", "local:width=6", "--pool-size", "4"]
     small += ["--channels", "1", "1"]
     sizes = ["--image-size", "20", "--load-size", "20", "--batch-size", "8", "--log-every", "1", "--workers", "0"]
     short = ["--refiner-warmup", "3", "--discriminator-warmup", "2", *small, *sizes]

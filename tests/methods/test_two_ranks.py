@@ -30,7 +30,7 @@ def separable(method_name):
     """A method in which no image has a say in what becomes of another: neither by norms nor by a history."""
     norm = {"norm": "instance"}
     generator = {"norm": None} if methods[method_name].data == "single" else norm
-    history = {"history": 0} if has(method_name, "history") else {}
+    history = {"pool_size": 0} if has(method_name, "pool_size") else {}
     method = make(method_name, generator=generator, discriminator=norm, **history)
     return begun(method)
 
@@ -74,7 +74,7 @@ RUNS = {
     "pix2pix with a balance": ("pix2pix", {"max_fake_accuracy": 0.48}, {}),
     "pix2pix with clipped gradients": ("pix2pix", {}, {"clip": 5.0, "momentum": 0.9}),
     "pix2pix with historical averaging": ("pix2pix", {}, {"historical_averaging": 1.0}),
-    "cyclegan in two parts": ("cyclegan", {"history": 0}, {"gradient_accumulation": 2}),
+    "cyclegan in two parts": ("cyclegan", {"pool_size": 0}, {"gradient_accumulation": 2}),
     "cut with feature matching": ("cut", {"feature_matching": 10.0}, {}),
     "gan with minibatch discrimination": ("gan", {}, {"discriminator": "dcgan:minibatch=3"}),
     "gan of fully connected layers": ("gan", {}, {"generator": "mlp", "discriminator": "mlp:input_dropout=0.2"}),
@@ -95,7 +95,7 @@ def trainer(data, folder, method, options, **train):
     specs = {"generator": kind.generator_spec, "discriminator": kind.discriminator_spec, **train}
     specs["generator"] = own_dropout(specs["generator"], registry_of_generators(method))
     specs["discriminator"] = own_dropout(specs["discriminator"], discriminators)
-    own = {"history": 6} if has(method, "history") else {}
+    own = {"pool_size": 6} if has(method, "pool_size") else {}
     settings = {"steps": STEPS, "batch_size": BATCH, "optimizer": "sgd", "lr": 0.005, "momentum": 0.0, "samples": 1}
     train = TrainConfig(**{**settings, "device": "cpu", "schedule": "constant", **train, **specs})
     images = DataConfig(image_size=32, augment=("flip",))

@@ -129,9 +129,9 @@ def test_options_that_make_no_network_are_refused(options):
 @pytest.mark.parametrize(
     ("options", "side", "message"),
     [
-        ("width=4", 500, "'coarse_to_fine:depth=4' needs a multiple of 32; use 512"),
-        ("width=4,depth=3,enhancers=0", 100, "'coarse_to_fine:depth=3' needs a multiple of 8; use 96"),
-        ("width=4", 32, "use 64"),
+        ("width=4", 500, "'coarse_to_fine:depth=4' needs a multiple of 32; use image_size=512"),
+        ("width=4,depth=3,enhancers=0", 100, "'coarse_to_fine:depth=3' needs a multiple of 8; use image_size=96"),
+        ("width=4", 32, "use image_size=64"),
     ],
 )
 def test_a_training_size_that_does_not_fit_is_refused(options, side, message):
@@ -142,7 +142,7 @@ def test_a_training_size_that_does_not_fit_is_refused(options, side, message):
 
 def test_it_has_no_place_for_a_latent_and_no_features_to_contrast():
     backbones = Backbones(Spec.parse("coarse_to_fine:width=2,blocks=1"), Spec.parse("patchgan"), image_size=64)
-    with pytest.raises(UsageError, match="'coarse_to_fine' has no place for a latent"):
+    with pytest.raises(UsageError, match="'coarse_to_fine' takes no latent"):
         backbones.generator(3, 3, latent=8)
     with pytest.raises(UsageError, match="'coarse_to_fine' has no features to contrast"):
         backbones.generator(3, 3).features(torch.zeros(1, 3, 64, 64))

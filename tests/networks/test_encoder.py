@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from i2i.networks.encoder import Encoder, _Halving
+from i2i.networks.encoder import Encoder, _HalvingBlock
 
 
 def pictures(count, size, *, channels=3, seed=1):
@@ -65,7 +65,7 @@ def test_it_has_the_published_size(blocks, count):
 
 def test_a_block_halves_by_averaging_and_adds_its_branch():
     torch.manual_seed(0)
-    halving, x = _Halving(3, 2), pictures(2, 8)
+    halving, x = _HalvingBlock(3, 2), pictures(2, 8)
     with torch.no_grad():
         y = halving(x)
         shortcut = halving.shortcut(x)
@@ -77,7 +77,7 @@ def test_a_block_halves_by_averaging_and_adds_its_branch():
 
 
 def test_a_block_without_its_branch_is_the_mean_of_four_pixels():
-    halving = _Halving(1, 1)
+    halving = _HalvingBlock(1, 1)
     with torch.no_grad():
         for parameter in halving.parameters():
             parameter.zero_()

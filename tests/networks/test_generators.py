@@ -81,9 +81,11 @@ def _no_gradients():
         yield
 
 
-@pytest.mark.parametrize("more", [(0, 0), (1, 2)])
-@pytest.mark.parametrize("spec", SMALL_SPECS)
-def test_a_image_keeps_its_size_and_stays_in_range(spec, more):
+# Every variant at the smallest size, where the innermost map is; every backbone at another one that is not square.
+@pytest.mark.parametrize(
+    ("spec", "more"), [*((spec, (0, 0)) for spec in SMALL_SPECS), *((small(name), (1, 2)) for name in NAMES)]
+)
+def test_output_size_and_range(spec, more):
     generator = build(spec)
     taken = given(generator, more=more)
     for mode in (True, False):
@@ -94,7 +96,7 @@ def test_a_image_keeps_its_size_and_stays_in_range(spec, more):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_large_weights_fill_the_range_and_do_not_leave_it(name):
+def test_large_weights_saturate_at_the_range(name):
     generator = build(small(name))
     for parameter in generator.parameters():
         parameter *= 50
@@ -103,7 +105,7 @@ def test_large_weights_fill_the_range_and_do_not_leave_it(name):
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if build(small(name)).multiple > 1])
-def test_other_sizes_than_multiples_do_not_fit(name):
+def test_sizes_that_are_no_multiple_do_not_fit(name):
     generator = build(small(name))
     x = torch.rand(1, 3, *(2 * [generator.smallest + generator.multiple + 1]))
     try:
@@ -114,7 +116,7 @@ def test_other_sizes_than_multiples_do_not_fit(name):
 
 
 @pytest.mark.parametrize("spec", SMALL_SPECS)
-def test_the_spec_rebuilds_the_network(spec):
+def test_spec_round_trip_rebuilds_the_network(spec):
     generator = build(spec)
     again = build_generator(str(generator.spec))
     assert again.spec == generator.spec
@@ -128,7 +130,7 @@ def test_the_spec_rebuilds_the_network(spec):
 
 
 @pytest.mark.parametrize("spec", SMALL_SPECS)
-def test_at_inference_a_image_depends_on_no_other(spec):
+def test_images_are_independent_at_inference(spec):
     generator = build(spec)
     taken = given(generator, more=(1, 1))
     generator(*taken)
@@ -140,7 +142,7 @@ def test_at_inference_a_image_depends_on_no_other(spec):
 
 
 @pytest.mark.parametrize("spec", SMALL_SPECS)
-def test_inference_gives_the_same_image_twice(spec):
+def test_inference_is_deterministic(spec):
     generator = build(spec).eval()
     taken = given(generator, more=(1, 1))
     first = generator(*taken)
@@ -149,7 +151,7 @@ def test_inference_gives_the_same_image_twice(spec):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_inference_leaves_the_random_stream_alone(name):
+def test_inference_leaves_the_random_state_alone(name):
     generator = build(small(name)).eval()
     before = torch.get_rng_state()
     generator(pictures(generator))
@@ -157,7 +159,7 @@ def test_inference_leaves_the_random_stream_alone(name):
 
 
 @pytest.mark.parametrize("spec", those("norm=batch,dropout=0"))
-def test_at_batch_size_1_inference_normalises_as_training_does(spec):
+def test_at_batch_size_1_inference_equals_training(spec):
     generator = build(spec)
     x = pictures(generator, 1, more=(1, 1))
     assert_same_image(generator(x), generator.eval()(x))
@@ -165,7 +167,7 @@ def test_at_batch_size_1_inference_normalises_as_training_does(spec):
 
 @pytest.mark.parametrize(("mode", "moved"), [("sample", False), ("running", True)])
 @pytest.mark.parametrize("name", [name for name in NAMES if small(name, "norm_at_inference=running")])
-def test_running_averages_count_where_the_spec_says_so(name, mode, moved):
+def test_running_averages_are_used_only_with_norm_at_inference_running(name, mode, moved):
     generator = build(small(name, f"norm=batch,norm_at_inference={mode}")).eval()
     x = pictures(generator, more=(1, 1))
     before = generator(x)
@@ -257,7 +259,7 @@ def test_published_sizes(spec, count):
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if small(name, "norm=batch")])
-def test_weights_begin_as_published(name):
+def test_weights_are_initialised_as_published(name):
     generator = build(small(name, "norm=batch,width=24"))
     layers = [m for m in generator.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
     weights = torch.cat([layer.weight.flatten() for layer in layers])
@@ -274,7 +276,7 @@ def test_weights_begin_as_published(name):
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if small(name, "init=xavier")])
-def test_weights_begin_by_glorot_and_bengio_where_the_spec_says_so(name):
+def test_init_xavier_is_glorot_and_bengios(name):
     generator = build(small(name, "init=xavier,width=24"))
     for layer in generator.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
@@ -284,7 +286,7 @@ def test_weights_begin_by_glorot_and_bengio_where_the_spec_says_so(name):
 
 
 @pytest.mark.parametrize("spec", [*those("latent=4,where=input"), *those("latent=4,where=all")])
-def test_a_latent_chooses_the_image(spec):
+def test_a_latent_changes_its_own_image_alone(spec):
     generator = build(spec).eval()
     assert generator.latent == 4
     assert build(generator.spec.name + ":width=4").latent == 0
@@ -301,7 +303,7 @@ def test_a_latent_chooses_the_image(spec):
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if small(name, "latent=4")])
-def test_a_latent_is_a_channel_for_each_of_its_values(name):
+def test_a_latent_is_concatenated_as_constant_channels(name):
     generator = build(small(name, "latent=4")).eval()
     x, z = given(generator)
     beside = build(small(name), channels=(7, 2)).eval()
@@ -331,7 +333,7 @@ def test_where_all_joins_the_latent_to_every_layer_of_the_encoder():
         assert torch.equal(skip[:, : y.shape[1]], y)
 
 
-def test_a_spec_of_before_where_was_an_option_means_what_it_did():
+def test_a_spec_without_the_option_where_keeps_its_meaning():
     old = "unet:in_channels=3,out_channels=3,depth=5,width=4,norm=instance,dropout=0,up=transposed,latent=8,"
     old += "spectral=false,norm_at_inference=sample,dropout_at_inference=true"
     generator = build_generator(old)
@@ -352,7 +354,7 @@ def test_a_resnet_has_as_many_blocks_as_the_papers_for_its_size(size, blocks):
 @pytest.mark.parametrize("name", [name for name in NAMES if not small(name, "latent=4")])
 def test_a_backbone_without_a_place_for_a_latent_says_so(name):
     backbones = Backbones(Spec.parse(small(name)), Spec.parse("patchgan"), image_size=64)
-    with pytest.raises(UsageError, match=f"'{name}' has no place for a latent; use --generator unet"):
+    with pytest.raises(UsageError, match=f"'{name}' takes no latent; use generator=unet"):
         backbones.generator(3, 3, latent=4)
 
 
@@ -418,7 +420,7 @@ def test_features_of_a_resnet_end_with_the_first_and_the_fifth_block(blocks, las
 @pytest.mark.parametrize("name", [name for name in NAMES if generators[name].features is Generator.features])
 def test_a_backbone_without_features_says_so(name):
     generator = build(small(name))
-    with pytest.raises(UsageError, match=f"'{name}' has no features to contrast; use --generator resnet or unet"):
+    with pytest.raises(UsageError, match=f"'{name}' has no features to contrast; use generator=resnet"):
         generator.features(pictures(generator))
 
 
@@ -485,20 +487,23 @@ def test_a_unets_depth_may_be_chosen():
         (
             "unet:depth=8",
             250,
-            "image size 250: 'unet:depth=8' needs a multiple of 256; use 256, or --generator resnet (a multiple of 4)",
+            "image size 250: 'unet:depth=8' needs a multiple of 256; use image_size=256, "
+            "or generator=resnet (a multiple of 4)",
         ),
         (
             "unet",
             250,
-            "image size 250: 'unet:depth=8' needs a multiple of 256; use 256, or --generator resnet (a multiple of 4)",
+            "image size 250: 'unet:depth=8' needs a multiple of 256; use image_size=256, "
+            "or generator=resnet (a multiple of 4)",
         ),
         (
             "unet:depth=5,width=4",
             100,
-            "image size 100: 'unet:depth=5' needs a multiple of 32; use 96, or --generator resnet (a multiple of 4)"
+            "image size 100: 'unet:depth=5' needs a multiple of 32; use image_size=96, "
+            "or generator=resnet (a multiple of 4)"
             "; the largest depth that fits 100 px is 2: unet:depth=2",
         ),
-        ("resnet:blocks=6", 250, "image size 250: 'resnet' needs a multiple of 4; use 248"),
+        ("resnet:blocks=6", 250, "image size 250: 'resnet' needs a multiple of 4; use image_size=248"),
     ],
 )
 def test_a_training_size_that_does_not_fit_is_refused(spec, size, message):

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from i2i.networks.layers import Blur, initialize, upsample
+from i2i.networks.layers import Blur, MinibatchDiscrimination, initialize, upsample
 from i2i.networks.virtual_batch_norm import VirtualBatchNorm
+from support.networks import uniform
 
 
 @pytest.fixture(autouse=True)
@@ -114,3 +115,46 @@ def test_gains_begin_near_1_however_weights_do(kind, init):
     assert (norm.bias == 0).all()
     assert norm.weight.mean().item() == pytest.approx(1, abs=5 * 0.02 / 4000**0.5)
     assert norm.weight.std().item() == pytest.approx(0.02, rel=5 / 8000**0.5)
+
+
+@pytest.mark.parametrize("kernels", [1, 3])
+def test_minibatch_discrimination_is_the_papers_double_loop(kernels):
+    torch.manual_seed(0)
+    layer = MinibatchDiscrimination(6, kernels, dimensions=4)
+    x = uniform(5, 6, seed=1)
+    m = (x.double() @ layer.tensor.weight.double().T).view(5, kernels, 4)
+    expected = torch.zeros(5, kernels, dtype=torch.float64)
+    for i in range(5):
+        for b in range(kernels):
+            for j in range(5):
+                if j != i:
+                    expected[i, b] += torch.exp(-(m[i, b] - m[j, b]).abs().sum())
+    y = layer(x)
+    assert y.shape == (5, 6 + kernels)
+    assert torch.equal(y[:, :6], x)
+    torch.testing.assert_close(y[:, 6:].double(), expected, rtol=1e-5, atol=1e-5)
+    assert expected.std() > 0.05
+
+
+def test_closeness_counts_equal_samples_and_ignores_distant_ones():
+    torch.manual_seed(0)
+    layer, one = MinibatchDiscrimination(6, 3), uniform(1, 6)
+    torch.testing.assert_close(layer(one.expand(7, -1))[:, 6:], torch.full((7, 3), 6.0))
+    assert torch.equal(layer(one)[:, 6:], torch.zeros(1, 3))
+    apart = layer(torch.cat([one, one, 1000 + one, -1000 * one]))[:, 6:]
+    torch.testing.assert_close(apart, torch.tensor([1.0, 1.0, 0.0, 0.0])[:, None].expand(4, 3), rtol=0, atol=1e-6)
+
+
+def test_minibatch_discrimination_is_permutation_equivariant():
+    torch.manual_seed(0)
+    layer, x, order = MinibatchDiscrimination(6, 3), uniform(5, 6), torch.tensor([3, 0, 4, 2, 1])
+    torch.testing.assert_close(layer(x[order]), layer(x)[order])
+
+
+def test_closeness_is_computed_in_float32_under_bfloat16():
+    layer = MinibatchDiscrimination(1, 1, dimensions=1)
+    layer.tensor.weight.fill_(1)
+    y = layer.bfloat16()(torch.tensor([[0.0], [7.0]], dtype=torch.bfloat16))
+    assert y.dtype == torch.bfloat16
+    # In bfloat16 the sample's own 1 would swallow what the other adds.
+    assert y[:, 1].tolist() == pytest.approx([math.exp(-7)] * 2, rel=0.01)

@@ -234,7 +234,7 @@ def test_weights_begin_as_published():
 
 @pytest.mark.parametrize("spec", ["patchgan:layers=-1", "patchgan:width=0", "patchgan:scales=0"])
 def test_options_that_make_no_network_are_refused(spec):
-    with pytest.raises(UsageError, match=r"^patchgan needs layers >= 0, width >= 1 and scales >= 1$"):
+    with pytest.raises(UsageError, match=r"^patchgan needs layers from 0 to 12, width >= 1 and scales from 1 to 12$"):
         build_discriminator(spec, in_channels=3)
 
 
@@ -243,5 +243,5 @@ def test_a_training_size_that_is_too_small_is_refused():
     with pytest.raises(UsageError) as caught:
         backbones.discriminator(3)
     assert str(caught.value) == (
-        "image size 16: 'patchgan' needs 24 pixels or more; use --image-size 24, or --discriminator patchgan:layers=1"
+        "image size 16: 'patchgan' needs 24 pixels or more; use image_size=24, or discriminator=patchgan:layers=1"
     )

@@ -64,7 +64,7 @@ def alone(channels):
 
 
 def five_lines(x, reference, layer):
-    """Salimans et al. 2016's code (PAPERS.md, card 10) in float64, with the moments of a reference batch."""
+    """Salimans et al. 2016's code in float64, with the moments of a reference batch."""
     within = tuple(range(2, x.dim()))
     mean_r, square_r = reference.mean((0, *within), keepdim=True), reference.square().mean((0, *within), keepdim=True)
     mean_x, square_x = (m.mean(within, keepdim=True) if within else m for m in (x, x.square()))
@@ -339,5 +339,5 @@ def test_a_network_of_another_norm_holds_nothing(way, name):
 @pytest.mark.parametrize("name", [n for n in TRANSLATORS if "latent" in normed("a2b", n).options])
 def test_a_latent_is_refused(name):
     spec = normed("a2b", name)
-    with pytest.raises(UsageError, match="norm=virtual knows no latent; use norm=instance or norm=batch"):
+    with pytest.raises(UsageError, match="norm=virtual takes no latent; use norm=instance or norm=batch"):
         build_network("a2b", Spec(name, {**spec.options, "latent": 4}))

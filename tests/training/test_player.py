@@ -61,7 +61,7 @@ def apart(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
 @pytest.mark.parametrize("parts", [2, 4])
 @pytest.mark.parametrize(
     ("method", "options", "train"),
-    [("pix2pix", {}, ALONE), ("cyclegan", {"history": 0}, ALONE), ("cut", {"patches": 256}, ALONE_CUT)],
+    [("pix2pix", {}, ALONE), ("cyclegan", {"pool_size": 0}, ALONE), ("cut", {"patches": 256}, ALONE_CUT)],
 )
 def test_a_batch_in_parts_is_the_whole_batch(
     method: str,

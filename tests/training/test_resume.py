@@ -34,7 +34,7 @@ OFTEN = ["--steps", str(STEPS), "--log-every", "1", "--sample-every", "10", "--s
 # score and random numbers, which dropout and the histories draw; images come from two workers.
 RUNS = {
     "pix2pix": ("pairs", ["--augment", "flip", "affine", "colour", "--batch-size", "2", "--validate-every", "5"]),
-    "cyclegan": ("unpaired", ["--augment", "flip", "colour", "--history", "4", "--historical-averaging", "0.1"]),
+    "cyclegan": ("unpaired", ["--augment", "flip", "colour", "--pool-size", "4", "--historical-averaging", "0.1"]),
 }
 
 

@@ -126,7 +126,7 @@ def test_wrong_use_of_train(pairs: Path, unpaired: Path, tmp_path: Path, capsys:
         (["train", "pix2pix", pairs, "--betas", "0.5", "2", *run], "--betas is (0.5, 2.0)"),
         (["train", "pix2pix", pairs, "--seed", "-1", *run], "--seed is -1"),
         (["train", "pix2pix", pairs, "--gradient-penalty", "-1", *run], "--gradient-penalty is -1"),
-        (["train", "cyclegan", unpaired, "--history", "-1", *run], "--history is -1"),
+        (["train", "cyclegan", unpaired, "--pool-size", "-1", *run], "--history is -1"),
         (["train", "pix2pix", pairs, "--device", "meta", *run], "'meta' can't be used here"),
         (["train", "pix2pix", pairs, "--import", wrong, *run], "wrong.py"),
         (["train", "pix2pix", pairs, "--run", wrong], "that is a file; give a folder"),
@@ -151,7 +151,7 @@ def test_wrong_use_of_train_gan(shades: Path, pairs: Path, tmp_path: Path, capsy
             ["gan", shades, "--generator", "dcgan:width=1", "--batch-size", "1", *run],
             "one image at a time: batch norm has",
         ),
-        (["bicyclegan", pairs, "--generator", "unet:norm=virtual", *run], "norm=virtual knows no latent"),
+        (["bicyclegan", pairs, "--generator", "unet:norm=virtual", *run], "norm=virtual takes no latent"),
         (["bicyclegan", pairs, "--latent", "0", *run], "--latent is 0"),
     ):
         assert expected in refused_in_a_line(capsys, "train", *words), words

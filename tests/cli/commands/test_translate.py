@@ -127,7 +127,7 @@ def test_train_bicyclegan_then_translate_with_seeds(
     choosing: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line, _ = [json.loads(line) for line in (choosing / "metrics.jsonl").read_text().splitlines()]
-    terms = {"adversarial_rebuilt", "adversarial_drawn", "l1", "latent", "divergence"}
+    terms = {"adversarial_reconstructed", "adversarial_sampled", "l1", "latent", "divergence"}
     assert {f"generator/{term}" for term in terms} <= set(line)
     # An input, its target, what that rebuilds, and three outputs of latents that were drawn.
     assert size_of(choosing / "samples" / "000003.png") == (4 + 6 * 36, 26 + 2 * 36)

@@ -1,4 +1,4 @@
-"""Networks whose weights are not drawn at random, for those that are loaded, or are never computed with."""
+"""Build networks without random initialisation, whose weights are loaded afterwards or never computed with."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ _FILLS = {*(getattr(nn.init, name) for name in (*_RANDOM, "trunc_normal_", "orth
 _FILLS |= {Tensor.uniform_, Tensor.normal_}
 
 
-class Unfilled(TorchFunctionMode):
-    """Leave out random initialisation, which takes longer than all else in building a network."""
+class SkipInit(TorchFunctionMode):
+    """Skip random initialisation, which takes most of the time of building a network.
+
+    `torch.nn.utils.skip_init` does so for a single module; this mode does for all that are built within it.
+    """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in _FILLS and not (kwargs or {}).get("generator"):
