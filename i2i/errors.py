@@ -17,18 +17,28 @@ def setting(name: str, value: object = None) -> str:
     return f"\0{name}\0" if value is None else f"\0{name}={value}\0"
 
 
+def in_python(text: str) -> str:
+    """A text with its settings as Python spells them: `image_size=256`."""
+    return _SETTING.sub(lambda found: found[1] + (f"={found[2]}" if found[2] else ""), text)
+
+
+def in_flags(text: str) -> str:
+    """A text with its settings as the command line spells them: `--image-size 256`."""
+
+    def flag(found: re.Match[str]) -> str:
+        return f"--{found[1].replace('_', '-')}" + (f" {found[2]}" if found[2] else "")
+
+    return _SETTING.sub(flag, text)
+
+
 class _Error(ValueError):
     def __str__(self) -> str:
-        """The message, with settings as Python spells them: `image_size=256`."""
-        return _SETTING.sub(lambda found: found[1] + (f"={found[2]}" if found[2] else ""), super().__str__())
+        """The message, with settings as Python spells them."""
+        return in_python(super().__str__())
 
     def with_flags(self) -> str:
-        """The message, with settings as the command line spells them: `--image-size 256`."""
-
-        def flag(found: re.Match[str]) -> str:
-            return f"--{found[1].replace('_', '-')}" + (f" {found[2]}" if found[2] else "")
-
-        return _SETTING.sub(flag, super().__str__())
+        """The message, with settings as the command line spells them."""
+        return in_flags(super().__str__())
 
 
 class UsageError(_Error):

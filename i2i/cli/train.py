@@ -101,14 +101,23 @@ def flags_of(method: str, kind: Any) -> Any:
 def _train(kind: Any, config: RunConfig, run: Path, *, resume: bool, device: str) -> int:
     from i2i.data import find_layout
     from i2i.distributed import rank
-    from i2i.training.trainer import Trainer
+    from i2i.errors import in_flags
+    from i2i.progress import logger
+    from i2i.training.build import build_run
+    from i2i.training.callbacks import Callbacks
+    from i2i.training.diagnostics import Diagnosis
+
+    def warn(step: int, diagnosis: Diagnosis) -> None:
+        logger.warning("step %d: %s\n  try: %s", step, in_flags(diagnosis.warning), in_flags(diagnosis.advice))
 
     wanted = config.data
     layout = find_layout(config.paths, data=kind.data, domains=wanted.domains, swap=wanted.swap, labels=wanted.labels)
     if resume:
         _check_direction(run, layout, wanted)
     with _locked(run, resume=resume):
-        trainer = Trainer(config, layout, run, resume=resume, device=device)
+        trainer = build_run(
+            config, layout, run, resume=resume, device=device, callbacks=Callbacks(on_sample=None, on_warning=warn)
+        )
         if rank() == 0:
             _introduce(config, layout, trainer, run)
         return _fit(kind, config, run, trainer)
@@ -134,7 +143,7 @@ def _locked(run: Path, *, resume: bool) -> Iterator[None]:
                     )
                 remove_temporary(run, run / "samples")
             except UsageError as error:
-                refused = str(error)
+                refused = error.args[0]  # with its settings, which str() spells for Python
             except OSError as error:
                 refused = f"--run {run}: {error.strerror}"
         refused = broadcast_object(refused)
@@ -149,7 +158,7 @@ def _fit(kind: Any, config: RunConfig, run: Path, trainer: Trainer) -> int:
     from i2i.training.signals import Stopped
     from i2i.training.trainer import Diverged, PeerFailure
 
-    go_on = trainer.go_on()
+    go_on = trainer.run.resume_command()
     try:
         model = trainer.fit()
     except Stopped as stopped:
@@ -363,7 +372,7 @@ def _introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> No
     for direction, generator in trainer.method.generators().items():
         count = sum(p.numel() for p in generator.parameters()) / 1e6
         print(f"{direction}: {generator.spec.brief(registry_of(direction))} ({count:.3f} M parameters)")
-    batch, images = config.train.batch_size, len(trainer.images)
+    batch, images = config.train.batch_size, len(trainer.dataset)
     passes = trainer.steps * batch / images
     epochs = f"{passes:.3g}" if passes < 1000 else f"{passes:.0f}"
     epochs += f" epochs of {counted(images, 'image')}, {batch} in a step"

@@ -13,14 +13,14 @@ from multiprocessing.process import BaseProcess
 
 import cv2
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
-from i2i.data.dataset import ImageDataset, Sample, WorkerLost
+from i2i.data.dataset import Sample, WorkerLost
 from i2i.errors import ImageError
 
 
 def load(
-    images: ImageDataset,
+    images: Dataset[Sample],
     *,
     batch_size: int,
     start: int,

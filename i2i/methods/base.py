@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
@@ -24,12 +25,41 @@ from i2i.losses import (
 )
 from i2i.methods.diffaugment import Change, DiffAugment
 from i2i.networks import Backbones, Discriminator, Generator, LatentGenerator
+from i2i.networks.virtual_batch_norm import Reference
 from i2i.registry import Registry
 from i2i.spec import Spec
 
 Batch: TypeAlias = Mapping[str, Tensor]
-Losses: TypeAlias = dict[str, Tensor]
-LossFn: TypeAlias = Callable[[Any], Losses]
+_NOTHING: Mapping[str, Tensor] = MappingProxyType({})
+
+
+class Losses(dict[str, Tensor]):
+    """Named, already weighted scalar terms, whose sum a player minimises.
+
+    `metrics` are scalars to watch and not to minimise, such as `fake_accuracy`. Combine losses with `|`, which combines
+    their metrics too; `{**losses}` has the terms alone.
+    """
+
+    def __init__(self, terms: Mapping[str, Tensor] = _NOTHING, *, metrics: Mapping[str, Tensor] = _NOTHING) -> None:
+        super().__init__(terms)
+        self.metrics = dict(metrics)
+
+    def __or__(self, other: Mapping[str, Tensor]) -> Losses:  # type: ignore[override]
+        """The terms and metrics of both."""
+        return Losses({**self, **other}, metrics={**self.metrics, **getattr(other, "metrics", {})})
+
+    def __ior__(self, other: Mapping[str, Tensor]) -> Losses:  # type: ignore[override]
+        """Add the terms and metrics of others."""
+        self.update(other)
+        self.metrics |= getattr(other, "metrics", {})
+        return self
+
+    def __ror__(self, other: Mapping[str, Tensor]) -> Losses:  # type: ignore[override]
+        """The terms of a dict and of these losses, with their metrics."""
+        return Losses({**other, **self}, metrics=self.metrics)
+
+
+LossFn: TypeAlias = Callable[[Any], dict[str, Tensor]]
 
 
 class Method(nn.Module, ABC):
@@ -50,6 +80,7 @@ class Method(nn.Module, ABC):
         train_config: how the paper trains, as defaults of the command line.
         fewest_steps: a run of fewer is warned of: a tenth of the shortest published run, whose source is named beside
             it; 0 where none is known.
+        inversion_advice: what keeps a translator from inverting colours, for the warning of a run that does.
         generator_first: the generator moves before the discriminator. Since a step's images are made once, both losses
             are then those of the weights from before the step.
     """
@@ -62,6 +93,7 @@ class Method(nn.Module, ABC):
     data_config: ClassVar[DataConfig] = DataConfig()
     train_config: ClassVar[TrainConfig] = TrainConfig()
     fewest_steps: ClassVar[int] = 0
+    inversion_advice: ClassVar[str] = ""
     generator_first: ClassVar[bool] = False
     fake_accuracy: Tensor
 
@@ -105,12 +137,7 @@ class Method(nn.Module, ABC):
         except ValueError as error:
             raise UsageError(str(error)) from None
         self.augment = DiffAugment(config.diffaugment)
-        # A running mean of how many generated images the discriminators recognise, which begins undecided.
-        self.register_buffer("fake_accuracy", torch.tensor(0.5))
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        state_dict.setdefault(f"{prefix}fake_accuracy", self.fake_accuracy)  # which older states lack
-        super()._load_from_state_dict(state_dict, prefix, *args)
+        self.register_buffer("fake_accuracy", torch.tensor(0.5))  # a running mean; see `update_metrics`
 
     @classmethod
     def backbones(
@@ -155,8 +182,35 @@ class Method(nn.Module, ABC):
     def generators(self) -> Mapping[str, Generator | LatentGenerator]:
         """The networks worth keeping: `a2b`, and `b2a` where there is one; `z2b` from a latent."""
 
+    @property
+    def validated(self) -> str | None:
+        """The direction whose generator is scored on held-out pairs; None where the method has no pairs."""
+        return "a2b" if self.data == "paired" else None
+
+    def needs_reference_batch(self) -> bool:
+        """Whether a network keeps its first input as the reference batch of virtual batch norm."""
+        return any(isinstance(module, Reference) for module in self.modules())
+
+    @torch.no_grad()
+    def update_metrics(self, metrics: Mapping[str, Tensor]) -> None:
+        """Update the running mean `fake_accuracy` with the metrics of a loss; the trainer calls this after each loss.
+
+        It decides whether the discriminator moves (`max_fake_accuracy`), and then is the mean over the ranks.
+        """
+        for name, value in metrics.items():
+            if name.startswith("fake_accuracy"):
+                share = all_reduce_mean(value.clone()) if self.config.max_fake_accuracy < 1 else value
+                self.fake_accuracy.lerp_(share.to(self.fake_accuracy), 0.1)
+
     def turns(self, step: int) -> Iterator[tuple[str, LossFn]]:
-        """Who moves in a step, counted from 1: the discriminator always, the generator every k-th step."""
+        """Who moves in a step, and by which loss.
+
+        The discriminator moves in every step unless it is too far ahead (`discriminator_moves`), the generator in every
+        k-th (`generator_moves`). A turn is decided on when the one before it is over.
+
+        Args:
+            step: the steps done so far: 0 in the first.
+        """
         if self.generator_first and self.generator_moves(step):
             yield "generator", self.generator_loss
         if self.discriminator_moves():
@@ -165,12 +219,12 @@ class Method(nn.Module, ABC):
             yield "generator", self.generator_loss
 
     def discriminator_moves(self) -> bool:
-        """Whether the discriminators aren't too far ahead."""
+        """Whether `fake_accuracy` is at most `max_fake_accuracy`."""
         return self.config.max_fake_accuracy >= 1 or float(self.fake_accuracy) <= self.config.max_fake_accuracy
 
     def generator_moves(self, step: int) -> bool:
-        """Whether the k discriminator updates that precede a generator update are done (Algorithm 1)."""
-        return step % self.config.discriminator_steps == 0
+        """Whether this step, from 0, is the last of k discriminator updates (Goodfellow et al. 2014, alg. 1)."""
+        return (step + 1) % self.config.discriminator_steps == 0
 
     def discriminator_terms(
         self,
@@ -200,7 +254,7 @@ class Method(nn.Module, ABC):
 
         ending = f"_{domain}" if domain else ""
         loss = self.adversarial.discriminator(logits(real), logits(fake.detach()))
-        losses = {f"adversarial{ending}": weight * loss}
+        losses = Losses({f"adversarial{ending}": weight * loss})
         if self.config.gradient_penalty:
             penalty = gradient_penalty(logits, real, fake)
             losses[f"gradient_penalty{ending}"] = weight * self.config.gradient_penalty * penalty
@@ -231,20 +285,18 @@ class Method(nn.Module, ABC):
             domain: ends the terms' names.
         """
         ending = f"_{domain}" if domain else ""
-        losses: Losses = {}
+        losses = Losses()
         drawn = self.augment.draw(len(fake), fake.device)  # the same for an image and its partner
         if self.config.feature_matching:
             logits, seen = discriminator.forward_with_features(self._seen(fake, condition, drawn))
             with torch.no_grad():
                 _, wanted = discriminator.forward_with_features(self._seen(real, condition, drawn))
             match = feature_matching if paired_features else mean_feature_matching
-            losses = {f"feature_matching{ending}": self.config.feature_matching * match(seen, wanted)}
+            losses[f"feature_matching{ending}"] = self.config.feature_matching * match(seen, wanted)
         else:
             logits = discriminator(self._seen(fake, condition, drawn))
-        if self.training and self.config.adversarial != "wasserstein":
-            share = self.adversarial.fake_accuracy(logits)
-            share = all_reduce_mean(share) if self.config.max_fake_accuracy < 1 else share
-            self.fake_accuracy.lerp_(share.to(self.fake_accuracy), 0.1)
+        if self.config.adversarial != "wasserstein":
+            losses.metrics[f"fake_accuracy{ending}"] = self.adversarial.fake_accuracy(logits)
         weight = self.config.adversarial_weight
         adversarial = {f"adversarial{ending}": weight * self.adversarial.generator(logits)} if weight else {}
         return adversarial | losses

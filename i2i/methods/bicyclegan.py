@@ -115,12 +115,12 @@ class BicycleGAN(Method):
     def discriminator_loss(self, images: Images) -> Losses:
         """The adversarial loss of each discriminator, on rebuilt and on translated images."""
         real, rebuilt, fake = images.real_b, images.rebuilt_b, images.fake_b
-        return {
-            **self.discriminator_terms(
-                self.discriminator_rebuilt, real=real, fake=rebuilt, weight=1.0, domain="rebuilt"
-            ),
-            **self.discriminator_terms(self.discriminator_drawn, real=real, fake=fake, weight=1.0, domain="drawn"),
-        }
+        losses = self.discriminator_terms(
+            self.discriminator_rebuilt, real=real, fake=rebuilt, weight=1.0, domain="rebuilt"
+        )
+        return losses | self.discriminator_terms(
+            self.discriminator_drawn, real=real, fake=fake, weight=1.0, domain="drawn"
+        )
 
     def generator_loss(self, images: Images) -> Losses:
         """To pass for real both ways, to rebuild the target, and to show in the output which latent was drawn."""
@@ -128,11 +128,11 @@ class BicycleGAN(Method):
         # With the encoder's weights held fixed, so that it can't agree with the generator on a hidden code.
         fixed = {name: weight.detach() for name, weight in self.encoder.named_parameters()}
         recovered, _ = torch.func.functional_call(self.encoder, fixed, (images.fake_b,))
-        return {
-            **self.generator_terms(
-                self.discriminator_rebuilt, real=real, fake=rebuilt, paired_features=True, domain="rebuilt"
-            ),
-            **self.generator_terms(self.discriminator_drawn, real=real, fake=images.fake_b, domain="drawn"),
+        losses = self.generator_terms(
+            self.discriminator_rebuilt, real=real, fake=rebuilt, paired_features=True, domain="rebuilt"
+        )
+        losses |= self.generator_terms(self.discriminator_drawn, real=real, fake=images.fake_b, domain="drawn")
+        return losses | {
             "l1": config.l1_weight * l1(rebuilt, real),
             "latent": config.latent_weight * l1(recovered, images.drawn),
             "divergence": config.divergence_weight * standard_normal_divergence(images.mean, images.log_variance),

@@ -97,7 +97,7 @@ class SimGAN(Method):
     def turns(self, step: int) -> Iterator[tuple[str, LossFn]]:
         """The refiner's warm-up, the discriminator's, and then the cycles; balance counts in these alone."""
         config = self.config
-        index = step - 1 - config.refiner_warmup
+        index = step - config.refiner_warmup
         if index < 0:
             yield "generator", self.self_loss
             return
@@ -125,7 +125,7 @@ class SimGAN(Method):
             distance = l1(refined.mean(1), given.mean(1))
         else:
             distance = l1(refined, given)
-        return {"self": self.config.self_weight * distance}
+        return Losses({"self": self.config.self_weight * distance})
 
     def discriminator_loss(self, images: Images) -> Losses:
         """The adversarial loss (eq. 2), not halved, on refined images new and old.

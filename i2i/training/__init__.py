@@ -1,1 +1,1 @@
-"""Training: the loop, the players, checkpoints, and what a run says while it trains."""
+"""Training: a run from its settings (`build`), its loop (`trainer`), and what the loop is made of."""

@@ -8,7 +8,7 @@ from torch import nn
 
 from i2i.errors import UsageError
 from i2i.networks import Backbones, build_discriminator, build_latent_generator, discriminators, latent_generators
-from i2i.networks.layers import BatchNorm, MinibatchDiscrimination, UnitBatchNorm
+from i2i.networks.layers import BatchNorm, MinibatchDiscrimination, BatchNorm1d
 from i2i.networks.mlp import Maxout
 from i2i.networks.virtual_batch_norm import VirtualBatchNorm
 from i2i.spec import Spec
@@ -243,7 +243,7 @@ def test_dcgans_layers_are_in_the_papers_order():
         layers = list(build_latent_generator("dcgan", out_channels=3, image_size=64).layers)
     doubling = [nn.ConvTranspose2d, BatchNorm, nn.ReLU]
     assert [type(layer) for layer in layers] == [
-        *(nn.Linear, UnitBatchNorm, nn.ReLU, nn.Unflatten),
+        *(nn.Linear, BatchNorm1d, nn.ReLU, nn.Unflatten),
         *doubling * 3,
         *(nn.ConvTranspose2d, nn.Tanh),
     ]
@@ -331,7 +331,7 @@ def test_batch_norm_goes_by_the_averages_of_training(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_virtual_batch_norm_is_where_batch_norm_is(name):
     batch, virtual = (build(f"{name}:width=4,latent=6,norm={norm}") for norm in ("batch", "virtual"))
-    wanted = {"BatchNorm", "UnitBatchNorm"}
+    wanted = {"BatchNorm", "BatchNorm1d"}
     indices = [index for index, layer in enumerate(batch.layers) if type(layer).__name__ in wanted]
     assert indices
     assert [index for index, layer in enumerate(virtual.layers) if isinstance(layer, VirtualBatchNorm)] == indices
