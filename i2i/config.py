@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, Literal, TypeVar
 
-from i2i.errors import UsageError, unknown
+from i2i.errors import UsageError, setting, unknown
 
 T = TypeVar("T")
 MOST_CHANNELS = 512
@@ -49,11 +49,14 @@ class DataConfig:
     def __post_init__(self) -> None:
         check_numbers(self, positive=("image_size", "load_size", "max_megapixels"))
         if self.domains and not all(name.strip() for name in self.domains):
-            raise UsageError(f"domains is {self.domains}; give a name for each of the two")
+            raise UsageError(f"domains {self.domains}: give both a name")
         if not all(1 <= count <= MOST_CHANNELS for count in self.channels):
-            raise UsageError(f"channels is {self.channels}; each is from 1 to {MOST_CHANNELS}")
+            raise UsageError(f"channels {self.channels}: each should be from 1 to {MOST_CHANNELS}")
         if self.crop == "never" and self.load_size not in (None, self.image_size):
-            raise UsageError(f"load_size is {self.load_size}, but nothing is cropped; add --crop always")
+            raise UsageError(
+                f"load size {self.load_size}: nothing is cropped; add {setting('crop', 'always')}, or leave out "
+                f"{setting('load_size')}"
+            )
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,8 @@ class TrainConfig:
         check_numbers(self, positive=("steps", "epochs", "batch_size", "gradient_accumulation", "lr", *every))
         if "" in (self.generator, self.discriminator):
             raise UsageError(
-                "generator and discriminator are networks, such as unet; leave out the flag for the method's"
+                f"{setting('generator')} and {setting('discriminator')} are networks, such as unet; leave them out for the "
+                "method's own"
             )
         if self.lr_decay_fraction > 1:
             raise UsageError(f"lr_decay_fraction is {self.lr_decay_fraction}; it is a share of the steps, from 0 to 1")
@@ -139,7 +143,8 @@ class TrainConfig:
             )
         if self.batch_size % self.gradient_accumulation:
             raise UsageError(
-                f"batch_size {self.batch_size} can't be worked on in {self.gradient_accumulation} equal parts"
+                f"batch size {self.batch_size} can't be divided into {self.gradient_accumulation} micro-batches; use a "
+                f"multiple: {setting('batch_size', self.gradient_accumulation)}"
             )
         if self.seed >= 2**63:
             raise UsageError(f"seed is {self.seed}; it is from 0 to below 2^63")
@@ -151,7 +156,16 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """All that config.json holds: enough to go on with a run."""
+    """All settings of a run, as config.json holds them.
+
+    Attributes:
+        method: its name.
+        paths: the folders of images; none for a dataset of the caller's.
+        options: the method's own settings, a `Method.Config`.
+        data: how images are prepared.
+        train: how long, with which optimizer, and what is written.
+        plugins: modules to import before the method is looked up.
+    """
 
     method: str
     paths: tuple[str, ...]
@@ -162,7 +176,7 @@ class RunConfig:
 
 
 def check_numbers(config: Any, *, positive: tuple[str, ...] = ()) -> None:
-    """Refuse numbers of a dataclass that are negative, infinite or none at all, and zero for the `positive` ones.
+    """Refuse numbers of a dataclass that are negative, infinite or NaN, and zero for the `positive` ones.
 
     Raises:
         UsageError: naming the field.
@@ -177,15 +191,15 @@ def check_numbers(config: Any, *, positive: tuple[str, ...] = ()) -> None:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A dataclass as plain values that JSON holds."""
+    """A dataclass as plain values for JSON."""
     return asdict(config)
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any], *, where: str, **built: Any) -> T:
-    """Make a dataclass of plain values; fields it leaves out keep their defaults, `built` ones are taken as they are.
+    """Make a dataclass from plain values; missing fields keep their defaults, `built` ones are taken as they are.
 
     Raises:
-        UsageError: a field that there isn't, or of the wrong kind; the message gives its whole path from `where`.
+        UsageError: an unknown field, or a value of another type; the message gives its path from `where`.
     """
     if not isinstance(values, Mapping):
         raise UsageError(f"{where} is {values!r}; it should hold settings by name")
@@ -208,12 +222,13 @@ def _read(hint: Any, value: Any, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in inner:
             return None
-        return _read(next(one for one in inner if one is not type(None)), value, where)
+        return _read(next(kind for kind in inner if kind is not type(None)), value, where)
     if origin is tuple and isinstance(value, list | tuple):
         kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
         if len(kinds) != len(value):
             raise UsageError(f"{where} should hold {len(kinds)} values, not {len(value)}")
-        return tuple(_read(kind, one, f"{where}[{i}]") for i, (kind, one) in enumerate(zip(kinds, value, strict=True)))
+        items = enumerate(zip(kinds, value, strict=True))
+        return tuple(_read(kind, item, f"{where}[{index}]") for index, (kind, item) in items)
     if origin is Literal and value in inner:
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):

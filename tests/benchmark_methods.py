@@ -22,10 +22,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from i2i.cli import main as cli
+from i2i.cli.train import _read_run
 from i2i.data import find_layout
 from i2i.methods import methods
-from i2i.training.trainer import Trainer
+from i2i.training.build import build_run
 
 # Weights that would be downloaded stay out; each method's batch is counted in images, so that they compare.
 OFFLINE = {
@@ -47,10 +47,10 @@ def measure(method: str, image_size: int, steps: int, flags: list[str]) -> dict[
         batch_size = SINGLE.get(method, 1)
         words = [str(data), "--run", folder, "--image-size", str(image_size), "--load-size", str(image_size)]
         words += ["--channels", "3", "3", "--batch-size", str(batch_size), *OFFLINE.get(method, []), *flags]
-        config, run, _ = cli._read_run(method, kind, words)
+        config, run, _ = _read_run(method, kind, words)
         before = _peak(config.train.device)
-        trainer = Trainer(config, find_layout(config.paths, data=kind.data), run)
-        samples = [trainer.images[index] for index in range(batch_size)]
+        trainer = build_run(config, find_layout(config.paths, data=kind.data), run)
+        samples = [trainer.dataset[index] for index in range(batch_size)]
         batch = {name: torch.stack([sample[name] for sample in samples]).to(trainer.device) for name in samples[0]}
         trainer.train_step(batch)
         begun = time.perf_counter()

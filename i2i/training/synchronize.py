@@ -25,7 +25,7 @@ def synchronize(networks: nn.Module) -> None:
         return
     for module in networks.modules():
         if isinstance(module, _BatchNorm | Dropout | MinibatchDiscrimination):
-            layer: type[nn.Module] = type(module)
+            layer: Any = type(module)
             module.__class__ = _synchronized(layer)
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from i2i.errors import UsageError
 from i2i.networks import Backbones, build_discriminator, build_latent_generator, discriminators, latent_generators
-from i2i.networks.layers import BatchNorm, MinibatchDiscrimination, BatchNorm1d
+from i2i.networks.layers import BatchNorm, BatchNorm1d, MinibatchDiscrimination
 from i2i.networks.mlp import Maxout
 from i2i.networks.virtual_batch_norm import VirtualBatchNorm
 from i2i.spec import Spec

@@ -30,7 +30,7 @@ def steps_of(folder: Path, words: str) -> list[int]:
 
 def zeroed(one: Trainer) -> Trainer:
     with torch.no_grad():
-        for weight in one.players["generator"].parameters():
+        for weight in one.players["generator"].networks.parameters():
             weight.zero_()
     return one
 
@@ -59,7 +59,7 @@ def test_a_generator_of_one_tone_is_said_once(
 ) -> None:
     one = zeroed(trainer(pairs, tmp_path, steps=12, log_every=1, lr=1e-9))
     if coloured:
-        last = [weight for weight in one.players["generator"].parameters() if weight.shape == (3,)][-1]
+        last = [weight for weight in one.players["generator"].networks.parameters() if weight.shape == (3,)][-1]
         last.data.copy_(torch.tensor([1.0, 0.0, -1.0]))
     one.fit()
     said = ["generated B is of one tone: the generator gives the same at every pixel"]
@@ -73,7 +73,7 @@ def test_a_discriminator_that_wins_completely_is_said_once(unpaired: Path, tmp_p
     options = {"self_weight": 1000.0, "refiner_warmup": 0, "discriminator_warmup": 0, "refiner_steps": 1}
     specs = {"generator": "resnet:blocks=1,width=4", "discriminator": "patchgan:layers=1,width=8"}
     one = trainer(unpaired, tmp_path, "simgan", steps=140, log_every=5, lr=2e-3, batch_size=2, options=options, **specs)
-    one.health.steps = 40  # in a run of thousands of steps it may win for 2000
+    one.diagnostics.steps = 40  # in a run of thousands of steps it may win for 2000
     one.fit()
     said = warnings_of(tmp_path)
     (words,) = [warning for warning in said if "wins" in warning]
@@ -105,7 +105,7 @@ def test_inverted_colours_are_said_once_for_each_direction(negatives: Path, tmp_
     for name, network in one.method.generators().items():
         optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
         for step in range(40):
-            x = one.images[step][name[0]][None]
+            x = one.dataset[step][name[0]][None]
             optimizer.zero_grad()
             (network(x) + x).abs().mean().backward()
             optimizer.step()
@@ -182,7 +182,7 @@ def test_healthy_runs_say_nothing(pairs: Path, unpaired: Path, tmp_path: Path) -
     # A toy CycleGAN may well find the negative, which the identity term keeps it from.
     for method, data, options in (("pix2pix", pairs, {}), ("cyclegan", unpaired, {"identity_weight": 5.0})):
         one = trainer(data, tmp_path / method, method, options=options, **settings)
-        one.health.steps = 40
+        one.diagnostics.steps = 40
         one.fit()
         assert warnings_of(tmp_path / method) == []
 

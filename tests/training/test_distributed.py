@@ -70,7 +70,7 @@ def apart(one: Path, other: Path) -> float:
     """The largest difference of two runs' weights and running statistics."""
     first, second = (load_state(folder / "state.pt") for folder in (one, other))
     assert first["step"] == second["step"]
-    pairs = [(first[part][name], second[part][name]) for part in ("method", "average") for name in first[part]]
+    pairs = [(first[part][name], second[part][name]) for part in ("method", "ema") for name in first[part]]
     return max((a.double() - b.double()).abs().max().item() for a, b in pairs if a.numel())
 
 

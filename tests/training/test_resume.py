@@ -100,7 +100,7 @@ def test_a_run_killed_twice_ends_as_one_that_never_was(
     assert main([*given, "--resume"]) == 0
     one, other = (load_state(folder / "state.pt") for folder in (whole[method], tmp_path))
     assert one["step"] == STEPS
-    for part in ("optimizers", "average", "random"):
+    for part in ("optimizers", "ema", "random"):
         assert one[part]
     tensors = assert_equal_states(one, other)
     models = [load_file(folder / "model.safetensors") for folder in (whole[method], tmp_path)]

@@ -51,7 +51,7 @@ def test_a_run_writes_what_the_design_says(run: Path) -> None:
         ("pix2pix", "pairs", {}),
         ("cyclegan", "unpaired", {}),
         ("cut", "unpaired", {"generator": "resnet:blocks=1,width=4"}),
-        ("fastcut", "unpaired", {"generator": "resnet:blocks=1,width=4,norm=virtual", "reference": 3}),
+        ("fastcut", "unpaired", {"generator": "resnet:blocks=1,width=4,norm=virtual", "vbn_batch": 3}),
         ("pix2pix", "pairs", {"generator": "unet:depth=4,width=4,norm=virtual"}),
         ("pix2pix", "pairs", {"historical_averaging": 0.5}),
         ("pix2pix", "pairs", {"optimizer": "sgd", "lr": 0.01, "weight_decay": 0.1, "historical_averaging": 0.5}),
@@ -63,8 +63,8 @@ def test_resuming_is_exact(
     folder = request.getfixturevalue(data)
     trainer(folder, tmp_path / "whole", method, **train).fit()
     first = trainer(folder, tmp_path / "halves", method, **train)
-    first.folder.mkdir()
-    batches = [first.images[position] for position in range(3)]
+    first.run.path.mkdir()
+    batches = [first.dataset[position] for position in range(3)]
     for batch in batches:
         first.train_step({name: tensor[None] for name, tensor in batch.items()})
     first.save()
@@ -78,12 +78,12 @@ def test_resuming_is_exact_before_and_after_crops_end(stop: int, workers: int, u
     given: dict[str, object] = {"generator": "resnet:blocks=1,width=4", "batch_size": 2}
     crop: dict[str, object] = {"crop": "before_decay"}
     whole = trainer(unpaired, tmp_path / "whole", "cut", images={**crop, "workers": 0}, **given)
-    assert whole.images.whole_from == 3 * 2
+    assert whole.dataset.whole_from == 3 * 2
     whole.fit()
     first = trainer(unpaired, tmp_path / "halves", "cut", images=crop, **given)
-    first.folder.mkdir()
+    first.run.path.mkdir()
     for step in range(stop):
-        first.train_step(default_collate([first.images[2 * step + index] for index in range(2)]))
+        first.train_step(default_collate([first.dataset[2 * step + index] for index in range(2)]))
     first.save()
     trainer(unpaired, tmp_path / "halves", "cut", resume=True, images={**crop, "workers": workers}, **given).fit()
     states_equal(tmp_path / "whole", tmp_path / "halves")
@@ -115,7 +115,7 @@ def test_steps_are_those_of_the_epochs_but_no_fewer_than_min_steps(
 def test_images_are_loaded_larger_only_where_crops_are_cut(
     images: dict[str, object], load_size: int, pairs: Path, tmp_path: Path
 ) -> None:
-    assert trainer(pairs, tmp_path / "run", images=images).images.load_size == load_size
+    assert trainer(pairs, tmp_path / "run", images=images).dataset.load_size == load_size
 
 
 def test_a_load_size_without_crops_is_refused() -> None:
@@ -160,10 +160,10 @@ def test_the_learning_rate_is_constant_then_falls_to_zero() -> None:
 
 def test_the_optimizers_use_the_rate_of_their_step(pairs: Path, tmp_path: Path) -> None:
     one = trainer(pairs, tmp_path, steps=4, lr=0.01)
-    batch = {name: tensor[None] for name, tensor in one.images[0].items()}
+    batch = {name: tensor[None] for name, tensor in one.dataset[0].items()}
     for expected in (0.01, 0.01, 0.01, 0.005):
         one.train_step(batch)
-        assert {group["lr"] for m in one.trainer_players.values() for group in m.optimizer.param_groups} == {expected}
+        assert {group["lr"] for m in one.players.values() for group in m.optimizer.param_groups} == {expected}
 
 
 Gradients = dict[str, torch.Tensor]
@@ -172,7 +172,7 @@ Gradients = dict[str, torch.Tensor]
 def judged(one: Trainer, batch: dict[str, torch.Tensor], seed: int) -> Gradients:
     """What the discriminator's weights are pulled by, at the random numbers of a seed."""
     torch.manual_seed(seed)
-    weights = dict(one.players["discriminator"].named_parameters())
+    weights = dict(one.players["discriminator"].networks.named_parameters())
     losses = one.method.discriminator_loss(one.method.train()(batch))
     pulls = torch.autograd.grad(torch.stack(list(losses.values())).sum(), list(weights.values()))
     return dict(zip(weights, pulls, strict=True))
@@ -181,10 +181,10 @@ def judged(one: Trainer, batch: dict[str, torch.Tensor], seed: int) -> Gradients
 def test_sgd_is_momentum_on_gradients_and_weight_decay(pairs: Path, tmp_path: Path) -> None:
     settings = {"optimizer": "sgd", "lr": 0.05, "momentum": 0.8, "weight_decay": 0.3, "steps": 100}
     one = trainer(pairs, tmp_path, **settings)
-    weights = dict(one.players["discriminator"].named_parameters())
+    weights = dict(one.players["discriminator"].networks.named_parameters())
     velocity = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     for step in range(3):
-        batch = {name: tensor[None] for name, tensor in one.images[step].items()}
+        batch = {name: tensor[None] for name, tensor in one.dataset[step].items()}
         before = {name: weight.detach().clone() for name, weight in weights.items()}
         pulls = judged(one, batch, seed=step)
         torch.manual_seed(step)
@@ -198,9 +198,11 @@ def test_sgd_is_momentum_on_gradients_and_weight_decay(pairs: Path, tmp_path: Pa
 def test_adam_takes_the_weight_decay_into_its_gradient(pairs: Path, tmp_path: Path) -> None:
     # Adam's first step is the rate towards the sign of the gradient, to which an L2 penalty adds the weight.
     one = trainer(pairs, tmp_path, lr=0.01, weight_decay=1000.0, steps=100)
-    before = {name: w.detach().clone() for name, w in one.players["discriminator"].named_parameters() if w.dim() > 1}
-    one.train_step({name: tensor[None] for name, tensor in one.images[0].items()})
-    for name, weight in one.players["discriminator"].named_parameters():
+    before = {
+        name: w.detach().clone() for name, w in one.players["discriminator"].networks.named_parameters() if w.dim() > 1
+    }
+    one.train_step({name: tensor[None] for name, tensor in one.dataset[0].items()})
+    for name, weight in weights.items():
         if name in before:
             large = before[name].abs() > 0.005
             assert large.any()
@@ -213,12 +215,12 @@ def test_historical_averaging_is_a_term_of_every_player(pairs: Path, tmp_path: P
     past: dict[str, list[torch.Tensor]] = {name: [] for name in one.players}
     for step in range(4):
         now = {name: torch.nn.utils.parameters_to_vector(p.parameters()).detach() for name, p in one.players.items()}
-        report = one.train_step({name: tensor[None] for name, tensor in one.images[step].items()})
+        report = one.train_step({name: tensor[None] for name, tensor in one.dataset[step].items()})
         for name, vectors in past.items():
             # The mean is of the weights after each step done, and the distance from it is squared.
             away = (now[name] - torch.stack(vectors).mean(0)).square().sum().item() if vectors else 0.0
             assert report[f"{name}/historical_averaging"].item() == pytest.approx(0.25 * away, rel=1e-3, abs=1e-9)
-            vectors.append(torch.nn.utils.parameters_to_vector(one.players[name].parameters()).detach())
+            vectors.append(torch.nn.utils.parameters_to_vector(one.players[name].networks.parameters()).detach())
     assert report["generator/historical_averaging"] > 1e-4
 
 
@@ -244,7 +246,7 @@ def test_historical_averaging_is_logged_and_pulls_at_the_weights(pairs: Path, tm
 def test_historical_averaging_may_begin_in_mid_run(pairs: Path, tmp_path: Path) -> None:
     trainer(pairs, tmp_path, steps=4, lr=0.01).fit()
     one = trainer(pairs, tmp_path, steps=100, historical_averaging=1.0, resume=True)
-    batch = {name: tensor[None] for name, tensor in one.images[4].items()}
+    batch = {name: tensor[None] for name, tensor in one.dataset[4].items()}
     terms = [f"{player}/historical_averaging" for player in one.players]
     first, second = one.train_step(batch), one.train_step(batch)
     assert [first[term].item() for term in terms] == [0, 0]
@@ -256,11 +258,11 @@ def test_historical_averaging_may_begin_in_mid_run(pairs: Path, tmp_path: Path) 
 def test_flags_of_the_optimizer_count_in_a_run_that_goes_on(pairs: Path, tmp_path: Path) -> None:
     trainer(pairs, tmp_path / "adam", steps=2).fit()
     one = trainer(pairs, tmp_path / "adam", steps=6, betas=(0.9, 0.99), weight_decay=0.1, resume=True)
-    for optimizer in [m.optimizer for m in one.trainer_players.values()]:
+    for optimizer in [m.optimizer for m in one.players.values()]:
         assert [(group["betas"], group["weight_decay"]) for group in optimizer.param_groups] == [((0.9, 0.99), 0.1)]
     trainer(pairs, tmp_path / "sgd", steps=2, optimizer="sgd").fit()
     one = trainer(pairs, tmp_path / "sgd", steps=6, optimizer="sgd", momentum=0.5, resume=True)
-    assert [o.param_groups[0]["momentum"] for o in [m.optimizer for m in one.trainer_players.values()]] == [0.5, 0.5]
+    assert [o.param_groups[0]["momentum"] for o in [m.optimizer for m in one.players.values()]] == [0.5, 0.5]
 
 
 @pytest.mark.parametrize(("first", "then"), [("adam", "sgd"), ("sgd", "adam")])
@@ -268,7 +270,7 @@ def test_another_optimizer_than_that_of_the_state_is_refused(
     first: str, then: str, pairs: Path, tmp_path: Path
 ) -> None:
     trainer(pairs, tmp_path, steps=2, optimizer=first).fit()
-    with pytest.raises(UsageError, match=f"has the state of another optimizer; go on with --optimizer {first}$"):
+    with pytest.raises(UsageError, match=f"the run was trained with another optimizer; resume with optimizer={first}$"):
         trainer(pairs, tmp_path, steps=6, optimizer=then, resume=True)
 
 
@@ -445,8 +447,8 @@ def test_virtual_batch_norm_is_shown_its_reference_before_the_first_step(
         assert reference.shape == (5, 6)
         assert reference.abs().max() <= 1
     else:
-        assert torch.equal(reference, torch.stack([one.images[index]["a"] for index in range(5)]))
-    assert len(trainer(data, tmp_path, method, generator=generator, vbn_batch=3).shown["b"]) == 2
+        assert torch.equal(reference, torch.stack([one.dataset[index]["a"] for index in range(5)]))
+    assert len(trainer(data, tmp_path, method, generator=generator, vbn_batch=3).preview["b"]) == 2
     one.fit()
     assert torch.equal(network.reference.batch, reference)
     (saved,) = load_model(tmp_path / "model.safetensors").generators.values()
@@ -463,9 +465,9 @@ def test_what_is_drawn_and_what_is_referred_to_is_the_same_in_a_resumed_run(
     data = images_for(method, request)
     trainer(data, tmp_path / "whole", method, generator=generator).fit()
     first = trainer(data, tmp_path / "halves", method, generator=generator)
-    first.folder.mkdir()
+    first.run.path.mkdir()
     for position in range(3):
-        first.train_step({name: tensor[None] for name, tensor in first.images[position].items()})
+        first.train_step({name: tensor[None] for name, tensor in first.dataset[position].items()})
     first.save()
     torch.manual_seed(77)  # as another process would stand elsewhere
     trainer(data, tmp_path / "halves", method, generator=generator, resume=True).fit()
@@ -489,7 +491,7 @@ def test_the_model_file_gives_the_last_preview_by_every_norm(
 
 
 def test_batch_norm_of_latents_needs_two_of_them(unpaired: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="one image at a time: batch norm has nothing to compare a latent with"):
+    with pytest.raises(UsageError, match="batch norm of a latent needs two images or more"):
         trainer(unpaired / "trainB", tmp_path, "gan", generator="dcgan:width=4")
     trainer(unpaired / "trainB", tmp_path, "gan", generator="dcgan:width=4", batch_size=2, steps=1).fit()
 

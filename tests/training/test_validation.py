@@ -69,7 +69,7 @@ def test_images_are_spread_over_those_held_out_and_at_most_as_many(tmp_path: Pat
 
 
 def test_the_best_model_is_that_of_the_best_step_and_outlives_a_resume(pairs: Path, tmp_path: Path) -> None:
-    settings = {"validate_every": 1, "lr": 0.01, "schedule": "constant", "ema": 0.5}
+    settings = {"validate_every": 1, "lr": 0.01, "schedule": "constant", "ema_decay": 0.5}
     one = trainer(pairs, tmp_path / "run", steps=8, **settings)
     one.fit()
     found = lines(tmp_path / "run")
@@ -85,7 +85,7 @@ def test_the_best_model_is_that_of_the_best_step_and_outlives_a_resume(pairs: Pa
     assert one.validation(model, CPU)[0]["l1"] == pytest.approx(kept["value"], abs=1e-4)
     # A run that goes on and gets worse keeps it.
     before = load_file(tmp_path / "run" / "best.safetensors")
-    worse = {**settings, "lr": 1e-12, "ema": 0.0}
+    worse = {**settings, "lr": 1e-12, "ema_decay": 0.0}
     one = trainer(pairs, tmp_path / "run", steps=10, resume=True, **worse)
     assert one.best == kept
     with torch.no_grad():
