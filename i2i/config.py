@@ -54,8 +54,8 @@ class DataConfig:
             raise UsageError(f"channels {self.channels}: each should be from 1 to {MOST_CHANNELS}")
         if self.crop == "never" and self.load_size not in (None, self.image_size):
             raise UsageError(
-                f"load size {self.load_size}: nothing is cropped; add {setting('crop', 'always')}, or leave out "
-                f"{setting('load_size')}"
+                f"load size {self.load_size}: nothing is cropped; add {setting('crop', 'always')}, or leave "
+                f"out {setting('load_size')}"
             )
 
 
@@ -132,8 +132,8 @@ class TrainConfig:
         check_numbers(self, positive=("steps", "epochs", "batch_size", "gradient_accumulation", "lr", *every))
         if "" in (self.generator, self.discriminator):
             raise UsageError(
-                f"{setting('generator')} and {setting('discriminator')} are networks, such as unet; leave them out for the "
-                "method's own"
+                f"{setting('generator')} and {setting('discriminator')} are networks, such as unet; leave them out for "
+                "the method's own"
             )
         if self.lr_decay_fraction > 1:
             raise UsageError(f"lr_decay_fraction is {self.lr_decay_fraction}; it is a share of the steps, from 0 to 1")
@@ -142,9 +142,10 @@ class TrainConfig:
                 f"ema_decay is {self.ema_decay}; it is a share of the past, from 0 to below 1, such as 0.999"
             )
         if self.batch_size % self.gradient_accumulation:
+            fitting = math.ceil(self.batch_size / self.gradient_accumulation) * self.gradient_accumulation
             raise UsageError(
-                f"batch size {self.batch_size} can't be divided into {self.gradient_accumulation} micro-batches; use a "
-                f"multiple: {setting('batch_size', self.gradient_accumulation)}"
+                f"batch size {self.batch_size} can't be divided into {self.gradient_accumulation} micro-batches; use "
+                f"{setting('batch_size', fitting)}"
             )
         if self.seed >= 2**63:
             raise UsageError(f"seed is {self.seed}; it is from 0 to below 2^63")

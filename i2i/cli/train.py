@@ -99,21 +99,19 @@ def flags_of(method: str, kind: Any) -> Any:
 
 
 def _train(kind: Any, config: RunConfig, run: Path, *, resume: bool, device: str) -> int:
-    from i2i.data import find_layout
     from i2i.distributed import rank
     from i2i.errors import in_flags
     from i2i.progress import logger
-    from i2i.training.build import build_run
+    from i2i.training.build import build_run, layout_of
     from i2i.training.callbacks import Callbacks
     from i2i.training.diagnostics import Diagnosis
 
     def warn(step: int, diagnosis: Diagnosis) -> None:
         logger.warning("step %d: %s\n  try: %s", step, in_flags(diagnosis.warning), in_flags(diagnosis.advice))
 
-    wanted = config.data
-    layout = find_layout(config.paths, data=kind.data, domains=wanted.domains, swap=wanted.swap, labels=wanted.labels)
+    layout = layout_of(config)
     if resume:
-        _check_direction(run, layout, wanted)
+        _check_direction(run, layout, config.data)
     with _locked(run, resume=resume):
         trainer = build_run(
             config, layout, run, resume=resume, device=device, callbacks=Callbacks(on_sample=None, on_warning=warn)

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import Dataset, default_collate
 
 from i2i.config import DataConfig, RunConfig, TrainConfig
-from i2i.data import ImageDataset, Layout
+from i2i.data import ImageDataset, Layout, find_layout
 from i2i.data.loader import default_workers
 from i2i.device import pick_device
 from i2i.distributed import rank, world_size
@@ -57,7 +57,7 @@ def run_config(method: str, *paths: str | Path, **settings: Any) -> RunConfig:
 
 def build_run(
     config: RunConfig,
-    data: Layout | Dataset[Any],
+    data: Layout | Dataset[Any] | None,
     folder: str | Path,
     *,
     resume: bool = False,
@@ -68,8 +68,9 @@ def build_run(
 
     Args:
         config: the run's settings; see `run_config`.
-        data: the images that `find_layout` found, or any map-style dataset of {"a": (C, S, S), "b": (C, S, S)}, float
-            in [-1, 1], of `image_size` and `channels`; only `b` for a method of a single set of images.
+        data: the images that `find_layout` found; None to find them in the paths of the settings. Or any map-style
+            dataset of {"a": (C, S, S), "b": (C, S, S)}, float in [-1, 1], of `image_size` and `channels`; only `b` for
+            a method of a single set of images.
         folder: the run folder, where config.json, metrics.jsonl, samples/, report.html, state.pt and model.safetensors
             are written.
         resume: resume from the checkpoint in the folder.
@@ -80,7 +81,7 @@ def build_run(
         UsageError: the settings don't fit each other, the data or this machine, or there is no checkpoint to resume
             from.
     """
-    train, folder = config.train, Path(folder)
+    train, folder, data = config.train, Path(folder), layout_of(config) if data is None else data
     _check_batch_size(train)
     if train.tensorboard:
         summary_writer()  # whether it is installed, before the work begins
@@ -113,6 +114,13 @@ def build_run(
     elif method.needs_reference_batch():
         _show_reference_batch(trainer)
     return trainer
+
+
+def layout_of(config: RunConfig) -> Layout:
+    """The images in the paths of the settings; see `find_layout`."""
+    kind: Any = methods[config.method]
+    data = config.data
+    return find_layout(config.paths, data=kind.data, domains=data.domains, swap=data.swap, labels=data.labels)
 
 
 def _check_batch_size(train: TrainConfig) -> None:

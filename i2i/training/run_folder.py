@@ -48,8 +48,17 @@ class RunFolder:
         """The model of the last checkpoint."""
         return self.path / "model.safetensors"
 
-    def create(self) -> None:
-        """Make the folder, and write config.json."""
+    def create(self, *, over: bool) -> None:
+        """Make the folder, and write config.json; `over` the run that it holds, to continue it.
+
+        Raises:
+            UsageError: it holds a run, and this one is to start.
+        """
+        if not over and (self.path / "state.pt").exists():
+            raise UsageError(
+                f"{self.path} holds a run already; add {setting('resume')} to resume it, or use another "
+                f"{setting('run')}"
+            )
         self.path.mkdir(parents=True, exist_ok=True)
         self._write_config()
         self._created = True

@@ -102,6 +102,7 @@ class Trainer:
         self.steps = total_steps(settings, images=len(self.dataset))
         self.step = self.saved = 0
         self.lr = learning_rate(0, steps=self.steps, config=settings)
+        self.resumed = False
         self.images: Any = None
         self.best: dict[str, Any] | None = None
         self.diagnostics = Diagnostics(
@@ -146,6 +147,7 @@ class Trainer:
         Whatever ends training early, a checkpoint of the steps done is saved first, unless another rank is gone.
 
         Raises:
+            UsageError: the folder holds another run.
             Stopped: Ctrl-C, SIGTERM or SIGHUP came.
             Diverged: losses or weights are NaN or infinite; the last checkpoint is untouched.
             PeerFailure: another rank has ended; the last checkpoint is untouched.
@@ -155,7 +157,7 @@ class Trainer:
                 run is saved there again.
         """
         if rank() == 0:
-            self.run.create()
+            self.run.create(over=self.resumed or self.step > 0)
             self._logger = RunLogger(
                 self.run.path, step=self.step, about=self._about(), tensorboard=self.settings.tensorboard
             )
@@ -250,7 +252,7 @@ class Trainer:
                 self.ema.load_state_dict(state["ema"])
         for name, player in self.players.items():
             player.load_state_dict(state["optimizers"][name])
-        self.step = self.saved = state["step"]
+        self.step, self.saved, self.resumed = state["step"], state["step"], True
         self.best = state.get("best")
         self.diagnostics.load_state_dict(state.get("diagnostics") or {})
         if state.get("data"):

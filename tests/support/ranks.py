@@ -118,18 +118,34 @@ def steps_of(one, share=None):
     return {name: value for name, value in found.items() if not name.startswith("fake_accuracy")}
 
 
+def drawn():
+    """Images of noise."""
+    return torch.randn(BATCH, 3, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float32)
+
+
 def bright():
     """Images that are bright all over, whose squares float32 can't tell apart."""
     return 100 + 1e-3 * torch.randn(BATCH, 3, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
 
 
-def normalised(x, share):
-    """What batch norm in float32 makes of a share, and its running statistics."""
-    norm = BatchNorm(3, at_inference="running").float().train()
-    synchronize(norm)
+NORMS = {
+    "of i2i": lambda: BatchNorm(3, at_inference="running"),
+    "of torch": lambda: nn.BatchNorm2d(3),
+    "without parameters or momentum": lambda: nn.BatchNorm2d(3, affine=False, momentum=None),
+    "without running statistics": lambda: nn.BatchNorm2d(3, track_running_stats=False),
+}
+
+
+def normalised(name, share):
+    """What two steps of a batch norm in float32 make of a share, and its state."""
+    network = nn.Sequential(NORMS[name]().float().train())
+    keys = network.state_dict().keys()
+    synchronize(network)
+    assert network.state_dict().keys() == keys
     with torch.no_grad():
-        y = norm(x[share])
-    return {"y": y, "mean": norm.running_mean, "variance": norm.running_var}
+        network(drawn()[share])
+        y = network(bright()[share])
+    return {"y": y, **network.state_dict()}
 
 
 VIRTUAL = "dcgan:latent=6,norm=virtual"
@@ -163,7 +179,8 @@ def work(rank, folder, data, port):
         for name, (method, options, given) in RUNS.items():
             args = (data, folder / str(len(found)), method, options)
             attempt(f"run of {name}", lambda args=args, given=given: steps_of(trainer(*args, **given)))
-        attempt("norm", lambda: normalised(bright(), share))
+        for norm in NORMS:
+            attempt(norm, lambda norm=norm: normalised(norm, share))
         attempt("reference", lambda: reference_batch(trainer(data, folder, "gan", {}, generator=VIRTUAL)))
         attempt("three", lambda: trainer(data, folder, "pix2pix", {}, batch_size=3))
         attempt("six", lambda: trainer(data, folder, "pix2pix", {}, batch_size=6, gradient_accumulation=2))

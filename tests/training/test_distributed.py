@@ -195,7 +195,7 @@ def test_a_process_that_is_killed_ends_the_run_and_the_saved_step_is_named(
     step = load_state(folder / "state.pt")["step"]
     assert step >= 3
     assert step % 3 == 0
-    words = f"another process has ended; the state of step {step} is saved; go on with: torchrun --nproc-per-node 2"
+    words = f"another rank has ended; the checkpoint of step {step} is saved; go on with: torchrun --nproc-per-node 2"
     assert words in said
     goes_on = ["train", "pix2pix", str(pairs), "--run", str(folder), "--resume"]
     assert main([*goes_on, "--steps", str(step + 1)]) == 0
@@ -214,7 +214,9 @@ def test_a_process_alone_agrees_with_itself() -> None:
 def test_a_device_that_only_one_process_could_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"LOCAL_RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UsageError, match="--device cuda:1: torchrun's processes need one each; leave out --device"):
+    with pytest.raises(
+        UsageError, match="device=cuda:1: each rank under torchrun needs a device of its own; leave out device"
+    ):
         process_group("cuda:1").__enter__()
     assert launcher() == ["torchrun", "--nproc-per-node", "2", "-m", "--", "i2i"]
 
@@ -223,7 +225,7 @@ def test_a_device_that_only_one_process_could_have_is_refused(monkeypatch: pytes
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"LOCAL_RANK": "1", "WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UsageError, match="2 processes on a machine of 0 GPUs; start as many"):
+    with pytest.raises(UsageError, match="2 or more ranks on a machine with 0 GPUs"):
         process_group("cuda").__enter__()
 
 

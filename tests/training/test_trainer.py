@@ -119,7 +119,7 @@ def test_images_are_loaded_larger_only_where_crops_are_cut(
 
 
 def test_a_load_size_without_crops_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"load_size is 40, but nothing is cropped; add --crop always"):
+    with pytest.raises(UsageError, match="load size 40: nothing is cropped; add crop=always"):
         DataConfig(image_size=32, load_size=40, crop="never")
 
 
@@ -198,9 +198,8 @@ def test_sgd_is_momentum_on_gradients_and_weight_decay(pairs: Path, tmp_path: Pa
 def test_adam_takes_the_weight_decay_into_its_gradient(pairs: Path, tmp_path: Path) -> None:
     # Adam's first step is the rate towards the sign of the gradient, to which an L2 penalty adds the weight.
     one = trainer(pairs, tmp_path, lr=0.01, weight_decay=1000.0, steps=100)
-    before = {
-        name: w.detach().clone() for name, w in one.players["discriminator"].networks.named_parameters() if w.dim() > 1
-    }
+    weights = dict(one.players["discriminator"].networks.named_parameters())
+    before = {name: weight.detach().clone() for name, weight in weights.items() if weight.dim() > 1}
     one.train_step({name: tensor[None] for name, tensor in one.dataset[0].items()})
     for name, weight in weights.items():
         if name in before:
