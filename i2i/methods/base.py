@@ -1,4 +1,4 @@
-"""What a method is: the networks of one game, the images of a step, and what each player minimises."""
+"""The base class of methods: the networks of an adversarial game, the images of a step, and the losses of its players."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from i2i.config import DataConfig, TrainConfig, check_numbers
 from i2i.distributed import all_reduce_mean
-from i2i.errors import UsageError
+from i2i.errors import UsageError, setting
 from i2i.losses import (
     AdversarialLoss,
     Kind,
@@ -63,26 +63,26 @@ LossFn: TypeAlias = Callable[[Any], dict[str, Tensor]]
 
 
 class Method(nn.Module, ABC):
-    """A game between players on one set of images.
+    """An adversarial game between players on the same images.
 
-    A subclass declares the class variables and `Config`, builds its networks from `Backbones` in the constructor, and
-    says how a step's images are made and what each player minimises. `discriminator_loss` uses generated images
-    detached: each player's loss moves that player alone.
+    A subclass declares the class variables and `Config`, builds its networks from `Backbones` in the constructor, makes
+    the images of a step in `forward`, and returns the loss of each player. A loss has no side effects, and moves its own
+    player only: `discriminator_loss` takes generated images detached.
 
     Attributes:
         summary: what it is for, in a line, for `i2i train --help`.
-        data: what it learns from: pairs, two unpaired sets, or a single one (domain b alone).
-        generator_spec: the backbone of its generators where none is asked for.
-        discriminator_spec: the same for its discriminators.
+        data: what it trains on: pairs, two unpaired sets, or a single one (domain b only).
+        generator_spec: its default generator.
+        discriminator_spec: its default discriminator.
         Images: a NamedTuple of the step's tensors. A field whose name ends in _a or _b is an image of that domain,
             in the order of the sample grid: `fake_b`.
         data_config: how the paper prepares images, as defaults of the command line.
         train_config: how the paper trains, as defaults of the command line.
-        fewest_steps: a run of fewer is warned of: a tenth of the shortest published run, whose source is named beside
+        fewest_steps: a shorter run is warned of: a tenth of the shortest published run, whose source is named beside
             it; 0 where none is known.
         inversion_advice: what keeps a translator from inverting colours, for the warning of a run that does.
         generator_first: the generator moves before the discriminator. Since a step's images are made once, both losses
-            are then those of the weights from before the step.
+            then follow from the weights before the step.
     """
 
     summary: ClassVar[str] = ""
@@ -99,7 +99,7 @@ class Method(nn.Module, ABC):
 
     @dataclass(frozen=True)
     class Config:
-        """The knobs that every adversarial method has."""
+        """Settings that all methods share."""
 
         adversarial: Kind = "non_saturating"
         """The adversarial loss."""
@@ -127,7 +127,10 @@ class Method(nn.Module, ABC):
                     f"max_fake_accuracy is {self.max_fake_accuracy}; it is a share of images, above 0 and up to 1"
                 )
             if self.max_fake_accuracy < 1 and self.adversarial == "wasserstein":
-                raise UsageError("wasserstein's critic has no boundary to be right about; leave max_fake_accuracy at 1")
+                raise UsageError(
+                    "the critic of wasserstein has no decision boundary, and so no fake_accuracy; use "
+                    f"{setting('max_fake_accuracy', 1)}"
+                )
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -149,7 +152,7 @@ class Method(nn.Module, ABC):
         channels: tuple[int, int],
         classes: int = 0,
     ) -> Backbones:
-        """The networks that a run asks for; what a spec leaves out is as in the method's own of that name."""
+        """The networks of a run; options that a spec leaves out are those of the method's default of that name."""
         return Backbones(
             _over(generator, cls.generator_spec),
             _over(discriminator, cls.discriminator_spec),
@@ -163,7 +166,7 @@ class Method(nn.Module, ABC):
         """Make the step's `Images`, once, from `batch["a"]` and `batch["b"]`, each (N, C, H, W) in [-1, 1]."""
 
     def preview(self, batch: Batch) -> Any:
-        """What a sample grid shows of a batch, in evaluation mode: a NamedTuple of images named as in `Images`."""
+        """The images of a sample grid, in evaluation mode: a NamedTuple with names as in `Images`."""
         return self(batch)
 
     @abstractmethod
@@ -176,7 +179,7 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def players(self) -> dict[str, nn.Module]:
-        """Each player and the networks that it alone moves."""
+        """Each player and its networks, which only its loss moves."""
 
     @abstractmethod
     def generators(self) -> Mapping[str, Generator | LatentGenerator]:
@@ -236,21 +239,21 @@ class Method(nn.Module, ABC):
         weight: float = 0.5,
         domain: str = "",
     ) -> Losses:
-        """A discriminator's terms: adversarial and, where asked for, the gradient penalty; named for the domain.
+        """The terms of a discriminator: adversarial, and the gradient penalties that are set.
 
         Args:
-            discriminator: who judges.
+            discriminator: whose terms they are.
             real: (N, C, H, W) in [-1, 1].
             fake: the same shape; no gradient flows back into it.
             condition: channels that the discriminator sees before those of each image, (N, K, H, W).
-            weight: of all terms; the papers' one half unless given.
-            domain: ends the terms' names.
+            weight: of all terms; one half unless given, as in the papers.
+            domain: suffix of the terms' names.
         """
 
         def logits(images: Tensor) -> Logits:
             drawn = self.augment.draw(len(images), images.device)
-            judged: Logits = discriminator(self._seen(images, condition, drawn))
-            return judged
+            output: Logits = discriminator(self._seen(images, condition, drawn))
+            return output
 
         ending = f"_{domain}" if domain else ""
         loss = self.adversarial.discriminator(logits(real), logits(fake.detach()))
@@ -272,27 +275,30 @@ class Method(nn.Module, ABC):
         paired_features: bool = False,
         domain: str = "",
     ) -> Losses:
-        """A generator's terms before a discriminator: adversarial and, where asked for, feature matching.
+        """The terms of a generator: adversarial, and feature matching where it is set.
 
-        With `adversarial_weight` 0 feature matching is the generator's only method (Salimans et al. 2016, sec. 3.1).
+        With `adversarial_weight` 0 feature matching is the generator's only term (Salimans et al. 2016, sec. 3.1).
 
         Args:
-            discriminator: who judges.
+            discriminator: sees the images.
             real: (N, C, H, W) in [-1, 1].
             fake: the same shape.
             condition: channels that the discriminator sees before those of each image, (N, K, H, W).
-            partners: each generated image should match its own real one, and not all of them on the whole.
-            domain: ends the terms' names.
+            paired_features: match the features of each fake with those of its own target, and not their means.
+            domain: suffix of the terms' names.
+
+        Returns:
+            The terms, with `fake_accuracy` as a metric.
         """
         ending = f"_{domain}" if domain else ""
         losses = Losses()
-        drawn = self.augment.draw(len(fake), fake.device)  # the same for an image and its partner
+        drawn = self.augment.draw(len(fake), fake.device)  # the same for a fake and its target
         if self.config.feature_matching:
-            logits, seen = discriminator.forward_with_features(self._seen(fake, condition, drawn))
+            logits, features = discriminator.forward_with_features(self._seen(fake, condition, drawn))
             with torch.no_grad():
-                _, wanted = discriminator.forward_with_features(self._seen(real, condition, drawn))
+                _, target = discriminator.forward_with_features(self._seen(real, condition, drawn))
             match = feature_matching if paired_features else mean_feature_matching
-            losses[f"feature_matching{ending}"] = self.config.feature_matching * match(seen, wanted)
+            losses[f"feature_matching{ending}"] = self.config.feature_matching * match(features, target)
         else:
             logits = discriminator(self._seen(fake, condition, drawn))
         if self.config.adversarial != "wasserstein":
@@ -302,7 +308,7 @@ class Method(nn.Module, ABC):
         return adversarial | losses
 
     def _seen(self, images: Tensor, condition: Tensor | None, drawn: Tensor) -> Tensor:
-        """What a discriminator sees: the condition's channels before the image's, both changed as drawn."""
+        """The input of a discriminator: the condition's channels before the image's, both augmented as drawn."""
         images, condition = self.augment(images, condition, drawn)
         return images if condition is None else torch.cat([condition, images], dim=1)
 
@@ -310,7 +316,8 @@ class Method(nn.Module, ABC):
 methods: Registry[Method] = Registry("method")
 
 
-def _over(asked: str | None, own: str) -> Spec:
-    default = Spec.parse(own)
-    wanted = Spec.parse(asked) if asked else default
-    return Spec(wanted.name, {**default.options, **wanted.options}) if wanted.name == default.name else wanted
+def _over(given: str | None, default: str) -> Spec:
+    """A spec with the options of the default where both have the same name."""
+    base = Spec.parse(default)
+    spec = Spec.parse(given) if given else base
+    return Spec(spec.name, {**base.options, **spec.options}) if spec.name == base.name else spec

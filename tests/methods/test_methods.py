@@ -259,7 +259,7 @@ def fooled(method, method_name, times):
 # Where all weights are 0, so are the logits: on the generated side for lsgan, at the boundary for cross-entropy.
 @pytest.mark.parametrize(("kind", "share"), [("lsgan", 1.0), ("non_saturating", 0.0)])
 @pytest.mark.parametrize("method_name", methods)
-def test_a_discriminator_that_recognises_too_much_sits_out_and_comes_back(method_name, kind, share):
+def test_a_discriminator_above_max_fake_accuracy_skips_updates_and_comes_back(method_name, kind, share):
     method = at_zero(method_name, max_fake_accuracy=0.8, adversarial=kind)
     everyone = method.players().keys()
     assert float(method.fake_accuracy) == 0.5
@@ -283,7 +283,7 @@ def test_a_discriminator_that_recognises_too_much_sits_out_and_comes_back(method
 
 
 @pytest.mark.parametrize("method_name", methods)
-def test_without_a_balance_the_discriminator_always_moves(method_name):
+def test_without_max_fake_accuracy_the_discriminator_always_moves(method_name):
     method = make(method_name)
     everyone = method.players().keys()
     method.fake_accuracy.fill_(1.0)
@@ -291,8 +291,8 @@ def test_without_a_balance_the_discriminator_always_moves(method_name):
 
 
 @pytest.mark.parametrize("method", methods)
-def test_a_critic_has_no_balance(method):
-    with pytest.raises(UsageError, match="wasserstein's critic has no boundary to be right about"):
+def test_a_critic_has_no_fake_accuracy(method):
+    with pytest.raises(UsageError, match="the critic of wasserstein has no decision boundary"):
         config(method, adversarial="wasserstein", max_fake_accuracy=0.8)
 
 
@@ -545,8 +545,8 @@ def test_freeze_all_but_restores_requires_grad_even_after_an_error():
 
 
 @pytest.mark.parametrize("method", methods)
-def test_balance_is_a_share(method):
-    with pytest.raises(UsageError, match=r"balance is 5.0; it is a share of images, above 0 and up to 1"):
+def test_max_fake_accuracy_is_a_share(method):
+    with pytest.raises(UsageError, match=r"max_fake_accuracy is 5.0; it is a share of images, above 0 and up to 1"):
         config(method, max_fake_accuracy=5.0)
 
 
