@@ -1,4 +1,4 @@
-"""The base class of methods: the networks of an adversarial game, the images of a step, and the losses of its players."""
+"""The base class of methods: the networks of an adversarial game, a step's images, and the losses of its players."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ class Method(nn.Module, ABC):
     """An adversarial game between players on the same images.
 
     A subclass declares the class variables and `Config`, builds its networks from `Backbones` in the constructor, makes
-    the images of a step in `forward`, and returns the loss of each player. A loss has no side effects, and moves its own
-    player only: `discriminator_loss` takes generated images detached.
+    the images of a step in `forward`, and returns the loss of each player. A loss moves its own player only:
+    `discriminator_loss` takes generated images detached.
 
     Attributes:
         summary: what it is for, in a line, for `i2i train --help`.

@@ -75,7 +75,7 @@ def build_run(
             are written.
         resume: resume from the checkpoint in the folder.
         device: overrides the one of the settings.
-        callbacks: called after logging, sampling and saving, and for warnings.
+        callbacks: called after logging, validation, sampling and saving, and for warnings.
 
     Raises:
         UsageError: the settings don't fit each other, the data or this machine, or there is no checkpoint to resume

@@ -33,13 +33,15 @@ class Callbacks:
 
     Attributes:
         on_log: every `log_every` steps, with the mean of each loss since the last time, and `lr`, `fake_accuracy` and
-            `images_per_second`; after a validation with its scores.
+            `images_per_second`.
+        on_validation: after a validation, with the scores on held-out pairs: `l1`, `psnr`, `ssim` and their number `n`.
         on_sample: after a sample grid is written, with the path of the PNG.
         on_checkpoint: after a checkpoint is saved, with the path of the model file beside it.
         on_warning: when something goes wrong quietly.
     """
 
     on_log: Callable[[int, Mapping[str, float]], object] | None = None
+    on_validation: Callable[[int, Mapping[str, float]], object] | None = None
     on_sample: Callable[[int, Path], object] | None = show_in_notebook
     on_checkpoint: Callable[[int, Path], object] | None = None
     on_warning: Callable[[int, Diagnosis], object] | None = print_warning

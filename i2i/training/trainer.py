@@ -60,7 +60,7 @@ class Trainer:
         preview: the batch of the sample grids; samples of the dataset unless given.
         validation: scores on held-out pairs.
         warnings: what to warn of before the first step.
-        callbacks: called after logging, sampling and saving, and for warnings.
+        callbacks: called after logging, validation, sampling and saving, and for warnings.
         workers: processes that load samples; by the number of cores unless given.
         device: overrides the one of the settings.
 
@@ -199,7 +199,9 @@ class Trainer:
         self.method.eval()
         with self._ema_weights():
             scores, training = self.validation(self.method.generators()[direction], self.device)
-        self._log({f"validation/{name}": value for name, value in scores.items()})
+        self._logger.log(self.step, {f"validation/{name}": value for name, value in scores.items()})
+        if self.callbacks.on_validation:
+            self.callbacks.on_validation(self.step, scores)
         if self.best is None or scores["l1"] < self.best["value"]:
             self.best = {"step": self.step, "score": "l1", "value": scores["l1"]}
             self.run.save_best(self._networks(), self.step)
@@ -326,17 +328,14 @@ class Trainer:
         losses["fake_accuracy"] = float(all_reduce_mean(self.method.fake_accuracy))
         if self._logger is not None:
             self.run.refuse_another_run()
-            self._log({"lr": self.lr, "images_per_second": round(speed, 2), **losses})
+            values = {"lr": self.lr, "images_per_second": round(speed, 2), **losses}
+            self._logger.log(self.step, values)
+            if self.callbacks.on_log:
+                self.callbacks.on_log(self.step, values)
             skipped = {name: player.skipped for name, player in self.players.items()}
             self._warn(self.diagnostics.look(self.step, losses, statistics, skipped))
         sums = by_player(losses)
         return f"{speed:.1f} img/s, " + ", ".join(f"{player} {value:.3g}" for player, value in sums.items())
-
-    def _log(self, values: Mapping[str, float]) -> None:
-        assert self._logger is not None
-        self._logger.log(self.step, values)
-        if self.callbacks.on_log:
-            self.callbacks.on_log(self.step, values)
 
     def _warn(self, diagnoses: Sequence[Diagnosis]) -> None:
         assert self._logger is not None
