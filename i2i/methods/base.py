@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
@@ -24,42 +23,14 @@ from i2i.losses import (
     r1_penalty,
 )
 from i2i.methods.diffaugment import Change, DiffAugment
+from i2i.methods.terms import Losses as Losses
+from i2i.methods.terms import LossFn as LossFn
 from i2i.networks import Backbones, Discriminator, Generator, LatentGenerator
 from i2i.networks.virtual_batch_norm import Reference
 from i2i.registry import Registry
 from i2i.spec import Spec
 
 Batch: TypeAlias = Mapping[str, Tensor]
-_NOTHING: Mapping[str, Tensor] = MappingProxyType({})
-
-
-class Losses(dict[str, Tensor]):
-    """Named, already weighted scalar terms, whose sum a player minimises.
-
-    `metrics` are scalars to watch and not to minimise, such as `fake_accuracy`. Combine losses with `|`, which combines
-    their metrics too; `{**losses}` has the terms alone.
-    """
-
-    def __init__(self, terms: Mapping[str, Tensor] = _NOTHING, *, metrics: Mapping[str, Tensor] = _NOTHING) -> None:
-        super().__init__(terms)
-        self.metrics = dict(metrics)
-
-    def __or__(self, other: Mapping[str, Tensor]) -> Losses:  # type: ignore[override]
-        """The terms and metrics of both."""
-        return Losses({**self, **other}, metrics={**self.metrics, **getattr(other, "metrics", {})})
-
-    def __ior__(self, other: Mapping[str, Tensor]) -> Losses:  # type: ignore[override]
-        """Add the terms and metrics of others."""
-        self.update(other)
-        self.metrics |= getattr(other, "metrics", {})
-        return self
-
-    def __ror__(self, other: Mapping[str, Tensor]) -> Losses:  # type: ignore[override]
-        """The terms of a dict and of these losses, with their metrics."""
-        return Losses({**other, **self}, metrics=self.metrics)
-
-
-LossFn: TypeAlias = Callable[[Any], dict[str, Tensor]]
 
 
 class Method(nn.Module, ABC):

@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from i2i.config import RunConfig, to_dict
 from i2i.distributed import launcher
 from i2i.errors import UsageError, setting
 from i2i.files import write_whole
 from i2i.images.grid import save_sample_grid
+from i2i.methods import Method
 from i2i.model_file.model_file import Model, save_model
 from i2i.training.checkpoint import save_state
 from i2i.training.lock import is_replaced
@@ -107,6 +110,25 @@ class RunFolder:
         plugins = [word for module in config.plugins for word in ("--import", module)]
         words = ["train", config.method, *config.paths, "--run", str(self.path), "--resume", *plugins]
         return shlex.join([*launcher(), *words])
+
+    def describe(
+        self, method: Method, *, steps: int, images: int, device: torch.device, world_size: int
+    ) -> dict[str, Any]:
+        """What the report says of the run as a whole, for summary.json."""
+        networks, kind = method.generators(), type(method)
+        defaults = {"options": kind.Config(), "data": kind.data_config, "train": kind.train_config}
+        return {
+            "domains": self.domains,
+            **self.facts,
+            "training_images": images,
+            "maps": {name: str(network.spec) for name, network in networks.items()},
+            "parameters": {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()},
+            "steps": steps,
+            "device": str(device),
+            "processes": world_size,
+            "command": self.resume_command(),
+            "defaults": {name: to_dict(config) for name, config in defaults.items()},
+        }
 
     def _write_config(self) -> None:
         described = {**to_dict(self.config), "made_by": f"i2i-toolkit {__version__}"}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from i2i.config import TrainConfig, to_dict
+from i2i.config import TrainConfig
 from i2i.data import load
 from i2i.data.loader import default_workers
 from i2i.device import pick_device
@@ -158,9 +158,10 @@ class Trainer:
         """
         if rank() == 0:
             self.run.create(over=self.resumed or self.step > 0)
-            self._logger = RunLogger(
-                self.run.path, step=self.step, about=self._about(), tensorboard=self.settings.tensorboard
+            about = self.run.describe(
+                self.method, steps=self.steps, images=len(self.dataset), device=self.device, world_size=world_size()
             )
+            self._logger = RunLogger(self.run.path, step=self.step, about=about, tensorboard=self.settings.tensorboard)
             self._report("running")
             self._warn(self.diagnostics.new(self.warnings))
         if self.step == 0:
@@ -379,20 +380,3 @@ class Trainer:
 
     def _ema_weights(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext() if self.ema is None else self.ema.swapped_in()
-
-    def _about(self) -> dict[str, Any]:
-        """What the report says of the run as a whole."""
-        networks, kind = self.method.generators(), type(self.method)
-        defaults = {"options": kind.Config(), "data": kind.data_config, "train": kind.train_config}
-        return {
-            "domains": self.run.domains,
-            **self.run.facts,
-            "training_images": len(self.dataset),
-            "maps": {name: str(network.spec) for name, network in networks.items()},
-            "parameters": {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()},
-            "steps": self.steps,
-            "device": str(self.device),
-            "processes": world_size(),
-            "command": self.run.resume_command(),
-            "defaults": {name: to_dict(config) for name, config in defaults.items()},
-        }

@@ -305,7 +305,7 @@ def test_versions_of_modules_that_are_no_dicts(checkpoints: Checkpoints) -> None
     checkpoints.refuses_values(change, expected="the versions of method are of another type")
 
 
-def test_states_of_other_methods_and_networks(
+def test_checkpoints_of_other_methods_and_networks(
     checkpoints: Checkpoints, pairs: Path, unpaired: Path, tmp_path: Path
 ) -> None:
     others = {
@@ -355,7 +355,7 @@ def test_pickles_that_would_run_code(checkpoints: Checkpoints, tmp_path: Path) -
     assert not mark.exists()
 
 
-def test_states_that_would_take_all_time_or_memory(checkpoints: Checkpoints) -> None:
+def test_checkpoints_that_would_take_all_time_or_memory(checkpoints: Checkpoints) -> None:
     doubled: Any = [0]
     for _ in range(60):
         doubled = [doubled, doubled]
@@ -371,7 +371,7 @@ def test_states_that_would_take_all_time_or_memory(checkpoints: Checkpoints) -> 
         checkpoints.refuses(buffer.getvalue())
 
 
-def test_states_of_other_versions_and_programs(checkpoints: Checkpoints) -> None:
+def test_checkpoints_of_other_versions_and_programs(checkpoints: Checkpoints) -> None:
     def saved(**values: Any) -> bytes:
         buffer = io.BytesIO()
         state = {**checkpoints.state, "made_by": "i2i-toolkit 9.0", **values}
@@ -398,7 +398,7 @@ def test_a_checkpoint_of_an_older_version_is_refused_with_what_to_do(checkpoints
     assert "finish the run with the i2i that wrote it, or train again with another" in said
 
 
-def test_a_refused_state_changes_nothing_of_a_trainer(pairs: Path, tmp_path: Path) -> None:
+def test_a_refused_checkpoint_changes_nothing_of_a_trainer(pairs: Path, tmp_path: Path) -> None:
     one = trainer(pairs, tmp_path, steps=2)
     one.fit()
     state = load_state(tmp_path / "state.pt")
@@ -420,7 +420,7 @@ def test_a_refused_state_changes_nothing_of_a_trainer(pairs: Path, tmp_path: Pat
     assert torch.equal(torch.get_rng_state(), random_numbers)
 
 
-def test_settings_that_are_damaged(checkpoints: Checkpoints) -> None:
+def test_a_damaged_config_is_refused_in_one_line(checkpoints: Checkpoints) -> None:
     rng, path = random.Random(5), checkpoints.folder / "config.json"
     text = path.read_bytes()
     config = json.loads(text)

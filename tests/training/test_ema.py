@@ -42,7 +42,7 @@ def test_buffers_are_those_of_the_network() -> None:
     assert int(average.networks["a2b"].num_batches_tracked) == 1
 
 
-def test_networks_have_the_mean_for_a_while_and_then_their_own_weights() -> None:
+def test_averaged_weights_are_swapped_in_and_out() -> None:
     network = nn.Linear(1, 1, bias=False)
     network.weight.data.fill_(2.0)
     average = ModelEMA({"a2b": network}, decay=0.9)
@@ -73,7 +73,7 @@ def test_the_model_file_and_the_samples_have_the_mean_and_the_state_both(pairs: 
 
 
 @pytest.mark.parametrize("generator", ["unet:depth=4,width=4", "unet:depth=4,width=4,norm=virtual"])
-def test_a_mean_is_resumed_exactly(generator: str, pairs: Path, tmp_path: Path) -> None:
+def test_ema_resumes_exactly(generator: str, pairs: Path, tmp_path: Path) -> None:
     settings = {"ema_decay": 0.9, "lr": 0.01, "generator": generator, "vbn_batch": 3, "schedule": "constant"}
     trainer(pairs, tmp_path / "whole", **settings).fit()
     trainer(pairs, tmp_path / "halves", steps=3, **settings).fit()

@@ -1,4 +1,4 @@
-"""What a run writes for people, and that none of it can end the run."""
+"""What a run logs, and that a log that can't be written does not end the run."""
 
 from __future__ import annotations
 

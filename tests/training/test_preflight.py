@@ -1,4 +1,4 @@
-"""Settings that end badly are refused or warned of before the first step; sensible ones pass without a word."""
+"""Settings that can't work are refused before the first step, and unwise ones are warned of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What resuming promises: an interrupted run keeps its checkpoint and says how to resume; changes are told."""
+"""An interrupted run keeps its checkpoint and says how to resume; changed files are warned of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop: what it writes, how it stops, and that it goes on exactly."""
+"""The training loop: what it writes, how it stops, and that resuming is exact."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from i2i.training.trainer import Diverged, Trainer
 from support.runs import SMALL, states_equal, trainer
 
 
-def test_a_run_writes_what_the_design_says(run: Path) -> None:
+def test_a_run_writes_its_files(run: Path) -> None:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [4, 8, 12, 12]
     terms = {"generator/l1", "generator/adversarial", "discriminator/adversarial"}
@@ -112,7 +112,7 @@ def test_steps_are_those_of_the_epochs_but_no_fewer_than_min_steps(
     ("images", "load_size"),
     [({}, 36), ({"crop": "before_decay"}, 36), ({"crop": "never"}, 32), ({"load_size": 40}, 40), ({"augment": ()}, 32)],
 )
-def test_images_are_loaded_larger_only_where_crops_are_cut(
+def test_load_size_is_larger_only_with_crops(
     images: dict[str, object], load_size: int, pairs: Path, tmp_path: Path
 ) -> None:
     assert trainer(pairs, tmp_path / "run", images=images).dataset.load_size == load_size
@@ -158,7 +158,7 @@ def test_the_learning_rate_is_constant_then_falls_to_zero() -> None:
     assert learning_rate(9, steps=10, config=TrainConfig(lr=1.0, lr_decay_fraction=0.0)) == 1.0
 
 
-def test_the_optimizers_use_the_rate_of_their_step(pairs: Path, tmp_path: Path) -> None:
+def test_optimizers_use_the_learning_rate_of_the_step(pairs: Path, tmp_path: Path) -> None:
     one = trainer(pairs, tmp_path, steps=4, lr=0.01)
     batch = {name: tensor[None] for name, tensor in one.dataset[0].items()}
     for expected in (0.01, 0.01, 0.01, 0.005):
@@ -195,7 +195,7 @@ def test_sgd_is_momentum_on_gradients_and_weight_decay(pairs: Path, tmp_path: Pa
     assert (velocity["scales.0.0.weight"] * 0.05).abs().max() > 1e-3
 
 
-def test_adam_takes_the_weight_decay_into_its_gradient(pairs: Path, tmp_path: Path) -> None:
+def test_weight_decay_of_adam_is_an_l2_penalty(pairs: Path, tmp_path: Path) -> None:
     # Adam's first step is the rate towards the sign of the gradient, to which an L2 penalty adds the weight.
     one = trainer(pairs, tmp_path, lr=0.01, weight_decay=1000.0, steps=100)
     weights = dict(one.players["discriminator"].networks.named_parameters())
@@ -242,7 +242,7 @@ def test_historical_averaging_is_logged_and_pulls_at_the_weights(pairs: Path, tm
     assert 0 < gone("with") < gone("without")
 
 
-def test_historical_averaging_may_begin_in_mid_run(pairs: Path, tmp_path: Path) -> None:
+def test_historical_averaging_may_start_in_a_resumed_run(pairs: Path, tmp_path: Path) -> None:
     trainer(pairs, tmp_path, steps=4, lr=0.01).fit()
     one = trainer(pairs, tmp_path, steps=100, historical_averaging=1.0, resume=True)
     batch = {name: tensor[None] for name, tensor in one.dataset[4].items()}
@@ -254,7 +254,7 @@ def test_historical_averaging_may_begin_in_mid_run(pairs: Path, tmp_path: Path) 
     assert all(0 < third[term].item() < 1 for term in terms)
 
 
-def test_flags_of_the_optimizer_count_in_a_run_that_goes_on(pairs: Path, tmp_path: Path) -> None:
+def test_settings_of_the_optimizer_can_change_when_resuming(pairs: Path, tmp_path: Path) -> None:
     trainer(pairs, tmp_path / "adam", steps=2).fit()
     one = trainer(pairs, tmp_path / "adam", steps=6, betas=(0.9, 0.99), weight_decay=0.1, resume=True)
     for optimizer in [m.optimizer for m in one.players.values()]:
@@ -265,7 +265,7 @@ def test_flags_of_the_optimizer_count_in_a_run_that_goes_on(pairs: Path, tmp_pat
 
 
 @pytest.mark.parametrize(("first", "then"), [("adam", "sgd"), ("sgd", "adam")])
-def test_another_optimizer_than_that_of_the_state_is_refused(
+def test_another_optimizer_than_that_of_the_checkpoint_is_refused(
     first: str, then: str, pairs: Path, tmp_path: Path
 ) -> None:
     trainer(pairs, tmp_path, steps=2, optimizer=first).fit()
@@ -291,7 +291,7 @@ def test_bfloat16_trains_and_keeps_weights_in_float32(pairs: Path, tmp_path: Pat
     assert all(torch.isfinite(p).all() for p in one.method.parameters())
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_state(pairs: Path, tmp_path: Path) -> None:
+def test_a_nan_loss_stops_the_run_and_keeps_the_last_checkpoint(pairs: Path, tmp_path: Path) -> None:
     trainer(pairs, tmp_path, steps=2).fit()
     before = (tmp_path / "state.pt").read_bytes()
     one = trainer(pairs, tmp_path, steps=6, resume=True, save_every=1000, log_every=1)
@@ -314,7 +314,7 @@ def test_weights_that_are_no_numbers_are_never_saved(pairs: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_a_image_that_breaks_in_mid_run_loses_nothing(
+def test_a_broken_image_loses_no_steps(
     workers: str, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = tmp_path / "data"
@@ -335,13 +335,13 @@ def test_a_image_that_breaks_in_mid_run_loses_nothing(
     states_equal(tmp_path / "whole", tmp_path / "run")
 
 
-def test_a_run_that_died_before_its_first_save_can_begin_again(pairs: Path, tmp_path: Path) -> None:
+def test_a_run_killed_before_its_first_checkpoint_can_start_again(pairs: Path, tmp_path: Path) -> None:
     trainer(pairs, tmp_path, steps=2).fit()
     (tmp_path / "state.pt").unlink()
     assert main(["train", "pix2pix", str(pairs), *SMALL, "--steps", "2", "--run", str(tmp_path)]) == 0
 
 
-def test_a_run_goes_on_with_images_of_another_size(unpaired: Path, tmp_path: Path) -> None:
+def test_a_run_resumes_with_another_image_size(unpaired: Path, tmp_path: Path) -> None:
     trainer(unpaired, tmp_path, "cyclegan").fit()
     words = ["train", "cyclegan", str(unpaired), "--run", str(tmp_path), "--resume", "--steps", "8"]
     assert main([*words, "--image-size", "48"]) == 0
@@ -384,7 +384,7 @@ def all_of(process: subprocess.Popen[str], signum: int) -> None:
     ],
     ids=["ctrl-c", "closed terminal", "scheduler"],
 )
-def test_a_signal_saves_the_state_and_says_how_to_go_on(
+def test_a_signal_saves_a_checkpoint_and_says_how_to_resume(
     send: Callable[[subprocess.Popen[str], int], None], signum: int, pairs: Path, tmp_path: Path
 ) -> None:
     process = begin(pairs, tmp_path / "run")
@@ -402,13 +402,13 @@ def test_a_signal_saves_the_state_and_says_how_to_go_on(
     assert load_state(tmp_path / "run" / "state.pt")["step"] == state["step"] + 2
 
 
-def test_a_state_of_other_networks_is_refused(pairs: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_other_networks_is_refused(pairs: Path, tmp_path: Path) -> None:
     trainer(pairs, tmp_path).fit()
     with pytest.raises(UsageError, match="other networks"):
         trainer(pairs, tmp_path, generator="unet:depth=4,width=8", resume=True, steps=8)
 
 
-def test_a_torn_state_is_refused_in_words(pairs: Path, tmp_path: Path) -> None:
+def test_a_torn_checkpoint_is_refused(pairs: Path, tmp_path: Path) -> None:
     trainer(pairs, tmp_path).fit()
     (tmp_path / "state.pt").write_bytes((tmp_path / "state.pt").read_bytes()[:1000])
     with pytest.raises(UsageError, match=r"state\.pt can't be read"):
@@ -434,7 +434,7 @@ def images_for(method: str, request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.mark.parametrize(("method", "generator"), VIRTUAL)
-def test_virtual_batch_norm_is_shown_its_reference_before_the_first_step(
+def test_virtual_batch_norm_has_its_reference_batch_before_the_first_step(
     method: str, generator: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     data = images_for(method, request)
@@ -458,7 +458,7 @@ def test_virtual_batch_norm_is_shown_its_reference_before_the_first_step(
     ("method", "generator"),
     [VIRTUAL[1], ("gan", "mlp:width=8,latent=6"), ("bicyclegan", "unet:depth=4,width=4,norm=instance,dropout=0")],
 )
-def test_what_is_drawn_and_what_is_referred_to_is_the_same_in_a_resumed_run(
+def test_latents_and_the_reference_batch_are_the_same_in_a_resumed_run(
     method: str, generator: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     data = images_for(method, request)
@@ -489,7 +489,7 @@ def test_the_model_file_gives_the_last_preview_by_every_norm(
         assert np.abs(decoded.astype(int) - row[1]).max() <= 1
 
 
-def test_batch_norm_of_latents_needs_two_of_them(unpaired: Path, tmp_path: Path) -> None:
+def test_batch_norm_of_latents_needs_two_images(unpaired: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="batch norm of a latent needs two images or more"):
         trainer(unpaired / "trainB", tmp_path, "gan", generator="dcgan:width=4")
     trainer(unpaired / "trainB", tmp_path, "gan", generator="dcgan:width=4", batch_size=2, steps=1).fit()
@@ -499,7 +499,7 @@ def test_batch_norm_of_latents_needs_two_of_them(unpaired: Path, tmp_path: Path)
     ("method", "generator"),
     [("gan", "dcgan:width=4"), VIRTUAL[1], ("bicyclegan", "unet:depth=4,width=4,norm=instance,dropout=0")],
 )
-def test_bfloat16_trains_what_begins_with_a_latent(
+def test_bfloat16_trains_generators_of_a_latent(
     method: str, generator: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     data = images_for(method, request)

@@ -1,4 +1,4 @@
-"""Scores on held-out pairs by hand, and the model that is kept for them."""
+"""Validation scores by hand, and the best model."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_images_are_spread_over_those_held_out_and_at_most_as_many(tmp_path: Pat
     assert validation(nn.Identity(), CPU)[0]["n"] == 4
 
 
-def test_the_best_model_is_that_of_the_best_step_and_outlives_a_resume(pairs: Path, tmp_path: Path) -> None:
+def test_the_best_model_is_kept_when_a_run_resumes(pairs: Path, tmp_path: Path) -> None:
     settings = {"validate_every": 1, "lr": 0.01, "schedule": "constant", "ema_decay": 0.5}
     one = trainer(pairs, tmp_path / "run", steps=8, **settings)
     one.fit()
@@ -127,7 +127,7 @@ def test_pairs_without_any_held_out_have_none(pairs: Path, tmp_path: Path) -> No
     assert one.validation is None
 
 
-def test_of_many_outputs_the_same_is_scored_each_time(pairs: Path, tmp_path: Path) -> None:
+def test_a_multimodal_translator_is_scored_with_the_same_latent_each_time(pairs: Path, tmp_path: Path) -> None:
     specs = {"generator": "unet:depth=4,width=4,norm=instance,dropout=0", "batch_size": 2}
     one = trainer(pairs, tmp_path, "bicyclegan", validate_every=1, steps=2, options={"encoder_width": 4}, **specs)
     assert one.validation is not None
