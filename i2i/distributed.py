@@ -1,4 +1,4 @@
-"""Several processes that train one model: how they find each other under torchrun, and what they do together."""
+"""Ranks of a run under torchrun: the process group, collectives with gradients, and DDP."""
 
 from __future__ import annotations
 
@@ -13,63 +13,67 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from i2i.errors import UsageError
+from i2i.errors import UsageError, setting
 
-_PATIENCE = timedelta(minutes=10)  # until a process that is not heard of is given up
+_TIMEOUT = timedelta(minutes=10)  # of a collective, after which a rank that does not answer is given up
 
 
 @contextlib.contextmanager
 def process_group(device: str) -> Iterator[str]:
-    """Join the processes that torchrun started, where it did; gives the device of this one.
+    """Join the process group where torchrun started this process; yields the device of this rank.
 
-    Each process of a machine has a GPU of its own; on the CPU they share it. They talk by NCCL, or by gloo on the CPU.
+    Each rank of a machine has a GPU of its own; on the CPU they share it. The backend is NCCL, or gloo on the CPU.
 
     Raises:
-        UsageError: a device was named that only one of them could have, or there are fewer GPUs than processes.
+        UsageError: the device is one that only one rank could have, or there are fewer GPUs than ranks.
     """
     if "LOCAL_RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
         yield device
         return
-    local = int(os.environ["LOCAL_RANK"])
+    local_rank = int(os.environ["LOCAL_RANK"])
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device not in ("cpu", "cuda"):
-        raise UsageError(f"--device {device}: torchrun's processes need one each; leave out --device, or give cpu")
+        raise UsageError(
+            f"{setting('device', device)}: each rank under torchrun needs a device of its own; leave out "
+            f"{setting('device')}, or use {setting('device', 'cpu')}"
+        )
     if device == "cuda":
-        if local >= torch.cuda.device_count():
-            raise UsageError(f"{local + 1} processes on a machine of {torch.cuda.device_count()} GPUs; start as many")
-        torch.cuda.set_device(local)
-        device = f"cuda:{local}"
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if device != "cpu" else "gloo", timeout=_PATIENCE)
+        count = torch.cuda.device_count()
+        if local_rank >= count:
+            raise UsageError(f"{local_rank + 1} or more ranks on a machine with {count} GPUs; start one for each GPU")
+        torch.cuda.set_device(local_rank)
+        device = f"cuda:{local_rank}"
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if device != "cpu" else "gloo", timeout=_TIMEOUT)
     try:
         yield device
     finally:
-        with contextlib.suppress(Exception):  # where another process is gone there is nobody to part from
+        with contextlib.suppress(Exception):  # a peer may be gone already
             distributed.destroy_process_group()
 
 
 def launcher() -> list[str]:
-    """The words that start i2i as it was started: `i2i`, or torchrun with as many processes."""
+    """The command that started i2i: `i2i`, or torchrun with as many ranks."""
     local, whole = (int(os.environ.get(name, 1)) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
     if "LOCAL_RANK" not in os.environ:
         return ["i2i"]
-    meeting = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "HOST:29500"]
-    machines = ["--nnodes", str(whole // local), *meeting] if whole > local else []
+    rendezvous = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "HOST:29500"]
+    machines = ["--nnodes", str(whole // local), *rendezvous] if whole > local else []
     return ["torchrun", *machines, "--nproc-per-node", str(local), "-m", "--", "i2i"]
 
 
 def rank() -> int:
-    """Which of the processes this is, from 0."""
+    """The rank of this process; 0 where there is one."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 def world_size() -> int:
-    """How many there are."""
+    """Number of ranks; 1 without torchrun."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 def all_reduce_max(number: int) -> int:
-    """The highest of the processes' numbers, known to all of them; they wait for each other."""
+    """The largest of the ranks' numbers; a barrier too."""
     if world_size() == 1:
         return number
     value = torch.tensor(number)  # on the CPU, so that a GPU need not be waited for
@@ -77,22 +81,28 @@ def all_reduce_max(number: int) -> int:
     return int(value)
 
 
-def broadcast_object(text: str | None) -> str | None:
-    """A text of the first process, known to all of them."""
-    told = [text]
+def broadcast(value: Tensor) -> None:
+    """Overwrite a tensor with that of rank 0."""
     if world_size() > 1:
-        distributed.broadcast_object_list(told, src=0, device=torch.device("cpu"))
-    return told[0]
+        distributed.broadcast(value, src=0)
+
+
+def broadcast_object(text: str | None) -> str | None:
+    """The text of rank 0, on every rank."""
+    objects = [text]
+    if world_size() > 1:
+        distributed.broadcast_object_list(objects, src=0, device=torch.device("cpu"))
+    return objects[0]
 
 
 def is_peer_failure(error: BaseException) -> bool:
-    """Whether an error says that another process is gone."""
+    """Whether an error of a collective says that another rank is gone."""
     words = ("closed by peer", "Connection reset", "Broken pipe", "Timed out", "NCCL", "Connection refused")
     return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
 def all_reduce_mean(value: Tensor) -> Tensor:
-    """The mean of a tensor over the processes, in place; itself where there is one."""
+    """The mean of a tensor over the ranks, in place and without gradient."""
     if world_size() > 1:
         distributed.all_reduce(value)
         value /= world_size()
@@ -100,13 +110,13 @@ def all_reduce_mean(value: Tensor) -> Tensor:
 
 
 def all_reduce_sum(x: Tensor) -> Tensor:
-    """The sum of a tensor over the processes; gradients, which are summed too, flow back to each."""
-    result: Tensor = _Summed.apply(x)
+    """The sum of a tensor over the ranks; gradients flow back to each, summed as well."""
+    result: Tensor = _AllReduceSum.apply(x)
     return result
 
 
 def all_gather(x: Tensor) -> Tensor:
-    """The (N, ...) of all processes, in their order; gradients flow back to each."""
+    """The (N, ...) of all ranks, concatenated in their order; gradients flow back to each."""
     if world_size() == 1:
         return x
     whole = x.new_zeros((world_size() * len(x), *x.shape[1:]))
@@ -115,21 +125,21 @@ def all_gather(x: Tensor) -> Tensor:
 
 
 def local_shard(x: Tensor) -> Tensor:
-    """This process' part of what `gathered` put together."""
+    """This rank's part of a batch, as `all_gather` concatenates them."""
     count = len(x) // world_size()
     return x[rank() * count : (rank() + 1) * count]
 
 
-def wrap_ddp(turn: nn.Module) -> nn.Module:
-    """A module whose gradients are averaged over the processes as they come."""
+def wrap_ddp(module: nn.Module) -> nn.Module:
+    """The module in DistributedDataParallel, which averages gradients; itself where there is one rank."""
     if world_size() == 1:
-        return turn
-    with warnings.catch_warnings():  # later versions of torch give the option other names
+        return module
+    with warnings.catch_warnings():  # later versions of torch rename the option
         warnings.simplefilter("ignore", FutureWarning)
-        return DistributedDataParallel(turn, broadcast_buffers=False)
+        return DistributedDataParallel(module, broadcast_buffers=False)
 
 
-class _Summed(torch.autograd.Function):
+class _AllReduceSum(torch.autograd.Function):
     @staticmethod
     def forward(_: Any, x: Tensor) -> Tensor:
         total = x.clone()
@@ -138,4 +148,4 @@ class _Summed(torch.autograd.Function):
 
     @staticmethod
     def backward(_: Any, gradient: Tensor) -> Tensor:
-        return all_reduce_sum(gradient)  # which has a gradient too, for penalties on slopes
+        return all_reduce_sum(gradient)  # differentiable again, for gradient penalties

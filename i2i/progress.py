@@ -14,6 +14,21 @@ logger = logging.getLogger("i2i")
 _LINE = "{desc} {unit} {n_fmt} of {total_fmt}: {percentage:.0f} %, {elapsed} so far, {remaining} left{postfix}"
 
 
+def in_notebook() -> bool:
+    """Whether this runs in a Jupyter notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return shell is not None and "IPKernelApp" in shell.config
+
+
+def progress_bar(**options: Any) -> Any:
+    """`Progress`, or in a notebook the bar of tqdm, with the same options."""
+    if not in_notebook():
+        return Progress(**options)
+    from tqdm.auto import tqdm as notebook_bar
+
+    return notebook_bar(**options)
+
+
 class Progress(tqdm):  # type: ignore[misc]
     """A tqdm bar where stderr is a terminal; elsewhere (nohup, Docker, CI) a line every half minute.
 

@@ -76,7 +76,7 @@ def _data(layout: Layout, *, swap: bool, may_swap: bool) -> Iterator[str]:
 def _length(config: RunConfig, trainer: Any) -> str:
     from i2i.data.direction import counted
 
-    batch, images = config.train.batch_size, len(trainer.images)
+    batch, images = config.train.batch_size, len(trainer.dataset)
     epochs = trainer.steps * batch / images
     passes = "1 epoch" if epochs == 1 else f"{epochs:.3g} epochs" if epochs < 1000 else f"{epochs:.0f} epochs"
     what = f"{passes} of {counted(images, 'image')}, batch size {batch}"

@@ -34,13 +34,13 @@ class Decode(Protocol):
     any other exception is reported as damage.
     """
 
-    def __call__(self, data: bytes, /, *, max_pixels: int) -> DecodedImage: ...  # noqa: D102
+    def __call__(self, data: bytes, /, *, max_pixels: int) -> DecodedImage: ...
 
 
 class Encode(Protocol):
     """Encodes an image, which has only what the format holds; `quality` is of formats with loss, 1 to 100."""
 
-    def __call__(self, image: DecodedImage, /, *, quality: int) -> bytes: ...  # noqa: D102
+    def __call__(self, image: DecodedImage, /, *, quality: int) -> bytes: ...
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
-"""What a method is: the networks of one game, the images of a step, and what each player minimises."""
+"""The base class of methods: the networks of an adversarial game, a step's images, and the losses of its players."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from i2i.config import DataConfig, TrainConfig, check_numbers
 from i2i.distributed import all_reduce_mean
-from i2i.errors import UsageError
+from i2i.errors import UsageError, setting
 from i2i.losses import (
     AdversarialLoss,
     Kind,
@@ -22,35 +22,37 @@ from i2i.losses import (
     r1_penalty,
 )
 from i2i.methods.diffaugment import Change, DiffAugment
+from i2i.methods.terms import Losses as Losses
+from i2i.methods.terms import LossFn as LossFn
 from i2i.networks import Backbones, Discriminator, Generator, LatentGenerator, Logits
+from i2i.networks.virtual_batch_norm import Reference
 from i2i.registry import Registry
 from i2i.spec import Spec
 
 Batch: TypeAlias = Mapping[str, Tensor]
-Losses: TypeAlias = dict[str, Tensor]
-LossFn: TypeAlias = Callable[[Any], Losses]
 
 
 class Method(nn.Module, ABC):
-    """A game between players on one set of images.
+    """An adversarial game between players on the same images.
 
-    A subclass declares the class variables and `Config`, builds its networks from `Backbones` in the constructor, and
-    says how a step's images are made and what each player minimises. `discriminator_loss` uses generated images
-    detached: each player's loss moves that player alone.
+    A subclass declares the class variables and `Config`, builds its networks from `Backbones` in the constructor, makes
+    the images of a step in `forward`, and returns the loss of each player. A loss moves its own player only:
+    `discriminator_loss` takes generated images detached.
 
     Attributes:
         summary: what it is for, in a line, for `i2i train --help`.
-        data: what it learns from: pairs, two unpaired sets, or a single one (domain b alone).
-        generator_spec: the backbone of its generators where none is asked for.
-        discriminator_spec: the same for its discriminators.
+        data: what it trains on: pairs, two unpaired sets, or a single one (domain b only).
+        generator_spec: its default generator.
+        discriminator_spec: its default discriminator.
         Images: a NamedTuple of the step's tensors. A field whose name ends in _a or _b is an image of that domain,
             in the order of the sample grid: `fake_b`.
         data_config: how the paper prepares images, as defaults of the command line.
         train_config: how the paper trains, as defaults of the command line.
-        fewest_steps: a run of fewer is warned of: a tenth of the shortest published run, whose source is named beside
+        fewest_steps: a shorter run is warned of: a tenth of the shortest published run, whose source is named beside
             it; 0 where none is known.
+        inversion_advice: what keeps a translator from inverting colours, for the warning of a run that does.
         generator_first: the generator moves before the discriminator. Since a step's images are made once, both losses
-            are then those of the weights from before the step.
+            then follow from the weights before the step.
     """
 
     summary: ClassVar[str] = ""
@@ -61,12 +63,13 @@ class Method(nn.Module, ABC):
     data_config: ClassVar[DataConfig] = DataConfig()
     train_config: ClassVar[TrainConfig] = TrainConfig()
     fewest_steps: ClassVar[int] = 0
+    inversion_advice: ClassVar[str] = ""
     generator_first: ClassVar[bool] = False
     fake_accuracy: Tensor
 
     @dataclass(frozen=True)
     class Config:
-        """The knobs that every adversarial method has."""
+        """Settings that all methods share."""
 
         adversarial: Kind = "non_saturating"
         """The adversarial loss."""
@@ -94,7 +97,10 @@ class Method(nn.Module, ABC):
                     f"max_fake_accuracy is {self.max_fake_accuracy}; it is a share of images, above 0 and up to 1"
                 )
             if self.max_fake_accuracy < 1 and self.adversarial == "wasserstein":
-                raise UsageError("wasserstein's critic has no boundary to be right about; leave max_fake_accuracy at 1")
+                raise UsageError(
+                    "the critic of wasserstein has no decision boundary, and so no fake_accuracy; use "
+                    f"{setting('max_fake_accuracy', 1)}"
+                )
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -104,12 +110,7 @@ class Method(nn.Module, ABC):
         except ValueError as error:
             raise UsageError(str(error)) from None
         self.augment = DiffAugment(config.diffaugment)
-        # A running mean of how many generated images the discriminators recognise, which begins undecided.
-        self.register_buffer("fake_accuracy", torch.tensor(0.5))
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        state_dict.setdefault(f"{prefix}fake_accuracy", self.fake_accuracy)  # which older states lack
-        super()._load_from_state_dict(state_dict, prefix, *args)
+        self.register_buffer("fake_accuracy", torch.tensor(0.5))  # a running mean; see `update_metrics`
 
     @classmethod
     def backbones(
@@ -121,7 +122,7 @@ class Method(nn.Module, ABC):
         channels: tuple[int, int],
         classes: int = 0,
     ) -> Backbones:
-        """The networks that a run asks for; what a spec leaves out is as in the method's own of that name."""
+        """The networks of a run; options that a spec leaves out are those of the method's default of that name."""
         return Backbones(
             _over(generator, cls.generator_spec),
             _over(discriminator, cls.discriminator_spec),
@@ -135,7 +136,7 @@ class Method(nn.Module, ABC):
         """Make the step's `Images`, once, from `batch["a"]` and `batch["b"]`, each (N, C, H, W) in [-1, 1]."""
 
     def preview(self, batch: Batch) -> Any:
-        """What a sample grid shows of a batch, in evaluation mode: a NamedTuple of images named as in `Images`."""
+        """The images of a sample grid, in evaluation mode: a NamedTuple with names as in `Images`."""
         return self(batch)
 
     @abstractmethod
@@ -148,14 +149,41 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def players(self) -> dict[str, nn.Module]:
-        """Each player and the networks that it alone moves."""
+        """Each player and its networks, which only its loss moves."""
 
     @abstractmethod
     def generators(self) -> Mapping[str, Generator | LatentGenerator]:
         """The networks worth keeping: `a2b`, and `b2a` where there is one; `z2b` from a latent."""
 
+    @property
+    def validated(self) -> str | None:
+        """The direction whose generator is scored on held-out pairs; None where the method has no pairs."""
+        return "a2b" if self.data == "paired" else None
+
+    def needs_reference_batch(self) -> bool:
+        """Whether a network keeps its first input as the reference batch of virtual batch norm."""
+        return any(isinstance(module, Reference) for module in self.modules())
+
+    @torch.no_grad()
+    def update_metrics(self, metrics: Mapping[str, Tensor]) -> None:
+        """Update the running mean `fake_accuracy` with the metrics of a loss; the trainer calls this after each loss.
+
+        It decides whether the discriminator moves (`max_fake_accuracy`), and then is the mean over the ranks.
+        """
+        for name, value in metrics.items():
+            if name.startswith("fake_accuracy"):
+                share = all_reduce_mean(value.clone()) if self.config.max_fake_accuracy < 1 else value
+                self.fake_accuracy.lerp_(share.to(self.fake_accuracy), 0.1)
+
     def turns(self, step: int) -> Iterator[tuple[str, LossFn]]:
-        """Who moves in a step, counted from 1: the discriminator always, the generator every k-th step."""
+        """Who moves in a step, and by which loss.
+
+        The discriminator moves in every step unless it is too far ahead (`discriminator_moves`), the generator in every
+        k-th (`generator_moves`). A turn is decided on when the one before it is over.
+
+        Args:
+            step: the steps done so far: 0 in the first.
+        """
         if self.generator_first and self.generator_moves(step):
             yield "generator", self.generator_loss
         if self.discriminator_moves():
@@ -164,12 +192,12 @@ class Method(nn.Module, ABC):
             yield "generator", self.generator_loss
 
     def discriminator_moves(self) -> bool:
-        """Whether the discriminators aren't too far ahead."""
+        """Whether `fake_accuracy` is at most `max_fake_accuracy`."""
         return self.config.max_fake_accuracy >= 1 or float(self.fake_accuracy) <= self.config.max_fake_accuracy
 
     def generator_moves(self, step: int) -> bool:
-        """Whether the k discriminator updates that precede a generator update are done (Algorithm 1)."""
-        return step % self.config.discriminator_steps == 0
+        """Whether this step, from 0, is the last of k discriminator updates (Goodfellow et al. 2014, alg. 1)."""
+        return (step + 1) % self.config.discriminator_steps == 0
 
     def discriminator_terms(
         self,
@@ -181,25 +209,25 @@ class Method(nn.Module, ABC):
         weight: float = 0.5,
         domain: str = "",
     ) -> Losses:
-        """A discriminator's terms: adversarial and, where asked for, the gradient penalty; named for the domain.
+        """The terms of a discriminator: adversarial, and the gradient penalties that are set.
 
         Args:
-            discriminator: who judges.
+            discriminator: whose terms they are.
             real: (N, C, H, W) in [-1, 1].
             fake: the same shape; no gradient flows back into it.
             condition: channels that the discriminator sees before those of each image, (N, K, H, W).
-            weight: of all terms; the papers' one half unless given.
-            domain: ends the terms' names.
+            weight: of all terms; one half unless given, as in the papers.
+            domain: suffix of the terms' names.
         """
 
         def logits(images: Tensor) -> Logits:
             drawn = self.augment.draw(len(images), images.device)
-            judged: Logits = discriminator(self._seen(images, condition, drawn))
-            return judged
+            output: Logits = discriminator(self._seen(images, condition, drawn))
+            return output
 
         ending = f"_{domain}" if domain else ""
         loss = self.adversarial.discriminator(logits(real), logits(fake.detach()))
-        losses = {f"adversarial{ending}": weight * loss}
+        losses = Losses({f"adversarial{ending}": weight * loss})
         if self.config.gradient_penalty:
             penalty = gradient_penalty(logits, real, fake)
             losses[f"gradient_penalty{ending}"] = weight * self.config.gradient_penalty * penalty
@@ -217,39 +245,40 @@ class Method(nn.Module, ABC):
         paired_features: bool = False,
         domain: str = "",
     ) -> Losses:
-        """A generator's terms before a discriminator: adversarial and, where asked for, feature matching.
+        """The terms of a generator: adversarial, and feature matching where it is set.
 
-        With `adversarial_weight` 0 feature matching is the generator's only method (Salimans et al. 2016, sec. 3.1).
+        With `adversarial_weight` 0 feature matching is the generator's only term (Salimans et al. 2016, sec. 3.1).
 
         Args:
-            discriminator: who judges.
+            discriminator: sees the images.
             real: (N, C, H, W) in [-1, 1].
             fake: the same shape.
             condition: channels that the discriminator sees before those of each image, (N, K, H, W).
-            partners: each generated image should match its own real one, and not all of them on the whole.
-            domain: ends the terms' names.
+            paired_features: match the features of each fake with those of its own target, and not their means.
+            domain: suffix of the terms' names.
+
+        Returns:
+            The terms, with `fake_accuracy` as a metric.
         """
         ending = f"_{domain}" if domain else ""
-        losses: Losses = {}
-        drawn = self.augment.draw(len(fake), fake.device)  # the same for an image and its partner
+        losses = Losses()
+        drawn = self.augment.draw(len(fake), fake.device)  # the same for a fake and its target
         if self.config.feature_matching:
-            logits, seen = discriminator.forward_with_features(self._seen(fake, condition, drawn))
+            logits, features = discriminator.forward_with_features(self._seen(fake, condition, drawn))
             with torch.no_grad():
-                _, wanted = discriminator.forward_with_features(self._seen(real, condition, drawn))
+                _, target = discriminator.forward_with_features(self._seen(real, condition, drawn))
             match = feature_matching if paired_features else mean_feature_matching
-            losses = {f"feature_matching{ending}": self.config.feature_matching * match(seen, wanted)}
+            losses[f"feature_matching{ending}"] = self.config.feature_matching * match(features, target)
         else:
             logits = discriminator(self._seen(fake, condition, drawn))
-        if self.training and self.config.adversarial != "wasserstein":
-            share = self.adversarial.fake_accuracy(logits)
-            share = all_reduce_mean(share) if self.config.max_fake_accuracy < 1 else share
-            self.fake_accuracy.lerp_(share.to(self.fake_accuracy), 0.1)
+        if self.config.adversarial != "wasserstein":
+            losses.metrics[f"fake_accuracy{ending}"] = self.adversarial.fake_accuracy(logits)
         weight = self.config.adversarial_weight
         adversarial = {f"adversarial{ending}": weight * self.adversarial.generator(logits)} if weight else {}
         return adversarial | losses
 
     def _seen(self, images: Tensor, condition: Tensor | None, drawn: Tensor) -> Tensor:
-        """What a discriminator sees: the condition's channels before the image's, both changed as drawn."""
+        """The input of a discriminator: the condition's channels before the image's, both augmented as drawn."""
         images, condition = self.augment(images, condition, drawn)
         return images if condition is None else torch.cat([condition, images], dim=1)
 
@@ -257,7 +286,8 @@ class Method(nn.Module, ABC):
 methods: Registry[Method] = Registry("method")
 
 
-def _over(asked: str | None, own: str) -> Spec:
-    default = Spec.parse(own)
-    wanted = Spec.parse(asked) if asked else default
-    return Spec(wanted.name, {**default.options, **wanted.options}) if wanted.name == default.name else wanted
+def _over(given: str | None, default: str) -> Spec:
+    """A spec with the options of the default where both have the same name."""
+    base = Spec.parse(default)
+    spec = Spec.parse(given) if given else base
+    return Spec(spec.name, {**base.options, **spec.options}) if spec.name == base.name else spec

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from i2i.config import DataConfig, TrainConfig
-from i2i.errors import UsageError
+from i2i.errors import UsageError, setting
 from i2i.losses import Kind, patch_nce
 from i2i.methods.base import Batch, Losses, Method, methods
 from i2i.networks import Backbones, Generator
@@ -32,6 +32,7 @@ class CUT(Method):
     summary = "two unpaired sets, one way, where shapes stay where they are"
     data = "unpaired"
     generator_spec = "resnet:down=blur,up=bilinear,init=xavier"
+    inversion_advice = f"{setting('identity_weight', 5)}, which keeps colours"
     discriminator_spec = "patchgan:norm=instance,down=blur,init=xavier"
     data_config = DataConfig(crop="before_decay")
     train_config = TrainConfig(epochs=400)

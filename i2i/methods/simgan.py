@@ -100,7 +100,7 @@ class SimGAN(Method):
     def turns(self, step: int) -> Iterator[tuple[str, LossFn]]:
         """The refiner's warm-up, the discriminator's, then the cycles; only these heed `max_fake_accuracy`."""
         config = self.config
-        index = step - 1 - config.refiner_warmup
+        index = step - config.refiner_warmup
         if index < 0:
             yield "generator", self.self_loss
             return
@@ -128,7 +128,7 @@ class SimGAN(Method):
             distance = l1(refined.mean(1), source.mean(1))
         else:
             distance = l1(refined, source)
-        return {"self": self.config.self_weight * distance}
+        return Losses({"self": self.config.self_weight * distance})
 
     def discriminator_loss(self, images: Images) -> Losses:
         """The adversarial loss (eq. 2), not halved, on refined images from the image pool (sec. 2.3)."""

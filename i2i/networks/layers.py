@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from i2i.distributed import all_gather, all_reduce_sum, local_shard, world_size
 from i2i.networks.virtual_batch_norm import VirtualBatchNorm
 
 Norm: TypeAlias = Literal["batch", "instance"] | None
@@ -35,42 +34,10 @@ class BatchNorm(nn.BatchNorm2d):
         self.at_inference = at_inference
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise (N, C, H, W); processes that share a batch normalise by the whole of it."""
-        if self.training and world_size() > 1:
-            return _by_all_processes(self, x)
+        """Normalise (N, C, H, W)."""
         if self.training or self.at_inference == "running":
             return super().forward(x)
         return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
-
-
-class UnitBatchNorm(nn.BatchNorm1d):
-    """Batch normalisation of fully connected layers."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise (N, C); processes that share a batch normalise by the whole of it."""
-        return _by_all_processes(self, x) if self.training and world_size() > 1 else super().forward(x)
-
-
-def _by_all_processes(norm: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:
-    """Normalise (N, C) or (N, C, H, W) by the statistics of all processes' batches together."""
-    precise = x if x.dtype == torch.double else x.float()
-    others = [index for index in range(x.dim()) if index != 1]
-    shape = (-1, *[1] * (x.dim() - 2))
-    mean = all_reduce_sum(precise.mean(others)) / world_size()
-    away = precise - mean.view(shape)  # first, because a difference of squares may round to below 0
-    variance = all_reduce_sum(away.square().mean(others)) / world_size()
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.num_batches_tracked is not None
-    count, share = world_size() * x.numel() / x.shape[1], norm.momentum or 0.1
-    if norm.track_running_stats:
-        with torch.no_grad():
-            norm.running_mean.lerp_(mean.to(norm.running_mean), share)
-            norm.running_var.lerp_((variance * count / max(count - 1, 1)).to(norm.running_var), share)
-            norm.num_batches_tracked += 1
-    scale = norm.weight * torch.rsqrt(variance + norm.eps)
-    normal: Tensor = away * scale.view(shape) + norm.bias.view(shape)
-    return normal.to(x.dtype)
 
 
 class Dropout(nn.Module):
@@ -88,10 +55,13 @@ class Dropout(nn.Module):
         """Drop entries of (N, C, H, W) or (N, C)."""
         if not self.p or not (self.training or self.at_inference):
             return x
-        if self.training:  # the mask of the whole batch, which all processes draw alike, on a GPU too
-            mask = x.new_empty((world_size() * len(x), *x.shape[1:])).bernoulli_(1 - self.p)
-            return x * local_shard(mask.div_(1 - self.p))
+        if self.training:
+            return x * self.mask(x).div_(1 - self.p)
         return self.dropped(x, self.kept(x.shape[1:]).to(x.device))
+
+    def mask(self, x: Tensor) -> Tensor:
+        """Which entries of a batch are kept in training: 1 or 0 each, of its shape."""
+        return x.new_empty(x.shape).bernoulli_(1 - self.p)
 
     def kept(self, shape: Sequence[int]) -> Tensor:
         """A mask of the entries of (C, H, W) that are kept at inference."""
@@ -144,9 +114,13 @@ class MinibatchDiscrimination(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, features) to (N, features + kernels)."""
         compared = self.tensor(x).float().unflatten(1, (-1, self.dimensions))
-        distances = (compared[:, None] - all_gather(compared)[None]).abs().sum(3)
-        closeness = torch.exp(-distances).sum(1) - 1  # without the sample itself, at distance 0
+        distances = (compared[:, None] - self.batch(compared)[None]).abs().sum(3)
+        closeness = torch.exp(-distances).sum(1) - 1  # but for itself, at distance 0
         return torch.cat([x, closeness.to(x.dtype)], dim=1)
+
+    def batch(self, compared: Tensor) -> Tensor:
+        """The samples that each sample is compared with: those of its batch."""
+        return compared
 
 
 def normalize(norm: GeneratorNorm, channels: int, *, at_inference: NormAtInference = "sample") -> nn.Module:
@@ -231,5 +205,5 @@ def initialize(network: nn.Module, *, spectral: bool = False, init: Init = "norm
 def normalize_units(norm: LatentNorm, units: int) -> nn.Module:
     """The normalisation layer of (N, units)."""
     if norm == "batch":
-        return UnitBatchNorm(units)
+        return nn.BatchNorm1d(units)
     return VirtualBatchNorm(units) if norm == "virtual" else nn.Identity()

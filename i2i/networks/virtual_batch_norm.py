@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 
 class VirtualBatchNorm(nn.Module):
@@ -95,7 +95,7 @@ def _see_reference(network: nn.Module, given: tuple[Any, ...]) -> None:
     assert isinstance(reference, Reference)
     if reference.seen and not network.training:
         return
-    batch = reference.batch if len(reference.batch) else _first(given[0])
+    batch = reference.batch if len(reference.batch) else given[0].detach().clone()
     for layer in layers:
         layer.seeing_reference = True
     try:
@@ -106,11 +106,3 @@ def _see_reference(network: nn.Module, given: tuple[Any, ...]) -> None:
         for layer in layers:
             layer.seeing_reference = False
     reference.batch, reference.seen = batch, not network.training
-
-
-def _first(given: Tensor) -> Tensor:
-    """A copy to keep, of the first process's input where several share a batch."""
-    batch = given.detach().clone()
-    if distributed.is_initialized():
-        distributed.broadcast(batch, src=0)
-    return batch

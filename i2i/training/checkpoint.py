@@ -1,4 +1,4 @@
-"""Checkpoint files, from which a run resumes."""
+"""Checkpoint files (state.pt), from which a run resumes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from typing import Any
 
 import torch
 
-from i2i.errors import UsageError
+from i2i.errors import UsageError, setting
 from i2i.files import write_whole
 from i2i.training.integrity import Damaged, check_archive, state_checksum
 from i2i.version import __version__ as __version__
 
-STATE_FORMAT = "i2i-state/2"
-_READABLE = ("i2i-state/1", STATE_FORMAT)  # the first had no checksum
+STATE_FORMAT = "i2i-state/3"
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write all that a run needs to resume: tensors, numbers and text alone, and a checksum of them.
+    """Write a checkpoint: tensors, numbers and text only, and a checksum of them.
 
     Raises:
         OSError: the folder can't be written, or the disk is full; what stood at `path` is untouched.
@@ -35,35 +34,48 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
     write_whole(path, write)
 
 
-def load_state(path: Path) -> dict[str, Any]:
-    """Read a state whose archive and checksum are as they were written; nothing in it is executed.
+def load_state(path: Path, *, advice: str = "") -> dict[str, Any]:
+    """Read a checkpoint whose archive and checksum are as they were written; nothing in it is executed.
+
+    Args:
+        path: state.pt of a run.
+        advice: ends the message of an error about a damaged file.
 
     Raises:
         UsageError: there is none, it is damaged, or another version of i2i wrote it.
     """
     if not path.is_file():
-        raise UsageError(f"{path}: there is no saved state to go on from; leave out --resume to begin anew")
+        raise UsageError(f"{path}: there is no checkpoint to resume from; leave out {setting('resume')} to start a run")
     try:
         check_archive(path)
         state = _unpickled(path)
         if not isinstance(state, dict) or not str(state.get("format")).startswith("i2i-state/"):
-            raise Damaged("it holds something else than the state of a run")
-        found, said = str(state["format"]), state.pop("checksum", None)
-        if found not in _READABLE:
-            wrote = str(state.get("made_by", "another i2i"))[:60]
-            raise UsageError(
-                f"{path}: written by {wrote} as {found[:60]}, and this i2i {__version__} reads {STATE_FORMAT}; "
-                "upgrade it: pip install --upgrade i2i-toolkit"
-            )
-        if (found == STATE_FORMAT or said is not None) and said != state_checksum(state):
+            raise Damaged("it is not a checkpoint of i2i")
+        if state["format"] != STATE_FORMAT:
+            raise _other_version(path, state)
+        if state.pop("checksum", None) != state_checksum(state):
             raise Damaged("its checksum differs")
     except Damaged as error:
-        raise UsageError(f"{path} can't be read as a saved state: {error}") from None
+        raise UsageError(f"{path} can't be read as a checkpoint: {error}{advice}") from None
     return state
 
 
+def _other_version(path: Path, state: Mapping[str, Any]) -> UsageError:
+    found, wrote = str(state["format"])[:60], str(state.get("made_by", "another i2i"))[:60]
+    older = found in ("i2i-state/1", "i2i-state/2")
+    what_to_do = (
+        f"finish the run with the i2i that wrote it, or train again with another {setting('run')}; model.safetensors "
+        "there still translates"
+        if older
+        else "upgrade: pip install --upgrade i2i-toolkit"
+    )
+    return UsageError(
+        f"{path}: written by {wrote} as {found}, and this i2i {__version__} resumes {STATE_FORMAT}; {what_to_do}"
+    )
+
+
 def _unpickled(path: Path) -> Any:
-    """What an archive holds; PyTorch's own message may advise to switch its protection off, and is not passed on."""
+    """The content of an archive; PyTorch's own message advises to switch its protection off, and is not passed on."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

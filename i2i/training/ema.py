@@ -1,4 +1,4 @@
-"""The mean of a network's weights over the steps of its training."""
+"""Exponential moving average (EMA) of the generators' weights."""
 
 from __future__ import annotations
 
@@ -11,50 +11,55 @@ from torch import nn
 
 
 class ModelEMA(nn.Module):
-    """An exponential moving average of networks, which translates more steadily than they do.
+    """An exponential moving average of networks' weights, which translates more steadily than the weights do.
 
-    Source: Karras et al. 2018, "Progressive growing of GANs", sec. 4; Yazici et al. 2019. At the start, when there is
-    little past, its share is smaller: (1 + n) / (10 + n) after n updates.
+    Source: Karras et al. 2018, "Progressive growing of GANs", sec. 4; Yazici et al. 2019. While there is little past,
+    its share is smaller: (1 + n) / (10 + n) after n updates.
 
     Args:
         networks: those to average, by name.
-        decay: the share of the past, below 1.
+        decay: share of the past, below 1.
     """
+
+    updates: torch.Tensor
 
     def __init__(self, networks: Mapping[str, nn.Module], *, decay: float) -> None:
         super().__init__()
         self.decay = decay
-        self._followed = dict(networks)  # in a dict, so that they aren't this module's own
+        self._trained = dict(networks)  # in a dict, so that they are not submodules
         self.networks = nn.ModuleDict({name: copy.deepcopy(network) for name, network in networks.items()})
         self.networks.requires_grad_(False).eval()
         self.register_buffer("updates", torch.tensor(0))
 
-    updates: torch.Tensor
-
     @torch.no_grad()
     def update(self) -> None:
-        """Take the weights as they are into the mean; buffers, such as running statistics, are copied."""
+        """Take the present weights into the average; buffers, such as running statistics, are copied."""
         self.updates += 1
         count = int(self.updates)
         share = 1 - min(self.decay, (1 + count) / (10 + count))
-        for name, network in self._followed.items():
-            mean = self.networks[name]
-            torch._foreach_lerp_(list(mean.parameters()), list(network.parameters()), share)
-            for kept, buffer in zip(mean.buffers(), network.buffers(), strict=True):
-                if kept.shape != buffer.shape:  # a reference of virtual batch norm begins empty
+        for name, trained in self._trained.items():
+            average = self.networks[name]
+            torch._foreach_lerp_(list(average.parameters()), list(trained.parameters()), share)
+            for kept, buffer in zip(average.buffers(), trained.buffers(), strict=True):
+                if kept.shape != buffer.shape:  # the reference batch of virtual batch norm is empty at first
                     kept.data = torch.empty_like(buffer)  # not resize_: a saved tensor's memory was shown to NumPy
                 kept.copy_(buffer)
 
+    def restart(self) -> None:
+        """Start again from the present weights."""
+        for name, trained in self._trained.items():
+            self.networks[name].load_state_dict(trained.state_dict())
+
     @contextlib.contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Let the networks have the mean weights for a while."""
-        self._exchange()
+    def swapped_in(self) -> Iterator[None]:
+        """Let the networks have the averaged weights within this context."""
+        self._swap()
         try:
             yield
         finally:
-            self._exchange()
+            self._swap()
 
-    def _exchange(self) -> None:
-        for name, network in self._followed.items():
-            for own, mean in zip(network.parameters(), self.networks[name].parameters(), strict=True):
-                own.data, mean.data = mean.data, own.data
+    def _swap(self) -> None:
+        for name, trained in self._trained.items():
+            for weight, average in zip(trained.parameters(), self.networks[name].parameters(), strict=True):
+                weight.data, average.data = average.data, weight.data

@@ -1,4 +1,4 @@
-"""Whether a saved state is what was saved: its archive, its checksum, and the types of its values."""
+"""Integrity of a checkpoint: its archive, its checksum, and the types of its values."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_MOST_VALUES = 1_000_000  # in a state; real ones have thousands
-_MOST_TIMES, _MOST_MORE = 8, 2**28  # that a state may hold the same memory, and bytes beyond that
-_PICKLED = {"collections", "torch", "torch._utils", "torch.storage"}  # the modules that tensors are pickled with
+_MOST_VALUES = 1_000_000  # in a checkpoint; real ones have thousands
+_MOST_TIMES, _MOST_MORE = 8, 2**28  # a checkpoint may refer to the same memory so often, and to so many bytes more
+_PICKLED = {"collections", "torch", "torch._utils", "torch.storage"}  # modules that a pickled tensor imports
 
 
 class Damaged(ValueError):
-    """A saved state is not what was saved; the message says where."""
+    """A checkpoint is not what was saved; the message says where."""
 
 
 def check_archive(path: Path) -> None:
     """Check a file of torch.save before it is loaded: the CRC of every entry, and what its pickle would import.
 
     Raises:
-        Damaged: it is no zip archive of stored entries, an entry differs, or the pickle imports anything but tensors.
+        Damaged: it is not a zip archive of stored entries, an entry differs, or the pickle imports more than tensors.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -44,7 +44,7 @@ def check_archive(path: Path) -> None:
     except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, OverflowError, OSError) as error:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which is a seek to before the file
             raise
-        raise Damaged("it is no whole zip archive") from None
+        raise Damaged("it is not a complete zip archive") from None
     if bad is not None:
         raise Damaged(f"{bad} fails its CRC check")
     for name in (name for pickled in pickles for name in _imports(pickled)):
@@ -53,10 +53,10 @@ def check_archive(path: Path) -> None:
 
 
 def _imports(pickled: bytes) -> set[str]:
-    """What a pickle imports, "module name" each, found without running it."""
+    """The imports of a pickle, "module name" each, found without running it."""
     try:
         found = {(code.name, argument) for code, argument, _ in pickletools.genops(pickled)}
-    except Exception:  # its parsers raise whatever they come upon
+    except Exception:  # pickletools raises many kinds
         raise Damaged("its pickle is torn") from None
     if any(name in ("STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4") for name, _ in found):
         raise Damaged("its pickle is not one of torch.save")
@@ -67,7 +67,7 @@ def state_checksum(values: Any) -> str:
     """SHA-256 of nested dicts and lists of tensors, numbers and text: of their structure, types, shapes and bits.
 
     Raises:
-        Damaged: there are more values than in any state, or tensors are much larger than the memory that holds them.
+        Damaged: there are more values than in any checkpoint, or tensors are much larger than their memory.
     """
     digest, count, seen = hashlib.sha256(), 0, 0
     memory: dict[int, int] = {}
@@ -79,7 +79,7 @@ def state_checksum(values: Any) -> str:
             raise Damaged("it holds too many values")
         if isinstance(value, Mapping):
             digest.update(f"dict {len(value)}\n".encode())
-            left += [one for pair in value.items() for one in pair]
+            left += [item for pair in value.items() for item in pair]
             left.append(getattr(value, "_metadata", None))  # that of modules, which says their versions
         elif isinstance(value, list | tuple):
             digest.update(f"{'list' if isinstance(value, list) else 'tuple'} {len(value)}\n".encode())
@@ -103,8 +103,8 @@ def check_tensor(value: Any, name: str, *, like: Tensor | None = None, shape: tu
     Args:
         value: what was found.
         name: of the value, for the message.
-        like: has the dtype that it must have, and float32 unless given.
-        shape: that it must have, any unless given.
+        like: a tensor of the expected dtype; float32 unless given.
+        shape: the expected shape; any unless given.
 
     Raises:
         Damaged: it is not.
@@ -121,7 +121,7 @@ def check_tensor(value: Any, name: str, *, like: Tensor | None = None, shape: tu
 
 
 def check_number(value: Any, name: str, *, whole: bool = False) -> None:
-    """Check that a value is a finite number, a `whole` one from 0 on where it should be.
+    """Check that a value is a finite number; a `whole` one is 0 or more.
 
     Raises:
         Damaged: it is not.
@@ -133,5 +133,5 @@ def check_number(value: Any, name: str, *, whole: bool = False) -> None:
 
 
 def _is_kept(value: Tensor) -> bool:
-    """Whether a tensor is of the kind that states hold, whose bits lie in memory."""
+    """Whether a tensor is dense and in memory, as those of a checkpoint are."""
     return value.layout == torch.strided and not value.is_quantized and value.device.type != "meta"

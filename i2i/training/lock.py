@@ -1,4 +1,4 @@
-"""One run at a time writes a run folder: a lock that ends with the process that holds it."""
+"""A lock on a run folder, so that one run at a time writes it; it ends with the process that holds it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from i2i.errors import UsageError
+from i2i.errors import UsageError, setting
 
 NAME = ".lock"
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 _held: set[int] = set()
-_folders: dict[Path, int] = {}  # open, so that no folder made later has their inode
+_folders: dict[Path, int] = {}  # kept open, so that no folder made later has their inode
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[bool]:
     """Hold the lock of a run folder; yields False where the file system has no locks.
 
-    The folder is made as needed, and removed again where it ends up empty. The operating system releases the lock when
+    The folder is made as needed, and removed again if it ends up empty. The operating system releases the lock when
     this process ends, however it ends; processes forked from it do not keep it.
 
     Raises:
@@ -59,9 +59,9 @@ def locked(folder: Path) -> Iterator[bool]:
 
 
 def is_replaced(folder: Path) -> bool:
-    """Whether a folder that this process locked was removed since, and another one has its name."""
-    locked_one = _folders.get(folder.absolute())
-    return locked_one is not None and folder.exists() and not _is_at(folder, locked_one)
+    """Whether a folder that this process locked was removed since, and another folder has its name."""
+    opened = _folders.get(folder.absolute())
+    return opened is not None and folder.exists() and not _is_at(folder, opened)
 
 
 def _open(path: Path) -> tuple[int, bool]:
@@ -94,16 +94,16 @@ def _lock(file: int, path: Path) -> bool:
             raise
         who, stop = _holder(file)
         folder = path.parent
-        raise UsageError(f"{folder} is in use by {who}; wait for it, {stop}or choose another --run") from None
+        raise UsageError(f"{folder} is in use by {who}; wait for it, {stop}or use another {setting('run')}") from None
     return True
 
 
 def _holder(file: int) -> tuple[str, str]:
-    """Who holds a lock, in words, and how to stop it."""
+    """Who holds a lock, and how to stop it."""
     try:
         holder = json.loads(os.read(file, 4096))
         pid, host, since = int(holder["pid"]), str(holder["host"]), str(holder["since"])
-    except (ValueError, KeyError, TypeError):  # it is just about to write that
+    except (ValueError, KeyError, TypeError):  # the holder has not written it yet
         return "another process", ""
     here = host == socket.gethostname()
     return f"process {pid} on {host} since {since}", f"stop it (kill {pid}), " if here else f"stop it on {host}, "
@@ -124,7 +124,7 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def _let_go() -> None:
-        # A forked process, such as one that loads images, shares the lock until it closes the file.
+        # A forked process, such as a DataLoader worker, shares the lock until it closes the file.
         for file in _held:
             os.close(file)
         _held.clear()

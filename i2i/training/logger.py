@@ -1,11 +1,9 @@
-"""What a run tells people while it goes on: metrics, warnings, the report, TensorBoard."""
+"""What a run logs: metrics.jsonl, the report, TensorBoard."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import logging
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -13,51 +11,46 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor
-from tqdm import tqdm
 
 from i2i.distributed import all_reduce_mean
-from i2i.errors import UsageError
+from i2i.errors import UsageError, in_flags, setting
 from i2i.files import write_whole
-from i2i.progress import logger
 from i2i.report import write_page
 from i2i.training.diagnostics import Diagnosis
 from i2i.training.metrics import Metrics
 
 
 class RunLogger:
-    """Writes a run's folder for people; of several processes the first has one.
+    """Writes the metrics and the report of a run, on rank 0.
 
     Args:
-        folder: the run's.
-        step: lines past it, of a run that died, are dropped.
-        about: what doesn't change in the run, for the report; see `i2i.report`.
-        tensorboard: also write what TensorBoard shows.
+        folder: the run folder.
+        step: steps done; lines past it, of a run that was killed, are dropped.
+        about: what the report says of the run as a whole; see `i2i.report`.
+        tensorboard: also write logs for TensorBoard.
 
     Raises:
-        UsageError: see `board`.
+        UsageError: TensorBoard isn't installed.
     """
 
     def __init__(self, folder: Path, *, step: int, about: Mapping[str, Any], tensorboard: bool = False) -> None:
         self.folder, self.about = folder, dict(about)
         self.metrics = Metrics(folder / "metrics.jsonl", step=step)
-        self.board = board()(str(folder / "tensorboard")) if tensorboard else None
+        self.board = summary_writer()(str(folder / "tensorboard")) if tensorboard else None
 
-    def note(self, step: int, values: Mapping[str, float]) -> None:
+    def log(self, step: int, values: Mapping[str, float]) -> None:
         """Add a line of metrics."""
         self.metrics.write({"step": step, **values})
         if self.board is not None:
             for name, value in values.items():
                 self.board.add_scalar(name, value, step)
 
-    def warn(self, step: int, diagnoses: list[Diagnosis]) -> None:
-        """Tell people what there is to know, and keep it with the metrics."""
-        for diagnosis in diagnoses:
-            self.metrics.write({"step": step, **diagnosis._asdict()})
-            if logger.isEnabledFor(logging.WARNING):
-                tqdm.write(f"step {step}: {diagnosis.warning}\n  try: {diagnosis.advice}", file=sys.stderr)
+    def warn(self, step: int, diagnosis: Diagnosis) -> None:
+        """Add a warning to the metrics, with settings as flags, like the commands of the report."""
+        self.metrics.write({"step": step, **{name: in_flags(text) for name, text in diagnosis._asdict().items()}})
 
-    def tell(self, state: str, **news: Any) -> None:
-        """Write the report anew; a run doesn't fail because of it."""
+    def report(self, state: str, **news: Any) -> None:
+        """Write summary.json and report.html again; a run does not fail because they can't be written."""
         self.about |= {"state": state, **news}
         with contextlib.suppress(Exception):
             write_whole(self.folder / "summary.json", json.dumps(self.about, indent=2).encode())
@@ -67,7 +60,7 @@ class RunLogger:
 
 
 class LossMeter:
-    """The losses since the last line of metrics, summed where they are so that the device need not wait."""
+    """The losses since the last line of metrics, summed on the device, so that nothing waits for it."""
 
     def __init__(self, step: int) -> None:
         self.start, self.begun = step, time.perf_counter()
@@ -75,18 +68,18 @@ class LossMeter:
         self.counts: dict[str, int] = defaultdict(int)
 
     def add(self, losses: Mapping[str, Tensor]) -> None:
-        """Those of a step."""
+        """Add the losses of a step."""
         for term, value in losses.items():
             self.sums[term] = self.sums[term] + value if term in self.sums else value
             self.counts[term] += 1
 
     def means(self) -> dict[str, float]:
-        """Of all processes together."""
+        """The mean of each term over the steps that had it, and over the ranks."""
         sums = {term: all_reduce_mean(total.clone()) for term, total in self.sums.items()}
         return {term: float(total) / self.counts[term] for term, total in sums.items()}
 
     def speed(self, step: int) -> float:
-        """Steps a second."""
+        """Steps per second."""
         return (step - self.start) / (time.perf_counter() - self.begun)
 
 
@@ -100,8 +93,8 @@ def by_player(losses: Mapping[str, float]) -> dict[str, float]:
     return sums
 
 
-def board() -> Any:
-    """TensorBoard's writer.
+def summary_writer() -> Any:
+    """TensorBoard's `SummaryWriter`.
 
     Raises:
         UsageError: TensorBoard isn't installed.
@@ -109,5 +102,5 @@ def board() -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise UsageError("--tensorboard needs another package: pip install tensorboard") from None
+        raise UsageError(f"{setting('tensorboard')} needs another package: pip install tensorboard") from None
     return SummaryWriter

@@ -1,4 +1,4 @@
-"""metrics.jsonl: a line of JSON for each logged step."""
+"""metrics.jsonl: a line of JSON per logged step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from i2i.files import write_whole
 
 
 class Metrics:
-    """A run's metrics.jsonl: one line of JSON for each time it is told, dropped past `step` when a run goes on."""
+    """A run's metrics.jsonl; lines past `step` are dropped when the run resumes."""
 
     def __init__(self, path: Path, *, step: int) -> None:
         self.path = path
@@ -20,7 +20,7 @@ class Metrics:
         write_whole(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
     def read(self) -> list[dict[str, Any]]:
-        """All lines so far; what is torn, or no line of metrics, is left out."""
+        """All lines so far; torn lines and other text are left out."""
         if not self.path.exists():
             return []
         lines = []

@@ -1,43 +1,139 @@
-"""A player's turn: its loss, its gradients, and the step of its weights."""
+"""A player: the networks that one loss moves, with their optimizer, gradient scaler and DDP wrapper."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from i2i.config import TrainConfig
 from i2i.distributed import wrap_ddp
 from i2i.errors import UsageError
 from i2i.losses import HistoricalAverage
 from i2i.methods import Losses, LossFn
+from i2i.training.checks import check_module, check_optimizer, check_scaler
 
 
-class Turn(nn.Module):
-    """One player's move: its parameters, and any loss that moves them; what is shared between processes."""
+class Player:
+    """Networks that move together.
 
-    def __init__(self, player: nn.Module, *, historical_averaging: float = 0.0) -> None:
-        super().__init__()
-        self.player = player
-        self.historical_averaging = historical_averaging
-        self.history = HistoricalAverage(player) if historical_averaging else None
+    Args:
+        networks: all of its networks, as one module.
+        settings: optimizer, precision, gradient clipping and historical averaging.
+        device: where the networks are.
+    """
 
-    def forward(self, loss: LossFn, images: Any) -> Losses:
-        """The player's loss terms on a step's images."""
-        if self.history is None:
-            return loss(images)
-        return loss(images) | {"historical_averaging": self.historical_averaging * self.history()}
+    def __init__(self, networks: nn.Module, settings: TrainConfig, *, device: torch.device) -> None:
+        self.networks, self.settings, self.device = networks, settings, device
+        self.optimizer = _optimizer(networks, settings, device)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
+        self._loss = _Loss(networks, historical_averaging=settings.historical_averaging)
+        self._wrapped: Any = self._loss
+        # Tensors on the device, so that counting skipped steps does not wait for it.
+        self._one, self._skipped = torch.ones((), device=device), torch.zeros((), device=device)
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """The parameters that its loss moves."""
+        return self.networks.parameters()
+
+    @property
+    def skipped(self) -> int:
+        """How many of its latest steps in a row gradient scaling skipped because gradients overflowed."""
+        return int(self._skipped)
+
+    def wrap_ddp(self) -> None:
+        """Average gradients over the ranks from now on; the weights become those of rank 0."""
+        self._wrapped = wrap_ddp(self._loss)
+
+    def zero_grad(self) -> None:
+        """Clear the gradients."""
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def backward(self, loss: LossFn, images: Any, *, micro_batches: int = 1, sync: bool = True) -> Losses:
+        """Add the gradients of a loss on a step's images.
+
+        Args:
+            loss: gives the player's terms.
+            images: those of the step, or of one of its micro-batches.
+            micro_batches: how many there are; terms and gradients are divided by it.
+            sync: average over the ranks; only needed with the last micro-batch.
+
+        Returns:
+            The terms, detached, and the metrics of the loss.
+
+        Raises:
+            UsageError: the loss has no terms.
+        """
+        no_sync = contextlib.nullcontext() if sync or self._wrapped is self._loss else self._wrapped.no_sync()
+        with no_sync:
+            with autocast(self.settings, self.device):
+                terms: Losses = self._wrapped(loss, images)
+            if not terms:
+                raise UsageError("every term of a player's loss has weight 0; give one of them a weight")
+            total = torch.stack([term.float() for term in terms.values()]).sum() / micro_batches
+            torch.autograd.backward(self.scaler.scale(total))
+        detached = {name: term.detach() / micro_batches for name, term in terms.items()}
+        return Losses(detached, metrics=getattr(terms, "metrics", {}))
+
+    def step(self, *, lr: float) -> None:
+        """Move the weights along their gradients."""
+        if self.settings.clip:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.parameters(), self.settings.clip)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.scaler.step(self.optimizer)
+        if self.scaler.is_enabled():
+            before = self.scaler.scale(self._one)
+            self.scaler.update()
+            after = self.scaler.scale(self._one)
+            self._skipped = (self._skipped + 1) * ((after < before) | (after == 0))
+        if self._loss.history is not None:
+            self._loss.history.update()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of the optimizer, with that of the scaler and of historical averaging; weights are the method's."""
+        history = self._loss.history
+        return {
+            **self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "history": history.state_dict() if history else None,
+        }
+
+    def check_state_dict(self, state: Any, where: str) -> None:
+        """Check types, shapes and values of a state before anything is loaded.
+
+        Raises:
+            Damaged: a value is not what was saved.
+            UsageError: it is the state of another optimizer.
+        """
+        check_optimizer(state, self.optimizer, where, kind=self.settings.optimizer)
+        check_scaler(state.get("scaler"), f"{where}/scaler")
+        if self._loss.history and state.get("history") is not None:
+            check_module(state["history"], self._loss.history, f"{where}/history")
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load a state; the settings of the optimizer stay those of this run."""
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state["state"], "param_groups": groups})
+        if self.scaler.is_enabled() and state.get("scaler"):
+            self.scaler.load_state_dict(state["scaler"])
+        if self._loss.history and state.get("history"):
+            self._loss.history.load_state_dict(state["history"])
+
+
+class _Parametrized(Protocol):
+    def parameters(self) -> Iterator[nn.Parameter]: ...
 
 
 @contextlib.contextmanager
-def only(player: nn.Module, *, of: nn.Module) -> Iterator[None]:
-    """Let gradients reach this player alone of all the parameters of a method."""
-    mine = {id(parameter) for parameter in player.parameters()}
-    others = [p for p in of.parameters() if id(p) not in mine and p.requires_grad]
+def freeze_all_but(player: _Parametrized, *, of: nn.Module) -> Iterator[None]:
+    """Let gradients reach only this player's parameters, of all those of a method."""
+    own = {id(parameter) for parameter in player.parameters()}
+    others = [p for p in of.parameters() if id(p) not in own and p.requires_grad]
     for parameter in others:
         parameter.requires_grad_(False)
     try:
@@ -47,85 +143,30 @@ def only(player: nn.Module, *, of: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-@contextlib.contextmanager
-def running_statistics(network: nn.Module, *, update: bool) -> Iterator[None]:
-    """Let batch norms in training take a batch into their running statistics, or leave those as they are."""
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
-    for norm in norms:
-        norm.track_running_stats = update
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.track_running_stats = True
+def autocast(settings: TrainConfig, device: torch.device) -> torch.autocast:
+    """The precision that a run computes in."""
+    kind = torch.float16 if settings.precision == "fp16" else torch.bfloat16
+    return torch.autocast(device.type, kind, enabled=settings.precision != "float32")
 
 
-class Mover:
-    """What moves a player: its turn, its optimizer, and the scaler that float16 needs.
+class _Loss(nn.Module):
+    """The module that DDP wraps: its parameters are the player's, and its forward pass is any loss."""
 
-    Args:
-        player: the networks that move together.
-        config: the optimizer's settings.
-        device: where they are.
-    """
+    def __init__(self, networks: nn.Module, *, historical_averaging: float) -> None:
+        super().__init__()
+        self.networks = networks
+        self.weight = historical_averaging
+        self.history = HistoricalAverage(networks) if historical_averaging else None
 
-    def __init__(self, player: nn.Module, config: TrainConfig, device: torch.device) -> None:
-        self.player, self.config = player, config
-        self.turn = Turn(player, historical_averaging=config.historical_averaging)
-        self.optimizer = _optimizer(player, config, device)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
-        # On the device, so that counting doesn't wait for it.
-        self._one, self._skipped = torch.ones((), device=device), torch.zeros((), device=device)
-        self._shared: Any = self.turn
-
-    def share(self) -> None:
-        """Average gradients over the processes from now on; their weights become those of the first."""
-        self._shared = wrap_ddp(self.turn)
-
-    def begin(self) -> None:
-        """Forget the gradients of the step before."""
-        self.optimizer.zero_grad(set_to_none=True)
-
-    @property
-    def skipped(self) -> int:
-        """How many of the latest steps in a row gradient scaling left out because their gradients overflowed."""
-        return int(self._skipped)
-
-    def learn(
-        self, loss: LossFn, images: Any, *, parts: int, last: bool, autocast: contextlib.AbstractContextManager[Any]
-    ) -> dict[str, Tensor]:
-        """Add the gradients of one of the parts of a batch; returns its loss terms as they count in the whole."""
-        # What the processes have is put together once, with the last part.
-        alone = contextlib.nullcontext() if last or self._shared is self.turn else self._shared.no_sync()
-        with alone:
-            with autocast:
-                losses: Losses = self._shared(loss, images)
-            if not losses:
-                raise UsageError("every term of a player's loss has weight 0; give one of them a weight")
-            total = torch.stack([term.float() for term in losses.values()]).sum() / parts
-            torch.autograd.backward(self.scaler.scale(total))
-        return {term: value.detach() / parts for term, value in losses.items()}
-
-    def move(self, rate: float) -> None:
-        """Take the step, at this learning rate."""
-        if self.config.clip:
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.player.parameters(), self.config.clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.scaler.step(self.optimizer)
-        if self.scaler.is_enabled():
-            before = self.scaler.scale(self._one)
-            self.scaler.update()
-            after = self.scaler.scale(self._one)
-            self._skipped = (self._skipped + 1) * ((after < before) | (after == 0))
-        if self.turn.history is not None:
-            self.turn.history.update()
+    def forward(self, loss: LossFn, images: Any) -> dict[str, Tensor]:
+        if self.history is None:
+            return loss(images)
+        return loss(images) | {"historical_averaging": self.weight * self.history()}
 
 
-def _optimizer(player: nn.Module, config: TrainConfig, device: torch.device) -> torch.optim.Optimizer:
-    weights, decay = list(player.parameters()), config.weight_decay
+def _optimizer(networks: nn.Module, settings: TrainConfig, device: torch.device) -> torch.optim.Optimizer:
+    weights, decay = list(networks.parameters()), settings.weight_decay
     fused = device.type in ("cpu", "cuda", "mps")
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(weights, lr=config.lr, momentum=config.momentum, weight_decay=decay, fused=fused)
-    return torch.optim.Adam(weights, lr=config.lr, betas=config.betas, weight_decay=decay, fused=fused)
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(weights, lr=settings.lr, momentum=settings.momentum, weight_decay=decay, fused=fused)
+    return torch.optim.Adam(weights, lr=settings.lr, betas=settings.betas, weight_decay=decay, fused=fused)

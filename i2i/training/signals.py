@@ -1,4 +1,4 @@
-"""How a run is asked to stop: Ctrl-C, SIGTERM and SIGHUP are noted, and answered at the end of a step."""
+"""Ctrl-C, SIGTERM and SIGHUP stop a run at the end of a step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 class Stopped(Exception):
-    """The run was asked to stop and did, its state saved; `signum` is the signal that asked."""
+    """A signal stopped the run, whose checkpoint is saved."""
 
     def __init__(self, step: int, signum: int) -> None:
         super().__init__(f"stopped at step {step}")
@@ -21,7 +21,7 @@ class Stopped(Exception):
 
 
 class Stop:
-    """Whether a signal has asked the run to stop; a second one stops at once, but never while files are written."""
+    """Which signal has asked the run to stop, if any; a second one stops at once, but never while files are written."""
 
     def __init__(self) -> None:
         self.signum: int | None = None
@@ -29,7 +29,7 @@ class Stop:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """While files are written."""
+        """Write files in this context."""
         self._held = True
         try:
             yield
@@ -37,20 +37,20 @@ class Stop:
             self._held = False
 
     def __call__(self, signum: int, _: FrameType | None) -> None:
-        """Note a signal, as a handler of it."""
+        """Handle a signal."""
         if self.signum is not None and not self._held:
             signal.signal(signum, signal.SIG_DFL)
             signal.raise_signal(signum)
         if self.signum is None:
             # Not print(): the signal may have come while something else was printing.
             with contextlib.suppress(OSError):
-                os.write(2, b"\nstopping after this step; once more stops at once\n")
+                os.write(2, b"\nstopping after this step; press again to stop at once\n")
         self.signum = self.signum or signum
 
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[Stop]:
-    """Answer the signals of `STOP_SIGNALS` by noting them, in the main thread, where alone they come."""
+    """Handle the signals of `STOP_SIGNALS`; Python delivers them to the main thread only."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop

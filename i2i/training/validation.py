@@ -1,4 +1,4 @@
-"""Scores on held-out pairs while a run goes on."""
+"""Scores on held-out pairs during training."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from i2i.evaluation.scores.paired import l1, psnr, ssim
 from i2i.images.tensors import to_pixels
 from i2i.seeding import seeded
 
-_TRAINING = 8  # pairs of the training that are scored beside those held out, to see both move apart
+_TRAINING = 8  # training pairs that are scored too: where the two diverge, it is overfitting
 
 
 class Validation:
-    """Scores of a translator on pairs chosen once, spread over the held-out ones.
+    """Scores a translator on the same held-out pairs each time, spread over all of them.
 
     Args:
-        held_out: pairs that the run doesn't learn from.
-        training: pairs that it does.
+        held_out: pairs that are not trained on.
+        training: pairs that are.
         count: held-out pairs to score, at most.
     """
 
@@ -30,11 +30,11 @@ class Validation:
 
     @torch.no_grad()
     def __call__(self, translator: nn.Module, device: torch.device) -> tuple[dict[str, float], float]:
-        """Score a translator in evaluation mode; of many plausible outputs the one of seed 0.
+        """Score a translator in evaluation mode; a multimodal one with the latent of seed 0.
 
         Returns:
-            Of the held-out pairs `l1` (mean absolute difference, in levels of 255), `psnr` (dB, at most 100), `ssim`
-            (Wang et al. 2004, window 7) and their number `n`; and the `l1` of the training's pairs.
+            For the held-out pairs `l1` (mean absolute difference, in levels of 255), `psnr` (dB, at most 100), `ssim`
+            (Wang et al. 2004, window 7) and their number `n`; and the `l1` of training pairs.
         """
         scores = np.array(_scores(translator, self.held_out, device))
         means = dict(zip(("l1", "psnr", "ssim"), scores.mean(0).tolist(), strict=True))
@@ -44,10 +44,10 @@ class Validation:
 
 def _scores(translator: nn.Module, pairs: dict[str, Tensor], device: torch.device) -> list[tuple[float, ...]]:
     latent = getattr(translator, "latent", 0)
-    given = (torch.randn(1, latent, generator=seeded(0)).to(device),) if latent else ()
+    latents = (torch.randn(1, latent, generator=seeded(0)).to(device),) if latent else ()
     found = []
     for a, b in zip(pairs["a"], pairs["b"], strict=True):
-        translated = translator(a[None].to(device), *given)[0].float()
-        both = [pixels_of(to_pixels(image)) for image in (translated, b)]
-        found.append(tuple(score(*both) for score in (l1, psnr, ssim)))
+        translated = translator(a[None].to(device), *latents)[0].float()
+        pair = [pixels_of(to_pixels(image)) for image in (translated, b)]
+        found.append(tuple(score(*pair) for score in (l1, psnr, ssim)))
     return found

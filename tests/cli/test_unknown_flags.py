@@ -77,7 +77,7 @@ def test_an_unknown_flag_names_the_right_one(
         ("--input_nc 1", "use --channels FROM TO"),
         ("--no_flip", "use --augment"),
         ("--display_id 0", "not needed: open report.html"),
-        ("--pool_size 50", "other methods have --history, but pix2pix does not"),
+        ("--pool_size 50", "other methods have --pool-size, but pix2pix does not"),
     ],
 )
 def test_flags_of_other_programs_in_train(words: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:

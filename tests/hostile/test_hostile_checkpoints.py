@@ -25,7 +25,7 @@ from i2i.cli import main
 from i2i.errors import UsageError
 from i2i.training.checkpoint import STATE_FORMAT, load_state, save_state
 from i2i.training.integrity import state_checksum
-from i2i.training.resume import restore, state_of
+from i2i.training.resume import restore
 from support.runs import assert_equal_states, trainer
 
 State = dict[str, Any]
@@ -53,7 +53,7 @@ class Checkpoints:
         if self.tried % 8 == 1:
             return self.resume_by_command()
         try:
-            restore(self.trainer)
+            restore(self.trainer, self.folder)
             said = DONE
         except UsageError as error:
             said = str(error)
@@ -67,7 +67,7 @@ class Checkpoints:
         assert said.startswith("i2i: "), said
         assert said.endswith("\n"), said
         if DONE in said:
-            restore(self.trainer)
+            restore(self.trainer, self.folder)
         return plain(said[:-1])
 
     def refuses(self, state: bytes) -> str:
@@ -82,7 +82,7 @@ class Checkpoints:
         if DONE not in self.resume(state):
             self.counts["refused"] += 1
             return
-        restored = state_of(self.trainer)
+        restored = self.trainer.state_dict()
         saved = {name: copy.deepcopy(self.state[name]) for name in restored}
         for state in (restored, saved):
             for optimizer in state["optimizers"].values():
@@ -260,21 +260,33 @@ VALUES: dict[str, tuple[Callable[[State], object], str]] = {
     "negative step": (lambda s: s.update(step=-1), "step is -1"),
     "no step": (lambda s: s.pop("step"), "step is no whole number"),
     "random state of another size": (lambda s: s["random"].update(cpu=torch.zeros(9, dtype=torch.uint8)), "random/cpu"),
-    "random state of zeros": (lambda s: s["random"]["cpu"].zero_(), "random/cpu is no state of random numbers"),
+    "random state of zeros": (lambda s: s["random"]["cpu"].zero_(), "random/cpu is no state of a random generator"),
     "random state of floats": (lambda s: s["random"].update(cpu=torch.zeros(5056)), "random/cpu is of torch.float32"),
     "no random state": (lambda s: s["random"].clear(), "random/cpu is no tensor"),
     "best of text": (lambda s: s.update(best="good"), "best is of another type"),
     "best of NaN": (lambda s: s.update(best={"step": 3, "score": "l1", "value": NAN}), "best/value is nan"),
     "best without a step": (lambda s: s.update(best={}), "best/step is no whole number"),
-    "health of text": (lambda s: s.update(health="good"), "health is of another type"),
-    "scores of text": (lambda s: s["health"].update(scores="good"), "health/scores is of another type"),
-    "counts of lists": (lambda s: s["health"].update(flat={"fake_b": [[]]}), "health/flat is of another type"),
-    "classes of a number": (lambda s: s.update(classes=3), "classes is of another type"),
-    "classes of others": (lambda s: s.update(classes=["cat", 3]), "was trained with cat, 3"),
-    "listing of text": (lambda s: s["listing"].update(training="x"), "listing/training is of another type"),
-    "listing without a count": (lambda s: s["listing"]["training"].pop("files"), "listing/training/files is no whole"),
-    "scaler of text": (lambda s: s["scalers"].update(generator={"scale": "x"}), "scale is no number"),
-    "scaler of a list": (lambda s: s["scalers"].update(generator=[1]), "scalers/generator is of another type"),
+    "health of text": (lambda s: s.update(diagnostics="good"), "diagnostics is of another type"),
+    "scores of text": (lambda s: s["diagnostics"].update(scores="good"), "diagnostics/scores is of another type"),
+    "counts of lists": (
+        lambda s: s["diagnostics"].update(flat={"fake_b": [[]]}),
+        "diagnostics/flat is of another type",
+    ),
+    "classes of a number": (lambda s: s["data"].update(classes=3), "data is of another type"),
+    "classes of others": (lambda s: s["data"].update(classes=["cat", 3]), "was trained with cat, 3"),
+    "listing of text": (
+        lambda s: s["data"]["listing"].update(training="x"),
+        "data/listing/training is of another type",
+    ),
+    "listing without a count": (
+        lambda s: s["data"]["listing"]["training"].pop("files"),
+        "data/listing/training/files is no whole",
+    ),
+    "scaler of text": (lambda s: s["optimizers"]["generator"].update(scaler={"scale": "x"}), "scale is no number"),
+    "scaler of a list": (
+        lambda s: s["optimizers"]["generator"].update(scaler=[1]),
+        "optimizers/generator/scaler is of another type",
+    ),
 }
 
 
@@ -294,7 +306,7 @@ def test_versions_of_modules_that_are_no_dicts(checkpoints: Checkpoints) -> None
     checkpoints.refuses_values(change, expected="the versions of method are of another type")
 
 
-def test_states_of_other_methods_and_networks(
+def test_checkpoints_of_other_methods_and_networks(
     checkpoints: Checkpoints, pairs: Path, unpaired: Path, tmp_path: Path
 ) -> None:
     others = {
@@ -304,8 +316,8 @@ def test_states_of_other_methods_and_networks(
     }
     for name, other in others.items():
         other.save()
-        said = checkpoints.refuses((other.folder / "state.pt").read_bytes())
-        assert ("another optimizer; go on with --optimizer sgd" if name == "sgd" else "with other networks") in said
+        said = checkpoints.refuses((other.run.path / "state.pt").read_bytes())
+        assert ("another optimizer; resume with optimizer=sgd" if name == "sgd" else "with other networks") in said
 
 
 class Harm:
@@ -328,7 +340,7 @@ def test_pickles_that_would_run_code(checkpoints: Checkpoints, tmp_path: Path) -
         Harm(bytearray, HUGE),
         Harm(torch.load, str(mark)),
         Harm(torch.ones, HUGE),
-        {**checkpoints.state, "health": Harm(os.mkdir, str(mark))},
+        {**checkpoints.state, "diagnostics": Harm(os.mkdir, str(mark))},
     ]
     for harm in harms:
         for protocol in (0, 2, 4):
@@ -344,7 +356,7 @@ def test_pickles_that_would_run_code(checkpoints: Checkpoints, tmp_path: Path) -
     assert not mark.exists()
 
 
-def test_states_that_would_take_all_time_or_memory(checkpoints: Checkpoints) -> None:
+def test_checkpoints_that_would_take_all_time_or_memory(checkpoints: Checkpoints) -> None:
     doubled: Any = [0]
     for _ in range(60):
         doubled = [doubled, doubled]
@@ -356,11 +368,11 @@ def test_states_that_would_take_all_time_or_memory(checkpoints: Checkpoints) -> 
     many = [torch.zeros(10**6)] * 10**4
     for value in (doubled, endless, deep, many, torch.zeros(1).expand(HUGE)):
         buffer = io.BytesIO()
-        torch.save({**checkpoints.state, "format": STATE_FORMAT, "checksum": "", "health": value}, buffer)
+        torch.save({**checkpoints.state, "format": STATE_FORMAT, "checksum": "", "diagnostics": value}, buffer)
         checkpoints.refuses(buffer.getvalue())
 
 
-def test_states_of_other_versions_and_programs(checkpoints: Checkpoints) -> None:
+def test_checkpoints_of_other_versions_and_programs(checkpoints: Checkpoints) -> None:
     def saved(**values: Any) -> bytes:
         buffer = io.BytesIO()
         state = {**checkpoints.state, "made_by": "i2i-toolkit 9.0", **values}
@@ -377,21 +389,23 @@ def test_states_of_other_versions_and_programs(checkpoints: Checkpoints) -> None
     checkpoints.refuses(buffer.getvalue())
 
 
-def test_a_state_without_a_checksum_is_that_of_an_older_version(checkpoints: Checkpoints) -> None:
-    older = {name: value for name, value in checkpoints.state.items() if name not in ("made_by", "listing")}
-    for format_, goes_on in (("i2i-state/1", True), (STATE_FORMAT, False)):
-        buffer = io.BytesIO()
-        torch.save({**older, "format": format_}, buffer)
-        assert (DONE in checkpoints.resume(buffer.getvalue())) == goes_on
+@pytest.mark.parametrize("version", ["i2i-state/1", "i2i-state/2"])
+def test_a_checkpoint_of_an_older_version_is_refused_with_what_to_do(checkpoints: Checkpoints, version: str) -> None:
+    older = {name: value for name, value in checkpoints.state.items() if name != "data"}
+    buffer = io.BytesIO()
+    torch.save({**older, "format": version, "made_by": "i2i-toolkit 0.1"}, buffer)
+    said = checkpoints.refuses(buffer.getvalue())
+    assert f"written by i2i-toolkit 0.1 as {version}" in said
+    assert "finish the run with the i2i that wrote it, or train again with another" in said
 
 
-def test_a_refused_state_changes_nothing_of_a_trainer(pairs: Path, tmp_path: Path) -> None:
+def test_a_refused_checkpoint_changes_nothing_of_a_trainer(pairs: Path, tmp_path: Path) -> None:
     one = trainer(pairs, tmp_path, steps=2)
     one.fit()
     state = load_state(tmp_path / "state.pt")
     changes = [change for name, (change, _) in VALUES.items() if name not in ("missing weight", "unknown weight")]
     before = copy.deepcopy(one.method.state_dict())
-    optimizers = copy.deepcopy({name: mover.optimizer.state_dict() for name, mover in one.trainer_players.items()})
+    optimizers = copy.deepcopy({name: player.optimizer.state_dict() for name, player in one.players.items()})
     random_numbers = torch.get_rng_state()
     for change in changes:
         changed = copy.deepcopy(state)
@@ -401,13 +415,13 @@ def test_a_refused_state_changes_nothing_of_a_trainer(pairs: Path, tmp_path: Pat
         change(changed)
         save_state(tmp_path / "state.pt", changed)
         with pytest.raises(UsageError):
-            restore(one)
+            restore(one, tmp_path)
     assert_equal_states(dict(one.method.state_dict()), dict(before))
-    assert_equal_states({name: mover.optimizer.state_dict() for name, mover in one.trainer_players.items()}, optimizers)
+    assert_equal_states({name: player.optimizer.state_dict() for name, player in one.players.items()}, optimizers)
     assert torch.equal(torch.get_rng_state(), random_numbers)
 
 
-def test_settings_that_are_damaged(checkpoints: Checkpoints) -> None:
+def test_a_damaged_config_is_refused_in_one_line(checkpoints: Checkpoints) -> None:
     rng, path = random.Random(5), checkpoints.folder / "config.json"
     text = path.read_bytes()
     config = json.loads(text)

@@ -5,7 +5,7 @@ import torch
 
 from i2i.methods import methods
 from i2i.methods.diffaugment import DiffAugment
-from i2i.training.player import only
+from i2i.training.player import freeze_all_but
 from support.methods import make, moved, moves, noise
 
 EVERY = ("colour", "translation", "cutout")
@@ -107,7 +107,7 @@ def test_every_game_is_played_with_it(method_name):
     torch.manual_seed(1)
     images = method(noise(method_name))
     for player, loss in moves(method).items():
-        with only(method.players()[player], of=method):
+        with freeze_all_but(method.players()[player], of=method):
             losses = loss(images)
             assert all(value.isfinite() for value in losses.values())
             sum(losses.values()).backward()

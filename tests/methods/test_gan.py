@@ -13,9 +13,9 @@ from i2i.losses import AdversarialLoss
 from i2i.methods import methods
 from i2i.networks import Backbones
 from i2i.spec import Spec
+from i2i.training.build import build_run
 from i2i.training.checkpoint import load_state
-from i2i.training.player import only
-from i2i.training.trainer import Trainer
+from i2i.training.player import freeze_all_but
 from support.methods import terms, zeroed
 
 GAN = methods["gan"]
@@ -52,7 +52,7 @@ def learn(method, batch, steps, *, lr):
     for step in range(1, steps + 1):
         images = method(batch())
         for name, loss in method.turns(step):
-            with only(players[name], of=method):
+            with freeze_all_but(players[name], of=method):
                 adams[name].zero_grad(set_to_none=True)
                 sum(loss(images).values()).backward()
             adams[name].step()
@@ -185,7 +185,7 @@ def test_a_backbone_that_translates_draws_nothing():
 def test_minibatch_features_are_of_the_discriminator_alone(specs):
     method = make((specs[0], f"{specs[1]}{',' if ':' in specs[1] else ':'}minibatch=3"))
     images = method(grey([0.1, -0.2, 0.3]))
-    with only(method.discriminator, of=method):
+    with freeze_all_but(method.discriminator, of=method):
         method.discriminator_loss(images)["adversarial"].backward()
     assert (
         method.discriminator.discriminator_terms.get_submodule("0" if specs is MLP else "1")
@@ -266,10 +266,10 @@ def test_momentum_descent_is_algorithm_1s(shades, tmp_path):
     settings = {"steps": 9, "batch_size": 4, "optimizer": "sgd", "lr": 0.05, "momentum": 0.7, "lr_decay_fraction": 0.0}
     train = TrainConfig(generator=MLP[0], discriminator=MLP[1], device="cpu", samples=2, **settings)
     config = RunConfig("gan", (str(shades),), GAN.Config(), DataConfig(image_size=8, load_size=8), train)
-    run = Trainer(config, find_layout([shades], data="single"), tmp_path / "run")
+    run = build_run(config, find_layout([shades], data="single"), tmp_path / "run")
     weights = dict(run.method.named_parameters())
     velocity = {name: torch.zeros_like(weight) for name, weight in weights.items()}
-    batch = {"b": torch.stack([run.images[index]["b"] for index in range(4)])}
+    batch = {"b": torch.stack([run.dataset[index]["b"] for index in range(4)])}
     for _ in range(4):
         before = {name: weight.detach().clone() for name, weight in weights.items()}
         run.train_step(batch)
@@ -295,5 +295,5 @@ def test_the_gradient_penalty_measures_the_slope_along_the_image_alone():
 def test_images_are_loaded_larger_only_where_they_are_changed_at_random(shades, tmp_path, data, expected):
     train = TrainConfig(generator=MLP[0], discriminator=MLP[1], device="cpu", batch_size=2, samples=2, steps=1)
     config = RunConfig("gan", (str(shades),), GAN.Config(), data, train)
-    run = Trainer(config, find_layout([shades], data="single"), tmp_path / "run")
-    assert run.images.load_size == expected
+    run = build_run(config, find_layout([shades], data="single"), tmp_path / "run")
+    assert run.dataset.load_size == expected

@@ -11,14 +11,14 @@ from torch import nn
 from i2i.errors import UsageError
 from i2i.images.grid import save_sample_grid
 from i2i.losses import AdversarialLoss, Kind
-from i2i.methods import methods
+from i2i.methods import Losses, methods
 from i2i.methods.diffaugment import DiffAugment
 from i2i.networks import Backbones, Generator, LatentGenerator
 from i2i.networks.layers import MinibatchDiscrimination
 from i2i.networks.mlp import MLPDiscriminator, MLPGenerator
 from i2i.networks.unet import UNet
 from i2i.spec import Spec
-from i2i.training.player import only
+from i2i.training.player import freeze_all_but
 from support.methods import (
     ALIKE,
     LETTERS,
@@ -66,7 +66,7 @@ def test_terms_and_their_gradients_are_finite(method_name, kind):
     images = method(noise(method_name))
     named = {}
     for player, loss in moves(method).items():
-        with only(method.players()[player], of=method):
+        with freeze_all_but(method.players()[player], of=method):
             named[player] = loss(images)
             sum(named[player].values()).backward()
     for player, losses in named.items():
@@ -95,7 +95,7 @@ def test_a_turn_gives_gradients_to_all_of_its_player_and_to_no_other(method_name
     images = method(noise(method_name))
     for name, loss in moves(method).items():
         method.zero_grad(set_to_none=True)
-        with only(players[name], of=method):
+        with freeze_all_but(players[name], of=method):
             sum(loss(images).values()).backward()
         for other, player in players.items():
             everything = {key for key, _ in player.named_parameters()}
@@ -175,7 +175,7 @@ def test_a_preview_is_deterministic(method_name, tmp_path):
 @pytest.mark.parametrize("method_name", methods)
 def test_the_generator_is_updated_every_kth_step(method_name):
     method = make(method_name, discriminator_steps=3)
-    moving = [[name for name, _ in method.turns(step)] for step in range(1, 10)]
+    moving = [[name for name, _ in method.turns(step)] for step in range(9)]
     assert all(len(names) == len(set(names)) for names in moving)
     assert all(set(names) | {"generator"} == method.players().keys() for names in moving)
     indices = [index for index, names in enumerate(moving) if "generator" in names]
@@ -207,8 +207,8 @@ def test_components_document_how_they_differ_from_their_paper(part):
 )
 def test_turns_are_in_the_papers_order(method_name, order):
     method = make(method_name)
-    assert [name for name, _ in method.turns(1)] == order
-    assert dict(method.turns(1)) == {
+    assert [name for name, _ in method.turns(0)] == order
+    assert dict(method.turns(0)) == {
         "discriminator": method.discriminator_loss,
         "generator": method.generator_loss,
     }
@@ -251,10 +251,12 @@ def test_adversarial_weight_scales_the_generators_term_and_0_drops_it(method_nam
 
 
 def fooled(method, method_name, times):
-    """What is recognised after the generator's loss was taken so many times, and how many judges there are."""
+    """The running fake_accuracy after the generator's loss so many times, and the number of discriminators."""
     images = method(noise(method_name))
     for _ in range(times):
         losses = method.generator_loss(images)
+        assert losses.metrics
+        method.update_metrics(losses.metrics)
     return float(method.fake_accuracy), sum(term.startswith("adversarial") for term in losses)
 
 
@@ -273,16 +275,17 @@ def test_discriminator_updates_are_skipped_while_fake_accuracy_is_too_high(metho
         assert judges
         assert found == pytest.approx(share + (0.5 - share) * 0.9 ** (times * judges), abs=1e-5)
     method.fake_accuracy.fill_(0.9)
-    assert [name for name, _ in method.turns(1)] == ["generator"]
+    assert [name for name, _ in method.turns(0)] == ["generator"]
     if share == 0.0:  # the generator's own steps bring it down
         fooled(method, method_name, 1)
         fooled(method, method_name, 1)
     else:
         method.fake_accuracy.fill_(0.79)
-    assert {name for name, _ in method.turns(1)} == everyone
-    # Looking at images without training doesn't count.
+    assert {name for name, _ in method.turns(0)} == everyone
+    # A loss alone changes nothing.
     method.fake_accuracy.fill_(0.6)
-    assert fooled(method.eval(), method_name, 2)[0] == pytest.approx(0.6)
+    method.generator_loss(method(noise(method_name)))
+    assert float(method.fake_accuracy) == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize("method_name", methods)
@@ -290,7 +293,7 @@ def test_at_the_default_max_fake_accuracy_the_discriminator_is_always_updated(me
     method = make(method_name)
     everyone = method.players().keys()
     method.fake_accuracy.fill_(1.0)
-    assert {name for name, _ in method.turns(1)} == everyone
+    assert {name for name, _ in method.turns(0)} == everyone
 
 
 @pytest.mark.parametrize("method", methods)
@@ -325,7 +328,7 @@ def test_one_batch_is_overfit(method_name):
     for step in range(1, 41):
         images = method(batch)
         for name, loss in method.turns(step):
-            with only(players[name], of=method):
+            with freeze_all_but(players[name], of=method):
                 losses = loss(images)
                 adams[name].zero_grad(set_to_none=True)
                 sum(losses.values()).backward()
@@ -542,12 +545,12 @@ def test_cyclegan_identity_needs_equal_channels():
         make("cyclegan", channels=(3, 1), identity_weight=5.0)
 
 
-def test_only_restores_requires_grad_even_after_an_error():
+def test_freeze_all_but_restores_requires_grad_even_after_an_error():
     pair = nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2)])
     pair[1].bias.requires_grad_(False)
-    with only(pair[0], of=pair):
+    with freeze_all_but(pair[0], of=pair):
         assert [p.requires_grad for p in pair.parameters()] == [True, True, False, False]
-    with pytest.raises(RuntimeError, match="shapes"), only(pair[0], of=pair):
+    with pytest.raises(RuntimeError, match="shapes"), freeze_all_but(pair[0], of=pair):
         pair[0](torch.ones(3, 3))
     assert [p.requires_grad for p in pair.parameters()] == [True, True, True, False]
 
@@ -558,10 +561,15 @@ def test_max_fake_accuracy_is_at_most_1(method):
         config(method, max_fake_accuracy=5.0)
 
 
-@pytest.mark.parametrize("method_name", methods)
-def test_a_state_dict_without_fake_accuracy_is_loaded(method_name):
-    method = make(method_name)
-    state = method.state_dict()
-    del state["fake_accuracy"]
-    method.load_state_dict(state)
-    assert method.fake_accuracy == 0.5
+def test_losses_combine_with_their_metrics():
+    one, two, three = (torch.tensor(float(number)) for number in (1, 2, 3))
+    losses = Losses({"a": one}, metrics={"fake_accuracy_a": one})
+    other = Losses({"b": two}, metrics={"fake_accuracy_b": two})
+    both = losses | other | {"l1": three}
+    assert both == {"a": one, "b": two, "l1": three}
+    assert both.metrics == {"fake_accuracy_a": one, "fake_accuracy_b": two}
+    assert ({"l1": three} | losses).metrics == {"fake_accuracy_a": one}
+    assert list({"l1": three} | losses) == ["l1", "a"]
+    losses |= other
+    assert losses == {"a": one, "b": two}
+    assert losses.metrics == both.metrics

@@ -12,7 +12,7 @@ from i2i.losses import AdversarialLoss, Perceptual
 from i2i.methods import methods
 from i2i.networks import Backbones
 from i2i.spec import Spec
-from i2i.training.player import only
+from i2i.training.player import freeze_all_but
 from support.methods import terms, zeroed
 
 GENERATOR = "coarse_to_fine:depth=2,blocks=1,enhancer_blocks=1,width=4"
@@ -131,7 +131,7 @@ def test_feature_matching_moves_the_generator_and_neither_the_discriminator_nor_
     batch = noise()
     batch["b"].requires_grad_()
     images = method(batch)
-    with only(method.generator, of=method):
+    with freeze_all_but(method.generator, of=method):
         method.generator_loss(images)["feature_matching"].backward()
     assert all(p.grad is None for p in method.discriminator.parameters())
     assert all(p.grad is not None for p in method.generator.parameters())
@@ -198,7 +198,7 @@ def learned(batch, **options):
         images = method(batch)
         distances.append((images.fake_b - images.real_b).abs().mean().item())
         for name, loss in method.turns(step):
-            with only(players[name], of=method):
+            with freeze_all_but(players[name], of=method):
                 losses = loss(images)
                 adams[name].zero_grad(set_to_none=True)
                 sum(losses.values()).backward()

@@ -8,7 +8,7 @@ from i2i.data import find_layout
 from i2i.methods import methods
 from i2i.networks import Backbones
 from i2i.spec import Spec
-from i2i.training.trainer import Trainer
+from i2i.training.build import build_run
 from support.published import (
     Adam,
     contrast,
@@ -43,7 +43,7 @@ def trainer(data, folder, method, *, generator, discriminator, options=None, **t
     images = DataConfig(image_size=16, augment=())
     config = RunConfig(method, (str(data),), kind.Config(**(options or {})), images, settings)
     torch.manual_seed(0)
-    run = Trainer(config, find_layout([data], data=kind.data), folder)
+    run = build_run(config, find_layout([data], data=kind.data), folder)
     with torch.no_grad():  # farther from 0 than they begin, so that every term matters
         for weight in run.method.parameters():
             weight *= 10 if weight.dim() > 1 else 1

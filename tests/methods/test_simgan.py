@@ -13,7 +13,7 @@ from i2i.losses import AdversarialLoss
 from i2i.methods import methods
 from i2i.networks import Backbones
 from i2i.spec import Spec
-from i2i.training.player import only
+from i2i.training.player import freeze_all_but
 from support.methods import moved, terms, zeroed
 
 SimGAN = methods["simgan"]
@@ -129,27 +129,27 @@ def turns(method, steps):
 def test_turns_of_both_warm_ups_and_of_the_cycles(refiner_steps, discriminator_steps, cycle):
     counts = {"refiner_steps": refiner_steps, "discriminator_steps": discriminator_steps}
     method = make(refiner_warmup=4, discriminator_warmup=3, **counts)
-    assert turns(method, range(1, 8)) == 4 * [[G]] + 3 * [[D]]
-    assert turns(method, range(8, 8 + 4 * len(cycle))) == 4 * cycle
+    assert turns(method, range(7)) == 4 * [[G]] + 3 * [[D]]
+    assert turns(method, range(7, 7 + 4 * len(cycle))) == 4 * cycle
     assert sum(G in step for step in cycle) == refiner_steps
     assert sum(D in step for step in cycle) == discriminator_steps
 
 
 def test_by_default_warm_ups_and_turns_are_the_papers():
     method = make()
-    every = turns(method, range(1, 1211))
+    every = turns(method, range(1210))
     assert every == 1000 * [[G]] + 200 * [[D]] + 5 * [[G], [G, D]]
 
 
 def test_without_warm_ups_the_first_step_begins_a_cycle():
-    assert turns(make(**AT_ONCE), range(1, 5)) == 2 * [[G], [G, D]]
-    assert turns(make(refiner_warmup=0, discriminator_warmup=2), range(1, 5)) == [[D], [D], [G], [G, D]]
-    assert turns(make(refiner_warmup=2, discriminator_warmup=0), range(1, 5)) == [[G], [G], [G], [G, D]]
+    assert turns(make(**AT_ONCE), range(4)) == 2 * [[G], [G, D]]
+    assert turns(make(refiner_warmup=0, discriminator_warmup=2), range(4)) == [[D], [D], [G], [G, D]]
+    assert turns(make(refiner_warmup=2, discriminator_warmup=0), range(4)) == [[G], [G], [G], [G, D]]
 
 
 def test_each_turn_is_about_its_own_loss():
     method = make(refiner_warmup=1, discriminator_warmup=1)
-    assert [dict(method.turns(step)) for step in (1, 2, 4)] == [
+    assert [dict(method.turns(step)) for step in (0, 1, 3)] == [
         {G: method.self_loss},
         {D: method.discriminator_loss},
         {G: method.generator_loss, D: method.discriminator_loss},
@@ -159,14 +159,14 @@ def test_each_turn_is_about_its_own_loss():
 def test_a_discriminator_that_is_ahead_sits_out_its_cycles_but_not_its_warm_up():
     method = make(refiner_warmup=1, discriminator_warmup=1, max_fake_accuracy=0.8)
     method.fake_accuracy.fill_(0.9)
-    assert turns(method, range(1, 7)) == [[G], [D], [G], [G], [G], [G]]
+    assert turns(method, range(6)) == [[G], [D], [G], [G], [G], [G]]
     method.fake_accuracy.fill_(0.7)
-    assert turns(method, range(1, 7)) == [[G], [D], [G], [G, D], [G], [G, D]]
+    assert turns(method, range(6)) == [[G], [D], [G], [G, D], [G], [G, D]]
 
 
 def test_the_refiners_warm_up_concerns_no_discriminator():
     method = make(gradient_penalty=10.0)
-    (name, loss), *others = method.turns(1)
+    (name, loss), *others = method.turns(0)
     assert (name, others) == (G, [])
     sum(loss(method(noise())).values()).backward()
     assert moved(method.discriminator) == set()
@@ -175,9 +175,9 @@ def test_the_refiners_warm_up_concerns_no_discriminator():
 
 def test_in_its_warm_up_the_discriminator_moves_alone():
     method = make(refiner_warmup=0)
-    ((name, loss),) = method.turns(1)
+    ((name, loss),) = method.turns(0)
     images = method(noise())
-    with only(method.players()[name], of=method):
+    with freeze_all_but(method.players()[name], of=method):
         sum(loss(images).values()).backward()
     assert moved(method.refiner) == set()
     assert moved(method.discriminator) == {name for name, _ in method.discriminator.named_parameters()}
@@ -224,8 +224,8 @@ def train(method, steps, *, lr=5e-3):
     adams = {name: torch.optim.Adam(player.parameters(), lr=lr) for name, player in players.items()}
     for step in range(1, steps + 1):
         images = method(batch)
-        for name, loss in method.turns(step):
-            with only(players[name], of=method):
+        for name, loss in method.turns(step - 1):
+            with freeze_all_but(players[name], of=method):
                 losses = loss(images)
                 adams[name].zero_grad(set_to_none=True)
                 sum(losses.values()).backward()

@@ -6,7 +6,7 @@ from torch import nn
 
 from i2i.errors import UsageError
 from i2i.networks import Backbones, build_discriminator, build_latent_generator
-from i2i.networks.layers import BatchNorm, UnitBatchNorm
+from i2i.networks.layers import BatchNorm
 from i2i.spec import Spec
 from support.networks import build_small_generator, parameter_count
 
@@ -67,7 +67,7 @@ def test_generator_layers_are_in_the_papers_order():
         layers = list(build_latent_generator("dcgan", out_channels=3, image_size=64).layers)
     doubling = [nn.ConvTranspose2d, BatchNorm, nn.ReLU]
     assert [type(layer) for layer in layers] == [
-        *(nn.Linear, UnitBatchNorm, nn.ReLU, nn.Unflatten),
+        *(nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Unflatten),
         *doubling * 3,
         *(nn.ConvTranspose2d, nn.Tanh),
     ]

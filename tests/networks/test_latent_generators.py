@@ -180,7 +180,7 @@ def test_batch_norm_uses_running_averages_at_inference(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_virtual_batch_norm_is_where_batch_norm_is(name):
     batch, virtual = (build_small_generator(f"{name}:width=4,latent=6,norm={norm}") for norm in ("batch", "virtual"))
-    wanted = {"BatchNorm", "UnitBatchNorm"}
+    wanted = {"BatchNorm", "BatchNorm1d"}
     indices = [index for index, layer in enumerate(batch.layers) if type(layer).__name__ in wanted]
     assert indices
     assert [index for index, layer in enumerate(virtual.layers) if isinstance(layer, VirtualBatchNorm)] == indices

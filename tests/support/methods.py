@@ -9,7 +9,7 @@ import torch
 from i2i.methods import methods
 from i2i.networks import Backbones, discriminators, generators, latent_generators
 from i2i.spec import Spec
-from i2i.training.player import only
+from i2i.training.player import freeze_all_but
 
 # What makes a game small, or lets all of its players move in the first step; a new method may add its own.
 OPTIONS = {
@@ -88,7 +88,7 @@ def noise(method, count=2, channels=(3, 3), *, classes=0, seed=1):
 def moves(method):
     """The loss of each player in its first move."""
     found = {}
-    for step in range(1, 7):
+    for step in range(6):
         for name, loss in method.turns(step):
             found.setdefault(name, loss)
     assert found.keys() == method.players().keys()
@@ -102,7 +102,7 @@ def play(method, method_name, steps, *, lr=0.05, **batches):
         images = method(noise(method_name, seed=step, **batches))
         for name, loss in method.turns(step):
             method.zero_grad(set_to_none=True)
-            with only(players[name], of=method):
+            with freeze_all_but(players[name], of=method):
                 losses = loss(images)
                 sum(losses.values()).backward()
             with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Several processes under torchrun are one run, which any number of them goes on with; see also test_two_ranks.py."""
+"""Ranks under torchrun are one run, which resumes with any world size; see also methods/test_two_ranks.py."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def apart(one: Path, other: Path) -> float:
     """The largest difference of two runs' weights and running statistics."""
     first, second = (load_state(folder / "state.pt") for folder in (one, other))
     assert first["step"] == second["step"]
-    pairs = [(first[part][name], second[part][name]) for part in ("method", "average") for name in first[part]]
+    pairs = [(first[part][name], second[part][name]) for part in ("method", "ema") for name in first[part]]
     return max((a.double() - b.double()).abs().max().item() for a, b in pairs if a.numel())
 
 
@@ -99,7 +99,7 @@ def handed(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Handed:
     return Handed(root / "run", root / "by two", printed, root / "one", root / "seed")
 
 
-def test_a_run_goes_from_one_process_to_two_and_back(handed: Handed) -> None:
+def test_a_run_resumes_with_another_world_size(handed: Handed) -> None:
     differ, elsewhere = apart(handed.folder, handed.one), apart(handed.other_seed, handed.one)
     print(f"one process, two, one: {differ:.1e} from one alone; another seed: {elsewhere:.1e}")
     assert differ < 1e-5
@@ -107,7 +107,7 @@ def test_a_run_goes_from_one_process_to_two_and_back(handed: Handed) -> None:
     assert load_state(handed.by_two / "state.pt")["step"] == 8
 
 
-def test_what_two_processes_measure_is_what_one_does(handed: Handed) -> None:
+def test_metrics_of_two_ranks_are_those_of_one(handed: Handed) -> None:
     lines, alone = (
         [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         for folder in (handed.folder, handed.one)
@@ -122,7 +122,7 @@ def test_what_two_processes_measure_is_what_one_does(handed: Handed) -> None:
             assert line[term] == pytest.approx(other[term], rel=1e-3, abs=1e-4), (line["step"], term)
 
 
-def test_only_the_first_process_writes(handed: Handed) -> None:
+def test_only_rank_0_writes(handed: Handed) -> None:
     for line in ("on cpu, from step 4", "use it: "):
         assert handed.printed.count(line) == 1, handed.printed
     names = {path.name for path in handed.by_two.iterdir()}
@@ -137,7 +137,7 @@ def test_only_the_first_process_writes(handed: Handed) -> None:
     assert steps == [1, 2, 3, 3, 4, 4, 5, 6, 6, 7, 8, 8]
 
 
-def test_the_command_to_go_on_starts_as_many_processes(handed: Handed) -> None:
+def test_the_resume_command_starts_as_many_ranks(handed: Handed) -> None:
     command = json.loads((handed.by_two / "summary.json").read_text())["command"]
     assert command.startswith("torchrun --nproc-per-node 2 -m -- i2i train pix2pix ")
     assert json.loads((handed.one / "summary.json").read_text())["command"].startswith("i2i train pix2pix ")
@@ -168,12 +168,12 @@ def stopped(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
 
 
 @pytest.mark.parametrize("name", ["asked", "killed"])
-def test_all_processes_of_a_run_that_stops_end(name: str, stopped: dict[str, tuple[Path, str, list[int]]]) -> None:
+def test_all_ranks_of_a_stopped_run_end(name: str, stopped: dict[str, tuple[Path, str, list[int]]]) -> None:
     _, _, pids = stopped[name]
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
-def test_a_launcher_that_is_asked_to_stop_saves_the_step_it_is_at(
+def test_sigterm_of_the_launcher_saves_a_checkpoint(
     pairs: Path, stopped: dict[str, tuple[Path, str, list[int]]]
 ) -> None:
     folder, said, _ = stopped["asked"]
@@ -188,20 +188,20 @@ def test_a_launcher_that_is_asked_to_stop_saves_the_step_it_is_at(
     assert main([*goes_on, "--steps", str(state["step"] + 1)]) == 0
 
 
-def test_a_process_that_is_killed_ends_the_run_and_the_saved_step_is_named(
+def test_a_killed_rank_ends_the_run_and_the_saved_step_is_named(
     pairs: Path, stopped: dict[str, tuple[Path, str, list[int]]]
 ) -> None:
     folder, said, _ = stopped["killed"]
     step = load_state(folder / "state.pt")["step"]
     assert step >= 3
     assert step % 3 == 0
-    words = f"another process has ended; the state of step {step} is saved. Resume with: torchrun --nproc-per-node 2"
+    words = f"another rank has ended; the checkpoint of step {step} is saved. Resume with: torchrun --nproc-per-node 2"
     assert words in said
     goes_on = ["train", "pix2pix", str(pairs), "--run", str(folder), "--resume"]
     assert main([*goes_on, "--steps", str(step + 1)]) == 0
 
 
-def test_a_process_alone_agrees_with_itself() -> None:
+def test_collectives_of_one_rank_change_nothing() -> None:
     x = torch.arange(6.0).view(3, 2)
     assert all_reduce_max(7) == 7
     for told in (all_reduce_mean, all_gather, local_shard):
@@ -211,23 +211,25 @@ def test_a_process_alone_agrees_with_itself() -> None:
         assert device == "cuda:1"
 
 
-def test_a_device_that_only_one_process_could_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_only_one_rank_could_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"LOCAL_RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UsageError, match="--device cuda:1: torchrun's processes need one each; leave out --device"):
+    with pytest.raises(
+        UsageError, match="device=cuda:1: each rank under torchrun needs a device of its own; leave out device"
+    ):
         process_group("cuda:1").__enter__()
     assert launcher() == ["torchrun", "--nproc-per-node", "2", "-m", "--", "i2i"]
 
 
 @pytest.mark.skipif(torch.cuda.device_count() > 0, reason="there is a GPU, of which a process may have one")
-def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_ranks_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"LOCAL_RANK": "1", "WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UsageError, match="2 processes on a machine of 0 GPUs; start as many"):
+    with pytest.raises(UsageError, match="2 or more ranks on a machine with 0 GPUs"):
         process_group("cuda").__enter__()
 
 
-def test_summed_has_a_gradient_and_that_has_one(tmp_path: Path) -> None:
+def test_all_reduce_sum_is_twice_differentiable(tmp_path: Path) -> None:
     store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
     torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
     try:

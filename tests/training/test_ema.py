@@ -42,15 +42,15 @@ def test_buffers_are_those_of_the_network() -> None:
     assert int(average.networks["a2b"].num_batches_tracked) == 1
 
 
-def test_networks_have_the_mean_for_a_while_and_then_their_own_weights() -> None:
+def test_averaged_weights_are_swapped_in_and_out() -> None:
     network = nn.Linear(1, 1, bias=False)
     network.weight.data.fill_(2.0)
     average = ModelEMA({"a2b": network}, decay=0.9)
     network.weight.data.fill_(6.0)
-    with average.in_place():
+    with average.swapped_in():
         assert network.weight.item() == 2.0
         assert average.networks["a2b"].weight.item() == 6.0
-    with pytest.raises(RuntimeError, match="shapes"), average.in_place():
+    with pytest.raises(RuntimeError, match="shapes"), average.swapped_in():
         network(torch.ones(1, 2))
     assert network.weight.item() == 6.0
     assert average.networks["a2b"].weight.item() == 2.0
@@ -60,12 +60,12 @@ def test_the_model_file_and_the_samples_have_the_mean_and_the_state_both(pairs: 
     trainer(pairs, tmp_path, ema_decay=0.9, lr=0.01, validate_every=6).fit()
     state, model = load_state(tmp_path / "state.pt"), load_file(tmp_path / "model.safetensors")
     prefix = "networks.a2b."
-    mean = {name.removeprefix(prefix): x for name, x in state["average"].items() if name.startswith(prefix)}
+    mean = {name.removeprefix(prefix): x for name, x in state["ema"].items() if name.startswith(prefix)}
     assert {f"a2b.{name}" for name in mean} == model.keys()
     assert all(torch.equal(model[f"a2b.{name}"], x) for name, x in mean.items())
     own = {name.removeprefix("generator."): x for name, x in state["method"].items()}
     assert max((own[name] - x).abs().max().item() for name, x in mean.items() if name.endswith("weight")) > 1e-3
-    assert int(state["average"]["updates"]) == 6
+    assert int(state["ema"]["updates"]) == 6
     assert_equal_states(load_file(tmp_path / "best.safetensors"), model)
     grid = read(tmp_path / "samples" / "000006.png").pixels
     drawn, given = Translator.load(tmp_path, device="cpu")(grid[26:58, 4:36]), grid[26:58, 40:72]
@@ -73,12 +73,12 @@ def test_the_model_file_and_the_samples_have_the_mean_and_the_state_both(pairs: 
 
 
 @pytest.mark.parametrize("generator", ["unet:depth=4,width=4", "unet:depth=4,width=4,norm=virtual"])
-def test_a_mean_is_resumed_exactly(generator: str, pairs: Path, tmp_path: Path) -> None:
-    settings = {"ema": 0.9, "lr": 0.01, "generator": generator, "reference": 3, "schedule": "constant"}
+def test_ema_resumes_exactly(generator: str, pairs: Path, tmp_path: Path) -> None:
+    settings = {"ema_decay": 0.9, "lr": 0.01, "generator": generator, "vbn_batch": 3, "schedule": "constant"}
     trainer(pairs, tmp_path / "whole", **settings).fit()
     trainer(pairs, tmp_path / "halves", steps=3, **settings).fit()
     trainer(pairs, tmp_path / "halves", resume=True, **settings).fit()
-    assert_equal_states(*(load_state(tmp_path / name / "state.pt")["average"] for name in ("whole", "halves")))
+    assert_equal_states(*(load_state(tmp_path / name / "state.pt")["ema"] for name in ("whole", "halves")))
     assert_equal_states(*(load_file(tmp_path / name / "model.safetensors") for name in ("whole", "halves")))
 
 
@@ -89,7 +89,7 @@ def test_a_mean_that_begins_in_mid_run_begins_with_the_weights_as_they_are(pairs
     begun = {name: weight.detach().clone() for name, weight in one.method.generators()["a2b"].named_parameters()}
     mean = dict(one.ema.networks["a2b"].named_parameters())
     assert all(torch.equal(mean[name], weight) for name, weight in begun.items())
-    one.train_step({name: tensor[None] for name, tensor in one.images[3].items()})
+    one.train_step({name: tensor[None] for name, tensor in one.dataset[3].items()})
     for name, weight in one.method.generators()["a2b"].named_parameters():
         assert not torch.equal(weight, begun[name])
         torch.testing.assert_close(mean[name], begun[name] * 2 / 11 + weight.detach() * 9 / 11)

@@ -1,4 +1,4 @@
-"""What a run writes for people, and that none of it can end the run."""
+"""What a run logs, and that a log that can't be written does not end the run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from i2i.cli import main
+from i2i.errors import setting
 from i2i.training.diagnostics import Diagnosis
 from i2i.training.logger import LossMeter, RunLogger, by_player
 from support.runs import SMALL, trainer
@@ -17,40 +18,38 @@ from support.runs import SMALL, trainer
 HAS_TENSORBOARD = importlib.util.find_spec("tensorboard") is not None
 
 
-def test_lines_of_metrics_and_warnings_stand_in_their_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_metrics_and_warnings_are_lines_in_their_order(tmp_path: Path) -> None:
     run_logger = RunLogger(tmp_path, step=0, about={})
-    run_logger.note(5, {"generator/l1": 2.5})
-    run_logger.warn(5, [Diagnosis("it is dark", "more light")])
-    run_logger.warn(5, [])
-    run_logger.note(10, {"generator/l1": 2.0})
+    run_logger.log(5, {"generator/l1": 2.5})
+    run_logger.warn(5, Diagnosis("it is dark", f"more light: {setting('light', 3)}"))
+    run_logger.log(10, {"generator/l1": 2.0})
     found = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert found == [
         {"step": 5, "generator/l1": 2.5},
-        {"step": 5, "warning": "it is dark", "advice": "more light"},
+        {"step": 5, "warning": "it is dark", "advice": "more light: --light 3"},
         {"step": 10, "generator/l1": 2.0},
     ]
-    assert capsys.readouterr().err.strip() == "step 5: it is dark\n  try: more light"
 
 
-def test_lines_past_the_step_that_is_gone_on_from_are_dropped_and_torn_ones_too(tmp_path: Path) -> None:
+def test_lines_past_the_resumed_step_and_torn_lines_are_dropped(tmp_path: Path) -> None:
     run_logger = RunLogger(tmp_path, step=0, about={})
     for step in (2, 4, 6):
-        run_logger.note(step, {"lr": 0.1})
+        run_logger.log(step, {"lr": 0.1})
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 8, "l')
-    RunLogger(tmp_path, step=4, about={}).note(5, {"lr": 0.2})
+    RunLogger(tmp_path, step=4, about={}).log(5, {"lr": 0.2})
     found = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in found] == [2, 4, 5]
 
 
-def test_a_window_has_the_mean_of_each_term_over_the_steps_that_had_it() -> None:
-    window = LossMeter(10)
-    window.add({"generator/l1": torch.tensor(1.0), "discriminator/adversarial": torch.tensor(4.0)})
-    window.add({"generator/l1": torch.tensor(2.0)})
-    window.add({"generator/l1": torch.tensor(6.0), "discriminator/adversarial": torch.tensor(8.0)})
-    assert window.means() == {"generator/l1": 3.0, "discriminator/adversarial": 6.0}
-    assert window.means() == {"generator/l1": 3.0, "discriminator/adversarial": 6.0}  # looking changes nothing
-    assert window.speed(13) > window.speed(11) > 0
+def test_a_loss_meter_has_the_mean_of_each_term_over_the_steps_that_had_it() -> None:
+    meter = LossMeter(10)
+    meter.add({"generator/l1": torch.tensor(1.0), "discriminator/adversarial": torch.tensor(4.0)})
+    meter.add({"generator/l1": torch.tensor(2.0)})
+    meter.add({"generator/l1": torch.tensor(6.0), "discriminator/adversarial": torch.tensor(8.0)})
+    assert meter.means() == {"generator/l1": 3.0, "discriminator/adversarial": 6.0}
+    assert meter.means() == {"generator/l1": 3.0, "discriminator/adversarial": 6.0}  # looking changes nothing
+    assert meter.speed(13) > meter.speed(11) > 0
 
 
 def test_a_player_minimises_the_sum_of_its_terms() -> None:

@@ -1,4 +1,4 @@
-"""A player's turn, the parts of a batch, and gradients that are clipped."""
+"""A player: gradient clipping and float16; and gradient accumulation."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def weights_after(one: Trainer, *, steps: int = 3) -> dict[str, Tensor]:
         for weight in one.method.parameters():
             if weight.dim() > 1:
                 torch.nn.init.xavier_normal_(weight)
-    batch_size = one.config.train.batch_size
-    for batch in load(one.images, batch_size=batch_size, start=0, steps=steps, workers=0):
+    batch_size = one.settings.batch_size
+    for batch in load(one.dataset, batch_size=batch_size, start=0, steps=steps, workers=0):
         one.train_step({name: value.double() for name, value in batch.items()})
     return {name: weight.detach().clone() for name, weight in one.method.named_parameters()}
 
@@ -63,7 +63,7 @@ def apart(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
     ("method", "options", "train"),
     [("pix2pix", {}, ALONE), ("cyclegan", {"pool_size": 0}, ALONE), ("cut", {"patches": 256}, ALONE_CUT)],
 )
-def test_a_batch_in_parts_is_the_whole_batch(
+def test_gradient_accumulation_equals_the_whole_batch(
     method: str,
     options: dict[str, object],
     train: dict[str, str],
@@ -82,9 +82,9 @@ def test_a_batch_in_parts_is_the_whole_batch(
     assert apart(whole, elsewhere) > 1e-5
 
 
-def test_losses_in_parts_are_those_of_the_whole_batch(pairs: Path, tmp_path: Path) -> None:
+def test_losses_of_gradient_accumulation_are_those_of_the_whole_batch(pairs: Path, tmp_path: Path) -> None:
     whole, cut = (trainer(pairs, tmp_path, batch_size=4, gradient_accumulation=parts, **ALONE) for parts in (1, 4))
-    batch = next(load(whole.images, batch_size=4, start=0, steps=1, workers=0))
+    batch = next(load(whole.dataset, batch_size=4, start=0, steps=1, workers=0))
     one, other = whole.train_step(batch), cut.train_step(batch)
     assert one.keys() == other.keys()
     assert {term: value.item() for term, value in other.items()} == pytest.approx(
@@ -92,7 +92,7 @@ def test_losses_in_parts_are_those_of_the_whole_batch(pairs: Path, tmp_path: Pat
     )
 
 
-def test_the_images_of_a_part_are_the_same_in_each_turn_until_who_made_them_has_moved() -> None:
+def test_images_of_a_micro_batch_stay_the_same_in_each_turn_and_after_their_generator_has_moved() -> None:
     weight = torch.tensor(1.0, requires_grad=True)
 
     def make(batch: dict[str, Tensor], _: bool) -> Images:
@@ -107,7 +107,7 @@ def test_the_images_of_a_part_are_the_same_in_each_turn_until_who_made_them_has_
         assert second[index][0].fake_b.requires_grad
     # What is drawn beside them is drawn anew.
     assert len({number.item() for turn in (first, second, third) for _, number in turn}) == 9
-    parts.moved()
+    parts.keep()
     with torch.no_grad():
         weight.fill_(9.0)
     for index in range(3):
@@ -118,55 +118,41 @@ def test_the_images_of_a_part_are_the_same_in_each_turn_until_who_made_them_has_
     assert torch.equal(parts.last().fake_b, first[2][0].fake_b)
 
 
-def test_images_of_a_whole_batch_are_made_once() -> None:
-    made: list[int] = []
-
-    def make(batch: dict[str, Tensor], _: bool) -> Images:
-        made.append(1)
-        return Images(batch["a"], batch["a"])
-
-    parts = MicroBatches({"a": torch.ones(4)}, count=1, make=make, device=torch.device("cpu"))
-    assert parts.images(0) is parts.images(0)
-    parts.moved()
-    assert len(parts.images(0).fake_b) == 4
-    assert made == [1]
-
-
 @pytest.mark.parametrize("parts", [1, 2, 4])
-def test_running_statistics_move_once_a_step_however_many_parts_there_are(
+def test_running_statistics_move_once_a_step_with_gradient_accumulation(
     parts: int, unpaired: Path, tmp_path: Path
 ) -> None:
     specs = {"generator": "dcgan:width=4", "discriminator": "dcgan:width=4"}
     one = trainer(unpaired / "trainB", tmp_path, "gan", batch_size=8, gradient_accumulation=parts, **specs)
-    for batch in load(one.images, batch_size=8, start=0, steps=3, workers=0):
+    for batch in load(one.dataset, batch_size=8, start=0, steps=3, workers=0):
         one.train_step(batch)
-    state = one.players["generator"].state_dict()
+    state = one.players["generator"].networks.state_dict()
     tracked = {int(value) for name, value in state.items() if name.endswith("num_batches_tracked")}
     assert tracked == {3}
     assert all((value != 0).all() for name, value in state.items() if name.endswith("running_mean"))
     assert all(module.track_running_stats for module in one.method.modules() if isinstance(module, BatchNorm))
 
 
-def test_running_statistics_are_those_of_the_first_part(unpaired: Path, tmp_path: Path) -> None:
+def test_running_statistics_are_those_of_the_first_micro_batch(unpaired: Path, tmp_path: Path) -> None:
     specs = {"generator": "dcgan:width=4", "discriminator": "dcgan:width=4"}
     one, fresh = (
         trainer(unpaired / "trainB", tmp_path, "gan", batch_size=8, gradient_accumulation=2, **specs) for _ in range(2)
     )
-    batch = next(load(one.images, batch_size=8, start=0, steps=1, workers=0))
+    batch = next(load(one.dataset, batch_size=8, start=0, steps=1, workers=0))
     torch.manual_seed(3)
     one.train_step(batch)
     torch.manual_seed(3)
     fresh.method.train()({"b": batch["b"][:4]})
-    alone = dict(fresh.players["generator"].named_buffers())
+    alone = dict(fresh.players["generator"].networks.named_buffers())
     assert len(alone) > 0
-    for name, value in one.players["generator"].named_buffers():
+    for name, value in one.players["generator"].networks.named_buffers():
         assert torch.equal(value, alone[name]), name
 
 
-def test_parts_of_other_sizes_are_refused(pairs: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="batch_size 4 can't be worked on in 3 equal parts"):
+def test_a_batch_size_that_micro_batches_cannot_divide_is_refused(pairs: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="batch size 4 can't be divided into 3 micro-batches; use batch_size=6"):
         TrainConfig(batch_size=4, gradient_accumulation=3)
-    with pytest.raises(UsageError, match="one image at a time: batch norm has nothing to compare a latent with"):
+    with pytest.raises(UsageError, match="batch norm of a latent needs two images or more"):
         trainer(
             pairs.parent / "boxes" / "train",
             tmp_path,
@@ -178,19 +164,19 @@ def test_parts_of_other_sizes_are_refused(pairs: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("clip", [0.5, 1e6])
-def test_a_gradient_is_scaled_down_to_the_clip_where_it_is_longer(clip: float, pairs: Path, tmp_path: Path) -> None:
+def test_a_longer_gradient_is_clipped(clip: float, pairs: Path, tmp_path: Path) -> None:
     settings = {"optimizer": "sgd", "lr": 1.0, "momentum": 0.0, "schedule": "constant"}
     moves = {}
     for name, limit in (("free", 0.0), ("clipped", clip)):
         one = trainer(pairs, tmp_path, clip=limit, **ALONE, **settings)
-        before = torch.nn.utils.parameters_to_vector(one.players["generator"].parameters()).detach().clone()
+        before = torch.nn.utils.parameters_to_vector(one.players["generator"].networks.parameters()).detach().clone()
         # Without the adversarial term the generator's gradient doesn't depend on how the discriminator has moved.
-        batch = {key: tensor[None] for key, tensor in one.images[0].items()}
+        batch = {key: tensor[None] for key, tensor in one.dataset[0].items()}
         images = one.method.train()(batch)
-        mover = one.trainer_players["generator"]
-        mover.begin()
+        player = one.players["generator"]
+        player.zero_grad()
         torch.autograd.backward((images.fake_b - images.real_b).square().sum())
-        mover.move(1.0)
+        player.step(lr=1.0)
         moves[name] = torch.nn.utils.parameters_to_vector(one.players["generator"].parameters()).detach() - before
     length = moves["free"].norm().item()
     assert length > 1
@@ -215,9 +201,9 @@ def test_float16_trains_with_a_scaler_that_is_resumed(clip: float, pairs: Path, 
     fresh = trainer(pairs, tmp_path / "fresh", **settings)
     begun = {name: weight.detach().clone() for name, weight in fresh.method.named_parameters()}
     one = trainer(pairs, tmp_path / "halves", resume=True, **settings)
-    kept = load_state(tmp_path / "halves" / "state.pt")["scalers"]
-    for name, mover in one.trainer_players.items():
-        assert mover.scaler.state_dict() == kept[name] != fresh.trainer_players[name].scaler.state_dict()
+    kept = load_state(tmp_path / "halves" / "state.pt")["optimizers"]
+    for name, player in one.players.items():
+        assert player.scaler.state_dict() == kept[name]["scaler"] != fresh.players[name].scaler.state_dict()
     one.fit()
     states_equal(tmp_path / "whole", tmp_path / "halves")
     for name, weight in one.method.named_parameters():
@@ -238,40 +224,42 @@ def test_float16_trains_a_discriminator_with_a_penalty(
     specs = {"discriminator": f"patchgan:layers=1,width=8,norm={norm}", "device": device}
     one = trainer(pairs, tmp_path, precision="fp16", options=options, **specs)
     begun = [weight.detach().clone() for weight in one.players["discriminator"].parameters() if weight.dim() > 1]
-    for batch in load(one.images, batch_size=1, start=0, steps=8, workers=0):
+    for batch in load(one.dataset, batch_size=1, start=0, steps=8, workers=0):
         one.train_step({name: tensor.to(device) for name, tensor in batch.items()})
-    assert one.trainer_players["discriminator"].skipped == 0
-    assert one.trainer_players["discriminator"].scaler.get_scale() >= 4096  # a few steps at the start may overflow
+    assert one.players["discriminator"].skipped == 0
+    assert one.players["discriminator"].scaler.get_scale() >= 4096  # a few steps at the start may overflow
     now = [weight for weight in one.players["discriminator"].parameters() if weight.dim() > 1]
     assert not any(torch.equal(weight, was) for weight, was in zip(now, begun, strict=True))
 
 
-def test_cut_in_float16_settles_on_a_loss_scale_within_some_steps(unpaired: Path, tmp_path: Path) -> None:
+def test_cut_in_float16_finds_a_loss_scale_within_some_steps(unpaired: Path, tmp_path: Path) -> None:
     # Its projections begin with vectors so short that the first gradients overflow at the first scales.
     specs = {"generator": "resnet:blocks=1,width=8,init=xavier", "discriminator": "patchgan:layers=1,width=8"}
     one = trainer(unpaired, tmp_path, "cut", precision="fp16", steps=100, **specs)
-    scaler, left_out = one.trainer_players["generator"].scaler, 0
-    for batch in load(one.images, batch_size=1, start=0, steps=24, workers=0):
+    scaler, left_out = one.players["generator"].scaler, 0
+    for batch in load(one.dataset, batch_size=1, start=0, steps=24, workers=0):
         before = scaler.get_scale()
         one.train_step(batch)
         left_out += scaler.get_scale() < before
     print(f"left out {left_out} steps; scale {scaler.get_scale()}")
     assert 0 < left_out <= 13
     assert scaler.get_scale() >= 8
-    assert one.trainer_players["generator"].skipped == 0
+    assert one.players["generator"].skipped == 0
 
 
-def test_a_float16_step_whose_gradients_overflow_is_left_out(pairs: Path, tmp_path: Path) -> None:
+def test_a_float16_step_whose_gradients_overflow_is_skipped(pairs: Path, tmp_path: Path) -> None:
     one = trainer(pairs, tmp_path, precision="fp16")
-    before = {name: weight.detach().clone() for name, weight in one.players["generator"].named_parameters()}
-    mover = one.trainer_players["generator"]
-    mover.begin()
-    for weight in one.players["generator"].parameters():
+    before = {name: weight.detach().clone() for name, weight in one.players["generator"].networks.named_parameters()}
+    player = one.players["generator"]
+    player.zero_grad()
+    for weight in one.players["generator"].networks.parameters():
         weight.grad = torch.full_like(weight, float("inf"))
-    mover.scaler.scale(torch.zeros(()))
+    player.scaler.scale(torch.zeros(()))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        mover.move(1.0)
-    assert mover.skipped == 1
-    assert all(torch.equal(weight, before[name]) for name, weight in one.players["generator"].named_parameters())
-    assert mover.scaler.get_scale() == 32768.0
+        player.step(lr=1.0)
+    assert player.skipped == 1
+    assert all(
+        torch.equal(weight, before[name]) for name, weight in one.players["generator"].networks.named_parameters()
+    )
+    assert player.scaler.get_scale() == 32768.0

@@ -1,4 +1,4 @@
-"""Settings that end badly are refused or warned of before the first step; sensible ones pass without a word."""
+"""Settings that can't work are refused before the first step, and unwise ones are warned of."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from i2i.cli import main
-from i2i.errors import UsageError
+from i2i.errors import UsageError, in_python
 from i2i.methods import methods
 from i2i.progress import Progress
 from support.runs import SMALL, trainer
@@ -19,7 +19,7 @@ NORM_FREE = "patchgan:layers=1,width=4,norm=instance"
 
 
 def first_words(method: str, data: Path, folder: Path, **settings: object) -> list[str]:
-    return [diagnosis.warning.partition(":")[0] for diagnosis in trainer(data, folder, method, **settings).diagnoses]
+    return [diagnosis.warning.partition(":")[0] for diagnosis in trainer(data, folder, method, **settings).warnings]
 
 
 def test_gan_warns_of_few_steps_with_its_own_epochs(
@@ -55,7 +55,7 @@ def test_every_method_names_its_fewest_steps(method: str) -> None:
 )
 def test_few_steps_count_batches(batch_size: int, epochs: int, warned: bool, pairs: Path, tmp_path: Path) -> None:
     one = trainer(pairs, tmp_path, steps=None, epochs=epochs, batch_size=batch_size)  # 6 pairs
-    assert bool(one.diagnoses) is warned
+    assert bool(one.warnings) is warned
 
 
 def test_default_settings_on_enough_images_are_not_warned_of(pairs: Path, unpaired: Path, tmp_path: Path) -> None:
@@ -77,18 +77,20 @@ def test_default_settings_on_enough_images_are_not_warned_of(pairs: Path, unpair
 def test_an_absurd_learning_rate_is_warned_of(
     settings: dict[str, object], warned: bool, pairs: Path, tmp_path: Path
 ) -> None:
-    diagnoses = trainer(pairs, tmp_path, **settings).diagnoses
+    diagnoses = trainer(pairs, tmp_path, **settings).warnings
     assert bool(diagnoses) is warned
     for diagnosis in diagnoses:
         expected = f"learning rate {settings['lr']:g} is far too large for {settings.get('optimizer', 'adam')}: "
         assert diagnosis.warning.startswith(expected)
-        assert diagnosis.advice == ("--lr 0.001" if "optimizer" in settings else "--lr 0.0002")
+        assert in_python(diagnosis.advice) == ("lr=0.001" if "optimizer" in settings else "lr=0.0002")
 
 
 @pytest.mark.parametrize("spec", ["patchgan:layers=1,width=4", NORM_FREE, "patchgan:layers=1,width=4,norm=none"])
 def test_a_critic_without_a_bound_is_refused(spec: str, pairs: Path, tmp_path: Path) -> None:
     options = {"adversarial": "wasserstein"}
-    with pytest.raises(UsageError, match=r"^--adversarial wasserstein: without a bound .*; add --gradient-penalty 10"):
+    with pytest.raises(
+        UsageError, match=r"^adversarial=wasserstein: without a Lipschitz bound .*; add gradient_penalty=10"
+    ):
         trainer(pairs, tmp_path, options=options, discriminator=spec)
 
 
@@ -119,7 +121,7 @@ def test_a_generator_with_nothing_to_learn_by_is_refused(
     words = ["train", "gan", str(unpaired / "trainB"), "--run", str(tmp_path / "run"), "--image-size", "16"]
     words += ["--generator", "dcgan:width=4", "--discriminator", "dcgan:width=4", "--batch-size", "4", "--steps", "1"]
     assert main([*words, "--adversarial-weight", "0"]) == 2
-    assert "adversarial_weight 0 leaves the generator nothing to learn by; add --feature-matching 1" in (
+    assert "--adversarial-weight 0 leaves the generator nothing to learn from; add --feature-matching 1" in (
         capsys.readouterr().err
     )
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""What resuming promises: an interrupted run keeps its checkpoint and says how to resume; changes are told."""
+"""An interrupted run keeps its checkpoint and says how to resume; changed files are warned of."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ class Watched(Trainer):
     found: list[str] | None = None
 
     def train_step(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        self.found = self.found or [path.name for path in self.folder.iterdir()]
+        self.found = self.found or [path.name for path in self.run.path.iterdir()]
         return super().train_step(batch)
 
 
@@ -192,7 +192,7 @@ def test_the_report_is_there_before_the_first_step(
     pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = trainer(pairs, tmp_path)
-    watched = Watched(one.config, one.layout, tmp_path)
+    watched = Watched(one.method, one.dataset, one.settings, run=one.run)
     watched.fit()
     assert watched.found is not None
     assert {"report.html", "config.json", "state.pt"} <= set(watched.found)

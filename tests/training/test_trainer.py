@@ -1,4 +1,4 @@
-"""The loop: what it writes, how it stops, and that it goes on exactly."""
+"""The training loop: what it writes, how it stops, and that resuming is exact."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from i2i.training.trainer import Diverged, Trainer
 from support.runs import SMALL, states_equal, trainer
 
 
-def test_a_run_writes_what_the_design_says(run: Path) -> None:
+def test_a_run_writes_its_files(run: Path) -> None:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [4, 8, 12, 12]
     terms = {"generator/l1", "generator/adversarial", "discriminator/adversarial"}
@@ -51,7 +51,7 @@ def test_a_run_writes_what_the_design_says(run: Path) -> None:
         ("pix2pix", "pairs", {}),
         ("cyclegan", "unpaired", {}),
         ("cut", "unpaired", {"generator": "resnet:blocks=1,width=4"}),
-        ("fastcut", "unpaired", {"generator": "resnet:blocks=1,width=4,norm=virtual", "reference": 3}),
+        ("fastcut", "unpaired", {"generator": "resnet:blocks=1,width=4,norm=virtual", "vbn_batch": 3}),
         ("pix2pix", "pairs", {"generator": "unet:depth=4,width=4,norm=virtual"}),
         ("pix2pix", "pairs", {"historical_averaging": 0.5}),
         ("pix2pix", "pairs", {"optimizer": "sgd", "lr": 0.01, "weight_decay": 0.1, "historical_averaging": 0.5}),
@@ -63,8 +63,8 @@ def test_resuming_is_exact(
     folder = request.getfixturevalue(data)
     trainer(folder, tmp_path / "whole", method, **train).fit()
     first = trainer(folder, tmp_path / "halves", method, **train)
-    first.folder.mkdir()
-    batches = [first.images[position] for position in range(3)]
+    first.run.path.mkdir()
+    batches = [first.dataset[position] for position in range(3)]
     for batch in batches:
         first.train_step({name: tensor[None] for name, tensor in batch.items()})
     first.save()
@@ -78,12 +78,12 @@ def test_resuming_is_exact_before_and_after_crops_end(stop: int, workers: int, u
     given: dict[str, object] = {"generator": "resnet:blocks=1,width=4", "batch_size": 2}
     crop: dict[str, object] = {"crop": "before_decay"}
     whole = trainer(unpaired, tmp_path / "whole", "cut", images={**crop, "workers": 0}, **given)
-    assert whole.images.whole_from == 3 * 2
+    assert whole.dataset.whole_from == 3 * 2
     whole.fit()
     first = trainer(unpaired, tmp_path / "halves", "cut", images=crop, **given)
-    first.folder.mkdir()
+    first.run.path.mkdir()
     for step in range(stop):
-        first.train_step(default_collate([first.images[2 * step + index] for index in range(2)]))
+        first.train_step(default_collate([first.dataset[2 * step + index] for index in range(2)]))
     first.save()
     trainer(unpaired, tmp_path / "halves", "cut", resume=True, images={**crop, "workers": workers}, **given).fit()
     states_equal(tmp_path / "whole", tmp_path / "halves")
@@ -112,14 +112,14 @@ def test_steps_are_those_of_the_epochs_but_no_fewer_than_min_steps(
     ("images", "load_size"),
     [({}, 36), ({"crop": "before_decay"}, 36), ({"crop": "never"}, 32), ({"load_size": 40}, 40), ({"augment": ()}, 32)],
 )
-def test_images_are_loaded_larger_only_where_crops_are_cut(
+def test_load_size_is_larger_only_with_crops(
     images: dict[str, object], load_size: int, pairs: Path, tmp_path: Path
 ) -> None:
-    assert trainer(pairs, tmp_path / "run", images=images).images.load_size == load_size
+    assert trainer(pairs, tmp_path / "run", images=images).dataset.load_size == load_size
 
 
 def test_a_load_size_without_crops_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"load_size is 40, but nothing is cropped; add --crop always"):
+    with pytest.raises(UsageError, match="load size 40: nothing is cropped; add crop=always"):
         DataConfig(image_size=32, load_size=40, crop="never")
 
 
@@ -158,12 +158,12 @@ def test_the_learning_rate_is_constant_then_falls_to_zero() -> None:
     assert learning_rate(9, steps=10, config=TrainConfig(lr=1.0, lr_decay_fraction=0.0)) == 1.0
 
 
-def test_the_optimizers_use_the_rate_of_their_step(pairs: Path, tmp_path: Path) -> None:
+def test_optimizers_use_the_learning_rate_of_the_step(pairs: Path, tmp_path: Path) -> None:
     one = trainer(pairs, tmp_path, steps=4, lr=0.01)
-    batch = {name: tensor[None] for name, tensor in one.images[0].items()}
+    batch = {name: tensor[None] for name, tensor in one.dataset[0].items()}
     for expected in (0.01, 0.01, 0.01, 0.005):
         one.train_step(batch)
-        assert {group["lr"] for m in one.trainer_players.values() for group in m.optimizer.param_groups} == {expected}
+        assert {group["lr"] for m in one.players.values() for group in m.optimizer.param_groups} == {expected}
 
 
 Gradients = dict[str, torch.Tensor]
@@ -172,7 +172,7 @@ Gradients = dict[str, torch.Tensor]
 def judged(one: Trainer, batch: dict[str, torch.Tensor], seed: int) -> Gradients:
     """What the discriminator's weights are pulled by, at the random numbers of a seed."""
     torch.manual_seed(seed)
-    weights = dict(one.players["discriminator"].named_parameters())
+    weights = dict(one.players["discriminator"].networks.named_parameters())
     losses = one.method.discriminator_loss(one.method.train()(batch))
     pulls = torch.autograd.grad(torch.stack(list(losses.values())).sum(), list(weights.values()))
     return dict(zip(weights, pulls, strict=True))
@@ -181,10 +181,10 @@ def judged(one: Trainer, batch: dict[str, torch.Tensor], seed: int) -> Gradients
 def test_sgd_is_momentum_on_gradients_and_weight_decay(pairs: Path, tmp_path: Path) -> None:
     settings = {"optimizer": "sgd", "lr": 0.05, "momentum": 0.8, "weight_decay": 0.3, "steps": 100}
     one = trainer(pairs, tmp_path, **settings)
-    weights = dict(one.players["discriminator"].named_parameters())
+    weights = dict(one.players["discriminator"].networks.named_parameters())
     velocity = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     for step in range(3):
-        batch = {name: tensor[None] for name, tensor in one.images[step].items()}
+        batch = {name: tensor[None] for name, tensor in one.dataset[step].items()}
         before = {name: weight.detach().clone() for name, weight in weights.items()}
         pulls = judged(one, batch, seed=step)
         torch.manual_seed(step)
@@ -195,12 +195,13 @@ def test_sgd_is_momentum_on_gradients_and_weight_decay(pairs: Path, tmp_path: Pa
     assert (velocity["scales.0.0.weight"] * 0.05).abs().max() > 1e-3
 
 
-def test_adam_takes_the_weight_decay_into_its_gradient(pairs: Path, tmp_path: Path) -> None:
+def test_weight_decay_of_adam_is_an_l2_penalty(pairs: Path, tmp_path: Path) -> None:
     # Adam's first step is the rate towards the sign of the gradient, to which an L2 penalty adds the weight.
     one = trainer(pairs, tmp_path, lr=0.01, weight_decay=1000.0, steps=100)
-    before = {name: w.detach().clone() for name, w in one.players["discriminator"].named_parameters() if w.dim() > 1}
-    one.train_step({name: tensor[None] for name, tensor in one.images[0].items()})
-    for name, weight in one.players["discriminator"].named_parameters():
+    weights = dict(one.players["discriminator"].networks.named_parameters())
+    before = {name: weight.detach().clone() for name, weight in weights.items() if weight.dim() > 1}
+    one.train_step({name: tensor[None] for name, tensor in one.dataset[0].items()})
+    for name, weight in weights.items():
         if name in before:
             large = before[name].abs() > 0.005
             assert large.any()
@@ -213,12 +214,12 @@ def test_historical_averaging_is_a_term_of_every_player(pairs: Path, tmp_path: P
     past: dict[str, list[torch.Tensor]] = {name: [] for name in one.players}
     for step in range(4):
         now = {name: torch.nn.utils.parameters_to_vector(p.parameters()).detach() for name, p in one.players.items()}
-        report = one.train_step({name: tensor[None] for name, tensor in one.images[step].items()})
+        report = one.train_step({name: tensor[None] for name, tensor in one.dataset[step].items()})
         for name, vectors in past.items():
             # The mean is of the weights after each step done, and the distance from it is squared.
             away = (now[name] - torch.stack(vectors).mean(0)).square().sum().item() if vectors else 0.0
             assert report[f"{name}/historical_averaging"].item() == pytest.approx(0.25 * away, rel=1e-3, abs=1e-9)
-            vectors.append(torch.nn.utils.parameters_to_vector(one.players[name].parameters()).detach())
+            vectors.append(torch.nn.utils.parameters_to_vector(one.players[name].networks.parameters()).detach())
     assert report["generator/historical_averaging"] > 1e-4
 
 
@@ -241,10 +242,10 @@ def test_historical_averaging_is_logged_and_pulls_at_the_weights(pairs: Path, tm
     assert 0 < gone("with") < gone("without")
 
 
-def test_historical_averaging_may_begin_in_mid_run(pairs: Path, tmp_path: Path) -> None:
+def test_historical_averaging_may_start_in_a_resumed_run(pairs: Path, tmp_path: Path) -> None:
     trainer(pairs, tmp_path, steps=4, lr=0.01).fit()
     one = trainer(pairs, tmp_path, steps=100, historical_averaging=1.0, resume=True)
-    batch = {name: tensor[None] for name, tensor in one.images[4].items()}
+    batch = {name: tensor[None] for name, tensor in one.dataset[4].items()}
     terms = [f"{player}/historical_averaging" for player in one.players]
     first, second = one.train_step(batch), one.train_step(batch)
     assert [first[term].item() for term in terms] == [0, 0]
@@ -253,22 +254,22 @@ def test_historical_averaging_may_begin_in_mid_run(pairs: Path, tmp_path: Path) 
     assert all(0 < third[term].item() < 1 for term in terms)
 
 
-def test_flags_of_the_optimizer_count_in_a_run_that_goes_on(pairs: Path, tmp_path: Path) -> None:
+def test_settings_of_the_optimizer_can_change_when_resuming(pairs: Path, tmp_path: Path) -> None:
     trainer(pairs, tmp_path / "adam", steps=2).fit()
     one = trainer(pairs, tmp_path / "adam", steps=6, betas=(0.9, 0.99), weight_decay=0.1, resume=True)
-    for optimizer in [m.optimizer for m in one.trainer_players.values()]:
+    for optimizer in [m.optimizer for m in one.players.values()]:
         assert [(group["betas"], group["weight_decay"]) for group in optimizer.param_groups] == [((0.9, 0.99), 0.1)]
     trainer(pairs, tmp_path / "sgd", steps=2, optimizer="sgd").fit()
     one = trainer(pairs, tmp_path / "sgd", steps=6, optimizer="sgd", momentum=0.5, resume=True)
-    assert [o.param_groups[0]["momentum"] for o in [m.optimizer for m in one.trainer_players.values()]] == [0.5, 0.5]
+    assert [o.param_groups[0]["momentum"] for o in [m.optimizer for m in one.players.values()]] == [0.5, 0.5]
 
 
 @pytest.mark.parametrize(("first", "then"), [("adam", "sgd"), ("sgd", "adam")])
-def test_another_optimizer_than_that_of_the_state_is_refused(
+def test_another_optimizer_than_that_of_the_checkpoint_is_refused(
     first: str, then: str, pairs: Path, tmp_path: Path
 ) -> None:
     trainer(pairs, tmp_path, steps=2, optimizer=first).fit()
-    with pytest.raises(UsageError, match=f"has the state of another optimizer; go on with --optimizer {first}$"):
+    with pytest.raises(UsageError, match=f"the run was trained with another optimizer; resume with optimizer={first}$"):
         trainer(pairs, tmp_path, steps=6, optimizer=then, resume=True)
 
 
@@ -290,7 +291,7 @@ def test_bfloat16_trains_and_keeps_weights_in_float32(pairs: Path, tmp_path: Pat
     assert all(torch.isfinite(p).all() for p in one.method.parameters())
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_state(pairs: Path, tmp_path: Path) -> None:
+def test_a_nan_loss_stops_the_run_and_keeps_the_last_checkpoint(pairs: Path, tmp_path: Path) -> None:
     trainer(pairs, tmp_path, steps=2).fit()
     before = (tmp_path / "state.pt").read_bytes()
     one = trainer(pairs, tmp_path, steps=6, resume=True, save_every=1000, log_every=1)
@@ -313,7 +314,7 @@ def test_weights_that_are_no_numbers_are_never_saved(pairs: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_a_image_that_breaks_in_mid_run_loses_nothing(
+def test_a_broken_image_loses_no_steps(
     workers: str, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = tmp_path / "data"
@@ -334,13 +335,13 @@ def test_a_image_that_breaks_in_mid_run_loses_nothing(
     states_equal(tmp_path / "whole", tmp_path / "run")
 
 
-def test_a_run_that_died_before_its_first_save_can_begin_again(pairs: Path, tmp_path: Path) -> None:
+def test_a_run_killed_before_its_first_checkpoint_can_start_again(pairs: Path, tmp_path: Path) -> None:
     trainer(pairs, tmp_path, steps=2).fit()
     (tmp_path / "state.pt").unlink()
     assert main(["train", "pix2pix", str(pairs), *SMALL, "--steps", "2", "--run", str(tmp_path)]) == 0
 
 
-def test_a_run_goes_on_with_images_of_another_size(unpaired: Path, tmp_path: Path) -> None:
+def test_a_run_resumes_with_another_image_size(unpaired: Path, tmp_path: Path) -> None:
     trainer(unpaired, tmp_path, "cyclegan").fit()
     words = ["train", "cyclegan", str(unpaired), "--run", str(tmp_path), "--resume", "--steps", "8"]
     assert main([*words, "--image-size", "48"]) == 0
@@ -383,7 +384,7 @@ def all_of(process: subprocess.Popen[str], signum: int) -> None:
     ],
     ids=["ctrl-c", "closed terminal", "scheduler"],
 )
-def test_a_signal_saves_the_state_and_says_how_to_go_on(
+def test_a_signal_saves_a_checkpoint_and_says_how_to_resume(
     send: Callable[[subprocess.Popen[str], int], None], signum: int, pairs: Path, tmp_path: Path
 ) -> None:
     process = begin(pairs, tmp_path / "run")
@@ -401,13 +402,13 @@ def test_a_signal_saves_the_state_and_says_how_to_go_on(
     assert load_state(tmp_path / "run" / "state.pt")["step"] == state["step"] + 2
 
 
-def test_a_state_of_other_networks_is_refused(pairs: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_other_networks_is_refused(pairs: Path, tmp_path: Path) -> None:
     trainer(pairs, tmp_path).fit()
     with pytest.raises(UsageError, match="other networks"):
         trainer(pairs, tmp_path, generator="unet:depth=4,width=8", resume=True, steps=8)
 
 
-def test_a_torn_state_is_refused_in_words(pairs: Path, tmp_path: Path) -> None:
+def test_a_torn_checkpoint_is_refused(pairs: Path, tmp_path: Path) -> None:
     trainer(pairs, tmp_path).fit()
     (tmp_path / "state.pt").write_bytes((tmp_path / "state.pt").read_bytes()[:1000])
     with pytest.raises(UsageError, match=r"state\.pt can't be read"):
@@ -433,7 +434,7 @@ def images_for(method: str, request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.mark.parametrize(("method", "generator"), VIRTUAL)
-def test_virtual_batch_norm_is_shown_its_reference_before_the_first_step(
+def test_virtual_batch_norm_has_its_reference_batch_before_the_first_step(
     method: str, generator: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     data = images_for(method, request)
@@ -445,8 +446,8 @@ def test_virtual_batch_norm_is_shown_its_reference_before_the_first_step(
         assert reference.shape == (5, 6)
         assert reference.abs().max() <= 1
     else:
-        assert torch.equal(reference, torch.stack([one.images[index]["a"] for index in range(5)]))
-    assert len(trainer(data, tmp_path, method, generator=generator, vbn_batch=3).shown["b"]) == 2
+        assert torch.equal(reference, torch.stack([one.dataset[index]["a"] for index in range(5)]))
+    assert len(trainer(data, tmp_path, method, generator=generator, vbn_batch=3).preview["b"]) == 2
     one.fit()
     assert torch.equal(network.reference.batch, reference)
     (saved,) = load_model(tmp_path / "model.safetensors").generators.values()
@@ -457,15 +458,15 @@ def test_virtual_batch_norm_is_shown_its_reference_before_the_first_step(
     ("method", "generator"),
     [VIRTUAL[1], ("gan", "mlp:width=8,latent=6"), ("bicyclegan", "unet:depth=4,width=4,norm=instance,dropout=0")],
 )
-def test_what_is_drawn_and_what_is_referred_to_is_the_same_in_a_resumed_run(
+def test_latents_and_the_reference_batch_are_the_same_in_a_resumed_run(
     method: str, generator: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     data = images_for(method, request)
     trainer(data, tmp_path / "whole", method, generator=generator).fit()
     first = trainer(data, tmp_path / "halves", method, generator=generator)
-    first.folder.mkdir()
+    first.run.path.mkdir()
     for position in range(3):
-        first.train_step({name: tensor[None] for name, tensor in first.images[position].items()})
+        first.train_step({name: tensor[None] for name, tensor in first.dataset[position].items()})
     first.save()
     torch.manual_seed(77)  # as another process would stand elsewhere
     trainer(data, tmp_path / "halves", method, generator=generator, resume=True).fit()
@@ -488,8 +489,8 @@ def test_the_model_file_gives_the_last_preview_by_every_norm(
         assert np.abs(decoded.astype(int) - row[1]).max() <= 1
 
 
-def test_batch_norm_of_latents_needs_two_of_them(unpaired: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="one image at a time: batch norm has nothing to compare a latent with"):
+def test_batch_norm_of_latents_needs_two_images(unpaired: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="batch norm of a latent needs two images or more"):
         trainer(unpaired / "trainB", tmp_path, "gan", generator="dcgan:width=4")
     trainer(unpaired / "trainB", tmp_path, "gan", generator="dcgan:width=4", batch_size=2, steps=1).fit()
 
@@ -498,7 +499,7 @@ def test_batch_norm_of_latents_needs_two_of_them(unpaired: Path, tmp_path: Path)
     ("method", "generator"),
     [("gan", "dcgan:width=4"), VIRTUAL[1], ("bicyclegan", "unet:depth=4,width=4,norm=instance,dropout=0")],
 )
-def test_bfloat16_trains_what_begins_with_a_latent(
+def test_bfloat16_trains_generators_of_a_latent(
     method: str, generator: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     data = images_for(method, request)

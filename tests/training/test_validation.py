@@ -1,4 +1,4 @@
-"""Scores on held-out pairs by hand, and the model that is kept for them."""
+"""Validation scores by hand, and the best model."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def test_images_are_spread_over_those_held_out_and_at_most_as_many(tmp_path: Pat
     assert validation(nn.Identity(), CPU)[0]["n"] == 4
 
 
-def test_the_best_model_is_that_of_the_best_step_and_outlives_a_resume(pairs: Path, tmp_path: Path) -> None:
-    settings = {"validate_every": 1, "lr": 0.01, "schedule": "constant", "ema": 0.5}
+def test_the_best_model_is_kept_when_a_run_resumes(pairs: Path, tmp_path: Path) -> None:
+    settings = {"validate_every": 1, "lr": 0.01, "schedule": "constant", "ema_decay": 0.5}
     one = trainer(pairs, tmp_path / "run", steps=8, **settings)
     one.fit()
     found = lines(tmp_path / "run")
@@ -85,7 +85,7 @@ def test_the_best_model_is_that_of_the_best_step_and_outlives_a_resume(pairs: Pa
     assert one.validation(model, CPU)[0]["l1"] == pytest.approx(kept["value"], abs=1e-4)
     # A run that goes on and gets worse keeps it.
     before = load_file(tmp_path / "run" / "best.safetensors")
-    worse = {**settings, "lr": 1e-12, "ema": 0.0}
+    worse = {**settings, "lr": 1e-12, "ema_decay": 0.0}
     one = trainer(pairs, tmp_path / "run", steps=10, resume=True, **worse)
     assert one.best == kept
     with torch.no_grad():
@@ -127,7 +127,7 @@ def test_pairs_without_any_held_out_have_none(pairs: Path, tmp_path: Path) -> No
     assert one.validation is None
 
 
-def test_of_many_outputs_the_same_is_scored_each_time(pairs: Path, tmp_path: Path) -> None:
+def test_a_multimodal_translator_is_scored_with_the_same_latent_each_time(pairs: Path, tmp_path: Path) -> None:
     specs = {"generator": "unet:depth=4,width=4,norm=instance,dropout=0", "batch_size": 2}
     one = trainer(pairs, tmp_path, "bicyclegan", validate_every=1, steps=2, options={"encoder_width": 4}, **specs)
     assert one.validation is not None

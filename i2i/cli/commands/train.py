@@ -88,16 +88,22 @@ def _check_method_comes_first(args: list[str], methods: Mapping[str, Any]) -> No
 
 def _train(method: Any, config: RunConfig, run: Path, *, resume: bool, device: str) -> int:
     from i2i.cli.train_introduction import introduce, refuse_other_direction
-    from i2i.data import find_layout
     from i2i.distributed import rank
-    from i2i.training.trainer import Trainer
+    from i2i.errors import in_flags
+    from i2i.progress import logger
+    from i2i.training.build import build_run, layout_of
+    from i2i.training.callbacks import Callbacks
+    from i2i.training.diagnostics import Diagnosis
 
-    data = config.data
-    layout = find_layout(config.paths, data=method.data, domains=data.domains, swap=data.swap, labels=data.labels)
+    def warn(step: int, diagnosis: Diagnosis) -> None:
+        logger.warning("step %d: %s\n  try: %s", step, in_flags(diagnosis.warning), in_flags(diagnosis.advice))
+
+    layout = layout_of(config)
     if resume:
-        refuse_other_direction(run, layout, data)
+        refuse_other_direction(run, layout, config.data)
     with _locked(run, resume=resume):
-        trainer = Trainer(config, layout, run, resume=resume, device=device)
+        callbacks = Callbacks(on_sample=None, on_warning=warn)
+        trainer = build_run(config, layout, run, resume=resume, device=device, callbacks=callbacks)
         if rank() == 0:
             introduce(config, layout, trainer, run)
         return _fit(method, config, run, trainer)
@@ -137,7 +143,7 @@ def _fit(method: Any, config: RunConfig, run: Path, trainer: Trainer) -> int:
     from i2i.training.signals import Stopped
     from i2i.training.trainer import Diverged, PeerFailure
 
-    resume = f"Resume with: {trainer.go_on()}"
+    resume = f"Resume with: {trainer.run.resume_command()}"
     try:
         model = trainer.fit()
     except Stopped as stopped:
@@ -146,7 +152,7 @@ def _fit(method: Any, config: RunConfig, run: Path, trainer: Trainer) -> int:
         text = f"{cause}: checkpoint saved at step {stopped.step}. {resume}"
         return print_error(text, code) if rank() == 0 else code
     except Diverged as error:
-        return print_error(f"{error}: {trainer.go_on()} --lr {config.train.lr / 4:g}", 1)
+        return print_error(f"{error}: {trainer.run.resume_command()} --lr {config.train.lr / 4:g}", 1)
     except PeerFailure as error:
         return print_error(f"{error}. {resume}", 1)
     except ImageError as error:

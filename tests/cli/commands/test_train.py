@@ -126,7 +126,7 @@ def test_wrong_use_of_train(pairs: Path, unpaired: Path, tmp_path: Path, capsys:
         (["train", "pix2pix", pairs, "--betas", "0.5", "2", *run], "--betas is (0.5, 2.0)"),
         (["train", "pix2pix", pairs, "--seed", "-1", *run], "--seed is -1"),
         (["train", "pix2pix", pairs, "--gradient-penalty", "-1", *run], "--gradient-penalty is -1"),
-        (["train", "cyclegan", unpaired, "--pool-size", "-1", *run], "--history is -1"),
+        (["train", "cyclegan", unpaired, "--pool-size", "-1", *run], "--pool-size is -1"),
         (["train", "pix2pix", pairs, "--device", "meta", *run], "'meta' can't be used here"),
         (["train", "pix2pix", pairs, "--import", wrong, *run], "wrong.py"),
         (["train", "pix2pix", pairs, "--run", wrong], "that is a file; give a folder"),

@@ -1,0 +1,228 @@
+"""A run from its settings: checks, networks, data and the trainer."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset, default_collate
+
+from i2i.config import DataConfig, RunConfig, TrainConfig
+from i2i.data import ImageDataset, Layout, find_layout
+from i2i.data.loader import default_workers
+from i2i.device import pick_device
+from i2i.distributed import rank, world_size
+from i2i.errors import UsageError, setting, unknown
+from i2i.methods import Method, methods
+from i2i.training.callbacks import Callbacks
+from i2i.training.endless import check_sample, endless
+from i2i.training.listing import describe_data
+from i2i.training.logger import summary_writer
+from i2i.training.lr_schedule import decay_start, total_steps
+from i2i.training.preflight import check_settings
+from i2i.training.resume import generator_of, restore
+from i2i.training.run_folder import RunFolder
+from i2i.training.synchronize import broadcast_references
+from i2i.training.trainer import Trainer
+from i2i.training.validation import Validation
+
+
+def run_config(method: str, *paths: str | Path, **settings: Any) -> RunConfig:
+    """The settings of a run: those given, over the method's defaults, as on the command line.
+
+    Args:
+        method: its name, such as "pix2pix".
+        paths: a folder of images, or two; none for a dataset of your own.
+        settings: fields of `DataConfig`, `TrainConfig` and the method's `Config`, such as `image_size=128`.
+
+    Raises:
+        UsageError: there is no such method or setting, or a value is out of range.
+    """
+    kind: Any = methods[method]
+    defaults = {"options": kind.Config(), "data": kind.data_config, "train": kind.train_config}
+    names = {name: {field.name for field in dataclasses.fields(default)} for name, default in defaults.items()}
+    for name in settings:
+        if not any(name in known for known in names.values()):
+            raise unknown("setting", name, set().union(*names.values()))
+    parts = {
+        name: dataclasses.replace(default, **{key: settings[key] for key in settings if key in names[name]})
+        for name, default in defaults.items()
+    }
+    return RunConfig(method, tuple(map(str, paths)), **parts)
+
+
+def build_run(
+    config: RunConfig,
+    data: Layout | Dataset[Any] | None,
+    folder: str | Path,
+    *,
+    resume: bool = False,
+    device: str | None = None,
+    callbacks: Callbacks | None = None,
+) -> Trainer:
+    """A trainer as the command line makes it; `fit()` trains.
+
+    Args:
+        config: the run's settings; see `run_config`.
+        data: the images that `find_layout` found; None to find them in the paths of the settings. Or any map-style
+            dataset of {"a": (C, S, S), "b": (C, S, S)}, float in [-1, 1], of `image_size` and `channels`; only `b` for
+            a method of a single set of images.
+        folder: the run folder, where config.json, metrics.jsonl, samples/, report.html, state.pt and model.safetensors
+            are written.
+        resume: resume from the checkpoint in the folder.
+        device: overrides the one of the settings.
+        callbacks: called after logging, validation, sampling and saving, and for warnings.
+
+    Raises:
+        UsageError: the settings don't fit each other, the data or this machine, or there is no checkpoint to resume
+            from.
+    """
+    train, folder, data = config.train, Path(folder), layout_of(config) if data is None else data
+    _check_batch_size(train)
+    if train.tensorboard:
+        summary_writer()  # whether it is installed, before the work begins
+    if train.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    method = _method(config, data, generator=train.generator or (generator_of(folder) if resume else None))
+    if isinstance(data, Layout):
+        parts = _of_layout(method, config, data, folder, device=pick_device(device or train.device))
+    else:
+        parts = _of_dataset(method, config, data, folder)
+    images = len(parts["dataset"])
+    warnings = check_settings(config, method, steps=total_steps(train, images=images), images=images)
+    trainer = Trainer(
+        method,
+        settings=train,
+        warnings=warnings,
+        callbacks=callbacks,
+        workers=config.data.workers,
+        device=device,
+        **parts,
+    )
+    if resume:
+        restore(trainer, folder)
+        if trainer.step >= trainer.steps:
+            raise UsageError(
+                f"{folder} has done its {trainer.step} steps; give more {setting('steps')} or {setting('epochs')} to "
+                "train on"
+            )
+    elif method.needs_reference_batch():
+        _show_reference_batch(trainer)
+    return trainer
+
+
+def layout_of(config: RunConfig) -> Layout:
+    """The images in the paths of the settings; see `find_layout`."""
+    kind: Any = methods[config.method]
+    data = config.data
+    return find_layout(config.paths, data=kind.data, domains=data.domains, swap=data.swap, labels=data.labels)
+
+
+def _check_batch_size(train: TrainConfig) -> None:
+    divisor = world_size() * train.gradient_accumulation
+    if train.batch_size % divisor:
+        each = f" in {train.gradient_accumulation} micro-batches each" if train.gradient_accumulation > 1 else ""
+        raise UsageError(
+            f"batch size {train.batch_size} can't be divided among {world_size()} ranks{each}; use a multiple of "
+            f"{divisor}: {setting('batch_size', math.ceil(train.batch_size / divisor) * divisor)}"
+        )
+
+
+def _method(config: RunConfig, data: Any, *, generator: str | None) -> Method:
+    kind: Any = methods[config.method]
+    backbones = kind.backbones(
+        generator,
+        config.train.discriminator,
+        image_size=config.data.image_size,
+        channels=config.data.channels,
+        classes=len(data.classes) if isinstance(data, Layout) else 0,
+    )
+    torch.manual_seed(config.train.seed)
+    method: Method = kind(config.options, backbones)
+    return method
+
+
+def _of_layout(
+    method: Method, config: RunConfig, layout: Layout, folder: Path, *, device: torch.device
+) -> dict[str, Any]:
+    """The arguments of a trainer on image files."""
+    train, data = config.train, config.data
+    common: dict[str, Any] = {
+        "paired": method.data == "paired",
+        "image_size": data.image_size,
+        "load_size": _load_size(data),
+        "channels": data.channels,
+        "seed": train.seed,
+        "max_megapixels": data.max_megapixels,
+    }
+    steps = total_steps(train, images=max(len(layout.train.a), len(layout.train.b)))
+    workers = default_workers(device) if data.workers is None else data.workers
+    dataset = ImageDataset(
+        layout.train,
+        augment=data.augment,
+        cache_bytes=int(data.cache_gb * 1e9) // max(1, workers),
+        whole_from=decay_start(steps, config=train) * train.batch_size if data.crop == "before_decay" else None,
+        **common,
+    )
+    validation = None
+    if rank() == 0 and layout.validation is not None and method.validated and train.validate_every:
+        sets = (ImageDataset(split, **common) for split in (layout.validation, layout.train))
+        validation = Validation(*sets, count=train.validation_images)
+    preprocess = {"image_size": data.image_size, "channels": data.channels, "depths": dataset.depths()}
+    run = RunFolder(
+        folder,
+        config,
+        domains=layout.domains,
+        preprocess=preprocess | ({"classes": layout.classes} if layout.classes else {}),
+        data=describe_data(layout, config.paths),
+        facts={
+            "layout": layout.description,
+            "held_out_images": len(layout.validation.b) if layout.validation else 0,
+        },
+    )
+    preview = ImageDataset(layout.validation or layout.train, **common).fixed(train.samples)
+    return {"dataset": dataset, "run": run, "preview": preview, "validation": validation}
+
+
+def _of_dataset(method: Method, config: RunConfig, data: Dataset[Any], folder: Path) -> dict[str, Any]:
+    """The arguments of a trainer on a dataset of the caller's."""
+    dataset, size = endless(data, seed=config.train.seed), config.data.image_size
+    single = method.data == "single"
+    sample = dataset[0]
+    check_sample(sample, single=single)
+    for name, channels in zip("ab", config.data.channels, strict=True):
+        if (name in sample or not single) and tuple(sample[name].shape) != (channels, size, size):
+            found, channels_setting = tuple(sample[name].shape), setting("channels", config.data.channels)
+            raise UsageError(
+                f'"{name}" of a sample is {found}; {setting("image_size", size)} and {channels_setting} expect '
+                f"{(channels, size, size)}"
+            )
+    run = RunFolder(
+        folder,
+        config,
+        domains=config.data.domains or ("A", "B"),
+        preprocess={"image_size": size, "channels": config.data.channels, "depths": (8, 8)},
+        facts={"layout": f"{type(data).__name__} of {len(dataset)} samples"},
+    )
+    return {"dataset": dataset, "run": run}
+
+
+def _load_size(data: DataConfig) -> int:
+    crops = data.augment and data.crop != "never"
+    size = data.load_size or (round(data.image_size * 286 / 256) if crops else data.image_size)
+    if size < data.image_size:
+        raise UsageError(f"load size {size} is below image size {data.image_size}; raise {setting('load_size')}")
+    return size
+
+
+@torch.no_grad()
+def _show_reference_batch(trainer: Trainer) -> None:
+    """Let each network with virtual batch norm take its first input as its reference batch."""
+    samples = [trainer.dataset[index] for index in range(trainer.settings.vbn_batch)]
+    trainer.method(trainer.to_device(default_collate(samples)))
+    broadcast_references(trainer.method)
