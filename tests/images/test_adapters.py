@@ -481,6 +481,11 @@ def test_a_network_of_two_or_four_channels_takes_alpha_as_the_last(given_channel
     assert (leave(pixels).alpha == 0).all()
 
 
+def test_alpha_that_went_through_a_network_is_not_carried_past_it():
+    pixels, leave = enter(DecodedImage(noise(4, 5, 3), noise(4, 5, seed=1)), 4)
+    assert leave(pixels[:, :3]).alpha is None
+
+
 def test_an_image_without_alpha_gets_that_of_its_result():
     pixels, leave = enter(DecodedImage(noise(4, 5, 3)), 4)
     result = leave(pixels)
