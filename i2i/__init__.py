@@ -13,7 +13,8 @@ from i2i.version import __version__ as __version__
 if TYPE_CHECKING:
     from i2i.errors import ImageError, UsageError
     from i2i.inference.sampler import Sampler
-    from i2i.inference.translator import Translator, translate
+    from i2i.inference.translate import translate
+    from i2i.inference.translator import Translator
     from i2i.losses import AdversarialLoss
     from i2i.methods import Method
     from i2i.networks import (
@@ -45,7 +46,7 @@ _HOMES = {
     "build_generator": "networks",
     "discriminators": "networks",
     "generators": "networks",
-    "translate": "inference.translator",
+    "translate": "inference.translate",
 }
 
 __all__ = [

@@ -28,7 +28,7 @@ def run(args: list[str]) -> int:
     """`i2i info MODEL`."""
     flags = parse(Info, "info", args, "Say what a model file is.")
 
-    from i2i.model_file.model_file import read_header
+    from i2i.model_file import read_header
     from i2i.pretrained import model_file
 
     file = model_file(flags.model)

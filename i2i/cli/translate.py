@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterable
 
-    from i2i.inference.folder import Conversion
+    from i2i.inference.conversion import Conversion
     from i2i.inference.planning import Job
 
 
@@ -94,7 +94,8 @@ def _check(flags: Translate) -> None:
 
 def _convert(flags: Translate, jobs: list[Job]) -> int:
     from i2i.images.outputs import files_of_model, refuse_inputs
-    from i2i.inference.folder import convert, write_contact_sheet
+    from i2i.inference.contact_sheet import write_contact_sheet
+    from i2i.inference.folder import convert
     from i2i.inference.planning import left_out, unreadable, variants
     from i2i.inference.translator import Translator
     from i2i.pretrained import model_file
@@ -102,7 +103,7 @@ def _convert(flags: Translate, jobs: list[Job]) -> int:
 
     output = Path(flags.output)
     translator = Translator.load(flags.model, to=flags.to, device=flags.device)
-    if (flags.samples is not None or flags.seed is not None) and not translator.generator.latent:
+    if (flags.samples is not None or flags.seed is not None) and not translator.backend.latent:
         raise UsageError(f"{flags.model} gives one output for an input; leave out --samples and --seed")
     if flags.samples is not None and flags.samples < 1:
         raise UsageError(f"--samples {flags.samples}: it is 1 or more")
@@ -111,7 +112,7 @@ def _convert(flags: Translate, jobs: list[Job]) -> int:
         jobs = variants(jobs, flags.samples, seed=flags.seed or 0)
     elif flags.seed is not None:
         jobs = [job._replace(seed=flags.seed) for job in jobs]
-    logger.info("%s on %s: %s", flags.model, translator.device, translator.generator.spec)
+    logger.info("%s on %s: %s", flags.model, translator.device, translator.backend.spec)
     targets = [job.target for job in jobs]
     of_model = files_of_model(model_file(flags.model))
     refuse_inputs(targets, of_model)

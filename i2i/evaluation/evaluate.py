@@ -119,7 +119,7 @@ def evaluate(
     """
     asked = settings or Settings()
     split, size = layout.validation or layout.train, translator.image_size
-    taken, given = translator.generator.in_channels, translator.generator.out_channels
+    taken, given = translator.backend.in_channels, translator.backend.out_channels
     # What a score lacks is found before the work begins.
     _check(asked, split, given, pairs=pairs)
     network = feature_networks[asked.features](translator.device) if asked.features else None
@@ -203,7 +203,7 @@ class _Gathered:
 def _cycle(
     there: Translator, back: Translator, images: Iterable[PixelArray], count: int, batch_size: int
 ) -> list[Values]:
-    inputs, shown = itertools.tee(to_tensor(pixels, there.generator.in_channels) for pixels in images)
+    inputs, shown = itertools.tee(to_tensor(pixels, there.backend.in_channels) for pixels in images)
 
     def inside(image: Tensor) -> Tensor:
         return back(image, value_range=(-1, 1))

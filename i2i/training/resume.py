@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.model_file.model_file import read_header
+from i2i.model_file import read_header
 from i2i.networks import registry_of
 from i2i.seeding import random_state, set_random_state
 from i2i.spec import Spec

@@ -25,7 +25,7 @@ from i2i.files import write_whole
 from i2i.images.grid import save_sample_grid
 from i2i.methods import Method, methods
 from i2i.methods.base import Batch
-from i2i.model_file.model_file import Model, save_model
+from i2i.model_file import Model, save_model
 from i2i.networks.layers import UnitBatchNorm
 from i2i.networks.virtual_batch_norm import Reference
 from i2i.progress import Progress

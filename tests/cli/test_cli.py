@@ -21,7 +21,7 @@ from i2i.images.grid import contact_sheet
 from i2i.images.reading import read
 from i2i.inference.record import RECORD
 from i2i.methods import methods
-from i2i.model_file.model_file import FORMAT, load_model
+from i2i.model_file import FORMAT, load_model
 from support.runs import SMALL
 
 
@@ -419,7 +419,7 @@ def test_a_image_too_large_for_the_device_is_named_and_the_others_are_done(
     from i2i import Generator, Spec, Translator
     from i2i.inference.folder import convert
     from i2i.inference.planning import plan
-    from i2i.model_file.model_file import Model
+    from i2i.model_file import Model
 
     class Small(Generator):
         """As a device short of memory: two images at once, or a large one, are too much."""
@@ -436,7 +436,7 @@ def test_a_image_too_large_for_the_device_is_named_and_the_others_are_done(
 
     for name, size in (("a", 10), ("b", 10), ("c", 20)):
         Image.new("RGB", (size, size), (1, 2, 3)).save(tmp_path / f"{name}.png")
-    translator = Translator(Model({"a2b": Small()}, ("a", "b"), {}, {}, 0), device="cpu")
+    translator = Translator.from_model(Model({"a2b": Small()}, ("a", "b"), {}, {}, 0), device="cpu")
     result = convert(plan(str(tmp_path), tmp_path / "out"), translator, progress=False)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
     assert result.failed == {tmp_path / "c.png": "can't be translated: out of memory"}

@@ -20,8 +20,9 @@ from i2i.evaluation.evaluate import Settings, evaluate
 from i2i.files import sha256_of
 from i2i.images.reading import read
 from i2i.images.tensors import to_tensor
+from i2i.inference.backends.torch import TorchBackend
 from i2i.inference.translator import Translator
-from i2i.model_file.model_file import load_model, save_model
+from i2i.model_file import load_model, save_model
 
 PLUGIN = """
 from i2i.scores.features import FeatureNetwork, feature_networks
@@ -104,7 +105,7 @@ def test_two_sets_are_scored_either_way_and_their_cycle(to: str, cycle: Path, un
     # By hand, for the cycle that isn't cut short.
     model = load_model(cycle / "model.safetensors")
     names = [to, "drawing" if to == "photo" else "photo"]
-    there, back = (Translator(model, to=name) for name in names)
+    there, back = (Translator.from_model(model, to=name) for name in names)
     folder = unpaired / ("testA" if to == "photo" else "testB")
     errors = []
     for path in sorted(folder.iterdir()):
@@ -121,7 +122,7 @@ def test_a_model_that_gives_the_negative_is_found_out(run: Path, pairs: Path) ->
             return -x
 
     translator = Translator.load(run)
-    translator.generator = Negative()
+    translator.backend = TorchBackend(Negative())
     scores = evaluate(translator, find_layout([pairs], data="paired"), Settings(resamples=10)).scores
     assert scores["luminance_correlation"].value == pytest.approx(-1)
     assert scores["luminance_correlation"].interval == pytest.approx((-1, -1))

@@ -241,7 +241,7 @@ def reference_batches(file: bytes) -> Iterator[tuple[str, bytes]]:
 
 def originals(folder: Path) -> dict[str, bytes]:
     """A model file of each network."""
-    from i2i.model_file.model_file import Model, save_model
+    from i2i.model_file import Model, save_model
     from i2i.networks import build_generator, build_latent_generator
 
     torch.manual_seed(0)
@@ -300,7 +300,7 @@ def outcome(path: Path, weights: dict[str, Tensor]) -> str:
     """What becomes of a file: `refused`, `the same weights`, or what is wrong."""
     from i2i import Sampler, Translator, UsageError
     from i2i.cli import main
-    from i2i.model_file.model_file import load_model
+    from i2i.model_file import load_model
 
     said = io.StringIO()
     try:
@@ -310,8 +310,10 @@ def outcome(path: Path, weights: dict[str, Tensor]) -> str:
             return f"i2i info: code {code}, {said.getvalue()[:200]!r}"
         with limited():
             model = load_model(path)
-            opened: Any = Sampler(model, device="cpu") if "z2b" in model.generators else Translator(model, device="cpu")
-            drawn = opened(1) if "z2b" in model.generators else [opened(np.zeros((8, 8, 3), np.uint8))]
+            if "z2b" in model.generators:
+                drawn: list[Any] = list(Sampler(model, device="cpu")(1))
+            else:
+                drawn = [Translator.from_model(model, device="cpu")(np.zeros((8, 8, 3), np.uint8))]
     except UsageError as error:
         message = str(error)
         return "refused" if "\n" not in message and len(message) < 1000 else f"too much is said: {message[:200]!r}"
@@ -330,7 +332,7 @@ def count_outcomes() -> None:
     """Print what becomes of each file, as JSON."""
     import resource
 
-    from i2i.model_file.model_file import load_model
+    from i2i.model_file import load_model
 
     torch.set_num_threads(1)
     with contextlib.suppress(ValueError):

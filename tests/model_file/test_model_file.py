@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.model_file.model_file import FORMAT, Model, load_model, read_header, save_model
+from i2i.model_file import FORMAT, Model, load_model, read_header, save_model
 from i2i.networks import Backbones, Generator, build_generator, generators
 from i2i.pretrained import folder, model_file, pretrained
 from i2i.spec import Spec
