@@ -1,4 +1,4 @@
-"""The models that come with i2i, and which file a person means by a name."""
+"""The models that come with i2i, and how a model's name or path becomes a file."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from i2i.errors import UsageError, unknown
+from i2i.errors import UsageError, setting, unknown
 from i2i.files import sha256_of
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of `pretrained/index.json`: a file, its SHA-256 sum, and what it does in a few words."""
+    """An entry of `pretrained/index.json`: a file, its SHA-256 checksum, and a description in a few words."""
 
     file: Path
     sha256: str
@@ -22,7 +22,7 @@ class Entry:
 
 
 def folder() -> Path:
-    """Where the pretrained models are: inside an installed package, beside it in a checkout."""
+    """The folder of the pretrained models: inside an installed package, beside it in a checkout."""
     inside = Path(__file__).parent / "_pretrained"
     return inside if inside.is_dir() else Path(__file__).parent.parent / "pretrained"
 
@@ -36,21 +36,22 @@ def pretrained() -> dict[str, Entry]:
 
 
 def model_file(model: str | Path, *, which: Literal["last", "best"] = "last") -> Path:
-    """The file of a model: a path of one, a run's folder, or the name of a pretrained one.
+    """The file of a model.
 
     Args:
-        model: the path or the name.
-        which: of a run's folder, the model of its last step, or the one that did best on held-out images.
+        model: the path of a model file, a run's folder, or the name of a pretrained model.
+        which: of a run's folder, the model of the last step, or the one with the best validation score.
 
     Raises:
-        UsageError: it is none of these, the best of what is no run's folder is asked for, or a pretrained file is not
-            the one that was published.
+        UsageError: it is none of these, the best model isn't a run's, or a pretrained file isn't the published one.
     """
     path = Path(model)
     if path.is_dir():
         return _of_run(path, which)
     if which == "best":
-        raise UsageError(f"{model}: --best chooses in a run's folder; give one, or leave out --best")
+        raise UsageError(
+            f"{model}: {setting('best')} chooses in a run's folder; give one, or leave out {setting('best')}"
+        )
     if path.is_file():
         return path
     if path.suffix or len(path.parts) > 1:
@@ -67,7 +68,9 @@ def _of_run(folder: Path, which: Literal["last", "best"]) -> Path:
     if file.is_file():
         return file
     if which == "best" and (folder / "model.safetensors").is_file():
-        raise UsageError(f"{folder}: there is no best.safetensors in this run; leave out --best for its last model")
+        raise UsageError(
+            f"{folder}: there is no best.safetensors in this run; leave out {setting('best')} for its last model"
+        )
     raise UsageError(f"{folder}: there is no {file.name} in this folder; give a run's folder or a model file")
 
 

@@ -15,7 +15,7 @@ def test_a_run_has_a_last_and_perhaps_a_best_model(tmp_path: Path) -> None:
     last, best = tmp_path / "model.safetensors", tmp_path / "best.safetensors"
     last.write_bytes(b"last")
     assert model_file(tmp_path) == model_file(str(tmp_path), which="last") == last
-    with pytest.raises(UsageError, match=r"no best.safetensors in this run; leave out --best for its last model"):
+    with pytest.raises(UsageError, match=r"no best.safetensors in this run; leave out best for its last model"):
         model_file(tmp_path, which="best")
     best.write_bytes(b"best")
     assert (model_file(tmp_path), model_file(tmp_path, which="best")) == (last, best)
@@ -26,10 +26,10 @@ def test_only_a_run_has_a_best_model(given: str, tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
     file.write_bytes(b"")
     model = str(file) if given == "file" else next(iter(pretrained()))
-    with pytest.raises(UsageError, match=f"{Path(model).name}: --best chooses in a run's folder"):
+    with pytest.raises(UsageError, match=f"{Path(model).name}: best chooses in a run's folder"):
         model_file(model, which="best")
 
 
-def test_the_sum_of_a_file(tmp_path: Path) -> None:
+def test_sha256_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "empty").write_bytes(b"")
     assert sha256_of(tmp_path / "empty") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
