@@ -289,7 +289,7 @@ def test_seeds_reach_their_own_images(tmp_path):
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory):
     """A model that takes a while for an image."""
-    generator = build_generator("resnet:blocks=2,width=24", in_channels=3, out_channels=3)
+    generator = build_generator("resnet:blocks=2,width=16", in_channels=3, out_channels=3)
     file = tmp_path_factory.mktemp("slow") / "model.safetensors"
     save_model(file, Model({"a2b": generator}, ("a", "b"), {"image_size": 256}, {}, 0))
     return file
@@ -655,19 +655,19 @@ def test_an_output_folder_that_is_removed_in_the_meantime_ends_it_in_a_line(tmp_
 def test_a_conversion_killed_again_and_again_ends_as_one_that_was_not(tmp_path, other):
     source, out, rng = tmp_path / "in", tmp_path / "out", np.random.default_rng(0)
     (source / "a").mkdir(parents=True)
-    for index in range(60):
+    for index in range(40):
         path = source / f"{'a/' * (index % 2)}{index:02}.png"
         path.write_bytes(made(DecodedImage(noise(64, 64, 3, seed=index)), ".png"))
     words = [str(source), str(out), "--model", str(other), "--device", "cpu", "--batch-size", "1", "--quiet"]
-    pauses = [f"{pause:.3f}" for pause in rng.uniform(0.05, 0.6, 12)]
+    pauses = [f"{pause:.3f}" for pause in rng.uniform(0.05, 0.6, 8)]
     command = [sys.executable, "-c", KILLED, ",".join(pauses), str(out), *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     ended, torn, _ = map(int, done.stdout.split())
-    assert (ended < 12, torn) == (True, 0)
+    assert (ended < 8, torn) == (True, 0)
     assert main(["translate", *words]) == 0
     assert files(out) == files(source)
     result = convert(plan(str(source), out), Translator.load(other, device="cpu"), record=out, progress=False)
-    assert (len(result.skipped), len(result.unknown)) == (60, 0)
+    assert (len(result.skipped), len(result.unknown)) == (40, 0)
 
 
 # Forks conversions, kills each after a pause, and looks at what is there; one that ends by itself begins from nothing.

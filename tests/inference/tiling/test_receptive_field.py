@@ -68,7 +68,7 @@ NAMES = list(generators)
         ([convolution(3, dilation=5), convolution()], 6),
         ([convolution(3, dilation=100)], 100),
         ([nn.MaxPool2d(5, stride=1, padding=2)], 2),
-        ([convolution(41)] * 5, 100),
+        ([convolution(41)], 20),
         ([nn.Conv2d(1, 1, (41, 1), padding=(20, 0))] * 15, 300),
         ([Less()], None),
         ([convolution(), Less(), convolution()], None),
