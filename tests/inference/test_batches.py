@@ -39,6 +39,7 @@ def test_neighbours(text: str, batch_size: int, expected: list[str]) -> None:
         ("abacab", 3, 9, ["aaa", "bb", "c"]),
         ("abbcd", 8, 3, ["bb", "a", "c", "d"]),  # four wait, and most of them are b
         ("abc", 8, 0, ["a", "b", "c"]),
+        ("aabbcc", 2, 3, ["aa", "bb", "cc"]),  # a batch that is taken waits no more
     ],
 )
 def test_wherever_they_are(text: str, batch_size: int, max_bytes: int, expected: list[str]) -> None:
