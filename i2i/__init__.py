@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from i2i.data import find_layout
     from i2i.errors import ImageError, UsageError
     from i2i.inference.sampler import Sampler
-    from i2i.inference.translator import Translator, translate
+    from i2i.inference.translate import translate
+    from i2i.inference.translator import Translator
     from i2i.losses import AdversarialLoss
     from i2i.methods import Method
     from i2i.networks import (
@@ -59,7 +60,7 @@ _HOMES = {
     "find_layout": "data",
     "generators": "networks",
     "run_config": "training.build",
-    "translate": "inference.translator",
+    "translate": "inference.translate",
 }
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Which device computes."""
+"""Choose the device, and compute on it independently of the caller's PyTorch settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from i2i.errors import UsageError
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of a name; `auto` is the GPU where there is one.
+    """The device of a name; `auto` takes a GPU if there is one.
 
     Raises:
         UsageError: there is no such device here.
@@ -26,7 +26,7 @@ def pick_device(name: str) -> torch.device:
             raise RuntimeError("expected cpu, cuda, cuda:1, mps or xpu")
         device = torch.device(name)
         if device.type not in ("cpu", "cuda", "mps", "xpu"):
-            raise RuntimeError(f"{device.type} devices don't train")
+            raise RuntimeError(f"{device.type} devices can't compute")
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"device {name!r} can't be used here: {str(error).splitlines()[0]}; try auto or cpu") from None
@@ -35,9 +35,9 @@ def pick_device(name: str) -> torch.device:
 
 @contextlib.contextmanager
 def isolated(device: torch.device | None = None) -> Iterator[None]:
-    """Compute as if the caller had set nothing: no default device, autocast, inference mode, or gradients.
+    """Ignore what the caller has set: no default device, autocast, inference mode, or gradients.
 
-    PyTorch's default dtype belongs to all threads, so it is left alone: name the dtype of what is made in here.
+    PyTorch's default dtype is shared by all threads, so it isn't changed: name the dtype of tensors made in here.
     """
     with contextlib.ExitStack() as settings:
         settings.enter_context(torch.inference_mode(False))  # turns gradients on, too

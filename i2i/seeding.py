@@ -1,4 +1,4 @@
-"""Random generators with a seed, and the state of the global ones."""
+"""Random generators with a seed, and the state of PyTorch's global generators."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from i2i.errors import UsageError
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:
-    """Where torch's random numbers stand, on the CPU and on the device."""
+    """The state of PyTorch's global generators, on the CPU and on the device."""
     state = {"cpu": torch.get_rng_state()}
     return state | {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else state
 
 
 def set_random_state(state: Mapping[str, Tensor], device: torch.device) -> None:
-    """Go back to where the random numbers stood."""
+    """Restore what `random_state` returned."""
     torch.set_rng_state(state["cpu"])
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"], device)
 
 
 def seeded(seed: int) -> torch.Generator:
-    """Random numbers from a seed, on the CPU so that they are the same for every device.
+    """A random generator with a seed, on the CPU, so that its numbers are the same for every device.
 
     Raises:
         UsageError: the seed is negative, or 2^63 or more.

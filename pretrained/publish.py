@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from i2i.files import write_whole
-from i2i.model_file.model_file import load_model, save_model
+from i2i.model_file import load_model, save_model
 from i2i.pretrained import model_file
 
 FOLDER = Path(__file__).parent

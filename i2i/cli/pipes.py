@@ -47,12 +47,12 @@ def through_pipe(flags: Flags, *, suffix: str | None) -> int:
     """
     _check(flags, suffix)
     translator = Translator.load(flags.model, to=flags.to, device=flags.device)
-    if flags.seed is not None and not translator.generator.latent:
+    if flags.seed is not None and not translator.backend.latent:
         raise UsageError(f"{flags.model} gives one output for an input; leave out --seed")
     try:
         source = _source(flags.input)
         image = read(source, max_megapixels=flags.max_megapixels)
-        callbacks = Callbacks(say=lambda _, what: print(one_line(f"i2i: {what}"), file=sys.stderr))
+        callbacks = Callbacks(on_fallback=lambda _, what: print(one_line(f"i2i: {what}"), file=sys.stderr))
         seeds = None if flags.seed is None else [flags.seed]
         (result,) = translator.batch([image], batch_size=1, seeds=seeds, tile=flags.tile, callbacks=callbacks)
         path = None if flags.output == "-" else Path(flags.output)

@@ -43,7 +43,7 @@ def refuse_other_direction(run: Path, layout: Layout, data: DataConfig) -> None:
     Raises:
         UsageError: what was the input is now the target.
     """
-    from i2i.model_file.model_file import read_header
+    from i2i.model_file import read_header
 
     try:
         header = read_header(run / "model.safetensors")

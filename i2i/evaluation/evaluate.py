@@ -117,7 +117,7 @@ def evaluate(
     """
     settings = settings or Settings()
     split, size = layout.validation or layout.train, translator.image_size
-    in_channels, out_channels = translator.generator.in_channels, translator.generator.out_channels
+    in_channels, out_channels = translator.backend.in_channels, translator.backend.out_channels
     # What a score lacks is found before the work begins.
     _check(settings, split, out_channels, pairs=pairs)
     network = feature_networks[settings.features](translator.device) if settings.features else None
@@ -207,7 +207,7 @@ class _ImageSet:
 def _cycle(
     there: Translator, back: Translator, images: Iterable[PixelArray], count: int, batch_size: int
 ) -> list[Values]:
-    to_translate, inputs = itertools.tee(to_tensor(pixels, there.generator.in_channels) for pixels in images)
+    to_translate, inputs = itertools.tee(to_tensor(pixels, there.backend.in_channels) for pixels in images)
 
     def translate_back(fake: Tensor) -> Tensor:
         return back(fake, value_range=(-1, 1))

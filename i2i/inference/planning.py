@@ -1,4 +1,4 @@
-"""Which images a conversion reads, and which files it writes."""
+"""Plan a conversion: the images to read, and the files to write."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from i2i.errors import UsageError
+from i2i.errors import UsageError, setting
 from i2i.images.formats import readable_suffixes, suffixes_in_words, writable_suffixes
 from i2i.images.outputs import refuse_inputs
 from i2i.images.reading import images_in
@@ -22,7 +22,7 @@ from i2i.inference.record import RECORD, Record
 
 
 class Job(NamedTuple):
-    """An image to translate, the file to write, and which of the plausible outputs, where the model has many."""
+    """An image to translate, the file to write, and the seed of the output if the model has many."""
 
     source: Path
     target: Path
@@ -32,33 +32,32 @@ class Job(NamedTuple):
 def plan(source: str, output: Path, *, suffix: str | None = None) -> list[Job]:
     """The jobs for an image, a folder (its sub-folders and names are kept), or a glob such as `photos/**/*.jpg`.
 
-    In a folder, symbolic links, hidden files and what is no image are left out; see `left_out`.
+    In a folder, symbolic links, hidden files and non-images are left out; see `left_out`. The output folder may be the
+    source folder if the names differ, as with another suffix: files that an earlier conversion wrote there, and
+    recorded, are no inputs.
 
     Args:
         source: what to translate.
         output: a folder, or for a single image an image file.
-        suffix: of the files to write, such as `.png`; that of each image unless given, and `.png` for a GIF.
-
-    OUTPUT may be INPUT where the names differ, as with `--format`: what a conversion wrote there before, and recorded,
-    is no input.
+        suffix: of the files to write, such as `.png`; by default that of each image, or `.png` for a GIF.
 
     Raises:
-        UsageError: there is nothing to translate, or an image would be written over an input or another's result.
+        UsageError: there is nothing to translate, or a result would overwrite an input or another result.
     """
     root, paths = _inputs(source)
     if root.resolve() in output.resolve().parents:
-        # What an earlier conversion wrote there is no input.
+        # An earlier conversion may have written there.
         paths = [path for path in paths if output.resolve() not in path.resolve().parents]
     elif output.is_dir() and not Path(source).is_file() and root.resolve().is_relative_to(output.resolve()):
         written = Record.read(output.resolve())
         paths = [path for path in paths if path.resolve() not in written]
     if not paths:
-        raise UsageError(_nothing_there(source))
+        raise UsageError(_no_images(source))
     if output.suffix.lower() in writable_suffixes() and not output.is_dir():
         if len(paths) > 1:
             raise UsageError(f"{output} is one file, but {source} holds {len(paths)} images; give a folder")
         if suffix and suffix != output.suffix.lower():
-            raise UsageError(f"{output} ends in {output.suffix}; leave out --format {suffix[1:]}")
+            raise UsageError(f"{output} ends in {output.suffix}; leave out {setting('format', suffix[1:])}")
         jobs = [Job(paths[0], output)]
     else:
         if is_media_name(output) and not output.is_dir():
@@ -67,45 +66,45 @@ def plan(source: str, output: Path, *, suffix: str | None = None) -> list[Job]:
             raise UsageError(f"{output} is a file; give a folder, or an image file for a single image")
         jobs = [Job(path, _renamed(output / path.relative_to(root), suffix)) for path in paths]
         _stay_inside(jobs, output)
-    return _kept_apart(jobs)
+    return _without_collisions(jobs)
 
 
 def variants(jobs: list[Job], samples: int, *, seed: int = 0) -> list[Job]:
-    """Each job `samples` times, named by its seed from `seed` on: `photo-0.png`, `photo-1.png`, ... for `photo.png`.
+    """Each job with `samples` seeds from `seed` on, named by them: `photo-0.png`, `photo-1.png`, ... for `photo.png`.
 
     Raises:
-        UsageError: an image would be written over itself.
+        UsageError: a result would overwrite an input or another result.
     """
-    each = [(job, number) for job in jobs for number in range(seed, seed + samples)]
-    return _kept_apart(
-        Job(job.source, job.target.with_stem(f"{job.target.stem}-{number}"), number) for job, number in each
+    with_seeds = [(job, number) for job in jobs for number in range(seed, seed + samples)]
+    return _without_collisions(
+        Job(job.source, job.target.with_stem(f"{job.target.stem}-{number}"), number) for job, number in with_seeds
     )
 
 
 def left_out(source: str, output: Path) -> Counter[str]:
-    """What a folder holds beside its images, by kind in words, singular; nothing of an image or a glob."""
+    """Count the files of a folder that are skipped, by kind, in words and singular; empty for a file or glob."""
     root, found = Path(source), Counter[str]()
     written = output.resolve()
     for path in root.rglob("*") if root.is_dir() else ():
         if written in (path.absolute(), *path.absolute().parents) and written != root.resolve():
             continue
-        if _asked(path.is_symlink):
+        if _try(path.is_symlink):
             found["symbolic link"] += 1
-        elif _asked(path.is_dir) or path.name == RECORD:
+        elif _try(path.is_dir) or path.name == RECORD:
             continue
         elif any(part.startswith(".") for part in path.relative_to(root).parts):
             found["hidden file"] += 1
-        elif not _is_image_name(path) or not _asked(path.is_file, unknown=True):
+        elif not _is_image_name(path) or not _try(path.is_file, unknown=True):
             found["non-image"] += 1
     return found
 
 
 def unreadable(source: str, output: Path | None = None) -> dict[str, list[Path]]:
-    """Sub-folders that can't be listed, and images of formats that are not read, by what is wrong with them.
+    """Sub-folders that can't be listed, and images of formats that can't be read, by the reason.
 
     Args:
-        source: a folder or a glob; of an image there is nothing.
-        output: a folder to pass over, where it lies inside of the source.
+        source: a folder or a glob; the result is empty for a file.
+        output: a folder to skip, if it lies inside the source.
     """
     root, pattern = Path(source), ""
     if not root.exists() and glob.has_magic(source):
@@ -122,22 +121,22 @@ def unreadable(source: str, output: Path | None = None) -> dict[str, list[Path]]
 
 
 def some_of(paths: Sequence[Path]) -> str:
-    """The first three, and how many more there are."""
+    """The first three paths, and the number of the others."""
     return f"{', '.join(map(str, paths[:3]))}{f', and {len(paths) - 3} more' if len(paths) > 3 else ''}"
 
 
 def is_media_name(path: Path) -> bool:
-    """Whether a name ends as that of an image, of whatever format, or of a film."""
+    """Whether a name has the suffix of an image, in whatever format, or of a video."""
     suffix = path.suffix.lower()
     known = _is_image_name(path) or suffix in Image.registered_extensions()
     return known or (mimetypes.guess_type(path.name)[0] or "").partition("/")[0] in ("image", "video")
 
 
 def _inputs(source: str) -> tuple[Path, list[Path]]:
-    """The folder that names are kept below, and the images."""
+    """The folder to which names in the output are relative, and the images."""
     root = Path(source)
     if root.is_dir():
-        return root, _own_images_in(root)
+        return root, _images_without_links(root)
     if root.is_file():
         if _unread_format(root):
             raise UsageError(f"{root}: {_unread_reason(root)}")
@@ -147,11 +146,11 @@ def _inputs(source: str) -> tuple[Path, list[Path]]:
     if glob.has_magic(source):
         root, pattern = _split_glob(source)
         matching = set(root.glob(pattern))
-        return root, [path for path in _own_images_in(root) if path in matching]
+        return root, [path for path in _images_without_links(root) if path in matching]
     raise UsageError(f"{source}: there is no such image or folder")
 
 
-def _nothing_there(source: str) -> str:
+def _no_images(source: str) -> str:
     for reason, (path, *more) in unreadable(source).items():
         return f"{source}: no images there that can be read; {path}{f' and {len(more)} more' if more else ''}: {reason}"
     return f"{source}: no images there; images end in {suffixes_in_words()}"
@@ -170,21 +169,21 @@ def _unread_reason(path: Path) -> str:
 
 
 def _walk(root: Path, output: Path | None) -> Iterator[tuple[Path, OSError | None]]:
-    """The files of a folder, hidden ones and links left out; then sub-folders that can't be listed, with the error."""
-    closed: list[OSError] = []
-    passed_over = output.resolve() if output and output.resolve() != root.resolve() else None
-    for folder, names, files in os.walk(root, onerror=closed.append):
-        if passed_over and Path(folder).resolve() == passed_over:
+    """The files of a folder but for hidden ones and links; then sub-folders that can't be listed, with the error."""
+    errors: list[OSError] = []
+    skipped = output.resolve() if output and output.resolve() != root.resolve() else None
+    for folder, names, files in os.walk(root, onerror=errors.append):
+        if skipped and Path(folder).resolve() == skipped:
             names.clear()
             continue
         names[:] = sorted(name for name in names if not name.startswith("."))
         paths = (Path(folder, name) for name in sorted(files) if not name.startswith("."))
-        yield from ((path, None) for path in paths if not _asked(path.is_symlink))
-    yield from ((Path(error.filename), error) for error in closed)
+        yield from ((path, None) for path in paths if not _try(path.is_symlink))
+    yield from ((Path(error.filename), error) for error in errors)
 
 
-def _asked(question: Callable[[], bool], *, unknown: bool = False) -> bool:
-    """The answer, or `unknown` where a folder may be listed but not entered."""
+def _try(question: Callable[[], bool], *, unknown: bool = False) -> bool:
+    """The answer, or `unknown` if a folder may be listed but not entered."""
     try:
         return question()
     except OSError:
@@ -192,7 +191,7 @@ def _asked(question: Callable[[], bool], *, unknown: bool = False) -> bool:
 
 
 def _reaches(pattern: str, folder: tuple[str, ...]) -> bool:
-    """Whether a glob would look into a folder, given by its parts below that of the glob."""
+    """Whether a glob would look into a folder, given by its parts relative to the glob's own folder."""
     parts = Path(pattern).parts
     before = parts[: parts.index("**")] if "**" in parts else parts[:-1]
     if len(folder) > len(before) and "**" not in parts:
@@ -200,8 +199,8 @@ def _reaches(pattern: str, folder: tuple[str, ...]) -> bool:
     return all(map(fnmatch.fnmatch, folder, before))
 
 
-def _own_images_in(folder: Path) -> list[Path]:
-    return [path for path in images_in(folder) if not _asked(path.is_symlink)]
+def _images_without_links(folder: Path) -> list[Path]:
+    return [path for path in images_in(folder) if not _try(path.is_symlink)]
 
 
 def _renamed(target: Path, suffix: str | None) -> Path:
@@ -215,20 +214,20 @@ def _stay_inside(jobs: list[Job], output: Path) -> None:
             raise UsageError(f"{folder} is a symbolic link that leads out of {output}; remove it, or choose another")
 
 
-def _kept_apart(jobs: Iterable[Job]) -> list[Job]:
-    checked, writers = list(jobs), dict[Path, Path]()
+def _without_collisions(jobs: Iterable[Job]) -> list[Job]:
+    checked, source_of = list(jobs), dict[Path, Path]()
     for job in checked:
         if job.source.resolve() == job.target.resolve():
             raise UsageError(f"{job.source} would be written over itself; give another OUTPUT")
-        other = writers.setdefault(job.target, job.source)
+        other = source_of.setdefault(job.target, job.source)
         if other != job.source:
             raise UsageError(f"{other} and {job.source} would both become {job.target}; rename one of them")
-    refuse_inputs(writers, dict.fromkeys(job.source for job in checked))
+    refuse_inputs(source_of, dict.fromkeys(job.source for job in checked))
     return checked
 
 
 def _split_glob(source: str) -> tuple[Path, str]:
-    """The folder that a glob begins in, and the rest of it; a folder that there is, such as `[x]`, is no pattern."""
+    """The folder that a glob begins in, and the rest; an existing folder, such as one named `[x]`, is no pattern."""
     parts = Path(source).parts
     patterns = [
         index for index, part in enumerate(parts) if glob.has_magic(part) and not Path(*parts[: index + 1]).exists()

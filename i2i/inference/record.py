@@ -1,7 +1,7 @@
-"""What made each file of an output folder: model, options and source, kept in a hidden file of JSON lines.
+"""The record of an output folder: model, options and source of each output, in a hidden file of JSON lines.
 
-A line is added before an output gets its name, with the size and modification time of the output and of its source. A
-line that a killed conversion leaves without its output therefore matches no file, and a torn line is skipped.
+A line is added before an output is renamed to its final name, with size and modification time of the output and of its
+source. So a line that a killed conversion leaves without its output matches no file, and a torn line is skipped.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-import torch
-
+from i2i.errors import setting
 from i2i.files import write_whole
 
 try:
     import fcntl
-except ImportError:  # Windows, where the record is never compacted
+except ImportError:  # on Windows, where the record is never compacted
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
@@ -31,11 +30,11 @@ RECORD = ".i2i.jsonl"
 
 
 class OutputFolderError(OSError):
-    """The output folder is gone or can't be written, so that no output can be."""
+    """The output folder is gone or isn't writable: no other output can be written either."""
 
 
 class Stamp(NamedTuple):
-    """What tells a file from a changed one without reading it: bytes, and time of modification in nanoseconds."""
+    """Size in bytes and modification time in nanoseconds, by which a changed file is recognised without reading it."""
 
     size: int
     time: int
@@ -49,15 +48,15 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """What an output depends on beside its source.
+    """What an output depends on besides its source.
 
     Attributes:
         model: checksum of the generator; see `fingerprint`.
         tile: size of the tiles in pixels, or None.
         seed: of the latent, or None.
-        quality: of JPEG, or None for other formats.
-        name: the model as the user gave it.
-        to: the domain that is translated to.
+        quality: JPEG quality, or None for other formats.
+        name: the model as the user named it.
+        to: the domain translated to.
     """
 
     model: str
@@ -69,7 +68,7 @@ class Settings:
 
 
 class Origin(NamedTuple):
-    """What an output was made from and with; `path` is a checksum of the source's path."""
+    """What an output was made with, and from: `path` is a checksum of the source's path."""
 
     settings: Settings
     path: str
@@ -77,39 +76,35 @@ class Origin(NamedTuple):
 
 
 def fingerprint(translator: Translator) -> str:
-    """Checksum of a generator's spec and weights; the same on every device."""
-    generator = translator.generator
-    digest = hashlib.sha256(f"{generator.spec} {translator.widens_to_16_bit}".encode())
-    for name, tensor in generator.state_dict().items():
-        values = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(values.view(torch.uint8).numpy())
+    """Checksum of what a translator computes; the same on every device."""
+    digest = hashlib.sha256(f"{translator.backend.spec} {translator.widens_to_16_bit}".encode())
+    translator.backend.hash_weights(digest)
     return digest.hexdigest()[:32]
 
 
 def origin(source: Path, settings: Settings) -> Origin:
-    """What an output of this source is made from and with; OSError where there is no such file."""
+    """The origin of an output made from this source now; OSError if there is no such file."""
     path = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:16]
     return Origin(settings, path, Stamp.of(source))
 
 
-def differences(was: Origin, now: Origin) -> str:
-    """How an output was made otherwise than it would be now, in words; empty where it would be the same again.
+def differences(before: Origin, now: Origin) -> str:
+    """How an output was made, if it would be made differently now; else empty.
 
-    A source that was moved is the same one; another one of the same name isn't.
+    A source that was moved is the same source; another file under its name isn't.
     """
-    then, wanted = was.settings, now.settings
-    if then.model != wanted.model and (then.name, then.to) == (wanted.name, wanted.to):
-        return f"by {then.name} with other weights, such as before more training"
-    if then.model != wanted.model:
-        return f"by another model ({then.name} to {then.to})"
-    if then.tile != wanted.tile:
-        return f"with --tile {then.tile}" if then.tile else "without --tile"
-    if then.seed != wanted.seed:
-        return f"with --seed {then.seed}"
-    if then.quality != wanted.quality:
-        return f"with --quality {then.quality}"
-    if was.path != now.path and was.stamp != now.stamp:
+    old, new = before.settings, now.settings
+    if old.model != new.model and (old.name, old.to) == (new.name, new.to):
+        return f"by {old.name} with other weights, such as before more training"
+    if old.model != new.model:
+        return f"by another model ({old.name} to {old.to})"
+    if old.tile != new.tile:
+        return f"with {setting('tile', old.tile)}" if old.tile else f"without {setting('tile')}"
+    if old.seed != new.seed:
+        return f"with {setting('seed', old.seed)}"
+    if old.quality != new.quality:
+        return f"with {setting('quality', old.quality)}"
+    if before.path != now.path and before.stamp != now.stamp:
         return "from another image of that name"
     return ""
 
@@ -118,7 +113,7 @@ class Record:
     """The record of an output folder; several threads and processes may add to it.
 
     Args:
-        folder: the output folder, which need not exist; nothing is written before the first `add`.
+        folder: the output folder; nothing is written before the first `add`, which makes it if it doesn't exist.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -132,7 +127,7 @@ class Record:
 
     @classmethod
     def read(cls, folder: Path) -> Record:
-        """Read what is recorded of a folder; nothing where there is no record, or none that can be read."""
+        """Read the record of a folder; empty if there is none that can be read."""
         record, named = cls(folder), dict[str, Settings]()
         try:
             lines = record.path.read_bytes().splitlines()
@@ -157,14 +152,14 @@ class Record:
         return self.origin_of(path) is not None
 
     def origin_of(self, path: Path) -> Origin | None:
-        """What made a file; None where it isn't known, or where the file has been changed since."""
+        """The origin of a file; None if it isn't known, or if the file has been changed since."""
         try:
             return self._made.get((self._name(path), Stamp.of(path))) if self._made else None
         except (OSError, ValueError):
             return None
 
     def add(self, target: Path, stamp: Stamp, made: Origin) -> None:
-        """Add a line for a file that is about to get its name.
+        """Add a line for a file that is about to be renamed to its final name.
 
         Raises:
             OutputFolderError: the folder has been removed or replaced, or can't be written.
@@ -177,12 +172,12 @@ class Record:
                 self._file, self._known = self._open(), set()
             known = set(self._known)
             text = _lines(self._name(target), stamp, made, known).encode()
-            if self._file.write(b"\n" + text) <= len(text):  # below whatever line was torn
+            if self._file.write(b"\n" + text) <= len(text):  # on a new line, as the last one may be torn
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._known = known
 
     def check(self) -> None:
-        """Make the folder at first; later see that it is still there.
+        """Make the folder the first time; later check that it still exists.
 
         Raises:
             OutputFolderError: it can't be made, or has been removed or replaced.
@@ -217,7 +212,7 @@ class Record:
             file.close()  # it was compacted
 
     def _compact(self) -> None:
-        """Write the record anew without the lines that match no file."""
+        """Rewrite the record without the lines that match no file."""
         now, known = Record.read(self.folder), set[Settings]()
         kept = [(key, made) for key, made in now._made.items() if now.origin_of(self.folder / key[0]) is made]
         write_whole(self.path, "\n".join(_lines(*key, made, known) for key, made in kept).encode())
@@ -228,7 +223,7 @@ class Record:
 
 
 def _lines(name: str, stamp: Stamp, made: Origin, known: set[Settings]) -> str:
-    """The line of a file, below that of its settings where those aren't known yet."""
+    """The line of a file, after that of its settings if those aren't in the record yet."""
     settings = asdict(made.settings)
     key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
     line = json.dumps({"file": name, "stamp": stamp, "source": [made.path, *made.stamp], "settings": key})
@@ -246,7 +241,7 @@ def _is(path: Path, known: os.stat_result) -> bool:
 
 
 def _lock(file: BinaryIO, *, exclusive: bool) -> bool:
-    """Lock until it is closed: exclusively if no other process holds it, else shared, after a wait."""
+    """Lock until the file is closed; an exclusive lock is only tried, a shared one waited for."""
     if fcntl is None:
         return False
     try:

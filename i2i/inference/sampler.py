@@ -1,8 +1,8 @@
-"""Draw images from a model whose map begins with a latent."""
+"""Draw images with a model whose generator takes a latent only."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -11,22 +11,23 @@ from PIL import Image
 from torch import Tensor
 
 from i2i.device import isolated, pick_device
-from i2i.errors import UsageError, unknown
+from i2i.errors import UsageError, setting, unknown
 from i2i.images.decoded import DecodedImage
 from i2i.images.pillow import to_pil
 from i2i.images.tensors import to_pixels
-from i2i.model_file.model_file import Model, load_model
+from i2i.inference.loading import load_direction
+from i2i.model_file import Model
 from i2i.networks import LatentGenerator
-from i2i.plugins import load_plugins
-from i2i.pretrained import model_file
 from i2i.seeding import seeded
+
+_DIRECTION = "z2b"
 
 
 class Sampler:
     """A trained generator that draws images; several threads may use it at once.
 
     Attributes:
-        classes: names of the labels it was trained with; empty where it has none.
+        classes: names of the labels it was trained with; empty if there are none.
         image_size: height and width of its images, in pixels.
         generator: the network.
 
@@ -40,9 +41,8 @@ class Sampler:
     """
 
     def __init__(self, model: Model, *, device: str = "auto") -> None:
-        generator = model.generators.get("z2b")
-        if not isinstance(generator, LatentGenerator):
-            raise UsageError("this model translates images; use it: i2i translate INPUT OUTPUT --model MODEL")
+        generator = model.generators[_direction_of(model.generators)]
+        assert isinstance(generator, LatentGenerator)
         self.device = pick_device(device)
         with isolated(self.device):
             self.generator = generator.to(self.device).eval()
@@ -53,21 +53,20 @@ class Sampler:
 
     @classmethod
     def load(cls, model: str | Path, *, device: str = "auto") -> Sampler:
-        """Load a model: a model file, a run's folder, or a pretrained one's name.
+        """Load a model: a model file, a run's folder, or the name of a pretrained model.
 
         Raises:
-            UsageError: there is no such model, it can't be read, or it draws no images.
+            UsageError: there is no such model, it can't be read, or it translates images.
         """
-        load_plugins()
-        return cls(load_model(model_file(model)), device=device)
+        return cls(load_direction(model, lambda header: _direction_of(header["maps"])), device=device)
 
     def __call__(self, count: int = 1, *, seed: int = 0, label: str | None = None) -> list[Image.Image]:
-        """Draw images; the same seed draws the same ones, and a larger count adds to them.
+        """Draw images; the same seed draws the same images, and a larger count adds to them.
 
         Args:
-            count: how many.
+            count: number of images.
             seed: of the latents.
-            label: the class to draw, by its name; where there are classes and none is given, each in turn.
+            label: name of the class to draw; by default all classes in turn.
 
         Raises:
             UsageError: there is no such class.
@@ -75,13 +74,13 @@ class Sampler:
         return self.draw(self.latents(count, seed=seed), label=label)
 
     def walk(self, count: int, steps: int, *, seed: int = 0, label: str | None = None) -> list[list[Image.Image]]:
-        """Walk from each of `count` latents to the next, in a straight line of `steps` images, both ends included.
+        """Interpolate linearly from each of `count` latents to the next, in `steps` images, both ends included.
 
         Args:
-            count: how many walks.
+            count: number of walks.
             steps: images of a walk, 2 or more.
             seed: of the latents.
-            label: the class to draw, by its name; where there are classes and none is given, each walk has its own.
+            label: name of the class to draw; by default each walk draws the next class.
 
         Raises:
             UsageError: there is no such class, fewer than 2 steps, or no walk at all.
@@ -91,16 +90,16 @@ class Sampler:
         if count < 1:
             raise UsageError(f"{count} walks; ask for 1 or more")
         ends = self.latents(count + 1, seed=seed)
-        shares = torch.linspace(0, 1, steps, dtype=torch.float32, device="cpu")
+        weights = torch.linspace(0, 1, steps, dtype=torch.float32, device="cpu")
         walks = []
         for index in range(count):
-            path = torch.stack([torch.lerp(ends[index], ends[index + 1], s) for s in shares])
-            own = label or (self.classes[index % len(self.classes)] if self.classes else None)
-            walks.append(self.draw(path, label=own))
+            path = torch.stack([torch.lerp(ends[index], ends[index + 1], weight) for weight in weights])
+            in_turn = self.classes[index % len(self.classes)] if self.classes else None
+            walks.append(self.draw(path, label=label or in_turn))
         return walks
 
     def latents(self, count: int, *, seed: int = 0) -> Tensor:
-        """Latents from U(-1, 1), (count, latent), as a seed says.
+        """Latents (count, latent) from U(-1, 1), drawn with a seed.
 
         Raises:
             UsageError: the count is below 1, or the seed below 0.
@@ -117,14 +116,20 @@ class Sampler:
             drawn: list[Tensor] = []
             for batch in torch.split(codes, batch_size):
                 drawn += self.generator(batch.to(self.device)).float()
-            return [to_pil(DecodedImage(to_pixels(one))) for one in drawn]
+            return [to_pil(DecodedImage(to_pixels(image))) for image in drawn]
 
     def _labels(self, count: int, label: str | None) -> Tensor:
         if label is not None and not self.classes:
-            raise UsageError(f"label {label!r}: this model was trained without --labels")
+            raise UsageError(f"label {label!r}: this model was trained without {setting('labels')}")
         if label is not None and label not in self.classes:
             raise unknown("class", label, self.classes)
         if not self.classes:
             return torch.zeros(count, 0, dtype=torch.float32)
         indices: Sequence[int] = [self.classes.index(label)] * count if label else range(count)
         return F.one_hot(torch.tensor(indices) % len(self.classes), len(self.classes)).float()
+
+
+def _direction_of(directions: Iterable[str]) -> str:
+    if _DIRECTION not in directions:
+        raise UsageError("this model translates images; use it: i2i translate INPUT OUTPUT --model MODEL")
+    return _DIRECTION

@@ -1,4 +1,4 @@
-"""The header of a model file: what it must hold, and the checksum that it carries."""
+"""The header of a model file: validation, and the checksum."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from i2i.config import MOST_CHANNELS
 
 CHECKSUM = "checksum"
 _JSON = ("maps", "modules", "domains", "preprocess", "config", "step")
-_LONGEST = 2**20  # characters of an entry
-_DEEPEST = 16  # objects within objects
-_LARGEST = 2**16  # height and width of a training image, in pixels
+_MAX_LENGTH = 2**20  # characters of an entry
+_MAX_DEPTH = 16  # nested objects
+_MAX_SIZE = 2**16  # pixels
 
 
 class _Rule(NamedTuple):
-    """What an entry of the header, or a key of one, must be."""
+    """What an entry of the header, or a key of an entry, must be."""
 
     entry: str
     key: str | None
@@ -29,16 +29,16 @@ class _Rule(NamedTuple):
 
 
 def decode(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """The header of a model file as Python values, from the text that the file holds.
+    """Parse and validate the header of a model file.
 
     Raises:
-        ValueError: an entry is missing, is no JSON, or holds something else than it should; the message says which.
+        ValueError: an entry is missing, isn't JSON, or has a wrong type or value; the message names it.
     """
     header: dict[str, Any] = dict(metadata)
     for entry in ("made_by", *_JSON):
         if entry not in header:
             raise ValueError(f"its header has no {entry!r}")
-        if len(header[entry]) > (_LONGEST if entry in _JSON else 200):
+        if len(header[entry]) > (_MAX_LENGTH if entry in _JSON else 200):
             raise ValueError(f"{entry!r} in its header has {len(header[entry])} characters")
     for entry in _JSON:
         try:
@@ -46,9 +46,9 @@ def decode(metadata: Mapping[str, str]) -> dict[str, Any]:
         except (ValueError, RecursionError):  # deep nesting overflows the parser's stack
             raise ValueError(f"{entry!r} in its header is not JSON that can be read") from None
         if _too_deep(header[entry]):
-            raise ValueError(f"{entry!r} in its header is nested more than {_DEEPEST} deep")
+            raise ValueError(f"{entry!r} in its header is nested more than {_MAX_DEPTH} deep")
     for rule in _RULES:
-        value = header[rule.entry] if rule.key is None else header[rule.entry].get(rule.key, _OPTIONAL.get(rule.key))
+        value = header[rule.entry] if rule.key is None else header[rule.entry].get(rule.key, _DEFAULTS.get(rule.key))
         if not rule.fits(value):
             where = rule.entry if rule.key is None else f"{rule.entry}.{rule.key}"
             raise ValueError(f"{where} in its header is {_shortened(value)}; expected {rule.expected}")
@@ -57,10 +57,10 @@ def decode(metadata: Mapping[str, str]) -> dict[str, Any]:
 
 
 def checksum(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
-    """The SHA-256 sum over a model file's tensors and the rest of its header, as `sha256:` and hexadecimal digits.
+    """The SHA-256 checksum of a model file's tensors and header, as `sha256:` and hexadecimal digits.
 
     Args:
-        metadata: the header's text; its own checksum is left out.
+        metadata: the header's text; the checksum in it is left out.
         tensors: all tensors by their names in the file, on the CPU.
     """
     digest = hashlib.sha256()
@@ -75,12 +75,12 @@ def checksum(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
 
 def _too_deep(value: Any) -> bool:
     level = [value]
-    for _ in range(_DEEPEST):
-        level = [inner for one in level for inner in _inside(one)]
+    for _ in range(_MAX_DEPTH):
+        level = [child for parent in level for child in _children(parent)]
     return bool(level)
 
 
-def _inside(value: Any) -> list[Any]:
+def _children(value: Any) -> list[Any]:
     return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
 
 
@@ -109,7 +109,7 @@ def _are_maps(value: Any) -> bool:
     return _is_object(value) and bool(value) and value.keys() <= {"a2b", "b2a", "z2b"} and _are_texts([*value.values()])
 
 
-_OPTIONAL: dict[str, Any] = {  # what stands for a key that a file need not have
+_DEFAULTS: dict[str, Any] = {  # of keys that a file may lack
     "image_size": 256,
     "channels": [3, 3],
     "depths": [8, 8],
@@ -123,17 +123,22 @@ _RULES = (
     _Rule("modules", None, lambda v: _is_object(v) and _are_texts([*v.values()]), "the module of each network"),
     _Rule("domains", None, lambda v: _are_texts(v) and len(v) == 2, "two names"),
     _Rule("preprocess", None, _is_object, "an object"),
-    _Rule("preprocess", "image_size", lambda v: _is_whole(v, _LARGEST), f"a whole number from 1 to {_LARGEST}"),
+    _Rule(
+        "preprocess",
+        "image_size",
+        lambda v: _is_whole(v, _MAX_SIZE),
+        f"a whole number from 1 to {_MAX_SIZE}",
+    ),
     _Rule(
         "preprocess",
         "channels",
-        lambda v: isinstance(v, list) and len(v) == 2 and all(_is_whole(one, MOST_CHANNELS) for one in v),
+        lambda v: isinstance(v, list) and len(v) == 2 and all(_is_whole(count, MOST_CHANNELS) for count in v),
         f"two whole numbers from 1 to {MOST_CHANNELS}",
     ),
     _Rule(
         "preprocess",
         "depths",
-        lambda v: isinstance(v, list) and len(v) == 2 and all(_is_whole(one, 64) for one in v),
+        lambda v: isinstance(v, list) and len(v) == 2 and all(_is_whole(bits, 64) for bits in v),
         "the bits of two domains, such as [8, 16]",
     ),
     _Rule("preprocess", "classes", _are_texts, "a list of names"),

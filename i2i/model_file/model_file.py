@@ -1,14 +1,14 @@
-"""Model files, which people share, and states, from which a run goes on."""
+"""Write, describe and load a model file."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,18 +16,20 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from i2i.device import isolated
-from i2i.errors import UsageError
+from i2i.errors import UsageError, setting
 from i2i.files import write_whole
 from i2i.model_file.header import CHECKSUM, checksum, decode
 from i2i.model_file.rebuild import Listed, rebuild
 from i2i.networks import Generator, LatentGenerator, registry_of
 from i2i.networks.virtual_batch_norm import Reference
 from i2i.spec import Spec
-from i2i.version import __version__ as __version__
+from i2i.version import __version__
+
+T = TypeVar("T")
 
 FORMAT = "i2i-model/1"
 _MOST_TENSORS = 20_000
-_AGAIN = "download or copy it again"
+_MEND = "download or copy it again"
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,9 @@ class Model:
     """What a model file holds.
 
     Attributes:
-        maps: the trained generators by direction, `a2b` and perhaps `b2a`, or `z2b` from a latent.
-        domains: the people's names of a and b.
-        preprocess: how training prepared images (`image_size`, in pixels).
+        generators: by direction: `a2b`, `b2a`, or `z2b` from a latent.
+        domains: the names of a and b that users see.
+        preprocess: how training prepared images: `image_size` in pixels, `channels`, `depths` in bits, `classes`.
         config: the run's settings, as provenance.
         step: training steps done.
     """
@@ -50,18 +52,18 @@ class Model:
 
 
 def save_model(path: Path, model: Model, *, dtype: torch.dtype | None = None) -> None:
-    """Write a model file: safetensors, with all that rebuilds the networks in its header; no pickle.
+    """Write a model file, whole or not at all.
 
     Args:
         path: the file.
-        model: what to write.
-        dtype: the weights' type in the file; torch.float16 halves it. Their own unless given.
+        model: the generators, and what describes them.
+        dtype: type of the weights in the file, such as torch.float16 for half the size; by default it is unchanged.
     """
     tensors = {}
     for direction, generator in model.generators.items():
         for name, tensor in generator.state_dict().items():
-            kept = tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
-            tensors[f"{direction}.{name}"] = kept.detach().cpu().contiguous().clone()  # tied weights stand twice
+            converted = tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
+            tensors[f"{direction}.{name}"] = converted.detach().cpu().contiguous().clone()  # tied weights: two copies
     header = {
         "format": FORMAT,
         "made_by": f"i2i-toolkit {__version__}",
@@ -81,8 +83,8 @@ def save_model(path: Path, model: Model, *, dtype: torch.dtype | None = None) ->
 def read_header(path: Path) -> dict[str, Any]:
     """The header of a model file: `format`, `made_by`, `maps`, `modules`, `domains`, `preprocess`, `config`, `step`.
 
-    It has a `checksum` of the tensors and of the rest of the header, which `load_model` verifies, unless an i2i
-    without checksums wrote it.
+    `maps` has the spec of each direction's generator. `checksum`, which `load_model` verifies, covers the tensors and
+    the rest of the header; files of an i2i without checksums lack it.
 
     Raises:
         UsageError: there is no such file, or it isn't a model file that this version reads.
@@ -91,30 +93,31 @@ def read_header(path: Path) -> dict[str, Any]:
         return _header_of(path, file.metadata() or {})
 
 
-def load_model(path: Path) -> Model:
+def load_model(path: Path, *, directions: Collection[str] | None = None) -> Model:
     """Rebuild the generators of a model file, on the CPU, in float32 and evaluation mode.
 
     The header and the list of tensors are checked before a network is built, and bound the work of building it.
 
+    Args:
+        path: the file.
+        directions: load the generators of these directions only, such as `["a2b"]`; all unless given.
+
     Raises:
-        UsageError: it isn't a model file, it needs a backbone that isn't registered, its weights are not those of the
-            networks that it names, or it is damaged: its checksum differs, or weights are NaN or infinite.
+        UsageError: it isn't a model file, it needs a backbone that isn't registered, its weights don't fit its specs,
+            or it is damaged: its checksum differs, or weights are NaN or infinite.
     """
     with isolated(), _opened(path) as file:
         metadata = file.metadata() or {}
         header = _header_of(path, metadata)
-        maps = _rebuilt(path, header, file)
+        generators = _rebuild_all(path, header, file, directions)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         _verify(path, metadata, tensors)
-        for direction, generator in maps.items():
-            prefix = f"{direction}."
-            generator.load_state_dict(
-                {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-            )
+        for direction, generator in generators.items():
+            generator.load_state_dict(_of_direction(direction, tensors))
             generator.eval().requires_grad_(False)
             if isinstance(reference := getattr(generator, "reference", None), Reference) and len(reference.batch):
-                generator(reference.batch[:1])  # its statistics, now rather than in the first of several threads
-    return Model(maps, header["domains"], header["preprocess"], header["config"], header["step"])
+                generator(reference.batch[:1])  # computes its statistics now, before several threads would do so
+    return Model(generators, header["domains"], header["preprocess"], header["config"], header["step"])
 
 
 @contextlib.contextmanager
@@ -125,8 +128,8 @@ def _opened(path: Path) -> Iterator[Any]:
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such model file") from None
     except (SafetensorError, OSError) as error:
-        said = str(error).splitlines()[0][:200]
-        raise UsageError(f"{path} is not an i2i model file ({said}); expected RUN/model.safetensors") from None
+        reason = str(error).splitlines()[0][:200]
+        raise UsageError(f"{path} is not an i2i model file ({reason}); expected RUN/model.safetensors") from None
 
 
 def _header_of(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
@@ -137,44 +140,55 @@ def _header_of(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     try:
         return decode(metadata)
     except ValueError as error:
-        raise UsageError(f"{path} is a damaged model file: {error}; {_AGAIN}") from None
+        raise UsageError(f"{path} is a damaged model file: {error}; {_MEND}") from None
 
 
-def _rebuilt(path: Path, header: Mapping[str, Any], file: Any) -> dict[str, Generator | LatentGenerator]:
-    """The networks that a file names, if its tensors are theirs; without their weights."""
+def _rebuild_all(
+    path: Path, header: Mapping[str, Any], file: Any, directions: Collection[str] | None
+) -> dict[str, Generator | LatentGenerator]:
+    """The networks that a file names, without their weights; its list of tensors must be theirs."""
     names = file.keys()
     if len(names) > _MOST_TENSORS:
-        raise UsageError(f"{path} is a damaged model file: it lists {len(names)} tensors; {_AGAIN}")
+        raise UsageError(f"{path} is a damaged model file: it lists {len(names)} tensors; {_MEND}")
     slices = {name: file.get_slice(name) for name in names}
     listed = {name: Listed(str(one.get_dtype()), tuple(one.get_shape())) for name, one in slices.items()}
     stray = next((name for name in names if name.partition(".")[0] not in header["maps"]), None)
     if stray is not None:
-        raise UsageError(f"{path} is a damaged model file: {stray[:80]} belongs to none of its networks; {_AGAIN}")
-    maps = {}
+        raise UsageError(f"{path} is a damaged model file: {stray[:80]} belongs to none of its networks; {_MEND}")
+    generators = {}
     for direction, text in header["maps"].items():
+        if directions is not None and direction not in directions:
+            continue
         spec = Spec.parse(text)
         if spec.name not in registry_of(direction):
-            module = header["modules"].get(spec.name)
-            raise UsageError(
-                f"{path} needs the generator {spec.name!r} of module {module!r}, written by {header['made_by']}; "
-                f"install and name it: --import {shlex.quote(str(module))}"
-            )
-        prefix = f"{direction}."
-        own = {name.removeprefix(prefix): one for name, one in listed.items() if name.startswith(prefix)}
+            raise _missing_backbone(path, spec.name, header)
         try:
-            maps[direction] = rebuild(direction, spec, own)
+            generators[direction] = rebuild(direction, spec, _of_direction(direction, listed))
         except UsageError as error:
             raise UsageError(f"{path}: its weights don't fit '{text}': {error}") from None
-    return maps
+    return generators
+
+
+def _of_direction(direction: str, tensors: Mapping[str, T]) -> dict[str, T]:
+    prefix = f"{direction}."
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _missing_backbone(path: Path, name: str, header: Mapping[str, Any]) -> UsageError:
+    module = header["modules"].get(name)
+    return UsageError(
+        f"{path} needs the generator {name!r} of module {module!r}, written by {header['made_by']}; "
+        f"install it and import it: {setting('import', shlex.quote(str(module)))}"
+    )
 
 
 def _verify(path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
     if CHECKSUM in metadata and metadata[CHECKSUM] != checksum(metadata, tensors):
-        raise UsageError(f"{path} is damaged or was changed: its checksum differs; {_AGAIN}")
+        raise UsageError(f"{path} is damaged or was changed: its checksum differs; {_MEND}")
     for name, tensor in tensors.items():
-        # A sum is finite wherever all is and nothing overflows, and takes a tenth of the time.
+        # The sum of finite values is finite unless it overflows, and takes a tenth of the time.
         if not bool(tensor.sum().isfinite()) and not bool(tensor.isfinite().all()):
-            raise UsageError(f"{path} is a damaged model file: {name} has NaN or infinite values; {_AGAIN}")
+            raise UsageError(f"{path} is a damaged model file: {name} has NaN or infinite values; {_MEND}")
 
 
 def _advice(metadata: Mapping[str, str]) -> str:

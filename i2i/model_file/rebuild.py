@@ -1,4 +1,4 @@
-"""Rebuild the network of a model file: its list of tensors bounds the work before any of it is done."""
+"""Rebuild a network from its spec, no larger than the tensors that a model file lists for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from i2i.spec import Spec
 
 _FLOATS = ("F16", "BF16", "F32", "F64")
 _EXACT = {torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL", torch.complex64: "C64"}
-_EXTRA = "_extra_state"  # how PyTorch names what a module keeps beside its weights
+_EXTRA = "_extra_state"  # PyTorch's key for `nn.Module.get_extra_state`
 
 
 class Listed(NamedTuple):
@@ -34,28 +34,29 @@ class Listed(NamedTuple):
 
 
 def rebuild(direction: str, spec: Spec, tensors: Mapping[str, Listed]) -> Generator | LatentGenerator:
-    """Build the network that a file's tensors belong to, in float32 on the CPU; its weights are still to be loaded.
+    """Build the network of a spec in float32 on the CPU, without its weights.
 
-    It is built on the meta device first, where weights take no memory, and no further than the tensors go. So what a
-    spec asks for takes no more time and memory than the file has weights. The global random state is left as it is.
+    It is built on the meta device first, where weights take no memory, and building stops when it outgrows the listed
+    tensors. So a malicious spec takes no more time and memory than the file has weights. The global random state is
+    unchanged.
 
     Args:
         direction: such as `a2b`.
-        spec: the network's whole spec.
-        tensors: those of this network, by their names in its state.
+        spec: the complete spec.
+        tensors: the tensors of this network, by their names in its state dict.
 
     Raises:
-        UsageError: the spec can't be built, or its network has other tensors.
+        UsageError: the spec can't be built, or the network has other tensors.
     """
     try:
         with torch.random.fork_rng(devices=[]), SkipInit():
             try:
-                with torch.device("meta"), _no_more_than(tensors):
+                with torch.device("meta"), _limited_to(tensors):
                     planned = build_network(direction, spec)
             except UsageError:
                 raise
             except Exception:  # a plug-in may need values, such as those of a linspace
-                with torch.device("cpu"), _no_more_than(tensors):
+                with torch.device("cpu"), _limited_to(tensors):
                     planned = build_network(direction, spec)
             _compare(planned, tensors)
             with torch.device("cpu"):
@@ -63,8 +64,8 @@ def rebuild(direction: str, spec: Spec, tensors: Mapping[str, Listed]) -> Genera
     except UsageError:
         raise
     except Exception as error:  # a plug-in's constructor, and PyTorch's where a size is negative or overflows
-        said = (str(error) or type(error).__name__).splitlines()[0]
-        raise UsageError(f"its network can't be built: {said[:200]}") from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UsageError(f"its network can't be built: {reason[:200]}") from error
 
 
 def _compare(network: nn.Module, tensors: Mapping[str, Listed]) -> None:
@@ -73,18 +74,18 @@ def _compare(network: nn.Module, tensors: Mapping[str, Listed]) -> None:
         if name not in tensors:
             raise UsageError(f"they lack {name}")
         if name not in expected:
-            raise UsageError(f"they hold {_shortened(name)}, for which it has no place")
-        wanted, (dtype, shape) = expected[name], tensors[name]
-        if dtype not in (_FLOATS if wanted.is_floating_point() else (_EXACT.get(wanted.dtype),)):
-            raise UsageError(f"{name} is {dtype}, expected {'float' if wanted.is_floating_point() else wanted.dtype}")
+            raise UsageError(f"they include {_shortened(name)}, which the network doesn't have")
+        tensor, (dtype, shape) = expected[name], tensors[name]
+        if dtype not in (_FLOATS if tensor.is_floating_point() else (_EXACT.get(tensor.dtype),)):
+            raise UsageError(f"{name} is {dtype}, expected {'float' if tensor.is_floating_point() else tensor.dtype}")
         if name == f"reference.{_EXTRA}":
             _check_reference(network, shape)
-        elif not name.endswith(_EXTRA) and (tuple(wanted.shape) != shape or 0 in shape):
-            raise UsageError(f"{name} has shape {shape}, expected {tuple(wanted.shape)}")
+        elif not name.endswith(_EXTRA) and (tuple(tensor.shape) != shape or 0 in shape):
+            raise UsageError(f"{name} has shape {shape}, expected {tuple(tensor.shape)}")
 
 
 def _check_reference(network: nn.Module, shape: tuple[int, ...]) -> None:
-    """Whether the network can have seen a reference batch (N, C, H, W), or (N, latent + classes), of this shape."""
+    """Raise unless the network takes a reference batch of this shape: (N, C, H, W), or (N, latent + classes)."""
     if shape == (0,) or not isinstance(getattr(network, "reference", None), Reference):
         return  # a network that was never trained has none
     if isinstance(network, Generator):
@@ -102,17 +103,17 @@ def _shortened(name: str) -> str:
 
 
 @contextlib.contextmanager
-def _no_more_than(tensors: Mapping[str, Listed]) -> Iterator[None]:
-    """End the building of a network that has more weights than a file has tensors."""
+def _limited_to(tensors: Mapping[str, Listed]) -> Iterator[None]:
+    """Stop the construction of a network that has more weights than these tensors."""
     # Spectral norm registers a weight twice; few modules have no weights beside one that has some.
-    values = sum(math.prod(one.shape) for one in tensors.values())
-    left = {"parameters": 2 * len(tensors) + 16, "values": 2 * values + 2**20, "modules": 32 * len(tensors) + 256}
-    thread = threading.get_ident()  # the hooks are those of all threads
+    values = sum(math.prod(listed.shape) for listed in tensors.values())
+    allowed = {"parameters": 2 * len(tensors) + 16, "values": 2 * values + 2**20, "modules": 32 * len(tensors) + 256}
+    thread = threading.get_ident()  # hooks are called in all threads
 
     def count(kind: str, amount: int = 1) -> None:
         if threading.get_ident() == thread:
-            left[kind] -= amount
-            if left[kind] < 0:
+            allowed[kind] -= amount
+            if allowed[kind] < 0:
                 raise UsageError(f"its network is far larger than the {len(tensors)} tensors that the file has for it")
 
     def weigh(_: nn.Module, __: str, parameter: nn.Parameter) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from i2i.errors import UsageError, setting
-from i2i.model_file.model_file import read_header
+from i2i.model_file import read_header
 from i2i.networks import registry_of
 from i2i.spec import Spec
 from i2i.training.checkpoint import load_state

@@ -18,7 +18,7 @@ from i2i.errors import UsageError, setting
 from i2i.files import write_whole
 from i2i.images.grid import save_sample_grid
 from i2i.methods import Method
-from i2i.model_file.model_file import Model, save_model
+from i2i.model_file import Model, save_model
 from i2i.training.checkpoint import save_state
 from i2i.training.lock import is_replaced
 from i2i.version import __version__ as __version__

@@ -13,7 +13,7 @@ from PIL import Image
 from i2i.cli import main
 from i2i.images.decoded import DecodedImage
 from i2i.images.reading import read
-from i2i.model_file.model_file import Model, save_model
+from i2i.model_file import Model, save_model
 from i2i.networks import build_generator
 from support.images import made, noise
 

@@ -22,8 +22,9 @@ from i2i.evaluation.scores import paired_scores, set_distances
 from i2i.files import sha256_of
 from i2i.images.reading import read
 from i2i.images.tensors import to_tensor
+from i2i.inference.backends.torch import TorchBackend
 from i2i.inference.translator import Translator
-from i2i.model_file.model_file import load_model, save_model
+from i2i.model_file import load_model, save_model
 
 PLUGIN = """
 from i2i.evaluation.features import FeatureNetwork, feature_networks
@@ -123,7 +124,7 @@ def test_unpaired_sets_are_scored_in_either_direction_with_their_cycle(
     # By hand, for the translation in float.
     model = load_model(cycle / "model.safetensors")
     names = [to, "drawing" if to == "photo" else "photo"]
-    there, back = (Translator(model, to=name) for name in names)
+    there, back = (Translator.from_model(model, to=name) for name in names)
     folder = unpaired / ("testA" if to == "photo" else "testB")
     errors = []
     for path in sorted(folder.iterdir()):
@@ -140,7 +141,7 @@ def test_a_model_that_returns_the_negative_is_detected(run: Path, pairs: Path) -
             return -x
 
     translator = Translator.load(run)
-    translator.generator = Negative()
+    translator.backend = TorchBackend(Negative())
     scores = evaluate(translator, find_layout([pairs], data="paired"), Settings(resamples=10)).scores
     assert scores["luminance_correlation"].value == pytest.approx(-1)
     assert scores["luminance_correlation"].interval == pytest.approx((-1, -1))

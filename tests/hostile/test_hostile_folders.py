@@ -20,10 +20,11 @@ from i2i.data.folders import survey
 from i2i.errors import UsageError
 from i2i.images.decoded import DecodedImage
 from i2i.images.reading import read
-from i2i.inference.folder import Conversion, convert
+from i2i.inference.conversion import Conversion
+from i2i.inference.folder import convert
 from i2i.inference.planning import plan, variants
 from i2i.inference.record import RECORD
-from i2i.model_file.model_file import Model, save_model
+from i2i.model_file import Model, save_model
 from i2i.networks import build_generator
 from support.images import claims, made, make_special, no_waiting, noise, put, same, translator
 

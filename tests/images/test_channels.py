@@ -15,7 +15,7 @@ from PIL import Image
 from i2i.cli import main
 from i2i.images.decoded import DecodedImage
 from i2i.images.reading import read
-from i2i.model_file.model_file import read_header
+from i2i.model_file import read_header
 from support.images import made, noise
 from support.runs import SMALL
 

@@ -227,7 +227,7 @@ def test_variants_that_would_become_one_file_are_refused_with_both_names(here):
 
 def test_a_named_file_and_another_format_are_refused(here):
     put(here, "1.png")
-    with pytest.raises(UsageError, match=r"out\.jpg ends in \.jpg; leave out --format png"):
+    with pytest.raises(UsageError, match=r"out\.jpg ends in \.jpg; leave out format=png"):
         plan("1.png", Path("out.jpg"), suffix=".png")
     assert plan("1.png", Path("out.jpg"), suffix=".jpg") == [Job(Path("1.png"), Path("out.jpg"))]
 

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from i2i import Sampler, Translator, UsageError
-from i2i.model_file.model_file import Model, save_model
+from i2i.model_file import Model, save_model
 from i2i.networks import LatentGenerator, build_generator, build_latent_generator
 from i2i.spec import Spec
 
@@ -206,7 +206,7 @@ def test_an_unknown_label_names_the_nearest() -> None:
 
 
 def test_a_model_without_classes_knows_no_label() -> None:
-    with pytest.raises(UsageError, match="label 'beta': this model was trained without --labels"):
+    with pytest.raises(UsageError, match="label 'beta': this model was trained without labels"):
         sampler()(2, label="beta")
     assert sampler().classes == ()
 

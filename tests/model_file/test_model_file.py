@@ -12,9 +12,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_module_registration_hook
 
 from i2i.errors import UsageError
-from i2i.model_file.model_file import FORMAT, Model, load_model, read_header, save_model
+from i2i.model_file import FORMAT, Model, load_model, read_header, save_model
 from i2i.networks import Backbones, Generator, build_generator, generators
 from i2i.pretrained import folder, model_file, pretrained
 from i2i.spec import Spec
@@ -186,3 +187,34 @@ def test_a_plugin_whose_constructor_needs_values_is_built_and_loaded(graded: Non
     save_file(tensors, tmp_path / "huge.safetensors", header)
     with pytest.raises(UsageError, match="far larger than the 4 tensors that"):
         load_model(tmp_path / "huge.safetensors")
+
+
+def test_one_direction_is_loaded_alone(tmp_path: Path) -> None:
+    maps = {way: build_generator("unet:depth=2,width=4", in_channels=3, out_channels=3) for way in ("a2b", "b2a")}
+    save_model(tmp_path / "both.safetensors", Model(maps, ("map", "sat"), {}, {}, 0))
+    built = []
+    hook = register_module_module_registration_hook(lambda module, _, __: built.append(type(module)))
+    try:
+        model = load_model(tmp_path / "both.safetensors", directions=["b2a"])
+    finally:
+        hook.remove()
+    assert list(model.generators) == ["b2a"]
+    assert (
+        built.count(type(maps["a2b"])) == len(list(maps["b2a"].children())) * 2
+    )  # once on the meta device, once in memory
+    assert all(
+        torch.equal(loaded, saved)
+        for loaded, saved in zip(model.generators["b2a"].parameters(), maps["b2a"].parameters(), strict=True)
+    )
+    assert model.domains == ("map", "sat")
+
+
+def test_damage_in_another_direction_is_found_too(tmp_path: Path) -> None:
+    maps = {way: build_generator("unet:depth=2,width=4", in_channels=3, out_channels=3) for way in ("a2b", "b2a")}
+    file = tmp_path / "both.safetensors"
+    save_model(file, Model(maps, ("map", "sat"), {}, {}, 0))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 4 * 3] ^= 1  # of the second network, as names are sorted
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match="checksum differs"):
+        load_model(file, directions=["a2b"])

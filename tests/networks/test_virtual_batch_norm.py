@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from i2i.errors import UsageError
-from i2i.model_file.model_file import Model, load_model, save_model
+from i2i.model_file import Model, load_model, save_model
 from i2i.networks import build_network, registry_of
 from i2i.networks.virtual_batch_norm import VirtualBatchNorm, hold_reference
 from i2i.spec import Spec

@@ -26,7 +26,7 @@ from i2i.images.adapters import adapt
 from i2i.images.decoded import DecodedImage, full_scale
 from i2i.images.inputs import ImageLike
 from i2i.images.padding import Frame, padded
-from i2i.model_file.model_file import Model
+from i2i.model_file import Model
 
 _COLOUR_TYPES = {1: 0, 3: 2, 2: 4, 4: 6}  # of PNG, by channels with alpha (PNG specification, 11.2.1)
 
@@ -47,7 +47,7 @@ class Same(Generator):
 
 
 def translator(generator: Generator, **preprocess: Any) -> Translator:
-    return Translator(Model({"a2b": generator}, ("a", "b"), preprocess, {}, 0), device="cpu")
+    return Translator.from_model(Model({"a2b": generator}, ("a", "b"), preprocess, {}, 0), device="cpu")
 
 
 def same(channels: int = 3) -> Translator:

@@ -27,7 +27,7 @@ from i2i.distributed import (
     process_group,
 )
 from i2i.errors import UsageError
-from i2i.model_file.model_file import load_model
+from i2i.model_file import load_model
 from i2i.training.checkpoint import load_state
 from support.runs import SMALL, TORCHRUN
 

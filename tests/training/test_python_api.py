@@ -19,7 +19,7 @@ from i2i import Callbacks, Trainer, build_run, find_layout, run_config, translat
 from i2i.config import TrainConfig
 from i2i.errors import UsageError
 from i2i.methods.pix2pix import Pix2Pix
-from i2i.model_file.model_file import load_model
+from i2i.model_file import load_model
 from i2i.networks import Backbones
 from i2i.spec import Spec
 from i2i.training.checkpoint import load_state

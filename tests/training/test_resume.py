@@ -17,7 +17,7 @@ import pytest
 from safetensors.torch import load_file
 
 from i2i.cli import main
-from i2i.model_file.model_file import load_model
+from i2i.model_file import load_model
 from i2i.training.checkpoint import load_state
 from support.runs import SMALL, assert_equal_states
 

@@ -18,7 +18,7 @@ import torch
 
 from i2i import __version__
 from i2i.cli import main
-from i2i.model_file.model_file import load_model
+from i2i.model_file import load_model
 from i2i.training.checkpoint import load_state
 from i2i.training.trainer import Trainer
 from support.runs import SMALL, states_equal, trainer

@@ -25,7 +25,7 @@ from i2i.images.reading import read
 from i2i.inference.sampler import Sampler
 from i2i.inference.translator import Translator
 from i2i.methods import methods
-from i2i.model_file.model_file import load_model
+from i2i.model_file import load_model
 from i2i.training.checkpoint import load_state
 from i2i.training.lr_schedule import learning_rate
 from i2i.training.trainer import Diverged, Trainer

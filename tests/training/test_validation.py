@@ -16,7 +16,7 @@ from torch import nn
 from i2i.cli import main
 from i2i.data import ImageDataset
 from i2i.data.layout import Source, Split
-from i2i.model_file.model_file import load_model
+from i2i.model_file import load_model
 from i2i.training.checkpoint import load_state
 from i2i.training.validation import Validation
 from support.runs import assert_equal_states, trainer

@@ -80,7 +80,7 @@ def run(args: list[str]) -> int:
     from i2i.images.outputs import files_of_model, images_of, refuse_inputs
     from i2i.inference.planning import some_of, unreadable
     from i2i.inference.translator import Translator
-    from i2i.model_file.model_file import load_model
+    from i2i.model_file import load_model
     from i2i.plugins import load_plugins
     from i2i.pretrained import model_file
     from i2i.progress import logger
@@ -92,15 +92,15 @@ def run(args: list[str]) -> int:
             raise UsageError(f"--json {flags.json} is a folder; give a file, such as evaluate.json")
         refuse_inputs([flags.json], [*files_of_model(file), *images_of(flags.data)], flag="--json")
     model = load_model(file)
-    translator = Translator(model, to=flags.to, device=flags.device)
+    translator = Translator.from_model(model, to=flags.to, device=flags.device)
     both_ways = {"a2b", "b2a"} <= model.generators.keys()
-    back = Translator(model, to=translator.domains[0], device=flags.device) if both_ways else None
+    back = Translator.from_model(model, to=translator.domains[0], device=flags.device) if both_ways else None
     layout, pairs = _find(flags, translator, model.config)
     described = layout.describe(layout.validation or layout.train)
     print(one_line(f"{' -> '.join(translator.domains)}: {described}"))
     for reason, paths in (found for path in flags.data for found in unreadable(path).items()):
         print(one_line(f"left out: {some_of(paths)}: {reason}"))
-    logger.info("%s, step %s, on %s: %s", file, model.step, translator.device, translator.generator.spec)
+    logger.info("%s, step %s, on %s: %s", file, model.step, translator.device, translator.backend.spec)
     extra_scores = tuple(name for name in ("ms_ssim", "lpips") if getattr(flags, name))
     settings = Settings(flags.features, extra_scores, flags.resamples, flags.seed, flags.batch_size)
     found = score(translator, layout, settings, pairs=pairs, back=back)

@@ -31,7 +31,7 @@ def run(args: list[str]) -> int:
     """Describe a model file."""
     flags = parse(Flags, "info", args, SUMMARY)
 
-    from i2i.model_file.model_file import read_header
+    from i2i.model_file import read_header
     from i2i.pretrained import model_file
 
     file = model_file(flags.model)

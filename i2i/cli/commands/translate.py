@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterable
 
-    from i2i.inference.folder import Conversion
+    from i2i.inference.conversion import Conversion
     from i2i.inference.planning import Job
 
 
@@ -108,9 +108,9 @@ def _translate(flags: Flags, jobs: list[Job]) -> int:
 
     output = Path(flags.output)
     translator = Translator.load(flags.model, to=flags.to, device=flags.device)
-    logger.info("%s on %s: %s", flags.model, translator.device, translator.generator.spec)
+    logger.info("%s on %s: %s", flags.model, translator.device, translator.backend.spec)
     one_file = jobs[0].target == output
-    jobs = _with_seeds(flags, jobs, has_latent=bool(translator.generator.latent))
+    jobs = _with_seeds(flags, jobs, has_latent=bool(translator.backend.latent))
     if one_file and not flags.overwrite:
         _refuse_existing(job.target for job in jobs)
     _check_outputs(flags, jobs)
@@ -179,7 +179,7 @@ def _check_outputs(flags: Flags, jobs: list[Job]) -> None:
 
 
 def _write_sheet(flags: Flags, result: Conversion, *, domains: tuple[str, str]) -> None:
-    from i2i.inference.folder import write_contact_sheet
+    from i2i.inference.contact_sheet import write_contact_sheet
 
     shown = sorted(result.written + result.skipped, key=lambda job: (job.source, job.seed or 0))
     if flags.contact_sheet and shown:

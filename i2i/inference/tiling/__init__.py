@@ -1,1 +1,1 @@
-"""Images of any size in bounded memory."""
+"""Translate an image of any size tile by tile, in bounded memory."""

@@ -1,4 +1,7 @@
-"""How far a network sees, and where it can be cut into parts that see less far."""
+"""Measure the receptive field of a network, and cut the network into segments with smaller ones.
+
+NaN is injected into a block of rows; the outputs that become NaN lie within the receptive field.
+"""
 
 from __future__ import annotations
 
@@ -16,113 +19,117 @@ from i2i.inference.tiling.global_norm import NormStatistics, with_global_norms
 from i2i.networks.base import Generator
 from i2i.networks.layers import Dropout
 
-_SHORTEST = 512  # in pixels; a dilated convolution steps over the ends of what is shorter than it
-_LONGEST = 4096  # in pixels; a network that sees further is taken to see the whole image
+_SHORTEST = 512  # pixels of the probe; a dilated convolution steps over the ends of a shorter one
+_LONGEST = 4096  # pixels; a network with a wider receptive field is taken to see the whole image
 
 
 class Segment(NamedTuple):
     """Consecutive stages of a network.
 
+    A radius is that of a receptive field: how many pixels of the image beyond a tile are seen by what is computed for
+    the tile. It is None where the field is wider than can be measured, as where the whole image is averaged.
+
     Attributes:
-        start: the first of them, by its place in `Generator.stages`.
-        stop: the first of the next part.
-        norms: how far each norm in it sees in what the part takes, in pixels of the image, in the order of calls;
-            None: further than can be told.
-        output: how far its output sees.
+        start: index of the first stage in `Generator.stages`.
+        stop: index after the last stage.
+        norm_radii: the radius of each norm's input, from the segment's input on, in the order of calls.
+        radius: the radius of the segment's output, from its input on.
         channels: of its output.
-        scale: rows of its output for a row of the image.
+        scale: rows of its output per row of the image.
     """
 
     start: int
     stop: int
-    norms: tuple[int | None, ...]
-    output: int | None
+    norm_radii: tuple[int | None, ...]
+    radius: int | None
     channels: int
     scale: float
 
 
 def segments_of(generator: Generator) -> tuple[Segment, ...]:
-    """Cut a network that has norms where what it passes on is smallest, after each stage that holds a convolution.
+    """Cut a network that has norms where its features are smallest, after each stage that holds a convolution.
 
-    How far a part sees is found by trying: it is shown what is no number in one place, and where its results are no
-    numbers it saw that place. Found once for each network.
+    Measured once for each network.
     """
-    if generator not in _known:
+    if generator not in _segments:
         length = max(16 * generator.multiple, _SHORTEST)
-        found = _tried(generator, length)
-        while length < _LONGEST and any(part.output is None for part in found):
+        segments = _measure(generator, length)
+        while length < _LONGEST and any(segment.radius is None for segment in segments):
             length *= 2
-            found = _tried(generator, length)
-        _known[generator] = found
-    return _known[generator]
+            segments = _measure(generator, length)
+        _segments[generator] = segments
+    return _segments[generator]
 
 
-_known: weakref.WeakKeyDictionary[Generator, tuple[Segment, ...]] = weakref.WeakKeyDictionary()
+_segments: weakref.WeakKeyDictionary[Generator, tuple[Segment, ...]] = weakref.WeakKeyDictionary()
 
 
-class _Probe(NormStatistics):
-    """Notes how far each norm sees; the statistics that it gives change nothing."""
+@torch.no_grad()
+def _measure(generator: Generator, length: int) -> tuple[Segment, ...]:
+    multiple = generator.multiple
+    length, width = (-(-side // multiple) * multiple for side in (max(length, 2 * generator.smallest), 16))
+    probe = _NaNProbe(length, multiple)
+    # On the CPU: a GPU's algorithms may spread NaN further than the network itself does.
+    stages = with_global_norms(copy.deepcopy(generator).cpu(), probe).stages()
+    strip, *latent = blank_input(generator, length, max(width, generator.smallest))
+
+    features = [strip]
+    for stage in stages:
+        features.append(stage(features[-1], *latent))
+    cuts = _cuts(stages, [x.shape[2] for x in features[1:]]) if probe.norm_radii else []
+    segments = []
+    for start, stop in itertools.pairwise([0, *cuts, len(stages)]):
+        probe.norm_radii = []
+        x = probe.inject(features[start])
+        for stage in stages[start:stop]:
+            x = stage(x, *latent)
+        scale = x.shape[2] / length
+        segments.append(Segment(start, stop, tuple(probe.norm_radii), probe.radius(x), x.shape[1], scale))
+    return tuple(segments)
+
+
+def _cuts(stages: Sequence[nn.Module], rows: Sequence[int]) -> list[int]:
+    """The stages that begin a segment: the features before them have the fewest rows, and took work to compute."""
+    kinds = (nn.Conv2d, nn.ConvTranspose2d)
+    costly = [any(isinstance(module, kinds) for module in stage.modules()) for stage in stages]
+    return [index + 1 for index in range(len(stages) - 1) if rows[index] == min(rows) and costly[index]]
+
+
+class _NaNProbe(NormStatistics):
+    """Injects NaN and measures how far it spreads; the statistics that it gives to norms change nothing.
+
+    Args:
+        length: rows of the image.
+        block: rows that are NaN.
+    """
 
     def __init__(self, length: int, block: int) -> None:
         super().__init__((length, length))
-        self.length, self.block = length, block
-        self.seen: list[int | None] = []
+        self._length, self._block = length, block
+        self._top = length // 2 // block * block
+        self.norm_radii: list[int | None] = []
 
-    def of(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        self.seen.append(self.extent(x))
-        return x.new_zeros(x.shape[:2]), x.new_ones(x.shape[:2])
-
-    def kept(self, layer: Dropout, x: Tensor) -> Tensor:  # noqa: ARG002
-        return torch.ones(x.shape[1:], dtype=torch.bool)
-
-    def marked(self, x: Tensor) -> Tensor:
-        """A strip like this one, zero but for a block in the middle that is no number."""
-        first, last = (round(edge * x.shape[2] / self.length) for edge in (self._middle, self._middle + self.block))
+    def inject(self, x: Tensor) -> Tensor:
+        """Features of the same shape, zero but for a block of NaN in the middle."""
+        first, last = (round(edge * x.shape[2] / self._length) for edge in (self._top, self._top + self._block))
         strip = torch.zeros_like(x)
         strip[:, :, first:last] = torch.nan
         return strip
 
-    def extent(self, x: Tensor) -> int | None:
-        """How far what is no number goes beyond the block, in pixels, or None where it fills the strip."""
+    def radius(self, x: Tensor) -> int | None:
+        """How far NaN has spread beyond the block, in pixels; None where it fills the features."""
         rows = x.isnan().any(3).any(1)[0].nonzero()
         if not len(rows):
             return 0
-        scale = self.length / x.shape[2]
+        scale = self._length / x.shape[2]
         first, last = int(rows.min()) * scale, (int(rows.max()) + 1) * scale
-        if first <= 0 or last >= self.length:
+        if first <= 0 or last >= self._length:
             return None
-        return max(0, round(max(self._middle - first, last - self._middle - self.block)))
+        return max(0, round(max(self._top - first, last - self._top - self._block)))
 
-    @property
-    def _middle(self) -> int:
-        return self.length // 2 // self.block * self.block
+    def get(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        self.norm_radii.append(self.radius(x))
+        return x.new_zeros(x.shape[:2]), x.new_ones(x.shape[:2])
 
-
-@torch.no_grad()
-def _tried(generator: Generator, length: int) -> tuple[Segment, ...]:
-    multiple = generator.multiple
-    length, width = (-(-side // multiple) * multiple for side in (max(length, 2 * generator.smallest), 16))
-    probe = _Probe(length, multiple)
-    # On the CPU: a GPU's algorithms may spread what is no number further than the network itself does.
-    stages = with_global_norms(copy.deepcopy(generator).cpu(), probe).stages()
-    strip, *given = blank_input(generator, length, max(width, generator.smallest))
-
-    passed = [strip]
-    for stage in stages:
-        passed.append(stage(passed[-1], *given))
-    edges = [0, *(_cuts(stages, [x.shape[2] for x in passed[1:]]) if probe.seen else []), len(stages)]
-    parts = []
-    for start, stop in itertools.pairwise(edges):
-        probe.seen = []
-        x = probe.marked(passed[start])
-        for stage in stages[start:stop]:
-            x = stage(x, *given)
-        parts.append(Segment(start, stop, tuple(probe.seen), probe.extent(x), x.shape[1], x.shape[2] / length))
-    return tuple(parts)
-
-
-def _cuts(stages: Sequence[nn.Module], rows: Sequence[int]) -> list[int]:
-    """The stages before which a part begins: what comes before them has the fewest rows, and took work to compute."""
-    kinds = (nn.Conv2d, nn.ConvTranspose2d)
-    costly = [any(isinstance(module, kinds) for module in stage.modules()) for stage in stages]
-    return [index + 1 for index in range(len(stages) - 1) if rows[index] == min(rows) and costly[index]]
+    def dropout_mask(self, layer: Dropout, x: Tensor) -> Tensor:  # noqa: ARG002
+        return torch.ones(x.shape[1:], dtype=torch.bool)

@@ -12,7 +12,7 @@ from PIL import Image
 from i2i.cli import main
 from i2i.data.resizing import resized
 from i2i.images.reading import read
-from i2i.model_file.model_file import load_model
+from i2i.model_file import load_model
 from support.runs import SMALL
 
 

@@ -15,7 +15,7 @@ from i2i.cli import main
 from i2i.data.resizing import resized
 from i2i.images.reading import read
 from i2i.methods import methods
-from i2i.model_file.model_file import load_model
+from i2i.model_file import load_model
 from support.commands import DRAWS, refused_in_a_line
 from support.runs import SMALL
 

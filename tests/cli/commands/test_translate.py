@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from i2i.cli import main
 from i2i.inference.record import RECORD
-from i2i.model_file.model_file import FORMAT
+from i2i.model_file import FORMAT
 from support.commands import levels_of, refused_in_a_line, size_of
 
 
@@ -100,7 +100,7 @@ def test_out_of_memory_in_one_image_fails_that_image_only(
     from i2i import Generator, Spec, Translator
     from i2i.inference.folder import convert
     from i2i.inference.planning import plan
-    from i2i.model_file.model_file import Model
+    from i2i.model_file import Model
 
     class Small(Generator):
         """As a device short of memory: two images at once, or a large one, are too much."""
@@ -117,7 +117,7 @@ def test_out_of_memory_in_one_image_fails_that_image_only(
 
     for name, size in (("a", 10), ("b", 10), ("c", 20)):
         Image.new("RGB", (size, size), (1, 2, 3)).save(tmp_path / f"{name}.png")
-    translator = Translator(Model({"a2b": Small()}, ("a", "b"), {}, {}, 0), device="cpu")
+    translator = Translator.from_model(Model({"a2b": Small()}, ("a", "b"), {}, {}, 0), device="cpu")
     result = convert(plan(str(tmp_path), tmp_path / "out"), translator, progress=False)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
     assert result.failed == {tmp_path / "c.png": "can't be translated: out of memory"}

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from i2i.inference.tiling.global_norm import NormStatistics, Span, StatisticsPending, with_global_norms
+from i2i.inference.tiling.global_norm import NormStatistics, StatisticsPending, with_global_norms
+from i2i.inference.tiling.tiler import Span
 from i2i.networks.layers import BatchNorm, Dropout
 from i2i.networks.virtual_batch_norm import VirtualBatchNorm, hold_reference
 
@@ -20,16 +21,16 @@ def spans(length, edges, halo=0):
 def windows(x, rows, columns):
     """The spans of each tile, and what a network is shown."""
     for down, across in itertools.product(rows, columns):
-        yield down, across, x[:, :, down.first : down.last, across.first : across.last]
+        yield down, across, x[:, :, down.window_start : down.window_stop, across.window_start : across.window_stop]
 
 
 def gather(network, statistics, x, rows, columns):
     """Gather the next norm's statistics."""
     for down, across, shown in windows(x, rows, columns):
-        statistics.begin(down, across)
+        statistics.begin_tile(down, across)
         with pytest.raises(StatisticsPending):
             network(shown)
-    statistics.fix()
+    statistics.finalize()
 
 
 class Given(NormStatistics):
@@ -39,7 +40,7 @@ class Given(NormStatistics):
         super().__init__((1, 1))
         self.given = mean, variance
 
-    def of(self, x):
+    def get(self, x):
         return self.given
 
 
@@ -66,11 +67,11 @@ def test_statistics_of_uneven_tiles_are_those_of_the_whole(halo):
     x = drawn(2, 3, 20, 31) * torch.linspace(1, 5, 31) + torch.linspace(-9, 9, 20)[:, None]
     statistics = NormStatistics((20, 31))
     for down, across, shown in windows(x, spans(20, [7, 8], halo), spans(31, [1, 19], halo)):
-        statistics.begin(down, across)
+        statistics.begin_tile(down, across)
         with pytest.raises(StatisticsPending):
-            statistics.of(shown)
-    statistics.fix()
-    mean, variance = statistics.of(x)
+            statistics.get(shown)
+    statistics.finalize()
+    mean, variance = statistics.get(x)
     expected, around = torch.var_mean(x, dim=(2, 3), correction=0)
     torch.testing.assert_close((mean, variance), (around, expected), rtol=1e-5, atol=1e-5)
 
@@ -80,28 +81,28 @@ def test_statistics_of_what_lies_far_from_zero_keep_their_precision():
     x = drawn(1, 1, 64, 64) + 1e4
     statistics = NormStatistics((64, 64))
     for down, across, shown in windows(x, spans(64, range(8, 64, 8)), spans(64, range(8, 64, 8))):
-        statistics.begin(down, across)
+        statistics.begin_tile(down, across)
         with pytest.raises(StatisticsPending):
-            statistics.of(shown)
-    statistics.fix()
-    torch.testing.assert_close(statistics.of(x)[1].double(), x.double().var((2, 3), correction=0), rtol=1e-4, atol=0)
+            statistics.get(shown)
+    statistics.finalize()
+    torch.testing.assert_close(statistics.get(x)[1].double(), x.double().var((2, 3), correction=0), rtol=1e-4, atol=0)
 
 
 def test_statistics_belong_to_the_norms_in_the_order_of_calls_until_forgotten():
     statistics, whole = NormStatistics((2, 2)), Span(0, 2, 0, 2)
     for level in (3.0, 5.0):
-        statistics.begin(whole, whole)
+        statistics.begin_tile(whole, whole)
         for known in (3.0, 5.0)[: int(level == 5)]:
-            assert statistics.of(torch.zeros(1, 1, 2, 2))[0].item() == known
+            assert statistics.get(torch.zeros(1, 1, 2, 2))[0].item() == known
         with pytest.raises(StatisticsPending):
-            statistics.of(torch.full((1, 1, 2, 2), level))
-        statistics.fix()
-    statistics.begin(whole, whole)
-    assert [statistics.of(torch.zeros(1, 1, 2, 2))[0].item() for _ in range(2)] == [3, 5]
-    statistics.forget()
-    statistics.begin(whole, whole)
+            statistics.get(torch.full((1, 1, 2, 2), level))
+        statistics.finalize()
+    statistics.begin_tile(whole, whole)
+    assert [statistics.get(torch.zeros(1, 1, 2, 2))[0].item() for _ in range(2)] == [3, 5]
+    statistics.reset()
+    statistics.begin_tile(whole, whole)
     with pytest.raises(StatisticsPending):
-        statistics.of(torch.zeros(1, 1, 2, 2))
+        statistics.get(torch.zeros(1, 1, 2, 2))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_a_reference_that_was_loaded_is_seen_before_the_norms_are_held():
     held = with_global_norms(loaded, statistics)
     gather(held, statistics, x, size, size)
     for down, across, shown in windows(x, size, size):
-        statistics.begin(down, across)
+        statistics.begin_tile(down, across)
         own = expected[:, :, down.start : down.stop, across.start : across.stop]
         torch.testing.assert_close(held(shown), own, rtol=1e-4, atol=1e-5)
     assert not loaded.reference.seen
@@ -186,7 +187,7 @@ def test_a_norm_that_stands_in_several_places_is_held_in_each():
     for _ in range(3):
         gather(held, statistics, x, rows, columns)
     for down, across, shown in windows(x, rows, columns):
-        statistics.begin(down, across)
+        statistics.begin_tile(down, across)
         own = expected[:, :, down.start : down.stop, across.start : across.stop]
         torch.testing.assert_close(held(shown), own, rtol=1e-4, atol=1e-4)
 
@@ -200,8 +201,8 @@ def test_dropout_drops_the_places_that_it_drops_in_the_whole_image():
     held = with_global_norms(network, statistics)
     state = torch.get_rng_state()
     for down, across, shown in windows(x, spans(16, [6], 2), spans(24, [10, 14], 4)):
-        statistics.begin(down, across)
-        own = expected[:, :, down.first : down.last, across.first : across.last]
+        statistics.begin_tile(down, across)
+        own = expected[:, :, down.window_start : down.window_stop, across.window_start : across.window_stop]
         assert torch.equal(held(shown), own)
     assert 0.4 < (expected == 0).float().mean() < 0.8
     assert torch.equal(torch.get_rng_state(), state)

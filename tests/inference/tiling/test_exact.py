@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from i2i.inference.tiling.exact import ExactTiler
 from i2i.inference.tiling.receptive_field import segments_of
-from i2i.inference.tiling.tiled import translate_tiles
 from i2i.networks import Generator, build_generator, generators
 from i2i.spec import Spec
 
@@ -27,7 +27,7 @@ VARIANTS = [
     "up=resize",
     "dropout=0.5,norm=batch,dropout_at_inference=true",
 ]
-SIZES = {(48, 48): (1, 1000), (40, 88): (13, 40), (88, 40): (24, 88)}  # tiles at least as large as what is seen
+SIZES = {(48, 48): 1000, (40, 88): 1, (88, 40): 24}  # of images, and of tiles, which are at least the receptive field
 
 
 class Row(Generator):
@@ -98,7 +98,7 @@ def latents(generator, count):
     return (torch.randn(count, generator.latent, generator=torch.Generator().manual_seed(2)),)
 
 
-def tiled(generator, x, tile, *, shown=None, step=None):
+def tiled(generator, x, tile, *, shown=None, on_progress=None):
     """Translate an image (N, C, H, W) in tiles; each place of the result is given once."""
     result = x.new_full((len(x), generator.out_channels, *x.shape[2:]), torch.nan)
     given = torch.zeros(x.shape[2:], dtype=torch.int)
@@ -108,13 +108,15 @@ def tiled(generator, x, tile, *, shown=None, step=None):
             shown.append((rows.stop - rows.start, columns.stop - columns.start))
         return x[:, :, rows, columns]
 
-    def put(piece, top, left):
+    def write(piece, top, left):
         rows, columns = slice(top, top + piece.shape[2]), slice(left, left + piece.shape[3])
         result[:, :, rows, columns] = piece
         given[rows, columns] += 1
 
     latent = next(iter(latents(generator, len(x))), None)
-    translate_tiles(generator, read, put, x.shape[2:], tile=tile, latent=latent, step=step)
+    ExactTiler(generator, torch.device("cpu")).translate(
+        read, write, x.shape[2:], tile=tile, z=latent, on_progress=on_progress
+    )
     assert (given == 1).all()
     return result
 
@@ -150,13 +152,12 @@ def _no_gradients():
 @pytest.mark.parametrize("spec", SPECS)
 def test_tiles_make_the_whole_image(spec):
     generator = build(spec)
-    seen = max(part.output for part in segments_of(generator))
-    for size, tiles in SIZES.items():
+    radius = max(segment.radius for segment in segments_of(generator))
+    for size, tile in SIZES.items():
         x = scene(2, size)
         expected = generator(x, *latents(generator, 2))
         assert (expected[0] - expected[1]).abs().max() > 0.1 * expected.std()
-        for tile in tiles:
-            assert_same_image(tiled(generator, x, max(tile, seen)), expected)
+        assert_same_image(tiled(generator, x, max(tile, radius)), expected)
 
 
 @pytest.mark.parametrize("tile", [1, 3, 8])
@@ -189,7 +190,7 @@ def test_statistics_of_each_tile_would_give_another_image(name, norm):
 def test_a_tile_is_shown_with_what_the_network_sees_around_it_and_no_more():
     generator = build(small("unet", "norm=instance"))
     (part,) = segments_of(generator)
-    around = -(-part.output // 4) * 4
+    around = -(-part.radius // 4) * 4
     shown = []
     tiled(generator, scene(1, (96, 200)), 24, shown=shown)
     assert max(map(max, shown)) == 24 + 2 * around < 96
@@ -200,7 +201,7 @@ class TestNetworksThatSeeFurtherThanATile:
         generator = build("unet:depth=4,width=4,norm=instance,dropout=0")
         x = scene(1, (96, 192))
         (part,), expected = segments_of(generator), generator(x)
-        assert part.output > 24
+        assert part.radius > 24
         ours = psnr(tiled(generator, x, 24), expected)
         assert ours > psnr(apart(generator, x, 32), expected) + 10
         assert ours > psnr(apart(generator, x, 32, seams=16), expected) + 6
@@ -211,7 +212,7 @@ class TestNetworksThatSeeFurtherThanATile:
         far = [nn.ReflectionPad2d(20), nn.Conv2d(1, 2, 41), nn.ReLU(), nn.Conv2d(2, 1, 1)]
         generator = Row(*far, smallest=21).eval()
         y = tiled(generator, torch.full((1, 1, *size), 0.7), tile)
-        assert segments_of(generator)[0].output == 20
+        assert segments_of(generator)[0].radius == 20
         torch.testing.assert_close(y, y[:, :, :1, :1].expand_as(y), rtol=1e-5, atol=1e-5)
         assert y.abs().min() > 0.01
 
@@ -233,16 +234,16 @@ class TestNetworksThatSeeFurtherThanATile:
         assert apart(generator, x, 16).diff(dim=3).abs().max() > 10 * step
         assert tiled(generator, x, 16).diff(dim=3).abs().max() < 3 * step
 
-    @pytest.mark.parametrize("generator", [Row(Everywhere()), Row(nn.Conv2d(1, 1, 101, padding=50))])
+    @pytest.mark.parametrize("generator", [Row(Everywhere()), Row(nn.Conv2d(1, 1, 41, padding=20))])
     def test_a_tile_is_shown_with_half_of_itself_around_it(self, generator):
         shown = []
-        tiled(generator.eval(), scene(1, (100, 160), channels=1), 16, shown=shown)
+        tiled(generator.eval(), scene(1, (50, 80), channels=1), 16, shown=shown)
         assert max(map(max, shown)) == 32
 
     @pytest.mark.parametrize("tile", [1, 3, 4, 5, 7, 16])
     def test_weights_add_up_to_one(self, tile):
         generator = Row(Everywhere(), channels=3).eval()
-        assert segments_of(generator)[0].output is None
+        assert segments_of(generator)[0].radius is None
         for width in (1, 2, 15, 17, 31, 33, 50):
             x = scene(2, (19, width))
             torch.testing.assert_close(tiled(generator, x, tile), x, rtol=0, atol=1e-6)
@@ -276,7 +277,7 @@ def test_the_network_is_left_as_it_was(spec):
 @pytest.mark.parametrize("name", generators)
 def test_steps_grow_to_one(name, tile):
     shares = []
-    tiled(build(small(name)), scene(1, (48, 80)), tile, step=shares.append)
+    tiled(build(small(name)), scene(1, (48, 80)), tile, on_progress=shares.append)
     assert all(a < b for a, b in itertools.pairwise([0, *shares]))
     assert shares[-1] == 1
     assert len(shares) > 4 or tile == 1000
@@ -308,7 +309,7 @@ def test_what_is_kept_between_parts_is_gone_afterwards(folder):
     generator = build("resnet:width=4,blocks=4")
     assert len(segments_of(generator)) == 6
     counts = []
-    tiled(generator, scene(1, (32, 32)), 16, step=lambda _: counts.append(opened(folder)))
+    tiled(generator, scene(1, (32, 32)), 16, on_progress=lambda _: counts.append(opened(folder)))
     assert max(counts) == 2  # what a part reads and what it gives, but nothing older
     assert opened(folder) == 0
     assert list(folder.iterdir()) == []
@@ -322,7 +323,7 @@ def test_what_is_kept_is_gone_after_an_error(folder):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        tiled(build(small("resnet")), scene(1, (32, 32)), 16, step=stop)
+        tiled(build(small("resnet")), scene(1, (32, 32)), 16, on_progress=stop)
     assert opened(folder) == 0
     assert list(folder.iterdir()) == []
 

@@ -1,0 +1,1 @@
+"""What a `Translator` computes with."""

@@ -1,0 +1,46 @@
+"""Find a model, and load the generator of one direction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from i2i.errors import UsageError, unknown
+from i2i.model_file import Model, load_model, read_header
+from i2i.plugins import load_plugins
+from i2i.pretrained import model_file
+
+
+def load_direction(model: str | Path, choose: Callable[[Mapping[str, Any]], str]) -> Model:
+    """Load a model with the generator of one direction.
+
+    Backbones of installed plug-ins (entry points of group `i2i`) are found; those of other modules must have been
+    imported before.
+
+    Args:
+        model: the name of a pretrained model, a model file, or a run's folder.
+        choose: gives the direction, such as `a2b`, by the file's header; see `read_header`.
+
+    Raises:
+        UsageError: there is no such model, or it can't be read.
+    """
+    load_plugins()
+    file = model_file(model)
+    return load_model(file, directions=[choose(read_header(file))])
+
+
+def find_direction(directions: Iterable[str], domains: tuple[str, str], to: str | None) -> str:
+    """The direction that translates to a domain; the first one unless a domain is named.
+
+    Raises:
+        UsageError: no direction translates to it, or the model doesn't translate at all.
+    """
+    targets = {"a2b": domains[1], "b2a": domains[0]}
+    by_target = {targets[direction]: direction for direction in directions if direction in targets}
+    if not by_target:
+        raise UsageError("this model draws images from a latent; use it: i2i sample MODEL OUT")
+    target = to or next(iter(by_target))
+    if target not in by_target:
+        raise unknown("domain to translate to", target, by_target)
+    return by_target[target]

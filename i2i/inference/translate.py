@@ -1,0 +1,82 @@
+"""Translate an image in one call."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from PIL import Image
+
+from i2i.images.inputs import ImageFile, ImageLike, ValueRange
+from i2i.inference.translator import AsGiven, Options, Translator
+from i2i.pretrained import model_file
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class ModelOptions(Options, total=False):
+    """Options of `translate`, for type checkers."""
+
+    to: str | None
+    device: str
+
+
+@overload
+def translate(
+    image: ImageFile, model: str | Path | Translator, *, samples: None = None, **options: Unpack[ModelOptions]
+) -> Image.Image: ...
+@overload
+def translate(
+    image: ImageFile, model: str | Path | Translator, *, samples: int, **options: Unpack[ModelOptions]
+) -> list[Image.Image]: ...
+@overload
+def translate(
+    image: AsGiven, model: str | Path | Translator, *, samples: None = None, **options: Unpack[ModelOptions]
+) -> AsGiven: ...
+@overload
+def translate(
+    image: AsGiven, model: str | Path | Translator, *, samples: int, **options: Unpack[ModelOptions]
+) -> list[AsGiven]: ...
+def translate(
+    image: ImageLike,
+    model: str | Path | Translator,
+    *,
+    to: str | None = None,
+    device: str = "auto",
+    seed: int | None = None,
+    samples: int | None = None,
+    tile: int | None = None,
+    value_range: ValueRange | None = None,
+) -> Any:
+    """Translate an image with a model; the result has the type of the input.
+
+    A model is loaded once and cached: `translate(photo, "map2sat")` in a loop is as fast as a Translator.
+
+    Args:
+        image: a PIL image, an array, a tensor, a path, an open file, or the bytes of an image file; see
+            `i2i.images.adapters.adapt`.
+        model: the name of a pretrained model, a model file, a run's folder, or a Translator.
+        to: name of the domain to translate to, if the model translates both ways.
+        device: `auto`, `cpu`, `cuda`, ...; ignored for a Translator, which has its own.
+        seed: which of the plausible outputs, if the model has many; see `Translator.__call__`.
+        samples: return a list of this many outputs.
+        tile: translate in tiles of this height and width, in pixels; see `Translator.__call__`.
+        value_range: black and white of a float array or tensor, such as (0, 1); (-1, 1) unless given.
+
+    Raises:
+        UsageError: there is no such model, it doesn't translate to that domain, or it has one output per input.
+        ImageError: the image can't be read.
+    """
+    if not isinstance(model, Translator):
+        file = model_file(model)
+        model = _loaded(file, file.stat().st_mtime_ns, to, device)
+    call: Callable[..., Any] = model  # instead of an overload
+    return call(image, seed=seed, samples=samples, tile=tile, value_range=value_range)
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(file: Path, mtime: int, to: str | None, device: str) -> Translator:  # noqa: ARG001
+    return Translator.load(file, to=to, device=device)
