@@ -23,7 +23,6 @@ READMES = [README, README.parent / "datasets" / "README.md"]
 # Flags of other programs, and of the command line as a whole.
 OTHER_FLAGS = {"--nproc-per-node", "--nnodes", "--rdzv-backend", "--rdzv-endpoint", "--no-deps", "--netG"}
 OTHER_FLAGS |= {"--print-completion", "--help"}
-TEMPORARY = {"networks": {"losses"}, "data": {"cli", "methods"}}  # imports that are being taken out
 SMALLER = {r"steps=\d+": "steps=2", r"image_size=\d+": "image_size=32", r'"unet:width=\d+"': '"unet:depth=4,width=4"'}
 
 
@@ -65,7 +64,6 @@ def test_python_in_the_readme_runs(code: str, my_folder: Path, request: pytest.F
     if "runs/shoes" in code:
         request.getfixturevalue("shoes")
     if "build_run" in code:
-        pytest.importorskip("i2i.training.build")
         for pattern, smaller in SMALLER.items():
             code, count = re.subn(pattern, smaller, code)
             assert count == 1, pattern
@@ -115,6 +113,6 @@ def test_figure_shows_the_imports_between_rooms() -> None:
     for room in rooms:
         following = {b for a, b in arrows if a == room}
         assert following <= imports_of(room)
-        assert imports_of(room) & rooms - TEMPORARY.get(room, set()) <= reached(room)
+        assert imports_of(room) & rooms <= reached(room)
         for other in following:  # no arrow that follows from others
             assert not any(other in reached(between) for between in following - {other}), (room, other)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from i2i.cli.arguments import one_line, print_error
+from i2i.cli.translate_flags import Flags
 from i2i.errors import ImageError, UsageError
 from i2i.files import write_whole
 from i2i.images.formats import suffixes_in_words, writable_suffixes
@@ -16,9 +16,6 @@ from i2i.images.reading import read
 from i2i.images.writing import encode
 from i2i.inference.translator import Callbacks, Translator
 from i2i.pretrained import model_file
-
-if TYPE_CHECKING:
-    from i2i.cli.commands.translate import Flags
 
 _STDIN, _STDOUT = 0, 1
 _MAX_BYTES = 4 * 2**30  # read from stdin

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import tyro
-
-from i2i.cli.arguments import Imports, Quiet, Verbose, one_line, parse, print_error
+from i2i.cli.arguments import one_line, parse, print_error
+from i2i.cli.translate_flags import Flags
 from i2i.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -23,45 +21,6 @@ if TYPE_CHECKING:
 
 USAGE = "INPUT OUTPUT --model MODEL"
 SUMMARY = "Translate an image, a folder or a glob of images"
-
-
-@dataclass(frozen=True)
-class Flags:
-    """Flags of `i2i translate`."""
-
-    input: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="INPUT")]
-    """An image, a folder (with its subfolders), a glob in quotes such as 'photos/**/*.jpg', or - for stdin."""
-    output: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="OUTPUT")]
-    """A folder; for a single image also an image file, or - for stdout. It may be INPUT if --format changes all file
-    names."""
-    model: str
-    """A pretrained model (see: i2i models), a model file, or the folder of a run."""
-    to: str | None = None
-    """Domain to translate to, for a model that translates both ways."""
-    samples: int | None = None
-    """Outputs per image, named by their seeds, for a model with a latent (bicyclegan)."""
-    seed: int | None = None
-    """Random seed of the latent, or of the first of --samples (default: 0)."""
-    batch_size: int | None = None
-    """Images per batch; a batch holds images of one size (default: 8 on a GPU, 1 on a CPU)."""
-    tile: int | None = None
-    """Translate in tiles of this many pixels: images of any size in little memory, without seams."""
-    format: str | None = None
-    """Format of the outputs: png, jpg, webp, tif, bmp or npy (default: the format of each input)."""
-    quality: int = 95
-    """JPEG quality, from 1 to 100; the other formats are lossless."""
-    max_megapixels: int = 178
-    """Refuse larger images: a small file can decode to more pixels than fit in memory."""
-    overwrite: bool = False
-    """Overwrite existing outputs. Without it they are skipped, or refused if another model or other flags made them."""
-    contact_sheet: Path | None = None
-    """Also write an image that shows inputs beside their outputs."""
-    device: str = "auto"
-    """cpu, cuda, cuda:1 or mps; auto: a GPU if there is one."""
-    imports: Imports = ()
-    """Import a module or .py file that defines the model's network. Repeatable."""
-    quiet: Quiet = False
-    verbose: Verbose = False
 
 
 def run(args: list[str]) -> int:
