@@ -192,7 +192,7 @@ def data(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("train pix2pix boxes --discriminator unet", "unknown discriminator 'unet'; there are:"),
         ("train pix2pix boxes --domains map", "--domains needs 2 values"),
         ("train pix2pix boxes --domains= b", "give a name for each of the two"),
-        ("train pix2pix boxes --image-size 100", "needs a multiple of 256; use 256, or --generator resnet"),
+        ("train pix2pix boxes --image-size 100", "needs a multiple of 256; use --image-size 256, or --generator resnet"),
         ("train pix2pix boxes --image-size 256x256", "--image-size '256x256': expected a whole number"),
         ("train pix2pix boxes --batch-size 0", "batch_size is 0; it should be above 0"),
         ("train pix2pix boxes --steps 1e4", "--steps '1e4': expected a whole number"),
