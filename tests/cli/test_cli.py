@@ -136,10 +136,10 @@ def test_wrong_use_of_train(pairs: Path, unpaired: Path, tmp_path: Path, capsys:
         (["train", "pix2pix", pairs, "--steps", *run], "--steps needs a value"),
         (["train", "pix2pix", pairs, "--adversarial", "hing", *run], "did you mean hinge? see"),
         (["train", "pix2pix", pairs, "--adversarial", "hinge", "--real-label", "0.9", *run], "no target to smooth"),
-        (["train", "pix2pix", pairs, "--image-size", "250", *run], "'unet:depth=8' needs a multiple of 256; use 256"),
+        (["train", "pix2pix", pairs, "--image-size", "250", *run], "'unet:depth=8' needs a multiple of 256; use --image-size 256"),
         (
             ["train", "pix2pix", pairs, "--image-size", "30", "--generator", "resnet", *run],
-            "a multiple of 4; use 32",
+            "a multiple of 4; use --image-size 32",
         ),
         (["train", "pix2pix", pairs, "--image-size", "16", *run], "needs 24 pixels or more"),
         (["train", "pix2pix", pairs, "--load-size", "64", *run], "load size 64 is below image size 256"),
