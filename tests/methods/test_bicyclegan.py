@@ -219,7 +219,7 @@ def test_the_encoder_is_as_deep_as_the_papers_for_its_size(size, blocks):
     own = BicycleGAN.backbones(None, None, image_size=size, channels=(3, 3))
     with torch.device("meta"):
         method = BicycleGAN(BicycleGAN.Config(), own)
-    assert sum(type(layer).__name__ == "_Halving" for layer in method.encoder.layers) == blocks
+    assert sum(type(layer).__name__ == "_HalvingBlock" for layer in method.encoder.layers) == blocks
     assert method.generator.spec.options["latent"] == 8
     assert method.generator.spec.options["depth"] == {128: 7, 256: 8}[size]
     assert len(method.discriminator_sampled.scales) == len(method.discriminator_reconstructed.scales) == 2

@@ -243,7 +243,9 @@ def test_a_generator_without_features_is_refused(name):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("options", [{"patches": 1}, {"temperature": 0.0}])
 def test_options_that_contrast_nothing_are_refused(method, options):
-    with pytest.raises(UsageError, match="cut needs patches >= 2, to contrast one with another, and temperature > 0"):
+    with pytest.raises(
+        UsageError, match="cut needs patches >= 2, to contrast each with the others, and temperature > 0"
+    ):
         config(method, **options)
 
 

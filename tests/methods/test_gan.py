@@ -187,12 +187,7 @@ def test_minibatch_features_are_of_the_discriminator_alone(specs):
     images = method(grey([0.1, -0.2, 0.3]))
     with freeze_all_but(method.discriminator, of=method):
         method.discriminator_loss(images)["adversarial"].backward()
-    assert (
-        method.discriminator.discriminator_terms.get_submodule("0" if specs is MLP else "1")
-        .tensor.weight.grad.abs()
-        .max()
-        > 0
-    )
+    assert method.discriminator.head.get_submodule("0" if specs is MLP else "1").tensor.weight.grad.abs().max() > 0
     assert all(p.grad is None for p in method.generator.parameters())
 
 

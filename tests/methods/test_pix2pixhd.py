@@ -178,7 +178,9 @@ def test_without_vggs_weights_training_is_refused_before_it_begins(pairs, tmp_pa
 
 def test_a_size_that_does_not_fit_is_refused_before_anything_is_fetched(tmp_path):
     asked = Backbones(Spec.parse(GENERATOR), Spec.parse(DISCRIMINATOR), image_size=36)
-    with pytest.raises(UsageError, match="image size 36: 'coarse_to_fine:depth=2' needs a multiple of 8; use 32"):
+    with pytest.raises(
+        UsageError, match="image size 36: 'coarse_to_fine:depth=2' needs a multiple of 8; use image_size=32"
+    ):
         methods["pix2pixhd"](methods["pix2pixhd"].Config(), asked)
     assert not (tmp_path / "torch").exists()
 

@@ -103,8 +103,8 @@ def test_steps_of_cyclegan_are_the_published_ones(unpaired, tmp_path):
     discriminators = Adam(weights["discriminator_a"] + weights["discriminator_b"])
     shown, pool, old = {}, {}, []
     for domain in "ab":
-        pool = getattr(run.method, f"pool_{domain}")
-        pool.register_forward_hook(lambda _, __, images, domain=domain: shown.update({domain: images}))
+        image_pool = getattr(run.method, f"pool_{domain}")
+        image_pool.register_forward_hook(lambda _, __, images, domain=domain: shown.update({domain: images}))
 
     def translated(way, x):
         return resnet(weights[way], x, blocks=2)
@@ -127,7 +127,7 @@ def test_steps_of_cyclegan_are_the_published_ones(unpaired, tmp_path):
         }
         generators.move(sum(terms.values()), rate=rate)
         expected = {f"generator/{name}": value for name, value in terms.items()}
-        # The pool of one image shows it or the new one; what is shown of the pool gives its place to the new one.
+        # The pool of one image returns it or the new one; an image that is returned is replaced by the new one.
         total = 0
         for domain, real, fake in (("a", a, fake_a.detach()), ("b", b, fake_b.detach())):
             kept = pool.setdefault(domain, fake)
