@@ -456,7 +456,7 @@ def test_links_pipes_sockets_and_folders_named_as_images(folder: Folder) -> None
 
 
 @pytest.mark.parametrize("name", ["pipe.png", "socket.png", "zero.png", "folder.png"])
-def test_none_of_those_is_a_image_on_its_own(folder: Folder, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_none_of_those_is_an_image_on_its_own(folder: Folder, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     make_special(folder.source)
     (folder.source / "folder.png").mkdir()
     (folder.source / "zero.png").symlink_to("/dev/zero")
@@ -480,7 +480,7 @@ def test_a_link_in_the_output_that_leads_outside_is_refused(
     assert folder.written() == []
 
 
-def test_a_image_that_is_gone_before_its_turn_is_named(folder: Folder) -> None:
+def test_an_image_that_is_deleted_before_its_turn_is_named(folder: Folder) -> None:
     put(folder.source, "gone.png")
     jobs = plan(str(folder.source), folder.out)
     (folder.source / "gone.png").unlink()

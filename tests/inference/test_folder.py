@@ -182,14 +182,14 @@ def test_of_a_mixed_batch_each_image_keeps_its_kind(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["batch_size", "tile"])
-def test_what_is_below_one_is_refused_before_anything_is_written(tmp_path, name):
+def test_batch_size_and_tile_below_one_are_refused_before_anything_is_written(tmp_path, name):
     put(tmp_path / "in", "x.png")
     with pytest.raises(UsageError, match="0: it is 1 or more"):
         convert_all(tmp_path / "in", tmp_path / "out", **{name: 0})
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_there_is_skipped_unless_it_is_asked_for(tmp_path):
+def test_existing_outputs_are_skipped_unless_overwrite(tmp_path):
     put(tmp_path / "in", "1.png", "2.png", "a/3.png", level=9)
     (tmp_path / "out").mkdir()
     (tmp_path / "out/2.png").write_bytes(b"there")
@@ -239,7 +239,7 @@ def test_one_image_that_a_network_cannot_take_does_not_spoil_its_batch(tmp_path)
     assert "an image of 5 channels where 3 are needed" in reason
 
 
-def test_what_an_output_has_no_place_for_is_named_with_what_to_type(tmp_path):
+def test_an_image_that_its_format_cannot_hold_is_named_with_a_remedy(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.npy").write_bytes(made(DecodedImage(noise(6, 5, 5)), ".npy"))
     result = convert(plan(str(tmp_path / "in"), tmp_path / "out", suffix=".png"), same(5), progress=False)
@@ -260,7 +260,7 @@ ANIMATED = {"x.gif": "GIF", "x.webp": "WEBP", "x.png": "PNG", "x.tif": "TIFF"}
 
 
 @pytest.mark.parametrize("name", ANIMATED)
-def test_of_several_frames_the_first_is_translated_and_that_is_said(tmp_path, name):
+def test_the_first_of_several_frames_is_translated_with_a_note(tmp_path, name):
     frames = [Image.new("RGB", (6, 5), (60 * n, 0, 0)) for n in range(1, 4)]
     options = {"lossless": True} if name == "x.webp" else {}
     put(tmp_path / "in", "still.png")
@@ -297,7 +297,7 @@ def slow(tmp_path_factory):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of another kind")
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_conversion_leaves_whole_files_and_goes_on(tmp_path, slow, signum, capsys):
+def test_an_interrupted_conversion_leaves_whole_files_and_can_be_continued(tmp_path, slow, signum, capsys):
     source, out = tmp_path / "in", tmp_path / "out"
     for index in range(16):
         put(source, f"{index:02}.png", size=(256, 256), level=index)
@@ -328,7 +328,7 @@ def test_an_interrupted_conversion_leaves_whole_files_and_goes_on(tmp_path, slow
     assert all((out / name).read_bytes() == data for name, data in before.items())
 
 
-def test_what_was_left_out_is_counted_in_the_summary(tmp_path, slow, capsys):
+def test_skipped_files_are_counted_in_the_summary(tmp_path, slow, capsys):
     put(tmp_path / "in", "1.png", ".hidden.png", ".cache/2.png", "a/.h.png")
     (tmp_path / "in/notes.txt").touch()
     (tmp_path / "in/link.png").symlink_to(tmp_path / "in/1.png")
@@ -385,7 +385,7 @@ def contents(folder):
     return {name: (folder / name).read_bytes() for name in files(folder)}
 
 
-def test_what_another_model_made_is_refused_and_overwritten_when_asked(translate, slow):
+def test_outputs_of_another_model_are_refused_unless_overwrite(translate, slow):
     assert translate()[0] == 0
     before = contents(translate.out)
     code, said = translate(model=slow)
@@ -427,7 +427,7 @@ def test_the_weights_count_not_the_name_of_their_file(translate, tmp_path):
         (["--quality", "50"], [], "1 made with --quality 50"),
     ],
 )
-def test_what_other_options_made_is_refused(translate, before, after, said):
+def test_outputs_of_other_options_are_refused(translate, before, after, said):
     assert translate(*before)[0] == 0
     assert translate(*before)[0] == 0
     code, told = translate(*after)
@@ -476,7 +476,7 @@ def test_other_images_of_the_same_names_are_refused(translate, tmp_path):
     assert "holds 1 made from another image of that name: add --overwrite to translate it again" in said
 
 
-def test_outputs_of_unknown_origin_or_changed_since_are_kept_and_said(translate):
+def test_outputs_of_unknown_origin_or_changed_since_are_kept_and_reported(translate):
     put(translate.out, "1.png", level=77)
     assert translate()[0] == 0
     put(translate.out, "a/2.png", level=78)
@@ -486,7 +486,7 @@ def test_outputs_of_unknown_origin_or_changed_since_are_kept_and_said(translate)
     assert [read(translate.out / name).pixels.max() for name in ("1.png", "a/2.png")] == [77, 78]
 
 
-def test_a_record_that_is_torn_or_damaged_is_read_as_far_as_it_goes(translate):
+def test_a_torn_or_damaged_record_is_read_where_possible(translate):
     assert translate()[0] == 0
     path = translate.out / RECORD
     lines = path.read_bytes().splitlines(keepends=True)
@@ -607,7 +607,7 @@ def test_a_single_image_of_a_format_that_is_not_read_is_refused(translate):
 @pytest.mark.parametrize(
     ("seconds", "said"), [(0.5, "4.0 a second"), (2, "1.0 a second"), (25, "12.5 seconds per image")]
 )
-def test_a_speed_is_said_in_the_unit_that_suits_it(seconds, said):
+def test_the_unit_of_the_speed_suits_it(seconds, said):
     assert _speed(2, seconds) == said
 
 
@@ -619,7 +619,7 @@ ERRORS = [MemoryError(), RecursionError("too deep"), Panic("a bug"), SystemExit(
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_whatever_a_decoder_raises_the_other_images_are_done(tmp_path, monkeypatch, error):
+def test_an_error_of_any_type_in_a_decoder_does_not_stop_other_images(tmp_path, monkeypatch, error):
     put(tmp_path / "in", *(f"{index}.png" for index in range(9)))
     (tmp_path / "in/4.png").write_bytes(made(DecodedImage(noise(33, 31, 1)), ".png"))
     decode = ImageFile.ImageFile.load
@@ -635,7 +635,7 @@ def test_whatever_a_decoder_raises_the_other_images_are_done(tmp_path, monkeypat
     assert list(result.failed) == [tmp_path / "in/4.png"]
 
 
-def test_an_output_folder_that_is_removed_in_the_meantime_ends_it_in_a_line(tmp_path):
+def test_removing_the_output_folder_stops_the_conversion_with_one_message(tmp_path):
     class Removing(Same):
         def forward(self, x):
             if len(self.seen) == 3:  # at once: files that are being written would keep a folder from being removed
@@ -652,7 +652,7 @@ def test_an_output_folder_that_is_removed_in_the_meantime_ends_it_in_a_line(tmp_
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks on this system")
-def test_a_conversion_killed_again_and_again_ends_as_one_that_was_not(tmp_path, other):
+def test_a_conversion_killed_repeatedly_ends_like_an_uninterrupted_one(tmp_path, other):
     source, out, rng = tmp_path / "in", tmp_path / "out", np.random.default_rng(0)
     (source / "a").mkdir(parents=True)
     for index in range(40):

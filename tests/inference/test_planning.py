@@ -252,7 +252,7 @@ def test_links_are_no_input(here):
     assert jobs("linked", "out") == [("linked/2.png", "out/2.png")]
 
 
-def test_what_is_left_out_is_counted_by_kind(here):
+def test_skipped_files_are_counted_by_kind(here):
     put(here, "photos/1.png", "photos/a/2.png", "photos/.h.png", "photos/.cache/3.png", "photos/a/.b/4.png")
     for name in ("notes.txt", "a/no_suffix", ".hidden.txt"):
         (here / "photos" / name).touch()

@@ -85,7 +85,7 @@ def test_drawing_leaves_the_random_stream_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_image_is_what_the_network_gives() -> None:
+def test_an_image_is_the_output_of_the_network() -> None:
     one = sampler()
     with torch.no_grad():
         y = one.generator(one.latents(3, seed=2))

@@ -134,7 +134,7 @@ def test_neighbours_of_one_size_go_together_and_order_is_kept() -> None:
     assert [int(result[0, 0, 0]) for result in results] == list(range(6))
 
 
-def test_a_image_is_the_same_alone_and_in_a_batch(run: Path) -> None:
+def test_an_image_is_the_same_alone_and_in_a_batch(run: Path) -> None:
     images = [np.random.default_rng(n).integers(0, 256, (32, 32, 3), dtype=np.uint8) for n in range(4)]
     one = Translator.load(run, device="cpu")
     alone = [one(image) for image in images]
@@ -182,7 +182,7 @@ def test_a_model_that_knows_both_ways(unpaired: Path, tmp_path: Path) -> None:
         translate(image, tmp_path / "run", to="photos")
 
 
-def test_a_new_file_of_the_same_name_is_read_anew(run: Path, unpaired: Path, tmp_path: Path) -> None:
+def test_a_changed_model_file_is_loaded_again(run: Path, unpaired: Path, tmp_path: Path) -> None:
     from i2i.model_file import load_model, save_model
 
     file = tmp_path / "model.safetensors"
@@ -209,7 +209,7 @@ def test_a_new_file_of_the_same_name_is_read_anew(run: Path, unpaired: Path, tmp
         (torch.zeros(5, 4, 4), "5 channels"),
     ],
 )
-def test_what_is_no_image_is_said(image: Any, said: str) -> None:
+def test_non_images_are_refused(image: Any, said: str) -> None:
     with pytest.raises(ImageError, match=said):
         translator(Same())(image)
 
@@ -233,7 +233,7 @@ def apart(one: Any, two: Any) -> int:
     return int(np.abs(np.asarray(one).astype(int) - np.asarray(two)).max())
 
 
-def test_a_seed_names_one_of_many_outputs(many: Path, photo: Image.Image) -> None:
+def test_a_seed_chooses_one_of_many_outputs(many: Path, photo: Image.Image) -> None:
     one = Translator.load(many, device="cpu")
     first = one(photo, seed=3)
     assert first.size == photo.size
@@ -254,7 +254,7 @@ def test_a_seed_is_a_latent_from_the_normal_distribution(many: Path, photo: Imag
         torch.testing.assert_close(one(x, seed=7), one.backend.generator(x, z))
 
 
-def test_choosing_leaves_the_random_stream_alone(many: Path, photo: Image.Image) -> None:
+def test_seeds_leave_the_random_state_alone(many: Path, photo: Image.Image) -> None:
     before = torch.get_rng_state()
     translate(photo, many, device="cpu", samples=2)
     assert torch.equal(torch.get_rng_state(), before)
@@ -447,7 +447,7 @@ def test_samples_in_tiles_are_those_of_the_same_seeds(many: Path, photo: Image.I
     assert [apart(a, b) <= 1 for a, b in together] == [True] * 2
 
 
-def test_the_watch_is_told_of_each_image_in_tiles(resnet: Translator) -> None:
+def test_on_progress_is_called_for_each_image_in_tiles(resnet: Translator) -> None:
     shares: list[float] = []
     list(resnet.batch([scene(32, 32, 3)] * 2, tile=16, callbacks=Callbacks(on_progress=shares.append)))
     assert shares.count(1) == 2
@@ -523,7 +523,7 @@ needs_free_memory = pytest.mark.skipif(
 
 @needs_free_memory
 @pytest.mark.parametrize(("times", "taken"), [(1, (1050, 1000)), (10**8, (525, 1000))])
-def test_what_will_not_fit_is_not_tried(times: int, taken: tuple[int, int]) -> None:
+def test_an_image_too_large_for_the_memory_is_translated_in_tiles_at_once(times: int, taken: tuple[int, int]) -> None:
     generator = Wide(times)  # 10^8: 4.8 GB for a pixel
     image = np.random.default_rng(0).integers(0, 256, (1050, 1000, 3), dtype=np.uint8)
     with warnings.catch_warnings(record=True) as said:
@@ -537,7 +537,7 @@ def test_what_will_not_fit_is_not_tried(times: int, taken: tuple[int, int]) -> N
 
 
 @needs_free_memory
-def test_what_will_not_fit_is_told_to_the_watch() -> None:
+def test_on_fallback_is_called_with_the_index_of_an_image_too_large_for_the_memory() -> None:
     told: list[tuple[int, str]] = []
     shares: list[float] = []
     images = [np.zeros((1050, 1000, 3), np.uint8)] * 2
@@ -592,7 +592,7 @@ print(10 * np.log10(4 / np.square(result - expected).mean().clip(1e-30)))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limit to a program's memory")
-def test_a_image_for_which_memory_runs_out_is_translated_in_tiles() -> None:
+def test_an_image_is_translated_in_tiles_when_memory_runs_out() -> None:
     # So few pixels are always tried. At the full size 64 channels are 117 MiB, and two such tensors are needed at once.
     done = subprocess.run(
         [sys.executable, "-c", LITTLE_MEMORY, "150"],
@@ -609,7 +609,7 @@ def test_a_image_for_which_memory_runs_out_is_translated_in_tiles() -> None:
     assert float(decibels) > 60
 
 
-def test_floats_from_0_to_1_are_what_value_range_says(run: Path, photo: Image.Image) -> None:
+def test_value_range_of_floats_from_0_to_1(run: Path, photo: Image.Image) -> None:
     one = Translator.load(run, device="cpu")
     expected = np.asarray(one(photo)) / 255
     shares = np.asarray(photo) / 255
@@ -624,7 +624,7 @@ def test_floats_from_0_to_1_are_what_value_range_says(run: Path, photo: Image.Im
     assert (one(np.asarray(photo), value_range=(0, 1)) == np.asarray(one(photo))).all()  # levels have their own
 
 
-def test_floats_that_may_have_another_range_are_warned_about_where_they_are_given() -> None:
+def test_floats_of_doubtful_range_warn_at_the_callers_line() -> None:
     one, shares = translator(Same()), np.random.default_rng(0).random((5, 7, 3))
     for given in (shares, torch.from_numpy(shares).permute(2, 0, 1)[None]):
         with pytest.warns(UserWarning, match=r"read as \[-1, 1\]; where white is 1 .* value_range=\(0, 1\)") as said:
@@ -720,7 +720,7 @@ one(levels, samples="2")
 """
 
 
-def test_a_type_checker_knows_what_a_translation_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_type_checkers_infer_the_type_of_a_translation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     api = pytest.importorskip("mypy.api", reason="mypy is not installed; it is in i2i-toolkit[dev]")
     (tmp_path / "typed.py").write_text(TYPED)
     # With the project's own options, in its folder: then what mypy has cached of PyTorch and i2i is used.

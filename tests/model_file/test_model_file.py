@@ -98,7 +98,7 @@ def test_pretrained_models_are_what_the_index_says(name: str) -> None:
     assert name == f"{model.domains[0]}2{model.domains[1]}"
 
 
-def test_loading_leaves_the_random_stream_and_the_settings_of_the_caller_alone(run: Path) -> None:
+def test_loading_leaves_the_random_state_and_the_callers_settings_alone(run: Path) -> None:
     before = torch.get_rng_state()
     model = load_model(run / "model.safetensors")
     assert torch.equal(torch.get_rng_state(), before)

@@ -31,7 +31,7 @@ SIZES = {(48, 48): 1000, (40, 88): 1, (88, 40): 24}  # of images, and of tiles, 
 
 
 class Row(Generator):
-    """Layers one after the other, that keep the size."""
+    """Layers in sequence that keep the size."""
 
     def __init__(self, *layers, channels=1, smallest=1, joined=True):
         super().__init__()
@@ -48,14 +48,14 @@ class Row(Generator):
 
 
 class Everywhere(nn.Module):
-    """Changes nothing, but looks at the whole image."""
+    """Changes nothing, but its receptive field is the whole image."""
 
     def forward(self, x):
         return x + 0 * x.mean((2, 3), keepdim=True)
 
 
-class Less(nn.Module):
-    """What is left without the mean of all that is shown."""
+class Centered(nn.Module):
+    """Subtracts the mean of its input."""
 
     def forward(self, x):
         return x - x.mean((2, 3), keepdim=True)
@@ -74,7 +74,7 @@ SPECS = [spec for name in generators for variant in VARIANTS if (spec := small(n
 
 
 def build(spec, seed=0):
-    """A network whose weights are large enough for its outputs to differ, and that has seen its reference."""
+    """A network with weights large enough for its outputs to differ, and with its reference batch."""
     torch.manual_seed(seed)
     generator = build_generator(spec, in_channels=3, out_channels=2)
     for parameter in generator.parameters():
@@ -99,7 +99,7 @@ def latents(generator, count):
 
 
 def tiled(generator, x, tile, *, shown=None, on_progress=None):
-    """Translate an image (N, C, H, W) in tiles; each place of the result is given once."""
+    """Translate an image (N, C, H, W) in tiles; each pixel of the result is written once."""
     result = x.new_full((len(x), generator.out_channels, *x.shape[2:]), torch.nan)
     given = torch.zeros(x.shape[2:], dtype=torch.int)
 
@@ -122,7 +122,7 @@ def tiled(generator, x, tile, *, shown=None, on_progress=None):
 
 
 def apart(generator, x, tile, *, seams=0):
-    """Tiles put side by side, each normalised by itself, in windows that go on for `seams` pixels."""
+    """Tiles side by side, each normalised by its own statistics, in windows that reach `seams` pixels further."""
     height, width = x.shape[2:]
     result = x.new_empty(len(x), generator.out_channels, height, width)
     for top, left in itertools.product(range(0, height, tile), range(0, width, tile)):
@@ -161,7 +161,7 @@ def test_tiles_make_the_whole_image(spec):
 
 
 @pytest.mark.parametrize("tile", [1, 3, 8])
-def test_tiles_of_a_network_in_parts_may_be_smaller_than_what_it_sees(tile):
+def test_tiles_may_be_smaller_than_the_receptive_field_of_a_segmented_network(tile):
     generator = build(small("resnet", "norm=instance"))
     x = scene(2, (16, 36))
     assert len(segments_of(generator)) > 1
@@ -187,7 +187,7 @@ def test_statistics_of_each_tile_would_give_another_image(name, norm):
     assert psnr(tiled(generator, x, 40), expected) > 90
 
 
-def test_a_tile_is_shown_with_what_the_network_sees_around_it_and_no_more():
+def test_the_window_of_a_tile_is_as_wide_as_the_receptive_field():
     generator = build(small("unet", "norm=instance"))
     (part,) = segments_of(generator)
     around = -(-part.radius // 4) * 4
@@ -196,8 +196,8 @@ def test_a_tile_is_shown_with_what_the_network_sees_around_it_and_no_more():
     assert max(map(max, shown)) == 24 + 2 * around < 96
 
 
-class TestNetworksThatSeeFurtherThanATile:
-    def test_tiles_are_nearer_to_the_whole_than_those_normalised_by_themselves(self):
+class TestReceptiveFieldWiderThanATile:
+    def test_blended_tiles_are_nearer_to_the_whole_than_tiles_with_their_own_statistics(self):
         generator = build("unet:depth=4,width=4,norm=instance,dropout=0")
         x = scene(1, (96, 192))
         (part,), expected = segments_of(generator), generator(x)
@@ -226,16 +226,16 @@ class TestNetworksThatSeeFurtherThanATile:
         assert steps[1] < 2 * steps[0]
         assert steps[2] > 10 * steps[0]
 
-    def test_what_differs_from_tile_to_tile_fades_over(self):
+    def test_differences_between_tiles_are_blended(self):
         # A slope less the mean of the window: its tiles lie 16 steps apart, which 8 pixels have to bridge.
         x = torch.linspace(-1, 1, 160).expand(1, 1, 32, 160)
-        generator = Row(Less()).eval()
+        generator = Row(Centered()).eval()
         step = x.diff(dim=3).max()
         assert apart(generator, x, 16).diff(dim=3).abs().max() > 10 * step
         assert tiled(generator, x, 16).diff(dim=3).abs().max() < 3 * step
 
     @pytest.mark.parametrize("generator", [Row(Everywhere()), Row(nn.Conv2d(1, 1, 41, padding=20))])
-    def test_a_tile_is_shown_with_half_of_itself_around_it(self, generator):
+    def test_the_window_of_a_blended_tile_is_twice_as_wide(self, generator):
         shown = []
         tiled(generator.eval(), scene(1, (50, 80), channels=1), 16, shown=shown)
         assert max(map(max, shown)) == 32
@@ -254,7 +254,7 @@ class TestNetworksThatSeeFurtherThanATile:
         torch.testing.assert_close(tiled(Row(Everywhere(), channels=3).eval(), x, 16), x, rtol=0, atol=1e-6)
 
 
-def test_a_network_without_norms_that_sees_a_single_place_gives_it_exactly():
+def test_a_pointwise_network_without_norms_is_exact():
     x = scene(2, (23, 41))
     for tile in (1, 7, 23, 50):
         assert torch.equal(tiled(Row(nn.Identity(), channels=3).eval(), x, tile), x)
@@ -305,7 +305,7 @@ def opened(folder):
 
 
 @needs_proc
-def test_what_is_kept_between_parts_is_gone_afterwards(folder):
+def test_feature_files_are_removed_afterwards(folder):
     generator = build("resnet:width=4,blocks=4")
     assert len(segments_of(generator)) == 6
     counts = []
@@ -316,7 +316,7 @@ def test_what_is_kept_between_parts_is_gone_afterwards(folder):
 
 
 @needs_proc
-def test_what_is_kept_is_gone_after_an_error(folder):
+def test_feature_files_are_removed_after_an_error(folder):
     def stop(share):
         if share > 0.5:
             assert opened(folder) > 0

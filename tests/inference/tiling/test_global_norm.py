@@ -76,7 +76,7 @@ def test_statistics_of_uneven_tiles_are_those_of_the_whole(halo):
     torch.testing.assert_close((mean, variance), (around, expected), rtol=1e-5, atol=1e-5)
 
 
-def test_statistics_of_what_lies_far_from_zero_keep_their_precision():
+def test_statistics_far_from_zero_keep_their_precision():
     # In float32, the mean of squares less the square of the mean would leave nothing of a variance of 1.
     x = drawn(1, 1, 64, 64) + 1e4
     statistics = NormStatistics((64, 64))
@@ -88,7 +88,7 @@ def test_statistics_of_what_lies_far_from_zero_keep_their_precision():
     torch.testing.assert_close(statistics.get(x)[1].double(), x.double().var((2, 3), correction=0), rtol=1e-4, atol=0)
 
 
-def test_statistics_belong_to_the_norms_in_the_order_of_calls_until_forgotten():
+def test_statistics_belong_to_norms_in_the_order_of_calls_until_reset():
     statistics, whole = NormStatistics((2, 2)), Span(0, 2, 0, 2)
     for level in (3.0, 5.0):
         statistics.begin_tile(whole, whole)
@@ -115,7 +115,7 @@ def test_statistics_belong_to_the_norms_in_the_order_of_calls_until_forgotten():
     ],
     ids=["instance", "affine", "batch", "virtual"],
 )
-def test_held_norms_in_closed_form(norm):
+def test_global_norm_in_closed_form(norm):
     if getattr(norm, "weight", None) is not None:
         norm.weight[:], norm.bias[:] = torch.tensor([1.0, 2.0, -3.0]), torch.tensor([0.0, 0.5, 7.0])
     x, mean, variance = drawn(2, 3, 4, 5), drawn(2, 3, seed=1), drawn(2, 3, seed=2).square() + 0.1
@@ -125,7 +125,7 @@ def test_held_norms_in_closed_form(norm):
     torch.testing.assert_close(y, normal * weight + bias, rtol=1e-5, atol=1e-5)
 
 
-def test_held_virtual_norm_mixes_moments_with_those_of_the_reference():
+def test_global_virtual_batch_norm_mixes_moments_with_the_reference():
     network = Referring(VirtualBatchNorm(1)).eval()
     network(torch.tensor([0.0, 2.0, 4.0, 6.0]).view(2, 1, 1, 2))  # |R| = 2, mean 3, mean square 14
     held = with_global_norms(network, Given(torch.tensor([[6.0]]), torch.tensor([[5.0]])))  # mean square 41
@@ -134,7 +134,7 @@ def test_held_virtual_norm_mixes_moments_with_those_of_the_reference():
     torch.testing.assert_close(held(torch.ones(1, 1, 1, 1)).flatten(), expected, rtol=1e-4, atol=0)
 
 
-def test_a_reference_that_was_loaded_is_seen_before_the_norms_are_held():
+def test_a_loaded_reference_batch_passes_before_norms_are_replaced():
     network, loaded = (Referring(nn.Conv2d(1, 2, 1), VirtualBatchNorm(2)).eval() for _ in range(2))
     network(drawn(3, 1, 4, 4))
     loaded.load_state_dict(network.state_dict())
@@ -150,7 +150,7 @@ def test_a_reference_that_was_loaded_is_seen_before_the_norms_are_held():
     assert not loaded.reference.seen
 
 
-def test_the_network_given_keeps_its_modules_and_both_share_the_weights():
+def test_the_original_network_keeps_its_modules_and_shares_its_weights():
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.InstanceNorm2d(4), Dropout(0.5, at_inference=True, seed=0)).eval()
     kinds = [type(module) for module in network.modules()]
     held = with_global_norms(network, NormStatistics((8, 8)))
@@ -170,14 +170,14 @@ def test_the_network_given_keeps_its_modules_and_both_share_the_weights():
     ],
     ids=["batch", "running", "instance", "dropout"],
 )
-def test_what_looks_at_single_places_stays_as_it_is(layer):
+def test_pointwise_layers_are_not_replaced(layer):
     network = nn.Sequential(layer).eval()
     held = with_global_norms(network, Given(torch.full((2, 3), 9.0), torch.full((2, 3), 9.0)))
     assert type(held[0]) is type(layer)
     assert torch.equal(held(drawn(2, 3, 4, 4)), network(drawn(2, 3, 4, 4)))
 
 
-def test_a_norm_that_stands_in_several_places_is_held_in_each():
+def test_a_norm_used_several_times_is_replaced_everywhere():
     norm = nn.InstanceNorm2d(2)
     network = nn.Sequential(norm, nn.Conv2d(2, 2, 1), norm, nn.Sequential(nn.Conv2d(2, 2, 1), norm)).eval()
     x, (rows, columns) = drawn(1, 2, 9, 9) * torch.linspace(1, 4, 9), (spans(9, [4]), spans(9, [2, 6]))
@@ -192,7 +192,7 @@ def test_a_norm_that_stands_in_several_places_is_held_in_each():
         torch.testing.assert_close(held(shown), own, rtol=1e-4, atol=1e-4)
 
 
-def test_dropout_drops_the_places_that_it_drops_in_the_whole_image():
+def test_dropout_of_tiles_uses_the_mask_of_the_whole_image():
     dropout = Dropout(0.5, at_inference=True, seed=3)
     network = nn.Sequential(dropout, nn.AvgPool2d(2), dropout, nn.Upsample(scale_factor=2)).eval()
     x = drawn(2, 3, 16, 24).exp()

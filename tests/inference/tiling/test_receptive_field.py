@@ -14,7 +14,7 @@ SMALL = {"width": 4, "depth": 3, "blocks": 2, "enhancers": 1, "enhancer_blocks":
 
 
 class Row(Generator):
-    """Layers one after the other, which are its stages unless it is `joined`."""
+    """Layers in sequence, which are its stages unless it is `joined`."""
 
     def __init__(self, *layers, multiple=1, smallest=1, joined=False):
         super().__init__()
@@ -29,8 +29,8 @@ class Row(Generator):
         return [self] if self.joined else list(self.layers)
 
 
-class Less(nn.Module):
-    """What is left without the mean of the whole image."""
+class Centered(nn.Module):
+    """Subtracts the mean of the whole image."""
 
     def forward(self, x):
         return x - x.mean((2, 3), keepdim=True)
@@ -58,7 +58,7 @@ NAMES = list(generators)
 
 
 @pytest.mark.parametrize(
-    ("layers", "reach"),
+    ("layers", "radius"),
     [
         ([convolution(1)], 0),
         ([convolution(7)], 3),
@@ -70,26 +70,26 @@ NAMES = list(generators)
         ([nn.MaxPool2d(5, stride=1, padding=2)], 2),
         ([convolution(41)], 20),
         ([nn.Conv2d(1, 1, (41, 1), padding=(20, 0))] * 15, 300),
-        ([Less()], None),
-        ([convolution(), Less(), convolution()], None),
+        ([Centered()], None),
+        ([convolution(), Centered(), convolution()], None),
     ],
 )
-def test_how_far_a_network_without_norms_sees(layers, reach):
+def test_receptive_field_of_a_network_without_norms(layers, radius):
     (part,) = segments_of(Row(*layers).eval())
-    assert part == Segment(0, len(layers), (), reach, 1, 1)
+    assert part == Segment(0, len(layers), (), radius, 1, 1)
 
 
-def test_how_far_each_norm_sees():
+def test_receptive_field_of_each_norm():
     layers = [convolution(5), norm(), nn.ReLU(), convolution(), norm(), convolution(7)]
     assert segments_of(Row(*layers, joined=True).eval()) == (Segment(0, 1, (2, 3), 6, 1, 1),)
 
 
-def test_a_norm_after_a_global_mean_sees_everything_and_one_before_it_does_not():
-    layers = [convolution(), norm(), Less(), norm()]
+def test_the_receptive_field_of_a_norm_after_a_global_mean_is_unbounded():
+    layers = [convolution(), norm(), Centered(), norm()]
     assert segments_of(Row(*layers, joined=True).eval()) == (Segment(0, 1, (1, None), None, 1, 1),)
 
 
-def test_a_row_is_cut_after_each_convolution():
+def test_segments_end_after_each_convolution():
     layers = [convolution(5, after=2), norm(2), nn.ReLU(), convolution(3, 2, 3), norm(3), convolution(7, 3, 1)]
     assert segments_of(Row(*layers).eval()) == (
         Segment(0, 1, (), 2, 2, 1),
@@ -98,7 +98,7 @@ def test_a_row_is_cut_after_each_convolution():
     )
 
 
-def test_strides_widen_what_is_seen_and_a_row_is_cut_where_it_has_the_fewest_rows():
+def test_strides_widen_receptive_fields_and_segments_end_at_the_smallest_features():
     # At half the size place j sees pixels 2j - 1 to 2j + 1, and after the second convolution 2j - 3 to 2j + 3. So the
     # two pixels 2k and 2k + 1 are seen by places up to k + 1 and k + 2, which are pixels up to 2k + 3 and 2k + 5.
     layers = [
@@ -117,7 +117,7 @@ def test_strides_widen_what_is_seen_and_a_row_is_cut_where_it_has_the_fewest_row
     )
 
 
-def test_it_is_found_once_for_each_network():
+def test_segments_are_measured_once_for_each_network():
     calls = []
 
     class Counted(nn.Module):
@@ -136,7 +136,7 @@ def test_it_is_found_once_for_each_network():
 
 @pytest.mark.parametrize("options", [{}, {"norm": "instance"}, {"norm": "batch"}, {"norm": "virtual"}])
 @pytest.mark.parametrize("name", NAMES)
-def test_parts_cover_all_stages_without_gaps(name, options):
+def test_segments_cover_all_stages_without_gaps(name, options):
     network = small(name, **options)
     if network is None:
         return
@@ -166,7 +166,7 @@ def test_a_resnet_is_cut_at_each_of_its_blocks():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_looking_leaves_the_network_and_the_random_stream_alone(name):
+def test_measuring_changes_neither_the_network_nor_the_random_state(name):
     network = small(name)
     before = {key: value.clone() for key, value in network.state_dict().items() if isinstance(value, torch.Tensor)}
     kinds, state = [type(module) for module in network.modules()], torch.get_rng_state()
