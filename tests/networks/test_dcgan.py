@@ -8,7 +8,7 @@ from torch import nn
 
 from i2i.errors import UsageError
 from i2i.networks import Backbones, build_discriminator, build_latent_generator, discriminators, latent_generators
-from i2i.networks.layers import BatchNorm, BatchNorm1d, MinibatchDiscrimination
+from i2i.networks.layers import BatchNorm, MinibatchDiscrimination
 from i2i.networks.mlp import Maxout
 from i2i.networks.virtual_batch_norm import VirtualBatchNorm
 from i2i.spec import Spec
@@ -243,7 +243,7 @@ def test_dcgans_layers_are_in_the_papers_order():
         layers = list(build_latent_generator("dcgan", out_channels=3, image_size=64).layers)
     doubling = [nn.ConvTranspose2d, BatchNorm, nn.ReLU]
     assert [type(layer) for layer in layers] == [
-        *(nn.Linear, BatchNorm1d, nn.ReLU, nn.Unflatten),
+        *(nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Unflatten),
         *doubling * 3,
         *(nn.ConvTranspose2d, nn.Tanh),
     ]

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from i2i.cli import main
 from i2i.model_file.model_file import load_model
 from i2i.training.checkpoint import load_state
-from support.runs import SMALL, assert_equal_states
+from support.runs import SMALL, assert_equal_states, train_with
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that are copies of this one"),
@@ -27,7 +27,7 @@ pytestmark = [
 ]
 # Runs are forked from a process that has never computed a gradient: PyTorch refuses gradients in forks of one that has.
 CLEAN = multiprocessing.get_context("forkserver")
-CLEAN.set_forkserver_preload(["i2i.cli.train", "i2i.training.trainer"])
+CLEAN.set_forkserver_preload(["i2i.cli.train", "i2i.training.build"])
 STEPS = 24
 OFTEN = ["--steps", str(STEPS), "--log-every", "1", "--sample-every", "10", "--samples", "1", "--device", "cpu"]
 # All that a state holds beside weights: both optimizers, a mean of weights, running statistics, histories, the best
@@ -190,11 +190,6 @@ def alive(pid: int) -> bool:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
-
-
-def train_with(start: str, given: list[str]) -> None:
-    multiprocessing.set_start_method(start, force=True)
-    main(given)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
