@@ -158,26 +158,26 @@ def test_a_run_killed_while_it_saves_has_a_complete_checkpoint(
     ],
     ids=["half", "zeros", "empty"],
 )
-def test_a_torn_state_is_refused_and_says_what_to_do(
+def test_a_torn_checkpoint_is_refused_with_what_to_do(
     tear: Callable[[bytes], bytes], run: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "config.json").write_bytes((run / "config.json").read_bytes())
     (tmp_path / "state.pt").write_bytes(torn := tear((run / "state.pt").read_bytes()))
     assert main(["train", "pix2pix", str(pairs), "--run", str(tmp_path), "--resume", "--steps", "20"]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"i2i: {tmp_path}/state.pt can't be read as a saved state: ")
-    assert "put back a copy of it, or begin anew with another --run" in said
+    assert said.startswith(f"i2i: {tmp_path}/state.pt can't be read as a checkpoint: ")
+    assert "put back a copy of it, or train again with another --run" in said
     assert said.count("\n") == 1
     assert (tmp_path / "state.pt").read_bytes() == torn
 
 
-def test_a_missing_state_says_what_to_do(
+def test_a_missing_checkpoint_is_refused_with_what_to_do(
     run: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "config.json").write_bytes((run / "config.json").read_bytes())
     assert main(["train", "pix2pix", str(pairs), "--run", str(tmp_path), "--resume", "--steps", "20"]) == 2
     said = capsys.readouterr().err
-    assert "there is no saved state to go on from; leave out --resume to begin anew" in said
+    assert "there is no checkpoint to resume from; leave out --resume to start a run" in said
     assert "copy" not in said
 
 
