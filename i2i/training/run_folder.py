@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import shlex
 from collections.abc import Mapping
@@ -66,12 +65,14 @@ class RunFolder:
         self._write_config()
         self._created = True
 
-    def save(self, state: Mapping[str, Any], networks: Mapping[str, Any]) -> None:
+    def save(self, state: Mapping[str, Any], networks: Mapping[str, Any]) -> bool:
         """Write the model file, then the checkpoint: a run that is killed in between resumes from the one before.
 
+        Returns:
+            Whether the folder was still there; one that was removed since training began is made again.
+
         Raises:
-            OSError: a file can't be written, or the folder was removed since training began; then all is saved there
-                again first.
+            OSError: a file can't be written.
         """
         removed = self._created and not (self.path / "config.json").exists()
         if removed:
@@ -79,8 +80,7 @@ class RunFolder:
             self._write_config()
         save_model(self.model_file, self._model(networks, state["step"]))
         save_state(self.path / "state.pt", state)
-        if removed:
-            raise FileNotFoundError(errno.ENOENT, "the run folder was removed while it trained", str(self.path))
+        return not removed
 
     def save_best(self, networks: Mapping[str, Any], step: int) -> None:
         """Write best.safetensors."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -221,9 +222,10 @@ class Trainer:
         if not self._is_finite():
             raise Diverged(self._diverged("weights are"))
         all_reduce_mean(self.method.fake_accuracy)
-        if rank() == 0:
-            self.run.save(self.state_dict(), self._networks())
+        was_there = rank() > 0 or self.run.save(self.state_dict(), self._networks())
         self.saved = all_reduce_max(self.step)  # once rank 0 has written it
+        if not was_there:
+            raise FileNotFoundError(errno.ENOENT, "the run folder was removed while it trained", str(self.run.path))
         if rank() == 0 and self.callbacks.on_checkpoint:
             self.callbacks.on_checkpoint(self.step, self.run.model_file)
 

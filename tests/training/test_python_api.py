@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import textwrap
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from i2i.methods.pix2pix import Pix2Pix
 from i2i.model_file import load_model
 from i2i.networks import Backbones
 from i2i.spec import Spec
+from i2i.training.callbacks import show_in_notebook
 from i2i.training.checkpoint import load_state
 from i2i.training.endless import EndlessDataset
 from i2i.training.run_folder import RunFolder
@@ -184,3 +187,14 @@ def test_settings_go_to_their_dataclass_over_the_defaults_of_the_method() -> Non
     assert (config.train.batch_size, config.paths) == (128, ("faces",))
     with pytest.raises(UsageError, match="unknown setting 'imagesize'; did you mean 'image_size'"):
         run_config("gan", imagesize=16)
+
+
+def test_a_notebook_shows_each_sample_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Any] = []
+    kernel = types.SimpleNamespace(config={"IPKernelApp": {}})
+    show_in_notebook(3, tmp_path / "000003.png")  # nothing outside a notebook
+    display = types.SimpleNamespace(Image=lambda filename: filename, display=lambda *items: shown.append(items))
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: kernel, display=display))
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    show_in_notebook(3, tmp_path / "000003.png")
+    assert shown == [("step 3", str(tmp_path / "000003.png"))]

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from i2i.cli import main
 from i2i.model_file import load_model
 from i2i.training.checkpoint import load_state
-from support.runs import SMALL, assert_equal_states
+from support.runs import SMALL, assert_equal_states, train_with
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that are copies of this one"),
@@ -27,7 +27,7 @@ pytestmark = [
 ]
 # Runs are forked from a process that has never computed a gradient: PyTorch refuses gradients in forks of one that has.
 CLEAN = multiprocessing.get_context("forkserver")
-CLEAN.set_forkserver_preload(["i2i.cli.commands.train", "i2i.training.trainer"])
+CLEAN.set_forkserver_preload(["i2i.cli.commands.train", "i2i.training.build"])
 STEPS = 24
 OFTEN = ["--steps", str(STEPS), "--log-every", "1", "--sample-every", "10", "--samples", "1", "--device", "cpu"]
 # All that a state holds beside weights: both optimizers, a mean of weights, running statistics, histories, the best
@@ -158,26 +158,26 @@ def test_a_run_killed_while_it_saves_has_a_complete_checkpoint(
     ],
     ids=["half", "zeros", "empty"],
 )
-def test_a_torn_state_is_refused_and_says_what_to_do(
+def test_a_torn_checkpoint_is_refused_with_what_to_do(
     tear: Callable[[bytes], bytes], run: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "config.json").write_bytes((run / "config.json").read_bytes())
     (tmp_path / "state.pt").write_bytes(torn := tear((run / "state.pt").read_bytes()))
     assert main(["train", "pix2pix", str(pairs), "--run", str(tmp_path), "--resume", "--steps", "20"]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"i2i: {tmp_path}/state.pt can't be read as a saved state: ")
-    assert "put back a copy of it, or begin anew with another --run" in said
+    assert said.startswith(f"i2i: {tmp_path}/state.pt can't be read as a checkpoint: ")
+    assert "put back a copy of it, or train again with another --run" in said
     assert said.count("\n") == 1
     assert (tmp_path / "state.pt").read_bytes() == torn
 
 
-def test_a_missing_state_says_what_to_do(
+def test_a_missing_checkpoint_is_refused_with_what_to_do(
     run: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "config.json").write_bytes((run / "config.json").read_bytes())
     assert main(["train", "pix2pix", str(pairs), "--run", str(tmp_path), "--resume", "--steps", "20"]) == 2
     said = capsys.readouterr().err
-    assert "there is no saved state to go on from; leave out --resume to begin anew" in said
+    assert "there is no checkpoint to resume from; leave out --resume to start a run" in said
     assert "copy" not in said
 
 
@@ -190,11 +190,6 @@ def alive(pid: int) -> bool:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
-
-
-def train_with(start: str, given: list[str]) -> None:
-    multiprocessing.set_start_method(start, force=True)
-    main(given)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
