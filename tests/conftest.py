@@ -18,7 +18,7 @@ TESTS = Path(__file__).parent
 # `@pytest.mark.slow`.
 SLOW = (
     "cli",
-    "data/test_check.py",
+    "data/check",
     "datasets",
     "evaluation",
     "hostile",

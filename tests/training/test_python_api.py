@@ -26,7 +26,6 @@ from i2i.networks import Backbones
 from i2i.spec import Spec
 from i2i.training.callbacks import show_in_notebook
 from i2i.training.checkpoint import load_state
-from i2i.training.endless import EndlessDataset
 from i2i.training.run_folder import RunFolder
 from support.runs import assert_equal_states, states_equal
 
@@ -131,19 +130,6 @@ def test_a_method_and_a_dataset_of_ones_own_make_a_trainer(tmp_path: Path) -> No
     other.load_state_dict(state)
     assert other.step == 2
     assert_equal_states(dict(other.state_dict()["method"]), dict(state["method"]))
-
-
-def test_each_pass_shows_all_samples_in_an_order_of_its_own() -> None:
-    class Numbers(Dataset[int]):
-        def __len__(self) -> int:
-            return 7
-
-        def __getitem__(self, index: int) -> int:
-            return index
-
-    passes = [[EndlessDataset(Numbers(), seed=1)[7 * turn + index] for index in range(7)] for turn in range(3)]
-    assert all(sorted(order) == list(range(7)) for order in passes)
-    assert passes[0] != passes[1] != passes[2]
 
 
 @pytest.mark.parametrize(
