@@ -1,6 +1,6 @@
 """The image formats that i2i reads and writes: one table, of which reading, writing and the command line all know.
 
-A new format is one entry here, or `register(ImageFormat(...))` in a module that `--import` or a plug-in loads.
+A new format is one entry here, or `register(ImageFormat(...))` in a plug-in.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ImageFormat:
 
     Attributes:
         name: as it stands in messages.
-        suffixes: in lower case; the first one is that of `--format`.
+        suffixes: in lower case; the first one names the format.
         magic: a regular expression for the first bytes of a file, of `HEAD` bytes at most.
         decode: bytes to image.
         encode: image to bytes, or None where it is only read.

@@ -131,5 +131,5 @@ class Sampler:
 
 def _direction_of(directions: Iterable[str]) -> str:
     if _DIRECTION not in directions:
-        raise UsageError("this model translates images; use it: i2i translate INPUT OUTPUT --model MODEL")
+        raise UsageError("this model translates images; use it with translate")
     return _DIRECTION

@@ -244,7 +244,7 @@ def test_each_kind_of_model_says_which_command_takes_it(tmp_path: Path) -> None:
     unet = build_generator("unet:depth=2,width=4", in_channels=3, out_channels=3)
     save_model(tmp_path / "translates.safetensors", Model({"a2b": unet}, ("a", "b"), {}, {}, 0))
     save_model(tmp_path / "draws.safetensors", model())
-    with pytest.raises(UsageError, match=r"^this model translates images; use it: i2i translate INPUT OUTPUT --model"):
+    with pytest.raises(UsageError, match=r"^this model translates images; use it with translate"):
         Sampler.load(tmp_path / "translates.safetensors", device="cpu")
     with pytest.raises(UsageError, match=r"^this model draws images from a latent; use it: i2i sample MODEL OUT$"):
         Translator.load(tmp_path / "draws.safetensors", device="cpu")

@@ -98,7 +98,7 @@ def test_wrong_use_of_sample(drawing: Path, run: Path, tmp_path: Path, capsys: p
         ([named, named], "OUT would overwrite the input"),
         ([named, tmp_path, "--overwrite"], "OUT would overwrite the input"),
         ([drawing, tmp_path / "out.heic"], "give an image file for a grid"),
-        ([run, out], "this model translates images; use it: i2i translate INPUT OUTPUT --model MODEL"),
+        ([run, out], "this model translates images; use it with translate"),
         ([tmp_path / "gone", out], "there is no such model file"),
         (["eyess", out], "unknown model 'eyess'"),
         ([drawing, out, "--label", "wite"], "unknown class 'wite'; did you mean 'white'?"),
