@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import sysconfig
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from i2i.cli import main
 from i2i.config import DataConfig, RunConfig, TrainConfig
 from i2i.data import find_layout
 from i2i.methods import methods
@@ -88,9 +86,3 @@ def assert_equal_states(one: Any, other: Any, where: str = "state") -> int:
         )
     assert one == other, where
     return 0
-
-
-def train_with(start: str, words: list[str]) -> None:
-    """Run the command line in a process that starts workers in this way; here, because a process imports it by name."""
-    multiprocessing.set_start_method(start, force=True)
-    main(words)

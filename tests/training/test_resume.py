@@ -19,7 +19,8 @@ from safetensors.torch import load_file
 from i2i.cli import main
 from i2i.model_file import load_model
 from i2i.training.checkpoint import load_state
-from support.runs import SMALL, assert_equal_states, train_with
+from support.forked import train_with
+from support.runs import SMALL, assert_equal_states
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that are copies of this one"),
