@@ -143,14 +143,15 @@ class ShuffledDataset(Dataset[Sample]):
         seed: decides order and augmentations.
 
     Raises:
-        UsageError: the dataset is empty, or its first sample isn't of this form.
+        UsageError: the dataset has no length or is empty, or its first sample isn't of this form.
     """
 
     def __init__(self, dataset: Dataset[Any], *, seed: int = 0) -> None:
-        self.dataset, self.seed = dataset, seed
-        self._count = len(dataset)  # type: ignore[arg-type]
-        if not self._count:
-            raise UsageError("the dataset is empty")
+        if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")) or not len(dataset):
+            raise UsageError(
+                f"{type(dataset).__name__}: a dataset needs __len__, above 0, and __getitem__, so that a run can resume"
+            )
+        self.dataset, self.seed, self._count = dataset, seed, len(dataset)
         _check_sample(self._at(0, seed=0))
 
     def __len__(self) -> int:
@@ -176,6 +177,11 @@ class ShuffledDataset(Dataset[Sample]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed GPUs too
             sample: Sample = self.dataset[index]
         return sample
+
+
+def endless(dataset: Dataset[Any], *, seed: int) -> ImageDataset | ShuffledDataset:
+    """A dataset as an endless stream: an `ImageDataset` is one already, any other becomes a `ShuffledDataset`."""
+    return dataset if isinstance(dataset, ImageDataset | ShuffledDataset) else ShuffledDataset(dataset, seed=seed)
 
 
 def _check_sample(sample: Any) -> None:

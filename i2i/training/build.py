@@ -13,13 +13,13 @@ from torch.utils.data import Dataset, default_collate
 
 from i2i.config import DataConfig, RunConfig, TrainConfig
 from i2i.data import ImageDataset, Layout, find_layout
+from i2i.data.dataset import endless
 from i2i.data.loader import default_workers
 from i2i.device import pick_device
 from i2i.distributed import rank, world_size
 from i2i.errors import UsageError, setting, unknown
 from i2i.methods import Method, methods
 from i2i.training.callbacks import Callbacks
-from i2i.training.endless import check_sample, endless
 from i2i.training.listing import describe_data
 from i2i.training.logger import summary_writer
 from i2i.training.lr_schedule import decay_start, total_steps
@@ -192,15 +192,14 @@ def _of_layout(
 def _of_dataset(method: Method, config: RunConfig, data: Dataset[Any], folder: Path) -> dict[str, Any]:
     """The arguments of a trainer on a dataset of the caller's."""
     dataset, size = endless(data, seed=config.train.seed), config.data.image_size
-    single = method.data == "single"
     sample = dataset[0]
-    check_sample(sample, single=single)
     for name, channels in zip("ab", config.data.channels, strict=True):
-        if (name in sample or not single) and tuple(sample[name].shape) != (channels, size, size):
-            found, channels_setting = tuple(sample[name].shape), setting("channels", config.data.channels)
+        found = tuple(sample[name].shape) if name in sample else "missing"
+        if found != (channels, size, size) and not (name == "a" and method.data == "single"):
+            channels_setting = setting("channels", config.data.channels)
             raise UsageError(
-                f'"{name}" of a sample is {found}; {setting("image_size", size)} and {channels_setting} expect '
-                f"{(channels, size, size)}"
+                f"{name!r} of the dataset's first sample is {found}; {setting('image_size', size)} and "
+                f"{channels_setting} expect {(channels, size, size)}"
             )
     run = RunFolder(
         folder,

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from i2i.config import TrainConfig
 from i2i.data import load
+from i2i.data.dataset import endless
 from i2i.data.loader import default_workers
 from i2i.device import pick_device
 from i2i.distributed import all_reduce_max, all_reduce_mean, is_peer_failure, rank, world_size
@@ -25,7 +26,6 @@ from i2i.training.callbacks import Callbacks
 from i2i.training.checks import check_best, check_diagnostics, check_module, check_random_state, check_types
 from i2i.training.diagnostics import Diagnosis, Diagnostics, image_statistics, not_finite
 from i2i.training.ema import ModelEMA
-from i2i.training.endless import endless
 from i2i.training.integrity import check_number
 from i2i.training.listing import changed_files, check_data
 from i2i.training.logger import LossMeter, RunLogger, by_player
@@ -66,7 +66,7 @@ class Trainer:
         device: overrides the one of the settings.
 
     Raises:
-        UsageError: the settings don't fit this machine, or the dataset has no length.
+        UsageError: the settings don't fit this machine, or the dataset has no length or other samples.
     """
 
     def __init__(

@@ -343,7 +343,7 @@ def test_random_transforms_of_any_dataset_depend_on_seed_and_position_only():
 @pytest.mark.parametrize(
     ("dataset", "message"),
     [
-        (Ramps(0), "the dataset is empty"),
+        (Ramps(0), "Ramps: a dataset needs __len__, above 0"),
         ([torch.zeros(3, 4, 4)], "first sample is Tensor; expected"),
         ([{"x": 1}], r"first sample is \['x'\]; expected"),
         (Ramps(a=np.zeros((4, 4, 3))), "'a' of the dataset's first sample is ndarray"),
