@@ -47,9 +47,7 @@ def check_discriminator(network: Any, *, in_channels: int, image_size: int) -> N
         return
     output = _run(network, "discriminator", [(in_channels, image_size, image_size)])
     scales = output if isinstance(output, list) else [output]
-    if not scales or not all(
-        isinstance(logits, Tensor) and logits.dim() and len(logits) == _BATCH for logits in scales
-    ):
+    if not scales or not all(map(_is_of_batch, scales)):
         raise UsageError(
             f"{_name('discriminator', network)} returns {_describe(output)} for {_BATCH} images; its forward must "
             "return logits (N, ...), or a list of them"
