@@ -37,7 +37,8 @@ class Method(nn.Module, ABC):
 
     A subclass declares the class variables and `Config`, builds its networks from `Backbones` in the constructor, makes
     the images of a step in `forward`, and returns the loss of each player. A loss moves its own player only:
-    `discriminator_loss` takes generated images detached.
+    `discriminator_loss` takes generated images detached. It has no side effect: what changes between turns, such as an
+    image pool, changes in `images_for`.
 
     Attributes:
         summary: what it is for, in a line, for `i2i train --help`.
@@ -190,6 +191,10 @@ class Method(nn.Module, ABC):
             yield "discriminator", self.discriminator_loss
         if not self.generator_first and self.generator_moves(step):
             yield "generator", self.generator_loss
+
+    def images_for(self, player: str, images: Any) -> Any:  # noqa: ARG002
+        """The images that a player's loss takes, called once before it: the step's, or with older fakes from a pool."""
+        return images
 
     def discriminator_moves(self) -> bool:
         """Whether `fake_accuracy` is at most `max_fake_accuracy`."""

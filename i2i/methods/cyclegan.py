@@ -81,6 +81,12 @@ class CycleGAN(Method):
         fake_b, fake_a = self.a2b(a), self.b2a(b)
         return self.Images(a, fake_b, self.b2a(fake_b), b, fake_a, self.a2b(fake_a))
 
+    def images_for(self, player: str, images: Images) -> Images:
+        """The discriminators see fakes from the image pools."""
+        if player != "discriminator":
+            return images
+        return images._replace(fake_a=self.pool_a(images.fake_a), fake_b=self.pool_b(images.fake_b))
+
     def generator_loss(self, images: Images) -> Losses:
         """The adversarial, cycle-consistency and identity terms."""
         weight = self.config.cycle_weight
@@ -94,10 +100,11 @@ class CycleGAN(Method):
         return losses
 
     def discriminator_loss(self, images: Images) -> Losses:
-        """Half of the adversarial loss in each domain, on fakes from the image pools."""
-        shown_a, shown_b = self.pool_a(images.fake_a), self.pool_b(images.fake_b)
-        losses = self.discriminator_terms(self.discriminator_a, real=images.real_a, fake=shown_a, domain="a")
-        return losses | self.discriminator_terms(self.discriminator_b, real=images.real_b, fake=shown_b, domain="b")
+        """Half of the adversarial loss in each domain."""
+        losses = self.discriminator_terms(self.discriminator_a, real=images.real_a, fake=images.fake_a, domain="a")
+        return losses | self.discriminator_terms(
+            self.discriminator_b, real=images.real_b, fake=images.fake_b, domain="b"
+        )
 
     def players(self) -> dict[str, nn.Module]:
         """Both generators are one player, both discriminators the other."""

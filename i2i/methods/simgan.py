@@ -114,6 +114,10 @@ class SimGAN(Method):
         if index % cycle >= cycle - config.discriminator_steps and self.discriminator_moves():
             yield "discriminator", self.discriminator_loss
 
+    def images_for(self, player: str, images: Images) -> Images:
+        """The discriminator sees refined images from the image pool (sec. 2.3)."""
+        return images._replace(fake_b=self.pool(images.fake_b)) if player == "discriminator" else images
+
     def generator_loss(self, images: Images) -> Losses:
         """The adversarial term and self-regularisation (eq. 4)."""
         return self.generator_terms(self.discriminator, real=images.real_b, fake=images.fake_b) | self.self_loss(images)
@@ -131,9 +135,8 @@ class SimGAN(Method):
         return Losses({"self": self.config.self_weight * distance})
 
     def discriminator_loss(self, images: Images) -> Losses:
-        """The adversarial loss (eq. 2), not halved, on refined images from the image pool (sec. 2.3)."""
-        shown = self.pool(images.fake_b)
-        return self.discriminator_terms(self.discriminator, real=images.real_b, fake=shown, weight=1.0)
+        """The adversarial loss (eq. 2), not halved."""
+        return self.discriminator_terms(self.discriminator, real=images.real_b, fake=images.fake_b, weight=1.0)
 
     def players(self) -> dict[str, nn.Module]:
         """The refiner as the generator, and the discriminator."""

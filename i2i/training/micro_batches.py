@@ -88,7 +88,7 @@ def train_step_in_micro_batches(
         player.zero_grad()
         with freeze_all_but(player, of=method):
             for index in range(count):
-                images = micro_batches.images(index)
+                images = method.images_for(name, micro_batches.images(index))
                 with running_statistics(method, update=index == 0):
                     terms = player.backward(loss, images, micro_batches=count, sync=index == count - 1)
                 method.update_metrics(terms.metrics)

@@ -131,7 +131,7 @@ class Trainer:
                 player = self.players[name]
                 player.zero_grad()
                 with freeze_all_but(player, of=self.method):
-                    terms = player.backward(loss, images)
+                    terms = player.backward(loss, self.method.images_for(name, images))
                 player.step(lr=self.lr)
                 self.method.update_metrics(terms.metrics)
                 losses |= {f"{name}/{term}": value for term, value in terms.items()}

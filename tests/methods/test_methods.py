@@ -518,6 +518,25 @@ def test_cyclegan_translates_there_and_back():
     torch.testing.assert_close(images.cycled_b, method.a2b(method.b2a(batch["b"])))
 
 
+@pytest.mark.parametrize("method_name", methods)
+def test_a_loss_has_no_side_effect(method_name):
+    method = make(method_name, **({"pool_size": 3} if has(method_name, "pool_size") else {})).train()
+    for seed in range(3):
+        images = method.images_for("discriminator", method(noise(method_name, count=2, seed=seed)))
+
+    def state():  # but for the running statistics of norms
+        buffers = {name: buffer.clone() for name, buffer in method.named_buffers()}
+        return {name: buffer for name, buffer in buffers.items() if "running_" not in name and "num_batch" not in name}
+
+    for loss in moves(method).values():
+        before, said = state(), []
+        for _ in range(2):
+            torch.manual_seed(0)
+            said.append({term: value.item() for term, value in loss(images).items()})
+        assert said[0] == said[1]
+        torch.testing.assert_close(state(), before, rtol=0, atol=0)
+
+
 def test_cyclegan_discriminators_see_the_image_pool():
     method = make("cyclegan", pool_size=3).train()
     judge, loss = method.discriminator_a, AdversarialLoss("lsgan")
@@ -530,7 +549,7 @@ def test_cyclegan_discriminators_see_the_image_pool():
     assert len({round(value, 6) for value in known}) == 4
     seen = set()
     for _ in range(40):
-        value = method.discriminator_loss(images)["adversarial_a"].item()
+        value = method.discriminator_loss(method.images_for("discriminator", images))["adversarial_a"].item()
         seen.add(min(range(4), key=lambda i: abs(known[i] - value)))
         assert min(abs(k - value) for k in known) < 1e-5
     assert 0.5 * fresh.item() == pytest.approx(known[0])

@@ -103,7 +103,7 @@ def play(method, method_name, steps, *, lr=0.05, **batches):
         for name, loss in method.turns(step):
             method.zero_grad(set_to_none=True)
             with freeze_all_but(players[name], of=method):
-                losses = loss(images)
+                losses = loss(method.images_for(name, images))
                 sum(losses.values()).backward()
             with torch.no_grad():
                 for parameter in players[name].parameters():
