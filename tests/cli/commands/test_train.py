@@ -109,7 +109,7 @@ def test_wrong_use_of_train(pairs: Path, unpaired: Path, tmp_path: Path, capsys:
         (["train", "pix2pix", pairs, "--image-size", "250", *run], "'unet:depth=8' needs a multiple of 256; use --image-size 256"),
         (
             ["train", "pix2pix", pairs, "--image-size", "30", "--generator", "resnet", *run],
-            "a multiple of 4; use 32",
+            "a multiple of 4; use --image-size 32",
         ),
         (["train", "pix2pix", pairs, "--image-size", "16", *run], "needs 24 pixels or more"),
         (["train", "pix2pix", pairs, "--load-size", "64", *run], "load size 64 is below image size 256"),
@@ -149,7 +149,7 @@ def test_wrong_use_of_train_gan(shades: Path, pairs: Path, tmp_path: Path, capsy
         (["gan", shades, "--generator", "mlp:classes=3", *DRAWS[4:], *run], "classes=3, but here it must be 0"),
         (
             ["gan", shades, "--generator", "dcgan:width=1", "--batch-size", "1", *run],
-            "one image at a time: batch norm has",
+            "batch norm of a latent needs two images or more",
         ),
         (["bicyclegan", pairs, "--generator", "unet:norm=virtual", *run], "norm=virtual takes no latent"),
         (["bicyclegan", pairs, "--latent", "0", *run], "--latent is 0"),
