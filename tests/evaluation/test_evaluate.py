@@ -254,7 +254,7 @@ def test_scores_on_possible_training_images_come_with_a_warning(
     shutil.copytree(pairs / "train", tmp_path / "data" / "train")
     for data, split in ((tmp_path / "data", "training"), (tmp_path / "data" / "train", "all")):
         assert scored(tmp_path, run, data)["split"] == split
-        assert "on images that the model has seen scores are too good" in capsys.readouterr().out
+        assert "scores on training images are too good" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("names", [("drawing", "photo"), ("sketches", "photographs"), ("zz drawings", "aa photos")])

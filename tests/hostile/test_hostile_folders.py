@@ -356,7 +356,7 @@ def test_an_output_where_no_folder_can_be_made_is_said_once(folder: Folder) -> N
     assert folder.translate() == 1
     (line,) = folder.complaints
     assert line.startswith("i2i: can't write /proc/i2i")
-    assert "2 images left to translate" in line
+    assert "2 images not translated" in line
     assert "none" in folder.summary
 
 

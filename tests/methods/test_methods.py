@@ -298,7 +298,7 @@ def test_at_the_default_max_fake_accuracy_the_discriminator_is_always_updated(me
 
 @pytest.mark.parametrize("method", methods)
 def test_wasserstein_takes_no_max_fake_accuracy(method):
-    with pytest.raises(UsageError, match="wasserstein's critic has no boundary to be right about"):
+    with pytest.raises(UsageError, match="the critic of wasserstein has no decision boundary"):
         config(method, adversarial="wasserstein", max_fake_accuracy=0.8)
 
 

@@ -292,7 +292,9 @@ def test_a_run_from_the_command_line_with_both_warm_ups_goes_on_where_it_stopped
         moves.append({term for term in json.loads(line) if "/" in term})
     refine, judge = {"generator/adversarial", "generator/self"}, {"discriminator/adversarial"}
     assert moves == [*3 * [{"generator/self"}], *2 * [judge], refine, refine | judge, refine, refine | judge]
-    for one, other in zip(*(Translator.load(run).generator.parameters() for run in (whole, halves)), strict=True):
+    for one, other in zip(
+        *(Translator.load(run).backend.generator.parameters() for run in (whole, halves)), strict=True
+    ):
         assert torch.equal(one, other)
     grey = Image.open(eyes / "trainA" / "0.png")
     assert (Translator.load(whole)(grey).size, Translator.load(whole)(grey).mode) == ((30, 20), "L")

@@ -126,6 +126,10 @@ def test_a_changed_header_or_weight_is_damage(run: Path, tmp_path: Path) -> None
     for file in ("turned", "doubled"):
         with pytest.raises(UsageError, match="its checksum differs; download or copy it again"):
             load_model(tmp_path / f"{file}.safetensors")
+    damaged = {name.replace("checksum", "checkqum"): text for name, text in header.items()}  # else it had no checksum
+    save_file(tensors, tmp_path / "renamed.safetensors", damaged)
+    with pytest.raises(UsageError, match='its header has an unknown entry "checkqum"'):
+        load_model(tmp_path / "renamed.safetensors")
     del header["checksum"]  # as before there were any
     save_file({**tensors, name: tensors[name] * 2}, tmp_path / "old.safetensors", header)
     assert load_model(tmp_path / "old.safetensors").step == 12

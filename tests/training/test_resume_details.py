@@ -139,7 +139,7 @@ def test_a_killed_worker_ends_the_run_between_two_steps(
     with meanwhile(tmp_path, kill):
         assert main(words(pairs, tmp_path, "--steps", "100000", "--workers", "2", "--schedule", "constant")) == 1
     assert signal.getsignal(signal.SIGCHLD) == handler
-    assert "i2i: a worker that loads images has ended, killed perhaps because memory was short" in interrupted(
+    assert "i2i: a worker process that loads images was killed, perhaps because memory ran out" in interrupted(
         tmp_path, capsys
     )
     step = load_state(tmp_path / "state.pt")["step"]

@@ -119,7 +119,7 @@ def test_load_size_is_larger_only_with_crops(
 
 
 def test_a_load_size_without_crops_is_refused() -> None:
-    with pytest.raises(UsageError, match="load size 40: nothing is cropped; add crop=always"):
+    with pytest.raises(UsageError, match="load_size is 40, but nothing is cropped; give crop=always"):
         DataConfig(image_size=32, load_size=40, crop="never")
 
 

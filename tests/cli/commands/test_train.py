@@ -106,10 +106,13 @@ def test_wrong_use_of_train(pairs: Path, unpaired: Path, tmp_path: Path, capsys:
         (["train", "pix2pix", unpaired, *run], "no partner of the same name"),
         (["train", "pix2pix", pairs, "--stesp", "4", *run], "did you mean --steps?"),
         (["train", "pix2pix", pairs, "--adversarial", "hinge", "--real-label", "0.9", *run], "no target to smooth"),
-        (["train", "pix2pix", pairs, "--image-size", "250", *run], "'unet:depth=8' needs a multiple of 256; use 256"),
+        (
+            ["train", "pix2pix", pairs, "--image-size", "250", *run],
+            "'unet:depth=8' needs a multiple of 256; use --image-size 256",
+        ),
         (
             ["train", "pix2pix", pairs, "--image-size", "30", "--generator", "resnet", *run],
-            "a multiple of 4; use 32",
+            "a multiple of 4; use --image-size 32",
         ),
         (["train", "pix2pix", pairs, "--image-size", "16", *run], "needs 24 pixels or more"),
         (["train", "pix2pix", pairs, "--load-size", "64", *run], "load size 64 is below image size 256"),
@@ -142,14 +145,14 @@ def test_wrong_use_of_train_gan(shades: Path, pairs: Path, tmp_path: Path, capsy
     for words, expected in (
         (["gan", shades, shades / "train", *run], "give one folder, without --swap and --domains"),
         (["gan", shades, "--swap", *run], "give one folder, without --swap and --domains"),
-        (["gan", pairs, "--labels", *run], "each of its folders is a class, and there are 0"),
-        (["pix2pix", pairs, "--labels", *run], "labels are for a single set of images (gan); leave out --labels"),
+        (["gan", pairs, "--labels", *run], "--labels makes each folder in it a class"),
+        (["pix2pix", pairs, "--labels", *run], "--labels is for a single set of images (gan); leave it out"),
         (["gan", shades, "--image-size", "48", *run], "'dcgan' needs 8, 16, 32, 64, 128 or 256; use --image-size 64"),
         (["gan", shades, "--generator", "unet", *run], "unknown latent generator 'unet'"),
         (["gan", shades, "--generator", "mlp:classes=3", *DRAWS[4:], *run], "classes=3, but here it must be 0"),
         (
             ["gan", shades, "--generator", "dcgan:width=1", "--batch-size", "1", *run],
-            "one image at a time: batch norm has",
+            "batch norm of a latent needs two images or more",
         ),
         (["bicyclegan", pairs, "--generator", "unet:norm=virtual", *run], "norm=virtual takes no latent"),
         (["bicyclegan", pairs, "--latent", "0", *run], "--latent is 0"),
@@ -244,7 +247,7 @@ def test_nothing_is_trained_on_test_images(
     else:
         shutil.copytree(pairs / "val", data / "test")
     said = refused_in_a_line(capsys, "train", method, data, "--run", tmp_path / "run")
-    assert "only held-out images (test), which are not trained on; put others in a folder train" in said
+    assert "only held-out images (test), which are not trained on; add a folder train" in said
     assert not (tmp_path / "run").exists()
 
 
@@ -288,7 +291,7 @@ def test_a_resumed_run_keeps_its_classes(tmp_path: Path, capsys: pytest.CaptureF
     capsys.readouterr()
     (data / "cat").rename(data / "zebra")
     assert main(["train", "gan", str(data), "--run", str(out), "--resume", "--steps", "2"]) == 2
-    assert f"{out} was trained with cat, dog, and now the data has dog, zebra" in capsys.readouterr().err
+    assert "was trained with cat, dog, and the data now has dog, zebra" in capsys.readouterr().err
 
     folder = tmp_path / "drawn"
     assert main(["sample", str(out), str(folder), "--count", "2"]) == 0
