@@ -482,7 +482,7 @@ def test_outputs_of_unknown_origin_or_changed_since_are_kept_and_reported(transl
     put(translate.out, "a/2.png", level=78)
     code, said = translate()
     assert code == 0
-    assert "0 translated to b (none), 3 there already, 2 of them by an unknown model (--overwrite" in said
+    assert "0 translated to b, 3 there already, 2 of them by an unknown model (--overwrite" in said
     assert [read(translate.out / name).pixels.max() for name in ("1.png", "a/2.png")] == [77, 78]
 
 
@@ -605,7 +605,7 @@ def test_a_single_image_of_a_format_that_is_not_read_is_refused(translate):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0.5, "4.0 a second"), (2, "1.0 a second"), (25, "12.5 seconds per image")]
+    ("seconds", "said"), [(0.5, "4.0 images/s"), (2, "1.0 images/s"), (25, "12.5 seconds per image")]
 )
 def test_the_unit_of_the_speed_suits_it(seconds, said):
     assert _speed(2, seconds) == said

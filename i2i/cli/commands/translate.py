@@ -163,7 +163,8 @@ def _print_summary(
 
     for note, paths in result.notes.items():
         print(one_line(f"{some_of(paths)}: {note}"))
-    parts = [f"{len(result.written)} {what} ({_speed(len(result.written), result.seconds)})"]
+    written = len(result.written)
+    parts = [f"{written} {what}{f' ({_speed(written, result.seconds)})' if written else ''}"]
     if result.changed:
         parts.append(f"{len(result.changed)} of them again, as the input has changed")
     if result.skipped:
@@ -179,6 +180,4 @@ def _print_summary(
 
 
 def _speed(count: int, seconds: float) -> str:
-    if not count:
-        return "none"
-    return f"{count / seconds:.1f} a second" if count >= seconds else f"{seconds / count:.1f} seconds per image"
+    return f"{count / seconds:.1f} images/s" if count >= seconds else f"{seconds / count:.1f} seconds per image"
