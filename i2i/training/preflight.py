@@ -74,8 +74,8 @@ def _few_steps(config: RunConfig, method: Method, steps: int, images: int) -> Di
         return None
     epochs = math.ceil(fewest * config.train.batch_size / images)
     return Diagnosis(
-        f"{steps} steps ({config.train.epochs} epochs of {images} images, {config.train.batch_size} in a step) are few "
-        f"for {config.method}: below {fewest} it mostly gives noise or blur",
+        f"{steps} steps ({config.train.epochs} epochs of {images} images, batch size {config.train.batch_size}) are "
+        f"few for {config.method}: below {fewest} it mostly gives noise or blur",
         f"{setting('steps', fewest)} ({setting('epochs', epochs)}) or more",
     )
 

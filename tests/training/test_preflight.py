@@ -33,7 +33,7 @@ def test_gan_warns_of_few_steps_with_its_own_epochs(
     said = capsys.readouterr()
     assert "3 steps (3 epochs of 4 images, batch size 4) on cpu, from step 0" in said.out
     assert re.search(r"^step \d of 3: \d+ %, \d\d:\d\d so far, \d\d:\d\d left", said.err, re.MULTILINE)
-    warning = "3 steps (3 epochs of 4 images, 4 in a step) are few for gan: below 2300 it mostly gives noise or blur"
+    warning = "3 steps (3 epochs of 4 images, batch size 4) are few for gan: below 2300 it mostly gives noise or blur"
     advice = "--steps 2300 (--epochs 2300) or more"
     assert f"step 0: {warning}\n  try: {advice}" in said.err
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
