@@ -2,8 +2,8 @@
 
     python datasets/draw_digits.py data/digits --count 500 --size 32 --seed 0
 
-No font and no third-party image is used: a digit is a few pen strokes, bent at random for each file. The same seed draws
-the same files; a larger count only adds to them.
+No font and no third-party image is used: a digit is a few pen strokes, bent at random for each file. The same seed
+draws the same files; a larger count only adds to them.
 """
 
 from __future__ import annotations
