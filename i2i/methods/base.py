@@ -88,7 +88,7 @@ class Method(nn.Module, ABC):
         feature_matching: float = 0.0
         """Weight of feature matching: fakes should have the discriminator features of real images."""
         adversarial_weight: float = 1.0
-        """Weight of the generator's adversarial term; 0, with --feature-matching 1, is Salimans et al. 2016."""
+        """Weight of the generator's adversarial term; 0 drops it (with --feature-matching 1: Salimans et al. 2016)."""
 
         def __post_init__(self) -> None:
             check_numbers(self, positive=("discriminator_steps", "max_fake_accuracy"))
