@@ -36,7 +36,7 @@ def check_sample(sample: Any, *, single: bool) -> None:
         single: whether the method learns from a single set of images (b).
 
     Raises:
-        UsageError: it is something else; the message says what is expected.
+        UsageError: it isn't; the message says what is expected.
     """
     names = ("b",) if single else ("a", "b")
     expected = " and ".join(f'"{name}"' for name in names) + ", float tensors (C, S, S) with values in [-1, 1]"

@@ -26,7 +26,7 @@ class RunLogger:
     Args:
         folder: the run folder.
         step: steps done; lines past it, of a run that was killed, are dropped.
-        about: what the report says of the run as a whole; see `i2i.report`.
+        about: what the report says about the run; see `i2i.report`.
         tensorboard: also write logs for TensorBoard.
 
     Raises:

@@ -145,8 +145,8 @@ def test_a_player_whose_float16_steps_are_all_skipped_is_warned_of_once(pairs: P
     # No loss scale makes gradients of this weight fit into float16 within 60 steps, while losses stay finite.
     trainer(pairs, tmp_path, steps=64, log_every=8, precision="fp16", options={"l1_weight": 1e30}).fit()
     (said,) = warnings_of(tmp_path)
-    assert said.startswith("the generator has not moved for 56 steps: its gradients overflow in float16")
-    assert steps_of(tmp_path, "has not moved") == [56]
+    assert said.startswith("the generator has not been updated for 56 steps: its gradients overflow in float16")
+    assert steps_of(tmp_path, "has not been updated") == [56]
 
 
 def test_an_absurd_learning_rate_ends_in_warnings(
