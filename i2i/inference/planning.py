@@ -34,7 +34,7 @@ def plan(source: str, output: Path, *, suffix: str | None = None) -> list[Job]:
 
     In a folder, symbolic links, hidden files and non-images are left out; see `left_out`. The output folder may be the
     source folder if the names differ, as with another suffix: files that an earlier conversion wrote there, and
-    recorded, are no inputs.
+    recorded, are not inputs.
 
     Args:
         source: what to translate.
@@ -227,7 +227,7 @@ def _without_collisions(jobs: Iterable[Job]) -> list[Job]:
 
 
 def _split_glob(source: str) -> tuple[Path, str]:
-    """The folder that a glob begins in, and the rest; an existing folder, such as one named `[x]`, is no pattern."""
+    """The folder that a glob begins in, and the rest; an existing folder, such as one named `[x]`, is not a pattern."""
     parts = Path(source).parts
     patterns = [
         index for index, part in enumerate(parts) if glob.has_magic(part) and not Path(*parts[: index + 1]).exists()

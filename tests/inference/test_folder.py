@@ -184,7 +184,7 @@ def test_of_a_mixed_batch_each_image_keeps_its_kind(tmp_path):
 @pytest.mark.parametrize("name", ["batch_size", "tile"])
 def test_batch_size_and_tile_below_one_are_refused_before_anything_is_written(tmp_path, name):
     put(tmp_path / "in", "x.png")
-    with pytest.raises(UsageError, match="0: it is 1 or more"):
+    with pytest.raises(UsageError, match="0: it must be 1 or more"):
         convert_all(tmp_path / "in", tmp_path / "out", **{name: 0})
     assert not (tmp_path / "out").exists()
 

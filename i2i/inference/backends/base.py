@@ -1,4 +1,4 @@
-"""The seam between images and whatever computes a translation."""
+"""The interface between images and the library that computes a translation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Backend(ABC):
         spec: the network in one string, for messages and for the record of a folder conversion.
         in_channels: channels of the input.
         out_channels: channels of the output.
-        multiple: height and width of the input are multiples of this.
+        multiple: height and width of the input are multiples of this,
         smallest: and at least this.
         latent: length of the latent z that chooses among the plausible outputs; 0 where there is one output.
         device: where it computes, as PyTorch names it.
