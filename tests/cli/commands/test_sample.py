@@ -103,7 +103,7 @@ def test_wrong_use_of_sample(drawing: Path, run: Path, tmp_path: Path, capsys: p
         (["eyess", out], "unknown model 'eyess'"),
         ([drawing, out, "--label", "wite"], "unknown class 'wite'; did you mean 'white'?"),
         ([drawing, out, "--count", "0"], "0 images; ask for 1 or more"),
-        ([drawing, out, "--walk", "1"], "a walk of 1 steps; it has 2 or more"),
+        ([drawing, out, "--walk", "1"], "a walk of 1 steps; it needs 2 or more"),
         ([drawing, out, "--walk", "3", "--count", "0"], "0 walks; ask for 1 or more"),
         ([drawing, out, "--wlak", "3"], "did you mean --walk?"),
         ([drawing, out, "more"], "unexpected argument 'more'"),
