@@ -164,7 +164,7 @@ def test_the_shortest_walk_is_its_two_ends() -> None:
 
 @pytest.mark.parametrize("steps", [1, 0, -3])
 def test_a_walk_has_two_steps_or_more(steps: int) -> None:
-    with pytest.raises(UsageError, match=f"^a walk of {steps} steps; it has 2 or more, both ends included$"):
+    with pytest.raises(UsageError, match=f"^a walk of {steps} steps; it needs 2 or more, both ends included$"):
         sampler().walk(1, steps)
 
 
