@@ -215,7 +215,7 @@ def test_what_an_app_hands_over_is_refused_in_a_line_or_comes_back(tmp_path: Pat
         (torch.zeros(15, 17, 3), r"\(15, 17, 3\) looks like \(H, W, C\).*image.permute\(2, 0, 1\)"),
         (torch.zeros(2, 15, 17, 3), r"looks like \(H, W, C\).*images.permute\(0, 3, 1, 2\)"),
         (np.zeros((2, 15, 17, 3), np.uint8), r"several go to .batch\(\)"),
-        ([np.zeros((5, 7), np.uint8)], r"a list is no image; for several images use .*\.batch\(images\)"),
+        ([np.zeros((5, 7), np.uint8)], r"list is not an image; for several images use .*\.batch\(images\)"),
         (torch.empty(3, 5, 7, device="meta"), "meta device"),
         (torch.zeros(3, 5, 7).to_sparse(), r"image.to_dense\(\)"),
         (torch.zeros(3, 5, 7).to(torch.float8_e5m2), "a tensor of torch.float8_e5m2; give uint8"),

@@ -202,7 +202,7 @@ def test_a_changed_model_file_is_loaded_again(run: Path, unpaired: Path, tmp_pat
     [
         ("nowhere.png", "nowhere.png"),
         (b"no image", "not an image"),
-        (12, "int is no image"),
+        (12, "int is not an image"),
         (np.zeros((4, 4, 3), np.int64), "int64"),
         (np.zeros((4,), np.uint8), "shape"),
         (torch.full((3, 4, 4), 7.0), r"\[-1, 1\]"),
