@@ -230,7 +230,7 @@ def test_an_error_says_what_to_give(given: Any, said: str) -> None:
 
 
 @pytest.mark.parametrize("value_range", [(0, 0), (1, 0), (0,), (0, 1, 2), "01x", 3, (0, float("nan")), (None, 1)])
-def test_a_range_that_is_none_is_refused(value_range: Any) -> None:
+def test_an_invalid_value_range_is_refused(value_range: Any) -> None:
     with pytest.raises(UsageError, match=r"give the values of black and white, such as \(0, 1\)"):
         same()(np.zeros((5, 7)), value_range=value_range)
 

@@ -298,7 +298,7 @@ def test_values_of_wrong_types_shapes_and_ranges(checkpoints: Checkpoints) -> No
             raise AssertionError(name) from error
 
 
-def test_versions_of_modules_that_are_no_dicts(checkpoints: Checkpoints) -> None:
+def test_versions_of_modules_that_are_not_dicts(checkpoints: Checkpoints) -> None:
     def change(state: State) -> None:
         state["method"] = OrderedDict(state["method"])
         state["method"]._metadata = {"": 3}
