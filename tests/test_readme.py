@@ -1,4 +1,4 @@
-"""What the READMEs say is true: their Python runs, their flags, files and packages exist, the figure shows the imports."""
+"""What the READMEs say is true: their Python runs, their flags and files exist, the figure shows the imports."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def inputs_first(folders: Sequence[Path]) -> list[Path]:
 
 
 def common_folder(paths: Sequence[Path]) -> str:
-    """The folder that files lie in, sub-folders aside; relative to the working directory where it is inside."""
+    """The common folder of files; relative to the working directory where it is inside."""
     folder = Path(os.path.commonpath([path.parent for path in paths]))
     here = Path.cwd()
     return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)

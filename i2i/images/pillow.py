@@ -1,4 +1,4 @@
-"""Decoded images from and to Pillow, with what goes with their pixels."""
+"""Decoded images from and to Pillow, with their metadata."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def to_pil(decoded: DecodedImage) -> Image.Image:
 
 
 def from_pil(image: Image.Image, *, frames: int | None = None) -> DecodedImage:
-    """Return the pixels of a PIL image, and what goes with them.
+    """Return the pixels of a PIL image, and their metadata.
 
     Args:
         image: a PIL image.
@@ -125,7 +125,7 @@ def without_warnings() -> Iterator[None]:
 
 
 def metadata(image: Image.Image) -> dict[str, Any]:
-    """What goes with the pixels of a PIL image, its orientation aside, as fields of a DecodedImage."""
+    """The metadata of a PIL image, except its orientation, as fields of a DecodedImage."""
     found: dict[str, Any] = {"icc": image.info.get("icc_profile")}
     with contextlib.suppress(Exception):  # damaged EXIF says nothing
         tags = Image.Exif()

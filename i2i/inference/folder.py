@@ -119,7 +119,7 @@ def _translate(
         )
     except UsageError:
         raise
-    except Exception as error:  # whatever a network raises on one image, the others are translated
+    except Exception as error:  # if a network fails on one image, the others are still translated
         if len(batch) == 1:
             result.failed[batch[0][0].source] = f"can't be translated: {reason(error)}"
             return []

@@ -126,7 +126,7 @@ def some_of(paths: Sequence[Path]) -> str:
 
 
 def is_media_name(path: Path) -> bool:
-    """Whether a name has the suffix of an image, in whatever format, or of a video."""
+    """Whether a name has the suffix of an image, in any format, or of a video."""
     suffix = path.suffix.lower()
     known = _is_image_name(path) or suffix in Image.registered_extensions()
     return known or (mimetypes.guess_type(path.name)[0] or "").partition("/")[0] in ("image", "video")

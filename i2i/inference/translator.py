@@ -167,7 +167,7 @@ class Translator:
             seed: which of the plausible outputs, if the model has many (bicyclegan); 0 unless given.
             samples: return a list of this many outputs, of the seeds `seed`, `seed + 1` and so on.
             tile: translate in tiles of this height and width, in pixels, to save memory; the result is that of the
-                whole image (see `i2i.inference.tiling.exact`).
+                full image (see `i2i.inference.tiling.exact`).
             value_range: black and white of a float array or tensor, and of its result, such as (0, 1); (-1, 1) unless
                 given, with a warning if no value is below 0.
 

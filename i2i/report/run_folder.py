@@ -1,4 +1,4 @@
-"""Read a run's folder, whatever state its files are in: what can't be read is left out."""
+"""Read a run's folder; files that are missing or damaged are left out."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _FEW_PIXELS = 2**20  # any machine has memory for these
 
 
 class Backend(ABC):
-    """A network that a `Translator` runs, whatever library computes it; several threads may call it at once.
+    """A network that a `Translator` runs, computed by any library; several threads may call it at once.
 
     A subclass sets the attributes without a default and implements `__call__`; that is all, unless it has weights to
     tell apart (`hash_weights`), knows what memory it takes (`memory_per_pixel`), or tiles better than by blending.
