@@ -58,7 +58,7 @@ def test_a_second_run_is_refused_and_the_error_names_the_holder_of_the_lock(
     for words in (["--resume"], ["--resume", "--steps", "4"]):
         assert main(["train", "pix2pix", str(pairs), "--run", str(folder), *words]) == 2
         said = capsys.readouterr()
-        assert re.match(REFUSED.format(folder, running.pid) + rf"\(kill {running.pid}\), or choose", said.err)
+        assert re.match(REFUSED.format(folder, running.pid) + rf"\(kill {running.pid}\), or use", said.err)
         assert said.err.count("\n") == 1
         assert said.out == ""
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
@@ -109,7 +109,7 @@ def test_the_lock_is_for_one_and_names_its_holder(tmp_path: Path) -> None:
             pass
         assert (tmp_path / ".lock").exists()
         (tmp_path / ".lock").write_text("torn")
-        with pytest.raises(UsageError, match="is in use by another process; wait for it, or choose"), locked(tmp_path):
+        with pytest.raises(UsageError, match="is in use by another process; wait for it, or use"), locked(tmp_path):
             pass
     assert list(tmp_path.iterdir()) == []
     with locked(tmp_path):

@@ -150,7 +150,7 @@ def test_running_statistics_are_those_of_the_first_micro_batch(unpaired: Path, t
 
 
 def test_a_batch_size_that_micro_batches_cannot_divide_is_refused(pairs: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="batch size 4 can't be divided into 3 micro-batches; use batch_size=6"):
+    with pytest.raises(UsageError, match="batch_size is 4; gradient_accumulation=3 does not divide it"):
         TrainConfig(batch_size=4, gradient_accumulation=3)
     with pytest.raises(UsageError, match="batch norm of a latent needs two images or more"):
         trainer(
