@@ -137,7 +137,7 @@ def test_a_method_and_a_dataset_of_ones_own_make_a_trainer(tmp_path: Path) -> No
     [
         (Inverted(0), "a dataset needs __len__, above 0"),
         (Inverted(names="b"), 'it should be a dict with "a" and "b"'),
-        (Inverted(scale=255.0), "'b' of the dataset's first sample is outside"),
+        (Inverted(scale=255.0), "of the dataset's first sample is outside"),
         (
             Inverted(size=16),
             r'"a" of a sample is \(3, 16, 16\); image_size=32 and channels=\(3, 3\) expect \(3, 32, 32\)',
