@@ -146,7 +146,7 @@ def data(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("train pix2pix boxes --device gpu", "device 'gpu' can't be used here: expected cpu, cuda, cuda:1"),
         ("train pix2pix boxes --device 0", "device '0' can't be used here: expected cpu, cuda, cuda:1"),
         ("train pix2pix boxes --run notes.txt", "that is a file; give a folder"),
-        ("train pix2pix boxes --import ./nofile.py", "there is no such file"),
+        ("train pix2pix boxes --import ./nofile.py", "no such file"),
         ("train pix2pix boxes --resume", "no run to resume here"),
         ("translate boxes out --model map2stat", "did you mean 'map2sat'?"),
         ("translate boxes out --model boxes", "no model.safetensors in this folder"),

@@ -280,7 +280,7 @@ VALUES: dict[str, tuple[Callable[[State], object], str]] = {
     ),
     "listing without a count": (
         lambda s: s["data"]["listing"]["training"].pop("files"),
-        "data/listing/training/files is no whole",
+        "data/listing/training/files is not an integer",
     ),
     "scaler of text": (lambda s: s["optimizers"]["generator"].update(scaler={"scale": "x"}), "scale is no number"),
     "scaler of a list": (
