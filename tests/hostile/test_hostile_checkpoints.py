@@ -282,7 +282,7 @@ VALUES: dict[str, tuple[Callable[[State], object], str]] = {
         lambda s: s["data"]["listing"]["training"].pop("files"),
         "data/listing/training/files is not an integer",
     ),
-    "scaler of text": (lambda s: s["optimizers"]["generator"].update(scaler={"scale": "x"}), "scale is no number"),
+    "scaler of text": (lambda s: s["optimizers"]["generator"].update(scaler={"scale": "x"}), "scale is not a number"),
     "scaler of a list": (
         lambda s: s["optimizers"]["generator"].update(scaler=[1]),
         "optimizers/generator/scaler is of another type",
