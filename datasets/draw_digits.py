@@ -2,8 +2,8 @@
 
     python datasets/draw_digits.py data/digits --count 500 --size 32 --seed 0
 
-No font and no third-party image is used: a digit is a few pen strokes, bent anew for each file. The same seed draws
-the same files; a larger count only adds to them.
+No font and no third-party image is used: a digit is a few pen strokes, bent at random for each file. The same seed
+draws the same files; a larger count only adds to them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 SCALE = 8  # drawn this much larger, then averaged down: that is the anti-aliasing
 
-# The ways to write 0 to 9: how often, and the strokes of the pen in order, parted by slashes. A point is x,y in
+# The ways to write 0 to 9: how often, and the strokes of the pen in order, separated by slashes. A point is x,y in
 # hundredths of the digit's height, from its top left corner; a point that comes twice is a corner.
 WAYS: tuple[tuple[tuple[int, str], ...], ...] = (
     (

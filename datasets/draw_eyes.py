@@ -1,4 +1,4 @@
-"""Draw eyes: renderings (A), and images as of a poor grey camera (B), which are not pairs, to train a refiner on.
+"""Draw eyes: renderings (A), and images as from a poor grey camera (B), which are not pairs, to train a refiner on.
 
     python datasets/draw_eyes.py data/eyes --count 2000 --test 400 --size 64 64 --seed 0
 
@@ -235,7 +235,7 @@ def _blend(under: Field | float, over: Field | float, cover: Field) -> Field:
 
 def main() -> None:
     """Parse the arguments, draw both domains, and write where each iris is."""
-    parser = make_parser("Draw eyes: renderings (A), and images as of a poor grey camera (B), which are not pairs.")
+    parser = make_parser("Draw eyes: renderings (A), and images as from a poor grey camera (B), which are not pairs.")
     parser.add_argument(
         "folder", type=Path, help="output folder, new or empty; gets trainA, trainB, testA, testB and annotations.json"
     )

@@ -3,7 +3,7 @@
     python datasets/draw_lines.py photos data/sketches --method xdog --size 256 --validation 0.1 --seed 0
 
 A drawing is dark lines on white, where the photo has edges at the scale of a pen. The same photos and settings give the
-same files. Another seed holds out other photos; a photo that is added leaves most of them where they were.
+same files. Another seed holds out other photos; adding a photo leaves most of the others in their split.
 """
 
 from __future__ import annotations

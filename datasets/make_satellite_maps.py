@@ -101,8 +101,8 @@ def read_lines(rows: bytes, points: bytes) -> list[Line]:
     """Read lines as basemap stores them, in two files such as `gshhsmeta_i.dat` and `gshhs_i.dat`.
 
     The first is text, a row for each line: kind, area, number of points, southern and northern end, where its points
-    begin in the second file, how many bytes they take, and a name. The second is pairs of 32-bit floats, little end
-    first: longitude and latitude in degrees.
+    begin in the second file, how many bytes they take, and a name. The second is pairs of 32-bit floats, little-endian:
+    longitude and latitude in degrees.
 
     Raises:
         UsageError: a row isn't like this, or its points are not all there.
@@ -185,7 +185,7 @@ def read_image(member: Callable[[str], bytes], name: str) -> PixelArray:
     """An image of the whole Earth, (H, 2 H, 3) uint8: longitude -180 and latitude 90 are its top left corner.
 
     Raises:
-        UsageError: it is missing or damaged, or is none.
+        UsageError: it is missing or damaged, or isn't one.
     """
     try:
         pixels = read(member(name)).pixels
@@ -193,7 +193,7 @@ def read_image(member: Callable[[str], bytes], name: str) -> PixelArray:
         raise UsageError(f"{name}: not an image that can be read") from None
     height, width, channels = pixels.shape
     if width != 2 * height or width % 360 or channels != 3 or pixels.dtype != np.uint8:
-        raise UsageError(f"{name}: {width}x{height} is no image of the Earth; expected twice as wide as high, RGB")
+        raise UsageError(f"{name}: {width}x{height} is not an image of the Earth; expected twice as wide as high, RGB")
     return pixels
 
 

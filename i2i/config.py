@@ -52,7 +52,7 @@ class DataConfig:
         if self.domains and not all(name.strip() for name in self.domains):
             raise UsageError(f"{setting('domains')} is {self.domains}; give a name for each of the two")
         if not all(1 <= count <= MOST_CHANNELS for count in self.channels):
-            raise UsageError(f"{setting('channels')} is {self.channels}; each is from 1 to {MOST_CHANNELS}")
+            raise UsageError(f"{setting('channels')} is {self.channels}; each must be from 1 to {MOST_CHANNELS}")
         if self.crop == "never" and self.load_size not in (None, self.image_size):
             name, fix = setting("load_size"), setting("crop", "always")
             raise UsageError(f"{name} is {self.load_size}, but nothing is cropped; give {fix}")
@@ -134,18 +134,18 @@ class TrainConfig:
             raise UsageError(f"{names} are networks, such as unet; leave out the empty one")
         if self.lr_decay_fraction > 1:
             name = setting("lr_decay_fraction")
-            raise UsageError(f"{name} is {self.lr_decay_fraction}; it is a fraction of the steps, from 0 to 1")
+            raise UsageError(f"{name} is {self.lr_decay_fraction}; it must be a fraction of the steps, from 0 to 1")
         if self.ema_decay >= 1:
-            raise UsageError(f"{setting('ema_decay')} is {self.ema_decay}; it is from 0 to below 1, such as 0.999")
+            raise UsageError(f"{setting('ema_decay')} is {self.ema_decay}; it must be from 0 to below 1, such as 0.999")
         if self.batch_size % self.gradient_accumulation:
             parts = setting("gradient_accumulation", self.gradient_accumulation)
             raise UsageError(f"{setting('batch_size')} is {self.batch_size}; {parts} does not divide it")
         if self.seed >= 2**63:
-            raise UsageError(f"{setting('seed')} is {self.seed}; it is from 0 to below 2^63")
+            raise UsageError(f"{setting('seed')} is {self.seed}; it must be from 0 to below 2^63")
         if self.momentum >= 1:
-            raise UsageError(f"{setting('momentum')} is {self.momentum}; it is from 0 to below 1")
+            raise UsageError(f"{setting('momentum')} is {self.momentum}; it must be from 0 to below 1")
         if not all(0 <= beta < 1 for beta in self.betas):
-            raise UsageError(f"{setting('betas')} is {self.betas}; each is from 0 to below 1")
+            raise UsageError(f"{setting('betas')} is {self.betas}; each must be from 0 to below 1")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The errors that i2i raises for what a caller can mend."""
+"""The errors that i2i raises for problems that a caller can fix."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class _Error(ValueError):
 
 
 class UsageError(_Error):
-    """Something was asked that can't be done; the message says what to give instead.
+    """A request that can't be met; the message says what to give instead.
 
     The command line prints it as one line and exits with 2.
     """

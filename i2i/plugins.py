@@ -37,7 +37,7 @@ def load_plugins(modules: Iterable[str] = ()) -> None:
             sys.path.insert(0, str(Path.cwd()))
         if module.startswith(".") or not module:
             raise UsageError(
-                f"{setting('import', module)}: no module name; give a name, or a file such as ./my_plugin.py"
+                f"{setting('import', module)}: not a module name; give one, or a file such as ./my_plugin.py"
             )
         try:
             importlib.import_module(module)

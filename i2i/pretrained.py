@@ -43,7 +43,7 @@ def model_file(model: str | Path, *, which: Literal["last", "best"] = "last") ->
         which: for the folder of a run, its last model or the best model in validation.
 
     Raises:
-        UsageError: it is none of these, the best model is requested of something else than a run's folder, or a
+        UsageError: it is none of these, the best model is requested for something other than a run's folder, or a
             pretrained file is missing or differs from the published one.
     """
     path = Path(model)

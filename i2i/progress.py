@@ -39,7 +39,7 @@ class Progress(tqdm):  # type: ignore[misc]
 
     def __init__(self, *args: Any, disable: bool = False, **options: Any) -> None:
         self.in_lines = not sys.stderr.isatty()
-        self.begun = self.said = time.monotonic()
+        self.started = self.last_line = time.monotonic()
         options |= {"bar_format": _LINE, "ncols": None} if self.in_lines else {"dynamic_ncols": True, **options}
         super().__init__(*args, disable=disable or not logger.isEnabledFor(logging.WARNING), **options)
 
@@ -47,7 +47,7 @@ class Progress(tqdm):  # type: ignore[misc]
         """Draw the bar, or add a line where the last one is half a minute old."""
         if not self.in_lines:
             super().display(msg, pos)
-        elif time.monotonic() - self.said >= self.seconds:
+        elif time.monotonic() - self.last_line >= self.seconds:
             self._add_line()
 
     def clear(self, nolock: bool = False) -> None:
@@ -58,7 +58,7 @@ class Progress(tqdm):  # type: ignore[misc]
     def close(self) -> None:
         """Draw the bar a last time; below other lines, add the last one."""
         if self.in_lines and not self.disable:
-            if self.said > self.begun:
+            if self.last_line > self.started:
                 self._add_line()
             self.delay = math.inf  # tqdm draws nothing at the end of what was never drawn
         super().close()
@@ -66,7 +66,7 @@ class Progress(tqdm):  # type: ignore[misc]
     def _add_line(self) -> None:
         self.fp.write(f"{str(self).lstrip()}\n")
         self.fp.flush()
-        self.said = time.monotonic()
+        self.last_line = time.monotonic()
 
 
 class LogHandler(logging.Handler):

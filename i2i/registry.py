@@ -27,7 +27,7 @@ class Registry(Mapping[str, Callable[..., T]], Generic[T]):
         """Decorate a class or function with the name that builds it.
 
         Raises:
-            UsageError: the name is taken, or the class is no subclass of `base`.
+            UsageError: the name is taken, or the class isn't a subclass of `base`.
         """
 
         def add(builder: Callable[..., T]) -> Callable[..., T]:
@@ -41,7 +41,7 @@ class Registry(Mapping[str, Callable[..., T]], Generic[T]):
         return add
 
     def check(self, name: str, cls: type) -> None:
-        """Refuse a class that `name` can't build: it is no subclass of `base`.
+        """Refuse a class that `name` can't build: it isn't a subclass of `base`.
 
         Raises:
             UsageError: saying which class to derive from.

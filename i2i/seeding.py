@@ -30,5 +30,5 @@ def seeded(seed: int) -> torch.Generator:
         UsageError: the seed is negative, or 2^63 or more.
     """
     if not 0 <= seed < 2**63:
-        raise UsageError(f"seed {seed}: it is from 0 to below 2^63")
+        raise UsageError(f"seed {seed}: it must be from 0 to below 2^63")
     return torch.Generator().manual_seed(seed)

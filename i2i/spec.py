@@ -131,4 +131,4 @@ def _describe(hint: Any) -> str:
         return "one of " + ", ".join(map(str, typing.get_args(hint)))
     if typing.get_origin(hint) in (Union, UnionType):
         return " or ".join(_describe(choice) for choice in typing.get_args(hint))
-    return {int: "a whole number", float: "a number", bool: "true or false", NoneType: "none"}.get(hint, "a word")
+    return {int: "an integer", float: "a number", bool: "true or false", NoneType: "none"}.get(hint, "a word")

@@ -28,7 +28,7 @@ def test_torch_and_numpy_are_not_loaded(code: str) -> None:
     assert not {"torch", "numpy", "albumentations", "cv2"} & modules_after(code)
 
 
-def test_importing_i2i_loads_none_of_its_rooms() -> None:
+def test_importing_i2i_loads_none_of_its_packages() -> None:
     assert {name for name in modules_after("import i2i") if name.startswith("i2i")} == {"i2i", "i2i.version"}
 
 

@@ -85,7 +85,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory, pairs: Path) -> Path:
     return folder
 
 
-def test_a_run_with_plugins_goes_on(plugins: Path, pairs: Path) -> None:
+def test_a_run_with_plugins_resumes(plugins: Path, pairs: Path) -> None:
     again = ["train", "pix2pix_l2", pairs, "--run", "run", "--resume", "--steps"]
     for step, words in (("4", ["--import", "my_backbone", "--import", "my_objective"]), ("5", ["--trust-run"])):
         done = i2i(plugins, *again, step, *words)

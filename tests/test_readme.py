@@ -1,4 +1,4 @@
-"""What the READMEs say is true: their Python runs, their flags, files and rooms exist, the figure shows the imports."""
+"""What the READMEs say is true: their Python runs, their flags and files exist, the figure shows the imports."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
 
 
-def imports_of(room: str) -> set[str]:
-    """The rooms that a room imports, from within functions too."""
+def imports_of(package: str) -> set[str]:
+    """The packages that a package imports, from within functions too."""
     found = set()
-    for file in (ROOT / room).rglob("*.py"):
+    for file in (ROOT / package).rglob("*.py"):
         found |= set(re.findall(r"^\s*(?:from|import) i2i\.(\w+)", file.read_text(), re.MULTILINE))
-    return found - {room}
+    return found - {package}
 
 
 @pytest.fixture
@@ -100,19 +100,19 @@ def test_files_that_the_readme_names_exist() -> None:
         assert (README.parent / path).exists() or "NAME" in path, path
 
 
-def test_figure_shows_the_imports_between_rooms() -> None:
+def test_figure_shows_the_imports_between_packages() -> None:
     (figure,) = blocks("mermaid")
     arrows = {(a, b) for a, b in re.findall(r"^ +(\w+)\S*.*? --> (\w+)", figure, re.MULTILINE)}
-    rooms = {room for arrow in arrows for room in arrow}
-    assert rooms == {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    packages = {package for arrow in arrows for package in arrow}
+    assert packages == {path.parent.name for path in ROOT.glob("*/__init__.py")}
 
-    def reached(room: str) -> set[str]:
-        following = {b for a, b in arrows if a == room}
+    def reached(package: str) -> set[str]:
+        following = {b for a, b in arrows if a == package}
         return following.union(*map(reached, following))
 
-    for room in rooms:
-        following = {b for a, b in arrows if a == room}
-        assert following <= imports_of(room)
-        assert imports_of(room) & rooms <= reached(room)
+    for package in packages:
+        following = {b for a, b in arrows if a == package}
+        assert following <= imports_of(package)
+        assert imports_of(package) & packages <= reached(package)
         for other in following:  # no arrow that follows from others
-            assert not any(other in reached(between) for between in following - {other}), (room, other)
+            assert not any(other in reached(between) for between in following - {other}), (package, other)

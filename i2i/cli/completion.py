@@ -20,7 +20,7 @@ def completion(shell: str) -> str:
     """The script that lets a shell complete `i2i`.
 
     Raises:
-        UsageError: it is none of `SHELLS`, or needs a package that is not installed.
+        UsageError: it isn't one of `SHELLS`, or needs a package that is not installed.
     """
     if shell not in SHELLS:
         raise unknown("shell", shell, SHELLS)

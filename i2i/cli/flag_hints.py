@@ -166,5 +166,5 @@ def hint(flag: str, value: str = "", *, command: str) -> str | None:
 
 
 def words_of(command: str) -> list[str]:
-    """The positional arguments of a command, as somebody may type them as flags: --data, --model."""
+    """The positional arguments of a command, as users may type them as flags: --data, --model."""
     return [f"--{word.lower()}" for word in _WORDS.get(command.split()[0], "").split()]

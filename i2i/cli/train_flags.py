@@ -15,7 +15,7 @@ from i2i.config import DataConfig, TrainConfig
 
 @dataclass(frozen=True)
 class Flags:
-    """Flags of `i2i train` whatever the method."""
+    """Flags of `i2i train` for every method."""
 
     data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")] = ()
     """A folder of images, or two folders whose files match by name. Layouts: see datasets/README.md."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> None:
-    """Print what is trained on what."""
+    """Print the direction, the data, the networks and the length of a run."""
     from i2i.inference.planning import some_of, unreadable
     from i2i.networks import registry_of
     from i2i.progress import logger

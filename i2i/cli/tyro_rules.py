@@ -1,4 +1,4 @@
-"""What tyro is told about our dataclasses: metavars, which defaults help shows, and errors that pass through it."""
+"""Rules by which tyro reads our dataclasses: metavars, which defaults help shows, and errors that pass through it."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def refuse_unknown_flags(args: Sequence[str], known: Collection[str], *, command
 
 
 def _foreign(flag: str, value: str, known: Collection[str], command: str) -> str:
-    """What another program's flag is called here; nothing where it isn't known, or this command has no such flag."""
+    """Our name for another program's flag; empty if it isn't known, or this command has no such flag."""
     here = hint(flag, value, command=command)
     if here is None:
         return ""

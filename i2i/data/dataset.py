@@ -24,7 +24,7 @@ Sample = dict[str, Tensor]
 
 
 class ImageDataset(Dataset[Sample]):
-    """The images of a split, shuffled anew in each epoch, cropped and augmented.
+    """The images of a split, reshuffled in each epoch, cropped and augmented.
 
     An epoch of a domain shows all its images; unpaired domains are shuffled separately, and each has epochs of its own
     length. A sample is {"a": (C, S, S), "b": (C, S, S)}, float in [-1, 1]; of a single set of images it is
@@ -132,7 +132,7 @@ class ImageDataset(Dataset[Sample]):
 
 
 class ShuffledDataset(Dataset[Sample]):
-    """Any map-style dataset of samples, shuffled anew in each epoch.
+    """Any map-style dataset of samples, reshuffled in each epoch.
 
     What the dataset draws from torch's CPU generator, as torchvision's transforms do, is seeded by the position, so
     that a resumed run sees the same samples.
@@ -169,7 +169,7 @@ class ShuffledDataset(Dataset[Sample]):
         return batch
 
     def depths(self) -> tuple[int, int]:
-        """Bits per value that images of each domain are saved with."""
+        """Bits per value with which images of each domain are saved."""
         return 8, 8
 
     def _at(self, index: int, *, seed: int) -> Sample:

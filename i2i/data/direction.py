@@ -1,4 +1,4 @@
-"""Which images are the input and which the target: what names say of it, and how it is told in words."""
+"""Which images are the input and which the target: guessed from names, and described in words."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def same_direction(one: tuple[str, str], two: tuple[str, str]) -> bool | None:
     """Whether two pairs of names (input, target) go the same way: (map, sat) and (maps, photos) do.
 
     Returns:
-        None where the names don't say it.
+        None if the names don't tell.
     """
     if one in (two, two[::-1]):
         return one == two
@@ -40,7 +40,7 @@ def inputs_first(folders: Sequence[Path]) -> list[Path]:
 
 
 def common_folder(paths: Sequence[Path]) -> str:
-    """The folder that files lie in, sub-folders aside; relative to the working directory where it is inside."""
+    """The common folder of files; relative to the working directory where it is inside."""
     folder = Path(os.path.commonpath([path.parent for path in paths]))
     here = Path.cwd()
     return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
@@ -58,7 +58,7 @@ def counted(number: int, thing: str) -> str:
 
 
 def _role(name: str) -> str | None:
-    """`input` or `target` where one of a name's words says it."""
+    """`input` or `target` if one of a name's words says so."""
     words = re.findall(r"[a-z]+", name.lower())
     found = [role for role, known in _ROLES.items() if any(map(known.fullmatch, words))]
     return found[0] if len(found) == 1 else None

@@ -44,7 +44,7 @@ def find_layout(
         domains: names of the images: a, the left half or first folder, and b; names that the folders already have
             stay with those folders.
         swap: exchange input and target, and their names with them.
-        labels: take each folder of a single set for a class.
+        labels: take each folder of a single set as a class.
         training: require images to train on; without it, a folder may hold held-out images only.
 
     Raises:

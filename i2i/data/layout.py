@@ -94,7 +94,7 @@ class Layout:
         return self.describe(self.train if self.train.b or not self.validation else self.validation)
 
     def describe(self, split: Split) -> str:
-        """Say of a split which half or folder is the input and which the target, and how many images it has."""
+        """Describe a split: which half or folder is the input and which the target, and how many images it has."""
         a, b = self.domains
         left_out = [path for problem in split.problems for path in problem.files]
         paths_a, paths_b = ([source.path for source in sources] or left_out for sources in (split.a, split.b))

@@ -23,7 +23,7 @@ def read_source(source: Source, *, channels: int, max_megapixels: float = MAX_ME
     try:
         pixels = match_channels(image, channels)
     except ImageError as error:
-        raise ImageError(f"{source.path}: {error}, as {setting('channels')} of the training says") from None
+        raise ImageError(f"{source.path}: {error}, as {setting('channels')} says") from None
     return source.of(pixels)
 
 

@@ -26,7 +26,7 @@ def size_of(path: Path) -> tuple[int, int]:
             if image.format != "TIFF" or getattr(image, "n_frames", 1) == 1:  # its pages may differ in size
                 width, height, orientation = _header(image, file)
                 return (height, width) if orientation in _TURNED else (width, height)
-    except Exception:  # Pillow raises whatever a damaged header leads to, and knows no arrays
+    except Exception:  # Pillow raises all kinds of errors on damaged headers, and can't open .npy
         pass
     height, width = read(path).pixels.shape[:2]
     return width, height

@@ -159,7 +159,7 @@ def evaluate(
 def _check(settings: Settings, split: Split, channels: int, *, pairs: bool) -> None:
     """Refuse settings that don't fit these images."""
     if settings.resamples < 0:
-        raise UsageError(f"{setting('resamples', settings.resamples)}: it is 0 or more")
+        raise UsageError(f"{setting('resamples', settings.resamples)}: it must be 0 or more")
     for name in settings.extra_scores if not pairs else ():
         raise UsageError(
             f"{setting(name)} compares pairs, and these images are unpaired; leave it out, or use {setting('features')}"

@@ -44,7 +44,7 @@ def adapt(
 
     Raises:
         ImageError: it can't be read, or has a type, shape or range that isn't any of these.
-        UsageError: `value_range` is no range.
+        UsageError: `value_range` is not a range.
     """
     if isinstance(image, DecodedImage):
         return _DecodedAdapter(image, channels=channels, widen_to_16_bit=widen_to_16_bit)

@@ -1,4 +1,4 @@
-"""A decoded image: its pixels, and what goes with them (alpha, colour profile, EXIF)."""
+"""A decoded image: its pixels, alpha, and metadata (colour profile, EXIF)."""
 
 from __future__ import annotations
 

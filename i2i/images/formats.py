@@ -1,4 +1,4 @@
-"""The image formats that i2i reads and writes: one table, of which reading, writing and the command line all know.
+"""The image formats that i2i reads and writes: one table that reading, writing and the command line share.
 
 A new format is one entry here, or `register(ImageFormat(...))` in a plug-in.
 """
@@ -48,7 +48,7 @@ class ImageFormat:
     """A format of image files.
 
     Attributes:
-        name: as it stands in messages.
+        name: as shown in messages.
         suffixes: in lower case; the first one names the format.
         magic: a regular expression for the first bytes of a file, of `HEAD` bytes at most.
         decode: bytes to image.

@@ -33,17 +33,19 @@ def path_or_bytes(image: object) -> Path | bytes:
     """A path, or the contents of a file that is open or in memory; an open file is read from its start, as Pillow does.
 
     Raises:
-        ImageError: it is none of these, can't be read, or was opened as text.
+        ImageError: it isn't one of these, can't be read, or was opened as text.
     """
     if isinstance(image, str | os.PathLike):
         return Path(os.fsdecode(image))
     if isinstance(image, list | tuple):
         kind = type(image).__name__
-        raise ImageError(f"a {kind} is no image; for several images use Translator.load(model).batch(images)")
+        raise ImageError(f"{kind} is not an image; for several images use Translator.load(model).batch(images)")
     in_memory = isinstance(image, bytes | bytearray | memoryview)
     if not in_memory and not callable(getattr(image, "read", None)):
         kind = type(image).__name__
-        raise ImageError(f"a {kind} is no image; give a PIL image, an array, a tensor, a path, bytes, or an open file")
+        raise ImageError(
+            f"{kind} is not an image; give a PIL image, an array, a tensor, a path, bytes, or an open file"
+        )
     file: Any = image
     try:
         if in_memory:
@@ -120,7 +122,7 @@ def check_range(low: float, high: float, *, value_range: ValueRange | None) -> N
     Warns where no range was given and no value is below 0: such an image may be of [0, 1].
 
     Raises:
-        UsageError: `value_range` is no range.
+        UsageError: `value_range` is not a range.
         ImageError: a value is NaN or infinite, or lies outside of the range.
     """
     try:

@@ -46,7 +46,7 @@ def check_jpeg(data: bytes, *, max_pixels: int) -> tuple[int, int]:
     while True:
         found = _SEGMENT.match(data, at)
         if found is None:
-            raise ImageError(TRUNCATED if len(data) < at + 2 else "damaged: what follows one of its segments is none")
+            raise ImageError(TRUNCATED if len(data) < at + 2 else "damaged: a segment is followed by something else")
         marker, at = found[1][0], found.end()
         if marker == _END:
             break

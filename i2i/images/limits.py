@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from i2i.errors import ImageError, setting
 
-MAX_MEGAPIXELS = 178  # beyond which Pillow, too, takes an image for an attack
+MAX_MEGAPIXELS = 178  # beyond which Pillow also treats an image as an attack
 BYTES_PER_PIXEL = 8  # of a decoded image, for each pixel that is allowed: 16-bit RGB with alpha
 _EXTRA_BYTES = 64 * 2**20  # of a file, beside its pixels: profiles, text, thumbnails
 

@@ -48,5 +48,5 @@ def _array_header(file: io.BytesIO, version: Any) -> tuple[tuple[int, ...], bool
     try:
         with without_warnings():
             return _ARRAY_HEADERS[version](file)  # type: ignore[no-any-return]
-    except Exception:  # whatever parsing a damaged one leads to
+    except Exception:  # parsing a damaged header raises all kinds of errors
         raise ImageError("damaged: its header says no shape and type of an array") from None

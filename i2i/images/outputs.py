@@ -12,7 +12,7 @@ _OF_RUN = ("best.safetensors", "model.safetensors", "state.pt", "config.json", "
 
 
 def refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path], *, flag: str = "OUTPUT") -> None:
-    """Refuse an output that is an input file by whatever name: by links, `..`, or another case.
+    """Refuse an output that is an input file under any name: through links, `..`, or another case.
 
     Args:
         outputs: files that will be written; those that don't exist yet overwrite nothing.

@@ -1,4 +1,4 @@
-"""Decoded images from and to Pillow, with what goes with their pixels."""
+"""Decoded images from and to Pillow, with their metadata."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def to_pil(decoded: DecodedImage) -> Image.Image:
-    """A PIL image; 16-bit and float grey stay as deep, colour of such depth, which PIL doesn't have, becomes 8 bit.
+    """A PIL image; 16-bit and float grey keep their depth, deeper colour, which PIL lacks, becomes 8 bit.
 
     Raises:
-        ImageError: PIL has no image of so many channels.
+        ImageError: PIL has no image with so many channels.
     """
     whole = all_channels(decoded)
     if whole.shape[-1] > 4:
-        raise ImageError(f"PIL has no image of {whole.shape[-1]} channels; give an array, or write a .tif or .npy")
+        raise ImageError(f"PIL has no image with {whole.shape[-1]} channels; give an array, or write a .tif or .npy")
     if whole.shape[-1] == 1 and whole.dtype != np.uint8:
         image = Image.fromarray(np.ascontiguousarray(whole[..., 0]))
     else:
@@ -43,15 +43,15 @@ def to_pil(decoded: DecodedImage) -> Image.Image:
 
 
 def from_pil(image: Image.Image, *, frames: int | None = None) -> DecodedImage:
-    """Return the pixels of a PIL image, and what goes with them.
+    """Return the pixels of a PIL image, and their metadata.
 
     Args:
         image: a PIL image.
         frames: how many images its file holds; counted by Pillow unless given.
 
     Raises:
-        ImageError: its mode is none that i2i takes.
-        Exception: whatever else a damaged file leads to.
+        ImageError: i2i doesn't take its mode.
+        Exception: any other error that a damaged file causes.
     """
     if frames is None:
         frames = _frames(image)
@@ -84,7 +84,7 @@ def open_pillow(data: bytes, kind: str, *, max_pixels: int) -> Image.Image:
 
     Raises:
         ImageError: it has more pixels or bytes than allowed.
-        Exception: whatever else a damaged file leads to.
+        Exception: any other error that a damaged file causes.
     """
     if max_pixels > MAX_MEGAPIXELS * 10**6:  # asked for, so Pillow should allow it too
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or max_pixels, max_pixels)
@@ -125,7 +125,7 @@ def without_warnings() -> Iterator[None]:
 
 
 def metadata(image: Image.Image) -> dict[str, Any]:
-    """What goes with the pixels of a PIL image, its orientation aside, as fields of a DecodedImage."""
+    """The metadata of a PIL image, except its orientation, as fields of a DecodedImage."""
     found: dict[str, Any] = {"icc": image.info.get("icc_profile")}
     with contextlib.suppress(Exception):  # damaged EXIF says nothing
         tags = Image.Exif()
@@ -138,7 +138,7 @@ def metadata(image: Image.Image) -> dict[str, Any]:
 
 
 def usable_dpi(dpi: Sequence[Any] | None) -> tuple[float, float] | None:
-    """A resolution, in pixels per inch across and down, or None where it is none that an image has."""
+    """A resolution, in pixels per inch across and down, or None if it isn't plausible for an image."""
     across, down = map(float, dpi or (0, 0))
     return (across, down) if 0 < across < 1e6 and 0 < down < 1e6 else None
 

@@ -1,4 +1,4 @@
-"""PNG files checked whole: structure, checksums, and the number of their pixels, before a decoder sees them.
+"""Full check of PNG files: structure, checksums, and the number of their pixels, before a decoder sees them.
 
 Source: Portable Network Graphics (PNG) Specification, W3C 2003; section numbers are its own.
 """
@@ -47,7 +47,7 @@ class CheckedPng(NamedTuple):
 
 
 def check_png(data: bytes, *, max_pixels: int) -> CheckedPng:
-    """Check every chunk's CRC-32, the pixels' Adler-32 and their number; decoders of PNG pass over most of these.
+    """Check every chunk's CRC-32, the pixels' Adler-32 and their number; PNG decoders skip most of these checks.
 
     Raises:
         ImageError: it is truncated or damaged, or has more pixels or bytes than allowed.
@@ -67,13 +67,13 @@ def check_png(data: bytes, *, max_pixels: int) -> CheckedPng:
         elif kind in (b"tEXt", b"zTXt") and bytes(body[:21]) == b"Raw profile type exif" and len(body) < _MAX_TEXT:
             text = chunk(kind, bytes(body))
         elif kind == b"fcTL" and pixels and b"fcTL" not in first and frames > 1:
-            frames += 1  # the image before the animation is none of its frames
+            frames += 1  # the image before the animation isn't one of its frames
         if kind not in (b"IDAT", b"fdAT"):
             first.setdefault(kind, bytes(body))
     width, height, depth, colour, *_, interlaced = header
     palette = first.get(b"PLTE", b"")
     if colour == 3 and (not palette or len(palette) % 3 or len(palette) > 768):
-        raise ImageError("damaged: its palette is missing or has no whole number of colours")
+        raise ImageError("damaged: its palette is missing or has a fractional number of colours")
     raw = _inflated(pixels, list(_row_counts(width, height, depth * _CHANNELS[colour], interlaced)))
     kept = chunk(b"IHDR", first[b"IHDR"])
     if colour == 3:
@@ -94,7 +94,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
             raise ImageError(TRUNCATED)
         kind, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4], "big")
         if not kind.isalpha():
-            raise ImageError("damaged: what follows one of its chunks is none")
+            raise ImageError("damaged: a chunk is followed by something else")
         if end > len(data):
             raise ImageError(TRUNCATED)
         if zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
@@ -146,7 +146,7 @@ def _inflated(pixels: list[memoryview], passes: list[tuple[int, int]]) -> bytes:
     filters, at = np.frombuffer(raw, np.uint8), 0
     for rows, length in passes:
         if filters[at : at + rows * length : length].max() > 4:
-            raise ImageError("damaged: a row of it has a filter that there is not")
+            raise ImageError("damaged: a row of it has an unknown filter")
         at += rows * length
     return raw
 

@@ -55,12 +55,12 @@ def _is_file(path: Path) -> bool:
 
 
 def _contents(path: Path, max_pixels: int) -> bytes:
-    """The bytes of a file, unless its first ones or its size say that it is no image to be read."""
+    """The bytes of a file, unless its first ones or its size say that it isn't a readable image."""
     with path.open("rb") as file:
         format_of(file.peek(HEAD)[:HEAD])
         size = os.fstat(file.fileno()).st_size
         check_file_size(size, max_pixels)
-        data = file.read((size or max_file_bytes(max_pixels)) + 1)  # what has no size, such as a pipe, may never end
+        data = file.read((size or max_file_bytes(max_pixels)) + 1)  # a pipe has no size, and may never end
         check_file_size(len(data), max_pixels)
         return data
 
@@ -73,7 +73,7 @@ def _decode(data: bytes, max_pixels: int) -> DecodedImage:
         raise
     except EOFError:
         raise ImageError(TRUNCATED) from None
-    except Exception as error:  # decoders of damaged files raise whatever they come upon
+    except Exception as error:  # decoders raise all kinds of errors on damaged files
         truncated = any(word in str(error).lower() for word in ("truncat", "not enough", "unexpected end"))
         raise ImageError(
             TRUNCATED if truncated else f"damaged: its {image_format.name} data can't be decoded"

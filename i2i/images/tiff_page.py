@@ -64,7 +64,7 @@ def read_bands(data: bytes, *, max_pixels: int) -> Bands:
 
     Raises:
         ImageError: it is damaged, has more pixels or bytes than allowed, or is of a kind that can't be read.
-        Exception: whatever else a damaged file leads to.
+        Exception: any other error that a damaged file causes.
     """
     reduced = _pages(data)
     if not reduced:

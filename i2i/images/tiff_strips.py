@@ -39,7 +39,7 @@ def page_values(page: Any, data: bytes, *, max_pixels: int) -> NDArray[Any]:
 
     Raises:
         ImageError: it is truncated or damaged, too large, or of a kind that can't be read.
-        Exception: whatever else a damaged file leads to.
+        Exception: any other error that a damaged file causes.
     """
     height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel
     if height < 1 or width < 1 or samples < 1:
@@ -95,7 +95,7 @@ def _check_kind(page: Any, dtype: np.dtype[Any]) -> None:
 
 
 def _unpacked(page: Any, part: memoryview, index: int, shape: list[int]) -> NDArray[Any]:
-    """The values of a strip or tile, (rows, columns, each), that is no image of its own."""
+    """The values of a strip or tile, (rows, columns, each), that isn't an image in itself."""
     rows, columns, each = shape
     size = rows * -(-columns * each * page.bitspersample // 8)
     packed = part[: size if page.compression == _NONE else 2 * size + 4096]
@@ -130,7 +130,7 @@ def _reason(page: Any, packed: memoryview, size: int, error: RuntimeError) -> st
 
 
 def _image(page: Any, data: bytes, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The values of a strip or tile that is an image of its own, which must be of this shape."""
+    """The values of a strip or tile that is an image in itself, which must be of this shape."""
     rows, columns, each = shape
     if page.compression == _JPEG:
         return _jpeg(page, data, shape)

@@ -56,7 +56,7 @@ def unreadable_format(suffix: str) -> str | None:
 
 
 def content_name(head: bytes) -> str:
-    """Return what a file is that i2i doesn't read, and what to do with it, by its first bytes; "" where unknown."""
+    """Describe a file that i2i doesn't read, and what to do with it, by its first bytes; "" if unknown."""
     if head[4:8] == b"ftyp":
         brands = {head[at : at + 4] for at in range(8, min(int.from_bytes(head[:4], "big"), 64), 4)}
         return next((name for name, known in _BRANDS.items() if brands.intersection(known)), "")

@@ -21,7 +21,7 @@ def write(image: DecodedImage, path: Path, *, quality: int = JPEG_QUALITY) -> No
     """Write an image as its suffix says, whole or not at all; see `encode`.
 
     Raises:
-        UsageError: the suffix is none of an image.
+        UsageError: the suffix isn't that of a format that can be written.
         ImageError: the format can't hold such an image.
         OSError: it can't be written there.
     """
@@ -29,7 +29,7 @@ def write(image: DecodedImage, path: Path, *, quality: int = JPEG_QUALITY) -> No
 
 
 def encode(image: DecodedImage, suffix: str, *, quality: int = JPEG_QUALITY) -> bytes:
-    """Return the bytes of an image in the format that a suffix such as `.png` names, without loss but for JPEG.
+    """Return the bytes of an image in the format that a suffix such as `.png` names, lossless except for JPEG.
 
     PNG, TIFF and .npy hold 8 and 16 bit, TIFF and .npy floats and any number of channels too; depth that a format
     lacks is rounded to the deepest that it has. JPEG, in full colour resolution, and BMP have no alpha.
@@ -40,7 +40,7 @@ def encode(image: DecodedImage, suffix: str, *, quality: int = JPEG_QUALITY) -> 
         quality: of JPEG, 1 to 100.
 
     Raises:
-        UsageError: the suffix is none of an image.
+        UsageError: the suffix isn't that of a format that can be written.
         ImageError: the format can't hold so many channels or pixels.
     """
     suffix = suffix.lower()

@@ -1,4 +1,4 @@
-"""What became of a folder conversion."""
+"""The result of a folder conversion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from i2i.inference.planning import Job
 
 @dataclass
 class Conversion:
-    """What became of the jobs of a conversion.
+    """The result of a folder conversion, by job.
 
     Attributes:
         written: jobs done, in their order.

@@ -1,4 +1,4 @@
-"""Translate many files: reading, the network, and writing go on at the same time."""
+"""Translate many files: reading, the network and writing overlap."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def convert(
         translator: the model.
         batch_size: images of one size that go through the network together; by default 8, or 1 on a CPU.
         tile: translate in tiles of this size; see `Translator.__call__`.
-        overwrite: translate again what exists already; otherwise it is skipped, so that a conversion can be continued.
+        overwrite: translate again what exists already; otherwise it is skipped, so that a conversion can be resumed.
         quality: JPEG quality, 1 to 100.
         max_megapixels: refuse larger images; see `i2i.images.reading.read`.
         progress: show a progress bar.
@@ -68,9 +68,9 @@ def convert(
     if batch_size is None:
         batch_size = 1 if translator.device.type == "cpu" else 8
     if batch_size < 1:
-        raise UsageError(f"batch size {batch_size}: it is 1 or more")
+        raise UsageError(f"batch size {batch_size}: it must be 1 or more")
     if tile is not None and tile < 1:
-        raise UsageError(f"tile {tile}: it is 1 or more pixels")
+        raise UsageError(f"tile {tile}: it must be 1 or more pixels")
     result, start = Conversion(), time.perf_counter()
     origins = Origins(record, translator, tile=tile, quality=quality, model=model) if record else None
     pending = jobs if overwrite else pending_jobs(jobs, result, origins)
@@ -119,7 +119,7 @@ def _translate(
         )
     except UsageError:
         raise
-    except Exception as error:  # whatever a network raises on one image, the others are translated
+    except Exception as error:  # if a network fails on one image, the others are still translated
         if len(batch) == 1:
             result.failed[batch[0][0].source] = f"can't be translated: {reason(error)}"
             return []

@@ -15,7 +15,7 @@ from i2i.inference.translator import Translator
 
 
 class Origins:
-    """What the outputs of a conversion are made from and with, and the record of the output folder.
+    """The source and options of each output of a conversion, and the record of the output folder.
 
     Args:
         folder: the output folder.
@@ -32,7 +32,7 @@ class Origins:
         self._before_reading: dict[Job, Origin] = {}
 
     def of(self, job: Job) -> Origin:
-        """What an output would be made from and with now; OSError if there is no such source."""
+        """The source and options that an output would be made with now; OSError if there is no such source."""
         quality = self._quality if job.target.suffix.lower() in (".jpg", ".jpeg") else None
         seed = (job.seed or 0) if self._has_seed else None
         return origin(job.source, replace(self._settings, seed=seed, quality=quality))

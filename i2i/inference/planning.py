@@ -34,7 +34,7 @@ def plan(source: str, output: Path, *, suffix: str | None = None) -> list[Job]:
 
     In a folder, symbolic links, hidden files and non-images are left out; see `left_out`. The output folder may be the
     source folder if the names differ, as with another suffix: files that an earlier conversion wrote there, and
-    recorded, are no inputs.
+    recorded, are not inputs.
 
     Args:
         source: what to translate.
@@ -126,7 +126,7 @@ def some_of(paths: Sequence[Path]) -> str:
 
 
 def is_media_name(path: Path) -> bool:
-    """Whether a name has the suffix of an image, in whatever format, or of a video."""
+    """Whether a name has the suffix of an image, in any format, or of a video."""
     suffix = path.suffix.lower()
     known = _is_image_name(path) or suffix in Image.registered_extensions()
     return known or (mimetypes.guess_type(path.name)[0] or "").partition("/")[0] in ("image", "video")
@@ -227,7 +227,7 @@ def _without_collisions(jobs: Iterable[Job]) -> list[Job]:
 
 
 def _split_glob(source: str) -> tuple[Path, str]:
-    """The folder that a glob begins in, and the rest; an existing folder, such as one named `[x]`, is no pattern."""
+    """The folder that a glob begins in, and the rest; an existing folder, such as one named `[x]`, is not a pattern."""
     parts = Path(source).parts
     patterns = [
         index for index, part in enumerate(parts) if glob.has_magic(part) and not Path(*parts[: index + 1]).exists()

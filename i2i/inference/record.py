@@ -68,7 +68,7 @@ class Settings:
 
 
 class Origin(NamedTuple):
-    """What an output was made with, and from: `path` is a checksum of the source's path."""
+    """The options and the source that an output was made with: `path` is a checksum of the source's path."""
 
     settings: Settings
     path: str

@@ -1,4 +1,4 @@
-"""Draw images with a model whose generator takes a latent only."""
+"""Generate images with a model that takes only a latent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DIRECTION = "z2b"
 
 
 class Sampler:
-    """A trained generator that draws images; several threads may use it at once.
+    """A trained generator of images from latents; several threads may use it at once.
 
     Attributes:
         classes: names of the labels it was trained with; empty if there are none.
@@ -61,12 +61,12 @@ class Sampler:
         return cls(load_direction(model, lambda header: _direction_of(header["maps"])), device=device)
 
     def __call__(self, count: int = 1, *, seed: int = 0, label: str | None = None) -> list[Image.Image]:
-        """Draw images; the same seed draws the same images, and a larger count adds to them.
+        """Generate images; the same seed gives the same images, and a larger count adds to them.
 
         Args:
             count: number of images.
             seed: of the latents.
-            label: name of the class to draw; by default all classes in turn.
+            label: name of the class to generate; by default all classes in turn.
 
         Raises:
             UsageError: there is no such class.
@@ -80,13 +80,13 @@ class Sampler:
             count: number of walks.
             steps: images of a walk, 2 or more.
             seed: of the latents.
-            label: name of the class to draw; by default each walk draws the next class.
+            label: name of the class to generate; by default each walk has the next class.
 
         Raises:
-            UsageError: there is no such class, fewer than 2 steps, or no walk at all.
+            UsageError: there is no such class, fewer than 2 steps, or fewer than 1 walk.
         """
         if steps < 2:
-            raise UsageError(f"a walk of {steps} steps; it has 2 or more, both ends included")
+            raise UsageError(f"a walk of {steps} steps; it needs 2 or more, both ends included")
         if count < 1:
             raise UsageError(f"{count} walks; ask for 1 or more")
         ends = self.latents(count + 1, seed=seed)
@@ -105,12 +105,12 @@ class Sampler:
             UsageError: the count is below 1, or the seed below 0.
         """
         if count < 1:
-            raise UsageError(f"{count} images; draw 1 or more")
+            raise UsageError(f"{count} images; ask for 1 or more")
         with isolated():
             return torch.rand(count, self.generator.latent, generator=seeded(seed), dtype=torch.float32) * 2 - 1
 
     def draw(self, latents: Tensor, *, label: str | None = None, batch_size: int = 64) -> list[Image.Image]:
-        """Draw the image of each latent (N, latent)."""
+        """Generate the image of each latent (N, latent)."""
         with isolated(self.device):
             codes = torch.cat([latents, self._labels(len(latents), label)], dim=1)
             drawn: list[Tensor] = []

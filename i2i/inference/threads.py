@@ -41,7 +41,7 @@ def read_ahead(
     def finish_next() -> Iterator[tuple[Job, DecodedImage]]:
         group, reading = waiting.popleft()
         source = group[0].source
-        if (error := reading.exception()) is not None:  # of whatever type: one file doesn't end a conversion
+        if (error := reading.exception()) is not None:  # of any type: one file doesn't end a conversion
             result.failed[source] = reason(error, prefix=f"{source}: ")
             return
         image = reading.result()
@@ -104,7 +104,7 @@ class Writers:
 
     def _finish_next(self) -> None:
         job, writing = self._waiting.popleft()
-        error = writing.exception()  # of whatever type: encoders raise many on odd images
+        error = writing.exception()  # of any type: encoders raise many on odd images
         if error is None:
             self._result.written.append(job)
             logger.info("%s -> %s", job.source, job.target)

@@ -1,4 +1,4 @@
-"""What apps import: a trained generator of one direction, ready for images."""
+"""What apps import: a trained generator for one direction, ready to translate images."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Translator:
         backend: what computes.
         direction: `a2b`, or `b2a` where training learned both ways.
         domains: names of the domain translated from and of the domain translated to.
-        swapped: whether the training data lay the other way round: the domain translated to came first.
+        swapped: whether the domain translated to came first in the training data.
         image_size: height and width of the training images, in pixels; any size can be translated.
         widens_to_16_bit: whether it was trained from 8 to 16 bit, so that an 8-bit file gives a 16-bit result.
     """
@@ -167,7 +167,7 @@ class Translator:
             seed: which of the plausible outputs, if the model has many (bicyclegan); 0 unless given.
             samples: return a list of this many outputs, of the seeds `seed`, `seed + 1` and so on.
             tile: translate in tiles of this height and width, in pixels, to save memory; the result is that of the
-                whole image (see `i2i.inference.tiling.exact`).
+                full image (see `i2i.inference.tiling.exact`).
             value_range: black and white of a float array or tensor, and of its result, such as (0, 1); (-1, 1) unless
                 given, with a warning if no value is below 0.
 
@@ -179,7 +179,7 @@ class Translator:
             seeds = None if seed is None else [seed]
             return next(self.batch([image], batch_size=1, seeds=seeds, tile=tile, value_range=value_range))
         if samples < 1:
-            raise UsageError(f"samples {samples}: it is 1 or more")
+            raise UsageError(f"samples {samples}: it must be 1 or more")
         first = seed or 0
         return list(
             self.batch([image] * samples, seeds=range(first, first + samples), tile=tile, value_range=value_range)
@@ -220,9 +220,9 @@ class Translator:
             ValueError: more or fewer seeds than images.
         """
         if batch_size < 1:
-            raise UsageError(f"batch size {batch_size}: it is 1 or more")
+            raise UsageError(f"batch size {batch_size}: it must be 1 or more")
         if tile is not None and tile < 1:
-            raise UsageError(f"tile {tile}: it is 1 or more pixels")
+            raise UsageError(f"tile {tile}: it must be 1 or more pixels")
         if seeds is not None and not self.backend.latent:
             raise UsageError(
                 f"this model gives one output for an input; leave out {setting('seed')} and {setting('samples')}"

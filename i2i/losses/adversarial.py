@@ -46,7 +46,7 @@ class AdversarialLoss:
         if self.real_label != 1.0 and not _FORMULAS[self.kind].has_target:
             raise ValueError(f"{self.kind!r} has no target to smooth; leave real_label at 1, or use lsgan")
         if not 0.0 < self.real_label <= 1.0:
-            raise ValueError(f"real_label is {self.real_label}; it is above 0 and at most 1, such as 0.9")
+            raise ValueError(f"real_label is {self.real_label}; it must be above 0 and at most 1, such as 0.9")
 
     def discriminator(self, real: Logits, fake: Logits) -> Tensor:
         """The discriminator's loss on real and on generated images; 2 log 2 if it can't tell (cross-entropy)."""

@@ -24,7 +24,7 @@ class Perceptual:
     Source: Johnson et al. 2016, sec. 3.2; Wang et al. 2018, sec. 4, whose code gives the layers and their weights.
     That code feeds VGG images in [-1, 1] as they are; here they are normalised as VGG's own training data were.
 
-    It is no nn.Module, so that VGG is neither trained nor saved with a method. VGG moves to the images' device.
+    It isn't an nn.Module, so that VGG is neither trained nor saved with a method. VGG moves to the images' device.
 
     Raises:
         UsageError: VGG's weights aren't on disk and can't be downloaded.

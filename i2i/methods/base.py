@@ -36,7 +36,7 @@ class Method(nn.Module, ABC):
     """An adversarial game between players on the same images.
 
     A subclass declares the class variables and `Config`, builds its networks from `Backbones` in the constructor, makes
-    the images of a step in `forward`, and returns the loss of each player. A loss moves its own player only:
+    the images of a step in `forward`, and returns the loss of each player. A loss updates its own player only:
     `discriminator_loss` takes generated images detached. It has no side effect: what changes between turns, such as an
     image pool, changes in `images_for`.
 
@@ -49,11 +49,11 @@ class Method(nn.Module, ABC):
             in the order of the sample grid: `fake_b`.
         data_config: how the paper prepares images, as defaults of the command line.
         train_config: how the paper trains, as defaults of the command line.
-        fewest_steps: a shorter run is warned of: a tenth of the shortest published run, whose source is named beside
-            it; 0 where none is known.
-        inversion_advice: what keeps a translator from inverting colours, for the warning of a run that does.
-        generator_first: the generator moves before the discriminator. Since a step's images are made once, both losses
-            then follow from the weights before the step.
+        fewest_steps: a run with fewer steps gets a warning. A tenth of the shortest published run, whose source is
+            cited beside it; 0 if none is known.
+        inversion_advice: what keeps a generator from inverting colours, for the warning about inverted colours.
+        generator_first: the generator is updated before the discriminator. Since a step's images are made once, both
+            losses then follow from the weights before the step.
     """
 
     summary: ClassVar[str] = ""
@@ -89,13 +89,13 @@ class Method(nn.Module, ABC):
         feature_matching: float = 0.0
         """Weight of feature matching: fakes should have the discriminator features of real images."""
         adversarial_weight: float = 1.0
-        """Weight of the generator's adversarial term; 0 drops it: with --feature-matching 1 as Salimans et al. 2016."""
+        """Weight of the generator's adversarial term; 0 drops it (with --feature-matching 1: Salimans et al. 2016)."""
 
         def __post_init__(self) -> None:
             check_numbers(self, positive=("discriminator_steps", "max_fake_accuracy"))
             if self.max_fake_accuracy > 1:
                 raise UsageError(
-                    f"max_fake_accuracy is {self.max_fake_accuracy}; it is a share of images, above 0 and up to 1"
+                    f"max_fake_accuracy is {self.max_fake_accuracy}; expected a share of images, above 0 and at most 1"
                 )
             if self.max_fake_accuracy < 1 and self.adversarial == "wasserstein":
                 raise UsageError(
@@ -150,11 +150,11 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def players(self) -> dict[str, nn.Module]:
-        """Each player and its networks, which only its loss moves."""
+        """Each player and its networks, which only its loss updates."""
 
     @abstractmethod
     def generators(self) -> Mapping[str, Generator | LatentGenerator]:
-        """The networks worth keeping: `a2b`, and `b2a` where there is one; `z2b` from a latent."""
+        """The networks that the model file holds: `a2b`, and `b2a` where there is one; `z2b` from a latent."""
 
     @property
     def validated(self) -> str | None:
@@ -169,7 +169,7 @@ class Method(nn.Module, ABC):
     def update_metrics(self, metrics: Mapping[str, Tensor]) -> None:
         """Update the running mean `fake_accuracy` with the metrics of a loss; the trainer calls this after each loss.
 
-        It decides whether the discriminator moves (`max_fake_accuracy`), and then is the mean over the ranks.
+        It decides whether the discriminator is updated (`max_fake_accuracy`), and is then averaged over the ranks.
         """
         for name, value in metrics.items():
             if name.startswith("fake_accuracy"):
@@ -177,10 +177,10 @@ class Method(nn.Module, ABC):
                 self.fake_accuracy.lerp_(share.to(self.fake_accuracy), 0.1)
 
     def turns(self, step: int) -> Iterator[tuple[str, LossFn]]:
-        """Who moves in a step, and by which loss.
+        """The players that a step updates, in order, each with its loss.
 
-        The discriminator moves in every step unless it is too far ahead (`discriminator_moves`), the generator in every
-        k-th (`generator_moves`). A turn is decided on when the one before it is over.
+        The discriminator is updated in every step unless it is too far ahead (`discriminator_moves`), the generator in
+        every k-th (`generator_moves`). A turn is decided on when the one before it is over.
 
         Args:
             step: the steps done so far: 0 in the first.
@@ -217,7 +217,7 @@ class Method(nn.Module, ABC):
         """The terms of a discriminator: adversarial, and the gradient penalties that are set.
 
         Args:
-            discriminator: whose terms they are.
+            discriminator: the network that the terms update.
             real: (N, C, H, W) in [-1, 1].
             fake: the same shape; no gradient flows back into it.
             condition: channels that the discriminator sees before those of each image, (N, K, H, W).

@@ -29,7 +29,7 @@ class BicycleGAN(Method):
     Differs from the paper: both cycles use every pair of the batch, where its code encodes the first half and shows the
     other half to the second discriminator as real; dropout in the decoder layers 1 to 3 (2 to 4 there); three
     halvings in the discriminator at every size (two at 128 px there). The code trains 60 epochs on 50,000 pairs and 400
-    on 400 pairs: here 60, and as many more as make 80,000 steps, which is 400 on 400 pairs.
+    on 400 pairs: here 60, or as many as make 80,000 steps, which is 400 on 400 pairs.
     """
 
     summary = "pairs where one input has many plausible outputs"

@@ -21,15 +21,15 @@ from i2i.networks.layers import initialize
 class CUT(Method):
     """Park et al. 2020, eq. 4: an adversarial loss and PatchNCE on the features of the generator's encoder.
 
-    As in its code, images are resized and cropped until the learning rate begins to fall, and uncropped from then on,
+    As in its code, images are resized and cropped until the learning rate starts to decay, and uncropped from then on,
     at the test size.
 
-    Differs from the paper: in nothing. From its code: the weights are the paper's, 1 and 1, where the code halves the
+    Differs from the paper: not at all. From its code: the weights are the paper's, 1 and 1, where the code halves the
     sum of the two PatchNCE terms (`nce_weight=0.5`, `identity_weight=0.5`); the input's own feature map, the image,
     lacks the code's border of 3 reflected pixels.
     """
 
-    summary = "two unpaired sets, one way, where shapes stay where they are"
+    summary = "two unpaired sets, in one direction, where shapes stay in place"
     data = "unpaired"
     generator_spec = "resnet:down=blur,up=bilinear,init=xavier"
     inversion_advice = f"{setting('identity_weight', 5)}, which keeps colours"
@@ -131,10 +131,10 @@ class CUT(Method):
 class FastCUT(CUT):
     """Park et al. 2020, sec. 4.1: CUT without the identity term, with flip equivariance, in about half the time.
 
-    Differs from the paper: in nothing; from its code as CUT does.
+    Differs from the paper: not at all; from its code, as CUT does.
     """
 
-    summary = "as cut, in about half the time"
+    summary = "like cut, in about half the time"
     train_config = TrainConfig(epochs=200, lr_decay_fraction=0.25)
 
     @dataclass(frozen=True)

@@ -16,17 +16,17 @@ from i2i.networks import Backbones, Generator
 
 @methods.register("cyclegan")
 class CycleGAN(Method):
-    """Zhu et al. 2017, eq. 3: least-squares adversarial losses both ways and cycle-consistency.
+    """Zhu et al. 2017, eq. 3: least-squares adversarial losses in both directions, and cycle-consistency.
 
     Both generators are updated together, then both discriminators, which see fakes from an image pool and whose losses
     are halved (sec. 4).
 
-    Differs from the paper: in nothing. From its code: no identity terms unless asked for (0.5 x 10 there), the
+    Differs from the paper: not at all. From its code: no identity terms unless asked for (0.5 x 10 there), the
     learning rate falls every step instead of every epoch, and each epoch shows every image of b once instead of drawing
     them with replacement.
     """
 
-    summary = "two sets of images that were never paired; translates both ways"
+    summary = "two unpaired sets of images, in both directions"
     data = "unpaired"
     generator_spec = "resnet"
     discriminator_spec = "patchgan:norm=instance"
@@ -44,7 +44,7 @@ class CycleGAN(Method):
         """Weight of the cycle-consistency terms."""
         identity_weight: float = 0.0
         """Weight of the identity terms, which keep colours: 5 for paintings and photographs (sec. 5.2). The paper's
-        method (eq. 3) has none; the authors' code has them at 5 (0.5 x 10) on every data set."""
+        method (eq. 3) has none; the authors' code uses 5 (0.5 x 10) on every data set."""
         pool_size: int = 50
         """Size of the image pool: earlier fakes that the discriminators see again; 0: none."""
 

@@ -25,11 +25,11 @@ class GAN(Method):
 
     Differs from the paper: the generator is updated on the latents that the discriminator was just trained on, where
     Algorithm 1 samples new ones; networks, Adam and the loss of the generator are DCGAN's. From DCGAN's code: both
-    players are updated on every minibatch, there on alternate ones: twice the updates in an epoch. `mlp` says what
-    differs from the code of 2014.
+    players are updated on every minibatch, there on alternate ones: twice the updates in an epoch. See `mlp`
+    for its differences from the code of 2014.
     """
 
-    summary = "images from noise, of a class where there are labels"
+    summary = "generates images from noise, by class if there are labels"
     data = "single"
     generator_spec = "dcgan"
     discriminator_spec = "dcgan"

@@ -59,7 +59,7 @@ class Conditional(Method):
 class Pix2Pix(Conditional):
     """Isola et al. 2017, eq. 4: a conditional adversarial loss and L1; the discriminator's loss is halved (sec. 3.3).
 
-    Differs from the paper: in nothing. From its PyTorch code: dropout in the decoder layers 1 to 3 (2 to 4 there), and
+    Differs from the paper: not at all. From its PyTorch code: dropout in the decoder layers 1 to 3 (2 to 4 there), and
     the learning rate falls every step instead of every epoch.
     """
 

@@ -19,9 +19,9 @@ class Pix2PixHD(Conditional):
     either.
 
     Differs from the paper: it trains the global generator first and an enhancer at twice the size afterwards (sec.
-    3.2), here they are trained together from the start; no instance maps and no boundary channel (sec. 3.3); VGG sees
-    images normalised as it was trained, in the paper's code as they are, in [-1, 1]. Three scales are the paper's; its
-    code has two unless asked.
+    3.2); here they are trained together from the start; no instance maps and no boundary channel (sec. 3.3); VGG's
+    inputs are normalised with ImageNet's statistics, where the paper's code feeds it images in [-1, 1]. Three scales
+    are the paper's; its code defaults to two.
     """
 
     summary = "pairs at high resolution (512 px and more)"
@@ -39,7 +39,7 @@ class Pix2PixHD(Conditional):
         feature_matching: float = 10.0
         """Weight of feature matching: fakes should have the discriminator features of real images."""
         perceptual_weight: float = 10.0
-        """Weight of the perceptual term, the distance between VGG-19 features; 0 does without its 548 MB of weights."""
+        """Weight of the perceptual term, the distance between VGG-19 features; 0: no term and no 548 MB download."""
 
     config: Config
 

@@ -37,7 +37,7 @@ class SimGAN(Method):
     half.
     """
 
-    summary = "renderings made to look real, with annotations that still hold"
+    summary = "makes renderings look real, so that their annotations stay valid"
     data = "unpaired"
     generator_spec = "refiner"
     discriminator_spec = "local"
@@ -98,7 +98,8 @@ class SimGAN(Method):
         return self.Images(batch["a"], self.refiner(batch["a"]), batch["b"])
 
     def turns(self, step: int) -> Iterator[tuple[str, LossFn]]:
-        """The refiner's warm-up, the discriminator's, then the cycles; only these heed `max_fake_accuracy`."""
+        """The refiner's warm-up, the discriminator's, then the cycles; only the cycles depend on
+        `max_fake_accuracy`."""
         config = self.config
         index = step - config.refiner_warmup
         if index < 0:

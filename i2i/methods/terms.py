@@ -1,4 +1,4 @@
-"""What a loss returns: its terms, and metrics to watch."""
+"""What a loss returns: its terms, and metrics to log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NOTHING: Mapping[str, Tensor] = MappingProxyType({})
 class Losses(dict[str, Tensor]):
     """Named, already weighted scalar terms, whose sum a player minimises.
 
-    `metrics` are scalars to watch and not to minimise, such as `fake_accuracy`. Combine losses with `|`, which combines
+    `metrics` are scalars to log, not to minimise, such as `fake_accuracy`. Combine losses with `|`, which combines
     their metrics too; `{**losses}` has the terms alone.
     """
 

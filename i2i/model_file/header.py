@@ -129,13 +129,13 @@ _RULES = (
         "preprocess",
         "image_size",
         lambda v: _is_whole(v, _MAX_SIZE),
-        f"a whole number from 1 to {_MAX_SIZE}",
+        f"an integer from 1 to {_MAX_SIZE}",
     ),
     _Rule(
         "preprocess",
         "channels",
         lambda v: isinstance(v, list) and len(v) == 2 and all(_is_whole(count, MOST_CHANNELS) for count in v),
-        f"two whole numbers from 1 to {MOST_CHANNELS}",
+        f"two integers from 1 to {MOST_CHANNELS}",
     ),
     _Rule(
         "preprocess",
@@ -148,5 +148,5 @@ _RULES = (
     _Rule("config", "method", _is_text, "a name"),
     _Rule("config", "paths", _are_texts, "a list of paths"),
     _Rule("config", "data", _is_object, "an object"),
-    _Rule("step", None, lambda v: _is_whole(v, 2**63, 0), "a whole number, 0 or more"),
+    _Rule("step", None, lambda v: _is_whole(v, 2**63, 0), "an integer, 0 or more"),
 )

@@ -95,7 +95,7 @@ def _check_reference(network: nn.Module, shape: tuple[int, ...]) -> None:
     else:
         fits = isinstance(network, LatentGenerator) and shape[1:] == (network.latent + network.classes,)
     if not fits or not shape[0]:
-        raise UsageError(f"its reference batch has shape {shape}, which is no batch that the network takes")
+        raise UsageError(f"its reference batch has shape {shape}, which the network doesn't take")
 
 
 def _shortened(name: str) -> str:

@@ -26,14 +26,14 @@ MAX_DEPTH = 12  # halvings: an image is padded to a multiple of 4096 pixels
 class Generator(nn.Module):
     """A map between domains: (N, in_channels, H, W) in [-1, 1] -> (N, out_channels, H, W) in [-1, 1].
 
-    Subclass it and register the class in `generators`. What the constructor leaves unset of in_channels, out_channels
-    and latent is taken from its options of these names when the network is built; the weights start as the constructor
-    leaves them.
+    Subclass it and register the class in `generators`. Where the constructor doesn't set in_channels, out_channels
+    or latent, they are taken from its options of these names when the network is built; the weights start as the
+    constructor leaves them.
 
     Attributes:
         in_channels: channels of the input.
         out_channels: channels of the output.
-        multiple: its input's height and width must be multiples of this.
+        multiple: its input's height and width must be multiples of this,
         smallest: and at least this.
         latent: length of the second argument z (N, latent) from N(0, 1), which chooses among the plausible outputs;
             0 where it takes none.
@@ -60,7 +60,7 @@ class Generator(nn.Module):
         """The encoder's feature maps of x (N, in_channels, H, W), x itself first: (N, C, h, w) each.
 
         Raises:
-            UsageError: this backbone shows none.
+            UsageError: this backbone doesn't return any.
         """
         raise UsageError(f"'{self.spec.name}' has no features to contrast; use {setting('generator', 'resnet')}")
 
@@ -69,8 +69,8 @@ class LatentGenerator(nn.Module):
     """A map from a latent to images: (N, latent + classes) -> (N, out_channels, image_size, image_size) in [-1, 1].
 
     The label of an image follows its latent as a one-hot code, if it is trained with labels. Subclass it and register
-    the class in `latent_generators`. What the constructor leaves unset of the first four attributes is taken from its
-    options of these names when the network is built.
+    the class in `latent_generators`. Where the constructor doesn't set the first four attributes, they are taken from
+    its options of these names when the network is built.
 
     Attributes:
         latent: length of z, drawn from U(-1, 1).
@@ -88,7 +88,7 @@ class LatentGenerator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """A judge of realness: (N, in_channels, H, W) -> logits of any shape, or a list of them, one for each scale.
+    """Tells real images from generated ones: (N, in_channels, H, W) -> logits of any shape, or a list, one per scale.
 
     Attributes:
         smallest: its input's height and width must be at least this.
@@ -102,9 +102,9 @@ class Discriminator(nn.Module):
         """The logits and the activations of each layer, for feature matching.
 
         Raises:
-            UsageError: this backbone shows none.
+            UsageError: this backbone doesn't return any.
         """
-        raise UsageError(f"'{self.spec.name}' shows no features to match; use {setting('feature_matching', 0)}")
+        raise UsageError(f"'{self.spec.name}' has no features to match; use {setting('feature_matching', 0)}")
 
 
 generators: Registry[Generator] = Registry("generator", base=Generator)
@@ -118,7 +118,7 @@ def registry_of(direction: str) -> Registry[Any]:
 
 
 def build_network(direction: str, spec: Spec | str) -> Generator | LatentGenerator:
-    """Build the network of a direction from its whole spec; as `build_generator`."""
+    """Build the network of a direction from its complete spec; as `build_generator`."""
     return cast("Generator | LatentGenerator", _build(registry_of(direction), spec, {}))
 
 

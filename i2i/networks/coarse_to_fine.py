@@ -82,7 +82,7 @@ class CoarseToFine(Generator):
 
 
 class _Level(nn.Module):
-    """`depth` halvings, residual blocks, `depth` doublings; the inner network's features join before the blocks."""
+    """Downsampling layers, residual blocks, upsampling layers; the inner network's features join before the blocks."""
 
     def __init__(
         self,

@@ -41,7 +41,7 @@ def check_discriminator(network: Any, *, in_channels: int, image_size: int) -> N
     """Run a plug-in's discriminator on images of the training size.
 
     Raises:
-        UsageError: it fails, or returns something else than logits of each image.
+        UsageError: it fails, or returns something other than logits for each image.
     """
     if _is_built_in(network):
         return
@@ -97,7 +97,7 @@ def _run(network: Any, kind: str, shapes: list[tuple[int, ...]]) -> Any:
         try:
             with torch.device("meta"):
                 return planned(*(torch.zeros(_BATCH, *shape) for shape in shapes))
-        except Exception:  # values may decide what it does, or some of its tensors are no parameters or buffers
+        except Exception:  # values may decide what it does, or tensors may be neither parameters nor buffers
             pass
         try:
             return copy.deepcopy(network).eval()(*(torch.zeros(_BATCH, *shape) for shape in shapes))

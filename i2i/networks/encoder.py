@@ -11,7 +11,7 @@ from i2i.networks.layers import initialize
 
 
 class Encoder(nn.Module):
-    """Zhu et al. 2017b, appendix: a convolution of stride 2, residual blocks that halve each, and average pooling.
+    """Zhu et al. 2017b, appendix: a convolution of stride 2, halving residual blocks, and average pooling.
 
     Args:
         in_channels: channels of the image.

@@ -41,7 +41,8 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class Dropout(nn.Module):
-    """Dropout with a stated behaviour at inference: off, or on, as pix2pix's only noise (Isola et al. 2017, sec. 2.1).
+    """Dropout with a stated behaviour at inference: off, or on, the only noise of pix2pix (Isola et al. 2017, sec.
+    2.1).
 
     At inference the mask is drawn from `seed` in each call and is the same for every image, so that an image's
     translation is the same alone, in a batch, and on every device.
@@ -184,8 +185,8 @@ def upsample(up: Up, in_channels: int, out_channels: int, *, kernel: Literal[3, 
 def initialize(network: nn.Module, *, spectral: bool = False, init: Init = "normal") -> None:
     """Weights from N(0, 0.02), gains from N(1, 0.02), biases 0 (Isola et al. 2017, sec. 6.2); then spectral norm.
 
-    `xavier` draws weights by Glorot and Bengio 2010 with gain 0.02, as CUT does. `spectral` puts spectral normalisation
-    (Miyato et al. 2018) on every convolution and linear layer.
+    `xavier` draws weights as in Glorot and Bengio 2010, with gain 0.02, as CUT does. `spectral` puts spectral
+    normalisation (Miyato et al. 2018) on every convolution and linear layer.
     """
     for module in list(network.modules()):
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):

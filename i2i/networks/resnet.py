@@ -1,4 +1,4 @@
-"""The ResNet generator of CycleGAN: two halvings, residual blocks, two doublings."""
+"""The ResNet generator of CycleGAN: two downsampling layers, residual blocks, two upsampling layers."""
 
 from __future__ import annotations
 

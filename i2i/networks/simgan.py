@@ -84,7 +84,7 @@ def _convolution(before: int, after: int) -> list[nn.Module]:
 
 
 def _initialize(network: nn.Module) -> None:
-    """Weights by Glorot and Bengio 2010, as in published implementations; the paper states none.
+    """Weights as in Glorot and Bengio 2010, and in published implementations; the paper states none.
 
     Without normalisation, a refiner with weights from N(0, 0.02) would output grey for a long time.
     """

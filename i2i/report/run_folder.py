@@ -1,4 +1,4 @@
-"""Read a run's folder, whatever state its files are in: what can't be read is left out."""
+"""Read a run's folder; files that are missing or damaged are left out."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Run:
 
     @property
     def step(self) -> int:
-        """The last step that left a trace."""
+        """The last step found in the metrics or sample grids."""
         return max([0, *(curve[-1][0] for curve in self.curves.values()), *self.samples])
 
     @property
@@ -127,7 +127,7 @@ def number(value: object) -> float | None:
 
 
 def count(value: object) -> int | None:
-    """A non-negative whole number; None for anything else."""
+    """A non-negative integer; None for anything else."""
     parsed = number(value)
     return int(parsed) if parsed is not None and parsed >= 0 and parsed == int(parsed) else None
 

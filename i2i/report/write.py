@@ -41,7 +41,7 @@ def write_page(folder: Path) -> None:
 
 
 def duration(seconds: float) -> str:
-    """A duration for people: `29 s`, `1 h 30 min`, `1 d 1 h`."""
+    """A human-readable duration: `29 s`, `1 h 30 min`, `1 d 1 h`."""
     minutes = round(min(seconds, _CENTURY) / 60)
     if minutes < 1:
         return f"{seconds:.0f} s"

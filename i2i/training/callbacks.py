@@ -37,7 +37,7 @@ class Callbacks:
         on_validation: after a validation, with the scores on held-out pairs: `l1`, `psnr`, `ssim` and their number `n`.
         on_sample: after a sample grid is written, with the path of the PNG.
         on_checkpoint: after a checkpoint is saved, with the path of the model file beside it.
-        on_warning: when something goes wrong quietly.
+        on_warning: when the diagnostics find a silent failure.
     """
 
     on_log: Callable[[int, Mapping[str, float]], object] | None = None

@@ -81,6 +81,6 @@ def _unpickled(path: Path) -> Any:
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        raise Damaged("it holds something else than tensors, numbers and text, which is never loaded") from None
+        raise Damaged("it holds something other than tensors, numbers and text, which is never loaded") from None
     except Exception:
         raise Damaged("its entries don't fit each other") from None

@@ -15,7 +15,7 @@ _MOMENTS = {"adam": {"step", "exp_avg", "exp_avg_sq"}, "sgd": {"momentum_buffer"
 
 
 class OtherNetworks(Damaged):
-    """A checkpoint was saved with other networks; the message says which tensor differs."""
+    """A checkpoint was saved with different networks; the message says which tensor differs."""
 
 
 def check_types(state: Mapping[str, Any], required: Mapping[str, type], optional: Mapping[str, type]) -> None:
@@ -41,7 +41,7 @@ def check_module(found: Any, module: nn.Module, where: str) -> None:
         shape = tuple(getattr(found[name], "shape", expected.shape))
         # The extra state of a module, such as an image pool, may have any size.
         if not name.endswith("_extra_state") and shape != tuple(expected.shape):
-            raise OtherNetworks(f"{name} is {shape}, and here {tuple(expected.shape)}")
+            raise OtherNetworks(f"{name} is {shape}, expected {tuple(expected.shape)}")
         check_tensor(found[name], f"{where}/{name}", like=expected)
 
 
@@ -107,7 +107,7 @@ def check_random_state(found: Mapping[str, Any], device: torch.device) -> None:
         try:
             torch.Generator(device if kind == device.type else kind).set_state(found[kind])
         except (RuntimeError, TypeError):
-            raise Damaged(f"random/{kind} is no state of a random generator") from None
+            raise Damaged(f"random/{kind} is not the state of a random generator") from None
 
 
 def _is_plain(value: Any) -> bool:

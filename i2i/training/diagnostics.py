@@ -1,4 +1,4 @@
-"""Diagnostics of adversarial training: what goes wrong quietly, and what to try."""
+"""Diagnostics of adversarial training: silent failures, and what to try."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Diagnostics:
     Args:
         domains: names of a and b.
         unpaired: whether input and output should be alike in brightness.
-        inversion_advice: what keeps the method's translators from inverting colours; see `Method`.
+        inversion_advice: what keeps the method's generators from inverting colours; see `Method`.
         steps: a discriminator may win completely for this many steps.
     """
 
@@ -63,7 +63,7 @@ class Diagnostics:
             setattr(self, name, set(state[name]) if name == "said" else state[name])
 
     def new(self, diagnoses: list[Diagnosis]) -> list[Diagnosis]:
-        """Those that the run has not been warned of, before it was resumed either."""
+        """The diagnoses that are new to the run; it keeps them when it is resumed."""
         new = [diagnosis for diagnosis in diagnoses if diagnosis.warning not in self.said]
         self.said |= {diagnosis.warning for diagnosis in new}
         return new
@@ -146,8 +146,8 @@ class Diagnostics:
             return None
         self.said.add(f"skipped {player}")
         return Diagnosis(
-            f"the {player} has not moved for {skipped} steps: its gradients overflow in float16 at every loss scale, "
-            "and gradient scaling skips such steps",
+            f"the {player} has not been updated for {skipped} steps: its gradients overflow in float16 at every loss "
+            "scale, and gradient scaling skips such steps",
             f"resume with {setting('precision', 'bf16')}, or float32 where the GPU has no bfloat16",
         )
 
@@ -157,7 +157,7 @@ class Diagnostics:
             return None
         self.said.add(f"saturated {field}")
         return Diagnosis(
-            f"{self.names[field]} is saturated: every pixel is -1 or 1, which those of real images are not",
+            f"{self.names[field]} is saturated: every pixel is -1 or 1, unlike in real images",
             f"train again with a lower {setting('lr')}, or with {setting('clip', 1)}: hardly any gradient passes a "
             "saturated tanh",
         )

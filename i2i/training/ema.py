@@ -11,14 +11,14 @@ from torch import nn
 
 
 class ModelEMA(nn.Module):
-    """An exponential moving average of networks' weights, which translates more steadily than the weights do.
+    """An exponential moving average (EMA) of networks' weights, whose outputs vary less from step to step.
 
-    Source: Karras et al. 2018, "Progressive growing of GANs", sec. 4; Yazici et al. 2019. While there is little past,
-    its share is smaller: (1 + n) / (10 + n) after n updates.
+    Source: Karras et al. 2018, "Progressive growing of GANs", sec. 4; Yazici et al. 2019. The decay warms up: after n
+    updates it is at most (1 + n) / (10 + n).
 
     Args:
         networks: those to average, by name.
-        decay: share of the past, below 1.
+        decay: weight of the average so far, below 1.
     """
 
     updates: torch.Tensor
@@ -33,7 +33,7 @@ class ModelEMA(nn.Module):
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the present weights into the average; buffers, such as running statistics, are copied."""
+        """Update the average with the current weights; buffers, such as running statistics, are copied."""
         self.updates += 1
         count = int(self.updates)
         share = 1 - min(self.decay, (1 + count) / (10 + count))
@@ -46,7 +46,7 @@ class ModelEMA(nn.Module):
                 kept.copy_(buffer)
 
     def restart(self) -> None:
-        """Start again from the present weights."""
+        """Start again from the current weights."""
         for name, trained in self._trained.items():
             self.networks[name].load_state_dict(trained.state_dict())
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 _MOST_VALUES = 1_000_000  # in a checkpoint; real ones have thousands
-_MOST_TIMES, _MOST_MORE = 8, 2**28  # a checkpoint may refer to the same memory so often, and to so many bytes more
+_MOST_TIMES, _MOST_MORE = 8, 2**28  # how often, and for how many more bytes, memory may be shared
 _PICKLED = {"collections", "torch", "torch._utils", "torch.storage"}  # modules that a pickled tensor imports
 
 
@@ -49,7 +49,7 @@ def check_archive(path: Path) -> None:
         raise Damaged(f"{bad} fails its CRC check")
     for name in (name for pickled in pickles for name in _imports(pickled)):
         if name.split(" ")[0] not in _PICKLED:
-            raise Damaged(f"it would import {name.replace(' ', '.')[:60]!r}, and holds more than tensors and numbers")
+            raise Damaged(f"it would import {name.replace(' ', '.')[:60]!r}, which tensors and numbers don't need")
 
 
 def _imports(pickled: bytes) -> set[str]:
@@ -57,9 +57,9 @@ def _imports(pickled: bytes) -> set[str]:
     try:
         found = {(code.name, argument) for code, argument, _ in pickletools.genops(pickled)}
     except Exception:  # pickletools raises many kinds
-        raise Damaged("its pickle is torn") from None
+        raise Damaged("its pickle is truncated or damaged") from None
     if any(name in ("STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4") for name, _ in found):
-        raise Damaged("its pickle is not one of torch.save")
+        raise Damaged("its pickle was not written by torch.save")
     return {str(argument) for name, argument in found if name == "GLOBAL"}
 
 
@@ -111,7 +111,7 @@ def check_tensor(value: Any, name: str, *, like: Tensor | None = None, shape: tu
     """
     dtype = torch.float32 if like is None else like.dtype
     if not isinstance(value, Tensor) or not _is_kept(value):
-        raise Damaged(f"{name} is no tensor of a state")
+        raise Damaged(f"{name} is not a dense tensor")
     if value.dtype != dtype:
         raise Damaged(f"{name} is of {value.dtype}, and should be of {dtype}")
     if shape is not None and tuple(value.shape) != shape:
@@ -121,13 +121,13 @@ def check_tensor(value: Any, name: str, *, like: Tensor | None = None, shape: tu
 
 
 def check_number(value: Any, name: str, *, whole: bool = False) -> None:
-    """Check that a value is a finite number; a `whole` one is 0 or more.
+    """Check that a value is a finite number; with `whole`, an integer of 0 or more.
 
     Raises:
         Damaged: it is not.
     """
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        raise Damaged(f"{name} is no {'whole ' if whole else ''}number")
+        raise Damaged(f"{name} is not {'an integer' if whole else 'a number'}")
     if not math.isfinite(value) or (whole and value < 0):
         raise Damaged(f"{name} is {value}")
 

@@ -25,7 +25,7 @@ def check_data(found: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 
     Raises:
         Damaged: it is not what was saved.
-        UsageError: the classes are others.
+        UsageError: its classes differ.
     """
     classes, listing = found.get("classes", []), found.get("listing", {})
     if not isinstance(classes, list) or not isinstance(listing, dict):

@@ -26,7 +26,7 @@ class RunLogger:
     Args:
         folder: the run folder.
         step: steps done; lines past it, of a run that was killed, are dropped.
-        about: what the report says of the run as a whole; see `i2i.report`.
+        about: what the report says about the run; see `i2i.report`.
         tensorboard: also write logs for TensorBoard.
 
     Raises:
@@ -63,7 +63,7 @@ class LossMeter:
     """The losses since the last line of metrics, summed on the device, so that nothing waits for it."""
 
     def __init__(self, step: int) -> None:
-        self.start, self.begun = step, time.perf_counter()
+        self.start, self.start_time = step, time.perf_counter()
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = defaultdict(int)
 
@@ -80,7 +80,7 @@ class LossMeter:
 
     def speed(self, step: int) -> float:
         """Steps per second."""
-        return (step - self.start) / (time.perf_counter() - self.begun)
+        return (step - self.start) / (time.perf_counter() - self.start_time)
 
 
 def by_player(losses: Mapping[str, float]) -> dict[str, float]:

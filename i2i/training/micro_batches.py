@@ -1,4 +1,4 @@
-"""Gradient accumulation: a step whose batch is worked on in micro-batches, which takes less memory."""
+"""Gradient accumulation: a step processes its batch in micro-batches, which takes less memory."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class MicroBatches:
     """A step's batch in micro-batches of equal size, and the images made of each.
 
     Memory holds the graph of one micro-batch at a time: its images are made again for each turn, with the same random
-    numbers. Once their generator has moved, later turns see the images as they were before.
+    numbers. Once their generator has been updated, later turns see the images as they were before.
 
     Args:
         batch: the step's batch.
         count: number of micro-batches.
-        make: gives a method's images of a micro-batch; told whether this updates running statistics, which happens
-            once in a step.
+        make: gives a method's images of a micro-batch; its second argument is whether to update running statistics,
+            which happens once in a step.
         device: where the images are.
     """
 
@@ -59,11 +59,11 @@ class MicroBatches:
         return images
 
     def keep(self) -> None:
-        """Give later turns the images as they are now, because their generator has moved."""
+        """Give later turns the images as they are now, because their generator has been updated."""
         self._kept = self._kept or self._seen
 
     def last(self) -> Any:
-        """The images of the last micro-batch, detached; None where no player has moved."""
+        """The images of the last micro-batch, detached; None if no player has been updated."""
         return (self._kept or self._seen).get(len(self) - 1)
 
 

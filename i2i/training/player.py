@@ -1,4 +1,4 @@
-"""A player: the networks that one loss moves, with their optimizer, gradient scaler and DDP wrapper."""
+"""A player: the networks that one loss updates, with their optimizer, gradient scaler and DDP wrapper."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from i2i.training.checks import check_module, check_optimizer, check_scaler
 
 
 class Player:
-    """Networks that move together.
+    """Networks that are updated together.
 
     Args:
         networks: all of its networks, as one module.
@@ -36,7 +36,7 @@ class Player:
         self._one, self._skipped = torch.ones((), device=device), torch.zeros((), device=device)
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """The parameters that its loss moves."""
+        """The parameters that its loss updates."""
         return self.networks.parameters()
 
     @property
@@ -79,7 +79,7 @@ class Player:
         return Losses(detached, metrics=getattr(terms, "metrics", {}))
 
     def step(self, *, lr: float) -> None:
-        """Move the weights along their gradients."""
+        """Update the weights with their gradients."""
         if self.settings.clip:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.parameters(), self.settings.clip)

@@ -1,4 +1,4 @@
-"""Checks of the settings before the first step: what can't work is refused, what works badly is warned of."""
+"""Checks of the settings before the first step: settings that can't work are refused, poor ones get a warning."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _USUAL_RATE = {"adam": 2e-4, "sgd": 1e-3}
 
 
 def check_settings(config: RunConfig, method: Method, *, steps: int, images: int) -> list[Diagnosis]:
-    """What to warn of before training.
+    """Warnings to give before training.
 
     Args:
         config: the run's settings.
@@ -86,7 +86,7 @@ def _large_learning_rate(config: RunConfig, default: TrainConfig) -> Diagnosis |
         return None
     move = {
         "adam": "each step moves a weight by about as much, and weights start at about 0.02",
-        "sgd": "each step moves the weights by so many times their gradient",
+        "sgd": "each step moves the weights by that many times their gradient",
     }
     usual = default.lr if default.optimizer == train.optimizer else _USUAL_RATE[train.optimizer]
     return Diagnosis(

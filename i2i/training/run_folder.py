@@ -33,7 +33,7 @@ class RunFolder:
         domains: names of a and b.
         preprocess: `image_size`, `channels` and `depths` for the model file, with `classes` where there are labels.
         data: what the checkpoint keeps of the data set; see `describe_data`.
-        facts: what the report says of the data set.
+        facts: what the report says about the data set.
     """
 
     path: Path
@@ -54,7 +54,7 @@ class RunFolder:
         """Make the folder, and write config.json; `over` the run that it holds, to continue it.
 
         Raises:
-            UsageError: it holds a run, and this one is to start.
+            UsageError: it holds a run already, and `over` is not set.
         """
         if not over and (self.path / "state.pt").exists():
             raise UsageError(
@@ -93,7 +93,7 @@ class RunFolder:
         return path
 
     def is_of_another_run(self) -> bool:
-        """Whether another run has begun in a folder of this name, since this run's was removed."""
+        """Whether another run has started in a folder of this name, since this run's was removed."""
         return not self._removed and (self.path / "config.json").exists() and is_replaced(self.path)
 
     def refuse_another_run(self) -> None:
@@ -114,7 +114,7 @@ class RunFolder:
     def describe(
         self, method: Method, *, steps: int, images: int, device: torch.device, world_size: int
     ) -> dict[str, Any]:
-        """What the report says of the run as a whole, for summary.json."""
+        """What the report says about the run, for summary.json."""
         networks, kind = method.generators(), type(method)
         defaults = {"options": kind.Config(), "data": kind.data_config, "train": kind.train_config}
         return {

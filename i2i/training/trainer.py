@@ -60,7 +60,7 @@ class Trainer:
         run: the folder that is written.
         preview: the batch of the sample grids; samples of the dataset unless given.
         validation: scores on held-out pairs.
-        warnings: what to warn of before the first step.
+        warnings: warnings to give before the first step.
         callbacks: called after logging, validation, sampling and saving, and for warnings.
         workers: processes that load samples; by the number of cores unless given.
         device: overrides the one of the settings.
@@ -112,7 +112,7 @@ class Trainer:
         self._logger: RunLogger | None = None
 
     def train_step(self, batch: Batch) -> dict[str, Tensor]:
-        """Make the step's images once, then let each player whose turn it is move; returns the terms of their losses.
+        """Make the step's images once, then update each player in its turn; return the terms of their losses.
 
         Args:
             batch: `a` and `b`, (N, C, S, S) each on the device, in [-1, 1].
@@ -216,7 +216,7 @@ class Trainer:
             Diverged: a weight, or an optimizer's moment of it, is NaN or infinite; nothing is written.
             OSError: a file can't be written, or the run folder was removed since training began; then the run is saved
                 there again first.
-            UsageError: another run has begun in a folder of this name; nothing is written.
+            UsageError: another run has started in a folder of this name; nothing is written.
         """
         self.run.refuse_another_run()
         if not self._is_finite():
@@ -243,7 +243,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Resume from a checkpoint, of which all is checked before anything is loaded.
+        """Load a checkpoint, once all of it has been checked.
 
         Raises:
             Damaged: a value is not what was saved (`OtherNetworks`: or other networks saved it).

@@ -155,7 +155,7 @@ def data(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("translate boxes empty out --model map2sat", "unexpected argument 'out'"),
         ("translate a b notes.txt --model map2sat", "unexpected argument 'notes.txt' (a glob needs quotes)"),
         ("translate boxes out --model map2sat --format jpeg", "unknown --format 'jpeg'; did you mean 'jpg'?"),
-        ("translate boxes out --model map2sat --quality 200", "it is from 1 to 100"),
+        ("translate boxes out --model map2sat --quality 200", "it must be from 1 to 100"),
         ("translate boxes out --model map2sat --to Sat", "unknown domain to translate to 'Sat'"),
         ("evaluate map2sat", "DATA is missing"),
         ("evaluate map2sat nothere", "there is no such folder"),

@@ -318,7 +318,7 @@ def index_of(image):
     return int(abs(image[0, 0, 0]) * 10)
 
 
-def test_any_dataset_is_shuffled_anew_in_each_epoch():
+def test_any_dataset_is_reshuffled_in_each_epoch():
     images = ShuffledDataset(Ramps(), seed=1)
     epochs = [[index_of(images[5 * epoch + offset]["a"]) for offset in range(5)] for epoch in range(4)]
     assert [sorted(epoch) for epoch in epochs] == [list(range(5))] * 4

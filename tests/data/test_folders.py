@@ -236,7 +236,7 @@ def test_an_empty_part_of_a_layout_is_named(tmp_path, empty):
 
 
 @pytest.mark.parametrize("names", [("photos",), ("photos", "maps", "drawings")])
-def test_one_or_three_folders_are_no_layout(tmp_path, names):
+def test_one_or_three_folders_are_not_a_layout(tmp_path, names):
     put(tmp_path, *(f"{name}/1.png" for name in names))
     with pytest.raises(UnknownLayoutError, match=f"images in {', '.join(sorted(names))}, not a known layout"):
         find(tmp_path)

@@ -14,7 +14,7 @@ def test_a_file_that_is_not_two_images_is_named_with_its_size(tmp_path, size):
         find(tmp_path)
 
 
-def test_a_file_that_is_no_image_is_named(tmp_path):
+def test_a_file_that_is_not_an_image_is_named(tmp_path):
     put(tmp_path, "train/2.png")
     (tmp_path / "train/1.png").write_text("not an image")
     with pytest.raises(UsageError, match=r"1\.png"):

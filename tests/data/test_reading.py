@@ -43,6 +43,4 @@ def test_an_image_with_other_channels_is_named_with_the_setting(tmp_path):
     (one,) = many(tmp_path / "x", 6, np.uint8, count=1)
     with pytest.raises(ImageError) as error:
         read_source(one, channels=3)
-    assert str(error.value) == (
-        f"{one.path}: an image of 6 channels where 3 are needed, as channels of the training says"
-    )
+    assert str(error.value) == (f"{one.path}: an image of 6 channels where 3 are needed, as channels says")

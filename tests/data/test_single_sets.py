@@ -96,7 +96,7 @@ def test_classes_are_told_apart_by_case(tmp_path):
 
 
 @pytest.mark.parametrize("train", ["train/", ""])
-def test_held_out_folders_are_no_classes_and_may_lack_some(tmp_path, train):
+def test_held_out_folders_are_not_classes_and_may_lack_some(tmp_path, train):
     put(tmp_path, f"{train}cat/1.png", f"{train}ant/2.png", "val/cat/3.png")
     layout = single(tmp_path, labels=True)
     assert layout.classes == ("ant", "cat")

@@ -297,8 +297,8 @@ def test_usage_errors_are_reported_before_the_work_begins(
 ) -> None:
     for words, expected in (
         ((run, pairs, "--features", "incepton"), "unknown feature network 'incepton'; did you mean 'inception'?"),
-        ((run, pairs, "--resamples", -1), "--resamples -1: it is 0 or more"),
-        ((run, pairs, "--batch-size", 0), "batch size 0: it is 1 or more"),
+        ((run, pairs, "--resamples", -1), "--resamples -1: it must be 0 or more"),
+        ((run, pairs, "--batch-size", 0), "batch size 0: it must be 1 or more"),
         ((cycle, unpaired, "--ms-ssim"), "--ms-ssim compares pairs, and these images are unpaired"),
         ((cycle, unpaired, "--lpips"), "--lpips compares pairs, and these images are unpaired"),
         ((run, unpaired), "have no partner of the same name"),

@@ -215,7 +215,7 @@ def test_what_an_app_hands_over_is_refused_in_a_line_or_comes_back(tmp_path: Pat
         (torch.zeros(15, 17, 3), r"\(15, 17, 3\) looks like \(H, W, C\).*image.permute\(2, 0, 1\)"),
         (torch.zeros(2, 15, 17, 3), r"looks like \(H, W, C\).*images.permute\(0, 3, 1, 2\)"),
         (np.zeros((2, 15, 17, 3), np.uint8), r"several go to .batch\(\)"),
-        ([np.zeros((5, 7), np.uint8)], r"a list is no image; for several images use .*\.batch\(images\)"),
+        ([np.zeros((5, 7), np.uint8)], r"list is not an image; for several images use .*\.batch\(images\)"),
         (torch.empty(3, 5, 7, device="meta"), "meta device"),
         (torch.zeros(3, 5, 7).to_sparse(), r"image.to_dense\(\)"),
         (torch.zeros(3, 5, 7).to(torch.float8_e5m2), "a tensor of torch.float8_e5m2; give uint8"),
@@ -230,7 +230,7 @@ def test_an_error_says_what_to_give(given: Any, said: str) -> None:
 
 
 @pytest.mark.parametrize("value_range", [(0, 0), (1, 0), (0,), (0, 1, 2), "01x", 3, (0, float("nan")), (None, 1)])
-def test_a_range_that_is_none_is_refused(value_range: Any) -> None:
+def test_an_invalid_value_range_is_refused(value_range: Any) -> None:
     with pytest.raises(UsageError, match=r"give the values of black and white, such as \(0, 1\)"):
         same()(np.zeros((5, 7)), value_range=value_range)
 

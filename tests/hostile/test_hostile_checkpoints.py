@@ -221,14 +221,14 @@ def moment(key: str, change: Callable[[torch.Tensor], Any]) -> Callable[[State],
 VALUES: dict[str, tuple[Callable[[State], object], str]] = {
     "NaN weight": (set_value(NAN), "has NaN or infinite values"),
     "infinite weight": (set_value(-float("inf")), "has NaN or infinite values"),
-    "weight of text": (set_weight("weight"), "is no tensor"),
-    "weight of a list": (set_weight([1.0]), "is no tensor"),
-    "no weight": (set_weight(None), "is no tensor"),
+    "weight of text": (set_weight("weight"), "is not a dense tensor"),
+    "weight of a list": (set_weight([1.0]), "is not a dense tensor"),
+    "no weight": (set_weight(None), "is not a dense tensor"),
     "float64 weight": (set_weight(torch.zeros(SHAPE, dtype=torch.float64)), "is of torch.float64"),
     "integer weight": (set_weight(torch.zeros(SHAPE, dtype=torch.int64)), "is of torch.int64"),
     "complex weight": (set_weight(torch.zeros(SHAPE, dtype=torch.complex64)), "is of torch.complex64"),
     "sparse weight": (set_weight(torch.ones(SHAPE).to_sparse()), "it would import 'torch."),
-    "meta weight": (set_weight(torch.empty(SHAPE, device="meta")), "is no tensor of a state"),
+    "meta weight": (set_weight(torch.empty(SHAPE, device="meta")), "is not a dense tensor"),
     "weight of another shape": (set_weight(torch.zeros(3, 3)), "was saved with other networks"),
     "weight larger than memory": (set_weight(torch.zeros(1).expand(10**3, 10**3)), "was saved with other networks"),
     "missing weight": (lambda s: s["method"].pop(first(s["method"])), "was saved with other networks"),
@@ -251,21 +251,21 @@ VALUES: dict[str, tuple[Callable[[State], object], str]] = {
     "NaN moment": (moment("exp_avg", lambda m: m * NAN), "has NaN or infinite values"),
     "negative variance": (moment("exp_avg_sq", lambda m: -m - 1), "exp_avg_sq is negative"),
     "moment of another shape": (moment("exp_avg", lambda m: m[:1]), "is of shape"),
-    "moment of text": (moment("exp_avg", lambda _: "moment"), "is no tensor"),
+    "moment of text": (moment("exp_avg", lambda _: "moment"), "is not a dense tensor"),
     "infinite steps of a weight": (moment("step", lambda _: torch.tensor(float("inf"))), "has NaN or infinite"),
     "steps of several": (moment("step", lambda _: torch.ones(2)), "is of shape (2,)"),
-    "step of text": (lambda s: s.update(step="12"), "step is no whole number"),
-    "step of a float": (lambda s: s.update(step=12.0), "step is no whole number"),
-    "true step": (lambda s: s.update(step=True), "step is no whole number"),
+    "step of text": (lambda s: s.update(step="12"), "step is not an integer"),
+    "step of a float": (lambda s: s.update(step=12.0), "step is not an integer"),
+    "true step": (lambda s: s.update(step=True), "step is not an integer"),
     "negative step": (lambda s: s.update(step=-1), "step is -1"),
-    "no step": (lambda s: s.pop("step"), "step is no whole number"),
+    "no step": (lambda s: s.pop("step"), "step is not an integer"),
     "random state of another size": (lambda s: s["random"].update(cpu=torch.zeros(9, dtype=torch.uint8)), "random/cpu"),
-    "random state of zeros": (lambda s: s["random"]["cpu"].zero_(), "random/cpu is no state of a random generator"),
+    "random state of zeros": (lambda s: s["random"]["cpu"].zero_(), "random/cpu is not the state of a random"),
     "random state of floats": (lambda s: s["random"].update(cpu=torch.zeros(5056)), "random/cpu is of torch.float32"),
-    "no random state": (lambda s: s["random"].clear(), "random/cpu is no tensor"),
+    "no random state": (lambda s: s["random"].clear(), "random/cpu is not a dense tensor"),
     "best of text": (lambda s: s.update(best="good"), "best is of another type"),
     "best of NaN": (lambda s: s.update(best={"step": 3, "score": "l1", "value": NAN}), "best/value is nan"),
-    "best without a step": (lambda s: s.update(best={}), "best/step is no whole number"),
+    "best without a step": (lambda s: s.update(best={}), "best/step is not an integer"),
     "health of text": (lambda s: s.update(diagnostics="good"), "diagnostics is of another type"),
     "scores of text": (lambda s: s["diagnostics"].update(scores="good"), "diagnostics/scores is of another type"),
     "counts of lists": (
@@ -280,9 +280,9 @@ VALUES: dict[str, tuple[Callable[[State], object], str]] = {
     ),
     "listing without a count": (
         lambda s: s["data"]["listing"]["training"].pop("files"),
-        "data/listing/training/files is no whole",
+        "data/listing/training/files is not an integer",
     ),
-    "scaler of text": (lambda s: s["optimizers"]["generator"].update(scaler={"scale": "x"}), "scale is no number"),
+    "scaler of text": (lambda s: s["optimizers"]["generator"].update(scaler={"scale": "x"}), "scale is not a number"),
     "scaler of a list": (
         lambda s: s["optimizers"]["generator"].update(scaler=[1]),
         "optimizers/generator/scaler is of another type",
@@ -298,7 +298,7 @@ def test_values_of_wrong_types_shapes_and_ranges(checkpoints: Checkpoints) -> No
             raise AssertionError(name) from error
 
 
-def test_versions_of_modules_that_are_no_dicts(checkpoints: Checkpoints) -> None:
+def test_versions_of_modules_that_are_not_dicts(checkpoints: Checkpoints) -> None:
     def change(state: State) -> None:
         state["method"] = OrderedDict(state["method"])
         state["method"]._metadata = {"": 3}

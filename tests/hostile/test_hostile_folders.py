@@ -121,7 +121,7 @@ SUFFIXES = [".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".gif", ".bmp", "
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("content", ["nothing", "zeros", "random", "text"])
-def test_what_is_no_image_whatever_its_name(folder: Folder, suffix: str, content: str) -> None:
+def test_files_that_are_not_images_whatever_their_suffix(folder: Folder, suffix: str, content: str) -> None:
     contents = {
         "nothing": b"",
         "zeros": bytes(1000),
@@ -152,7 +152,7 @@ def test_names_that_lie_are_read_as_what_they_hold(folder: Folder, name: str, ki
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1.5, -0.1])
 @pytest.mark.parametrize("suffix", [".tif", ".npy"])
-def test_floats_that_are_no_levels(folder: Folder, suffix: str, value: float) -> None:
+def test_floats_that_are_not_finite_or_out_of_range(folder: Folder, suffix: str, value: float) -> None:
     pixels = noise(9, 7, 3, dtype=np.float32)
     pixels[2, 3, 1] = value
     (folder.source / f"x{suffix}").write_bytes(made(DecodedImage(pixels), suffix))
@@ -181,7 +181,7 @@ def test_an_array_of_objects_runs_nothing(folder: Folder, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("profile", [None, b"no profile at all"])
-def test_a_jpeg_of_inks(folder: Folder, profile: bytes | None) -> None:
+def test_a_cmyk_jpeg(folder: Folder, profile: bytes | None) -> None:
     image = Image.new("CMYK", (40, 30), (0, 0, 0, 0))
     image.save(folder.source / "ink.jpg", quality=100, **({"icc_profile": profile} if profile else {}))
     result = convert(plan(str(folder.source), folder.out), same(), progress=False)
@@ -191,7 +191,7 @@ def test_a_jpeg_of_inks(folder: Folder, profile: bytes | None) -> None:
 
 
 @pytest.mark.parametrize("name", ["x.gif", "x.webp", "x.png", "x.tif"])
-def test_of_an_animation_the_first_frame_is_translated_and_that_is_said(folder: Folder, name: str) -> None:
+def test_the_first_frame_of_an_animation_is_translated_with_a_note(folder: Folder, name: str) -> None:
     frames = [Image.new("RGB", (20, 10), (60 * n, 0, 0)) for n in range(1, 4)]
     frames[0].save(folder.source / name, save_all=True, append_images=frames[1:])
     assert folder.translate() == 0
@@ -239,7 +239,7 @@ def test_every_name_is_kept(folder: Folder, stem: str) -> None:
 
 
 @pytest.mark.parametrize("stem", NAMES)
-def test_every_name_is_said_in_one_line(folder: Folder, stem: str) -> None:
+def test_every_name_is_reported_in_one_line(folder: Folder, stem: str) -> None:
     name = f"{stem}.png"
     try:
         (folder.source / name).write_bytes(b"no image")
@@ -294,7 +294,7 @@ def mounted(folder: Path, size: str) -> Iterator[None]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_ends_it_and_more_room_lets_it_go_on(
+def test_a_full_disk_stops_a_conversion_and_more_space_resumes_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], model: Path
 ) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
@@ -321,7 +321,7 @@ def test_a_full_disk_ends_it_and_more_room_lets_it_go_on(
         assert there == sorted(path.name for path in source.iterdir())
 
 
-def test_a_disk_that_only_reads_ends_it(tmp_path: Path) -> None:
+def test_a_read_only_disk_stops_a_conversion(tmp_path: Path) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     put(source, *(f"{index:02}.png" for index in range(40)))
     with mounted(out, "64k"):
@@ -350,7 +350,7 @@ def test_a_file_larger_than_is_allowed_fails_alone(folder: Folder) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no /proc on this system")
-def test_an_output_where_no_folder_can_be_made_is_said_once(folder: Folder) -> None:
+def test_an_output_where_no_folder_can_be_made_is_reported_once(folder: Folder) -> None:
     put(folder.source, "more.png", size=(9, 7))
     folder.out = Path("/proc/i2i")
     assert folder.translate() == 1
@@ -456,7 +456,7 @@ def test_links_pipes_sockets_and_folders_named_as_images(folder: Folder) -> None
 
 
 @pytest.mark.parametrize("name", ["pipe.png", "socket.png", "zero.png", "folder.png"])
-def test_none_of_those_is_an_image_on_its_own(folder: Folder, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_special_file_given_alone_is_refused(folder: Folder, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     make_special(folder.source)
     (folder.source / "folder.png").mkdir()
     (folder.source / "zero.png").symlink_to("/dev/zero")

@@ -43,7 +43,7 @@ REASONS = re.compile(
     r"an empty file"
     r"|not an image that can be read(: [\w .;,():]+)?"
     r"|truncated: the file ends before its image does"
-    r"|damaged: (its?|one of its|what follows one of its|a row of it|a part of it|the checksum of its|a code of it)"
+    r"|damaged: (its?|one of its|a row of it|a chunk is|a segment is|a part of it|the checksum of its|a code of it)"
     r" [\w ',();/%-]+"
     r"|damaged or truncated: it is a TIFF without an image"
     r"|\d+ x \d+ pixels( of \S+ bytes are \d+ MB)?, more than the \d+ (million|MB) that are allowed; if you trust it: "

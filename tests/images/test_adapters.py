@@ -312,9 +312,9 @@ def test_the_profile_stays_only_with_the_kind_of_image_it_describes():
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (None, "a NoneType is no image"),
-        ([[0, 1]], "a list is no image; for several images use"),
-        (3, "a int is no image"),
+        (None, "NoneType is not an image"),
+        ([[0, 1]], "list is not an image; for several images use"),
+        (3, "int is not an image"),
         (np.zeros((2, 2), np.int64), "an array of int64; give uint8 or uint16 pixels"),
         (np.zeros((2, 2), bool), "an array of bool"),
         (np.zeros((2, 2), complex), "an array of complex128"),
@@ -523,7 +523,7 @@ def test_a_model_trained_from_8_to_16_bit_widens_files_and_not_arrays(tmp_path):
 
 def test_more_channels_than_pil_holds_are_refused_with_what_to_give():
     data = made(DecodedImage(noise(4, 5, 5)), ".tif")
-    with pytest.raises(ImageError, match=r"PIL has no image of 5 channels; give an array, or write a \.tif or \.npy"):
+    with pytest.raises(ImageError, match=r"PIL has no image with 5 channels; give an array, or write a \.tif or \.npy"):
         same(5)(data)
     assert_array_equal(same(5)(noise(4, 5, 5)), noise(4, 5, 5), strict=True)
 

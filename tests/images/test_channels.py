@@ -272,7 +272,7 @@ def test_settings_out_of_range_are_refused(
 ) -> None:
     (tmp_path / "x.png").write_bytes(made(RGB.image(0), ".png"))
     assert main(["translate", str(tmp_path / "x.png"), str(tmp_path / "out"), "--model", str(run), *flag]) == 2
-    assert f"{flag[0]} {flag[1]}: it is" in capsys.readouterr().err
+    assert f"{flag[0]} {flag[1]}: it must be" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

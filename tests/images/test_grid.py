@@ -170,7 +170,7 @@ def test_the_captions_of_wide_columns_stand_over_their_first_image(tmp_path):
     assert_array_equal(read(tmp_path / "grid.png").pixels[:22], expected[:22])
 
 
-def test_fields_that_are_no_images_are_not_shown(tmp_path):
+def test_fields_that_are_not_images_are_not_shown(tmp_path):
     class Labelled(NamedTuple):
         fake_b: Tensor
         labels: Tensor

@@ -61,7 +61,7 @@ def test_a_wrong_checksum_of_a_chunk_is_named():
         (zlib.compress(RAW)[:-4] + bytes(4), "damaged: the checksum of its pixels is wrong"),
         (zlib.compress(RAW[:-1]), "damaged: it holds fewer pixels than its header says"),
         (zlib.compress(RAW + b"\0"), "damaged: it holds more pixels than its header says"),
-        (zlib.compress(b"\5" + RAW[1:]), "damaged: a row of it has a filter that there is not"),
+        (zlib.compress(b"\5" + RAW[1:]), "damaged: a row of it has an unknown filter"),
         (b"no zlib at all", "damaged: its pixels can't be unpacked"),
     ],
 )

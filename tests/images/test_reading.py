@@ -175,7 +175,7 @@ def test_a_truncated_file_of_sixteen_bit_colour_is_named(tmp_path):
         (b"\x89PNG\r\n\x1a\n", "truncated: the file ends before its image does"),
     ],
 )
-def test_files_that_are_no_images_are_named_with_the_reason(tmp_path, contents, reason):
+def test_files_that_are_not_images_are_named_with_the_reason(tmp_path, contents, reason):
     path = tmp_path / "fake.png"
     path.write_bytes(contents)
     with pytest.raises(ImageError) as error:
@@ -473,7 +473,7 @@ def test_the_contents_decide_the_format_and_not_the_name(tmp_path):
         assert_array_equal(read(tmp_path / name).pixels, image.pixels, strict=True)
 
 
-def test_special_files_are_no_images(tmp_path):
+def test_special_files_are_not_images(tmp_path):
     make_special(tmp_path)
     (tmp_path / "x.png").mkdir()
     (tmp_path / "x.png" / "1.png").touch()

@@ -175,7 +175,7 @@ DEFLATED = zlib.compress(PIXELS.tobytes())
         (bytes(100), "damaged: one of its strips or tiles can't be unpacked$"),
     ],
 )
-def test_what_is_wrong_with_deflated_pixels_is_named(packed, reason):
+def test_damage_of_deflated_pixels_is_named(packed, reason):
     with pytest.raises(ImageError, match=reason):
         read(strip(packed, 8))
 
@@ -507,6 +507,6 @@ def test_what_is_written_is_read_by_others(channels, depth):
     "data",
     [b"II*\0", b"MM\0*\0\0\0\x08", b"II*\0\xff\xff\xff\x7f" + bytes(20), b"II*\0\x08\0\0\0\0\0\0\0\0\0"],
 )
-def test_a_header_without_pages_is_no_image(data):
+def test_a_header_without_pages_is_not_an_image(data):
     with pytest.raises(ImageError, match=r"^these bytes: damaged or truncated: it is a TIFF without an image$"):
         read(data)

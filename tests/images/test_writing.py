@@ -213,6 +213,6 @@ def test_sixteen_bits_are_seen_alike_by_opencv(channels, alpha):
 
 @pytest.mark.parametrize("suffix", [".jpg", ".bmp"])
 @pytest.mark.parametrize("channels", [2, 4])
-def test_a_channel_that_is_no_alpha_is_not_dropped(channels, suffix):
+def test_a_channel_that_is_not_alpha_is_not_dropped(channels, suffix):
     with pytest.raises(ImageError, match=rf"^{channels} channels can't be written as {suffix}; use \.tif"):
         encode(DecodedImage(noise(4, 5, channels)), suffix)

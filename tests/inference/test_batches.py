@@ -28,7 +28,7 @@ def of(text: str, batch_size: int, **options: int) -> list[str]:
         ("aaab", 1, ["a", "a", "a", "b"]),
     ],
 )
-def test_neighbours(text: str, batch_size: int, expected: list[str]) -> None:
+def test_without_nbytes_only_neighbours_are_grouped(text: str, batch_size: int, expected: list[str]) -> None:
     assert of(text, batch_size) == expected
 
 
@@ -42,7 +42,9 @@ def test_neighbours(text: str, batch_size: int, expected: list[str]) -> None:
         ("aabbcc", 2, 3, ["aa", "bb", "cc"]),  # a batch that is taken waits no more
     ],
 )
-def test_wherever_they_are(text: str, batch_size: int, max_bytes: int, expected: list[str]) -> None:
+def test_with_nbytes_items_are_grouped_wherever_they_are(
+    text: str, batch_size: int, max_bytes: int, expected: list[str]
+) -> None:
     assert of(text, batch_size, max_bytes=max_bytes) == expected
 
 

@@ -184,7 +184,7 @@ def test_of_a_mixed_batch_each_image_keeps_its_kind(tmp_path):
 @pytest.mark.parametrize("name", ["batch_size", "tile"])
 def test_batch_size_and_tile_below_one_are_refused_before_anything_is_written(tmp_path, name):
     put(tmp_path / "in", "x.png")
-    with pytest.raises(UsageError, match="0: it is 1 or more"):
+    with pytest.raises(UsageError, match="0: it must be 1 or more"):
         convert_all(tmp_path / "in", tmp_path / "out", **{name: 0})
     assert not (tmp_path / "out").exists()
 
@@ -435,7 +435,7 @@ def test_outputs_of_other_options_are_refused(translate, before, after, said):
     assert said in told
 
 
-def test_samples_are_continued_with_more_and_another_seed_in_place_of_one_is_refused(tmp_path):
+def test_more_samples_resume_a_conversion_and_another_seed_is_refused(tmp_path):
     put(tmp_path / "in", "1.png")
     generator = build_generator("unet:depth=2,width=4,norm=none,dropout=0,latent=2", in_channels=3, out_channels=3)
     one, out = translator(generator), tmp_path / "out"
@@ -512,7 +512,7 @@ def test_a_record_does_not_grow_with_every_conversion(tmp_path):
     assert not convert_all(tmp_path / "in", out, record=out).unknown
 
 
-def test_a_conversion_in_place_is_continued_by_the_same_command(translate):
+def test_a_conversion_in_place_is_resumed_by_the_same_command(translate):
     words = {"source": translate.source, "out": translate.source}
     assert "would be written over itself" in translate("--format", "png", **words)[1]
     for path in (translate.source / "1.png", translate.source / "a/2.png"):

@@ -30,7 +30,7 @@ def test_a_direction_is_found_by_its_target(directions: list[str], to: str | Non
 
 @pytest.mark.parametrize(
     ("directions", "to", "message"),
-    [(["a2b"], "map", "unknown domain to translate to 'map'"), (["z2b"], None, "draws images from a latent")],
+    [(["a2b"], "map", "unknown domain to translate to 'map'"), (["z2b"], None, "generates images from a latent")],
 )
 def test_no_such_direction(directions: list[str], to: str | None, message: str) -> None:
     with pytest.raises(UsageError, match=message):

@@ -57,7 +57,7 @@ def test_a_folder_of_one_image_may_go_to_a_file(here):
 
 
 @pytest.mark.parametrize("absolute", [False, True])
-def test_the_output_inside_the_input_is_no_input(here, absolute):
+def test_the_output_inside_the_input_is_not_an_input(here, absolute):
     put(here, "photos/1.png", "photos/out/1.png", "photos/out/a/2.png", "photos/outside/3.png")
     output = here / "photos/out" if absolute else Path("photos/out")
     sources = [job.source.as_posix() for job in plan("photos", output)]
@@ -96,7 +96,7 @@ def test_a_glob_of_one_image_may_go_to_a_file(here):
     assert jobs("photos/*.png", "out.png") == [("photos/1.png", "out.png")]
 
 
-def test_the_output_inside_a_glob_is_no_input(here):
+def test_the_output_inside_a_glob_is_not_an_input(here):
     put(here, "photos/1.png", "photos/out/1.png")
     assert jobs("photos/**/*.png", "photos/out") == [("photos/1.png", "photos/out/1.png")]
 
@@ -238,7 +238,7 @@ def test_a_format_that_cannot_be_written_is_refused_by_its_name(here):
         plan("1.png", Path("out.gif"))
 
 
-def test_links_are_no_input(here):
+def test_links_are_not_inputs(here):
     put(here, "photos/1.png", "others/2.png")
     (here / "photos/link.png").symlink_to(here / "others/2.png")
     (here / "photos/folder").symlink_to(here / "others", target_is_directory=True)

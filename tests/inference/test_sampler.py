@@ -164,13 +164,13 @@ def test_the_shortest_walk_is_its_two_ends() -> None:
 
 @pytest.mark.parametrize("steps", [1, 0, -3])
 def test_a_walk_has_two_steps_or_more(steps: int) -> None:
-    with pytest.raises(UsageError, match=f"^a walk of {steps} steps; it has 2 or more, both ends included$"):
+    with pytest.raises(UsageError, match=f"^a walk of {steps} steps; it needs 2 or more, both ends included$"):
         sampler().walk(1, steps)
 
 
 @pytest.mark.parametrize("count", [0, -1])
 def test_nothing_to_draw_is_an_error(count: int) -> None:
-    with pytest.raises(UsageError, match=f"^{count} images; draw 1 or more$"):
+    with pytest.raises(UsageError, match=f"^{count} images; ask for 1 or more$"):
         sampler()(count)
 
 
@@ -246,7 +246,7 @@ def test_each_kind_of_model_says_which_command_takes_it(tmp_path: Path) -> None:
     save_model(tmp_path / "draws.safetensors", model())
     with pytest.raises(UsageError, match=r"^this model translates images; use it with translate"):
         Sampler.load(tmp_path / "translates.safetensors", device="cpu")
-    with pytest.raises(UsageError, match=r"^this model draws images from a latent; use it: i2i sample MODEL OUT$"):
+    with pytest.raises(UsageError, match=r"^this model generates images from a latent; use it: i2i sample MODEL OUT$"):
         Translator.load(tmp_path / "draws.safetensors", device="cpu")
 
 

@@ -202,7 +202,7 @@ def test_a_changed_model_file_is_loaded_again(run: Path, unpaired: Path, tmp_pat
     [
         ("nowhere.png", "nowhere.png"),
         (b"no image", "not an image"),
-        (12, "int is no image"),
+        (12, "int is not an image"),
         (np.zeros((4, 4, 3), np.int64), "int64"),
         (np.zeros((4,), np.uint8), "shape"),
         (torch.full((3, 4, 4), 7.0), r"\[-1, 1\]"),
@@ -323,7 +323,7 @@ def test_a_seed_of_a_model_with_one_output_is_refused(run: Path, photo: Image.Im
 
 @pytest.mark.parametrize("samples", [0, -1])
 def test_no_samples_are_refused(many: Path, photo: Image.Image, samples: int) -> None:
-    with pytest.raises(UsageError, match=f"^samples {samples}: it is 1 or more$"):
+    with pytest.raises(UsageError, match=f"^samples {samples}: it must be 1 or more$"):
         translate(photo, many, device="cpu", samples=samples)
 
 
@@ -432,7 +432,7 @@ def test_an_identity_in_tiles_gives_the_identical_image(size: tuple[int, int], m
 @pytest.mark.parametrize("tile", [0, -8])
 def test_a_tile_without_pixels_is_refused(resnet: Translator, photo: Image.Image, tile: int) -> None:
     for call in (lambda: resnet(photo, tile=tile), lambda: translate(photo, resnet, tile=tile)):
-        with pytest.raises(UsageError, match=f"^tile {tile}: it is 1 or more pixels$"):
+        with pytest.raises(UsageError, match=f"^tile {tile}: it must be 1 or more pixels$"):
             call()
 
 

@@ -15,7 +15,7 @@ def unit(*shape, seed=0):
 
 @pytest.mark.parametrize("temperature", [0.07, 1.0])
 @pytest.mark.parametrize("patches", [2, 7, 256])
-def test_features_that_say_nothing_cost_the_log_of_the_number_of_patches(patches, temperature):
+def test_uninformative_features_cost_the_log_of_the_number_of_patches(patches, temperature):
     # The images differ and the patches of each do not: others of the same image are all that a patch is told from.
     same = unit(3, 1, 16).expand(3, patches, 16)
     assert patch_nce(same, same, temperature=temperature).item() == pytest.approx(math.log(patches), rel=1e-6)

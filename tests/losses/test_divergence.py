@@ -12,7 +12,7 @@ def divergence(mean, variance):
     return standard_normal_divergence(torch.full((2, 3), mean), torch.full((2, 3), math.log(variance))).item()
 
 
-def test_the_standard_normal_is_no_distance_from_itself():
+def test_the_standard_normal_is_at_distance_0_from_itself():
     assert divergence(0.0, 1.0) == 0
 
 

@@ -186,7 +186,7 @@ def test_history_is_0_before_the_first_step_and_after_it():
     assert history().item() > 0
 
 
-def test_history_goes_on_bit_for_bit_from_its_state():
+def test_history_resumes_bit_for_bit_from_its_state():
     def play(network, history, values):
         seen = []
         for value in values:

@@ -72,7 +72,7 @@ def pictures(count=2, channels=3, seed=0):
     return torch.rand(count, channels, 32, 48, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def test_it_is_the_weighted_l1_of_five_layers_of_a_image_normalised_as_torchvision_does(perceptual, vgg):
+def test_it_is_the_weighted_l1_of_five_layers_of_an_image_normalised_as_torchvision_does(perceptual, vgg):
     preset = VGG19_Weights.IMAGENET1K_V1.transforms()
     normalize = Normalize(preset.mean, preset.std)
     slices = [vgg[:2], vgg[2:7], vgg[7:12], vgg[12:21], vgg[21:30]]
@@ -123,7 +123,7 @@ def test_bfloat16_gives_nearly_the_same_in_float32(perceptual):
     torch.testing.assert_close(distance, perceptual(x, y), rtol=0.02, atol=0)
 
 
-def test_it_is_no_part_of_a_module(perceptual):
+def test_it_is_not_a_submodule(perceptual):
     holder = nn.Module()
     holder.perceptual = perceptual
     assert list(holder.modules()) == [holder]
@@ -185,7 +185,7 @@ def test_it_follows_the_images_to_their_device(perceptual):
 @pytest.mark.skipif(
     not (Path(torch.hub.get_dir()) / "checkpoints" / FILE).is_file(), reason="needs torchvision's weights of VGG-19"
 )
-def test_the_true_weights_mind_noise_more_than_a_brighter_image():
+def test_the_true_weights_penalise_noise_more_than_brightness():
     line = torch.linspace(0, 8, 64)
     x = 0.5 * torch.sin(line)[:, None].mul(torch.cos(line)).expand(1, 3, 64, 64)
     signs = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).sign()

@@ -225,7 +225,7 @@ def test_the_encoder_is_as_deep_as_the_papers_for_its_size(size, blocks):
     assert len(method.discriminator_sampled.scales) == len(method.discriminator_reconstructed.scales) == 2
 
 
-def test_settings_that_make_no_game_are_refused():
+def test_invalid_settings_are_refused():
     for options, said in (
         ({"latent": 0}, "latent is 0; it should be above 0"),
         ({"encoder_width": 0}, "encoder_width is 0; it should be above 0"),

@@ -61,7 +61,7 @@ def test_its_own_networks_are_the_published_ones(method_name):
 
 @pytest.mark.parametrize("patches", [256, 50])
 @pytest.mark.parametrize("method_name", METHODS)
-def test_features_that_say_nothing_cost_the_log_of_their_places(method_name, patches):
+def test_uninformative_features_cost_the_log_of_the_number_of_positions(method_name, patches):
     method = at_zero(method_name, patches=patches)
     expected = sum(math.log(min(patches, indices)) for indices in PLACES) / 5
     assert method.contrast(pictures(1), pictures(2)).item() == pytest.approx(expected, rel=1e-6)
@@ -95,7 +95,7 @@ def test_weights_are_applied_and_a_weight_of_0_leaves_the_identity_out():
 
 
 @pytest.mark.parametrize("method_name", METHODS)
-def test_it_judges_outputs_and_contrasts_them_with_their_inputs(method_name):
+def test_the_discriminator_sees_outputs_and_patch_nce_contrasts_them_with_their_inputs(method_name):
     method = make(method_name).eval()
     batch = noise(method_name)
     images = method(batch)
@@ -126,7 +126,7 @@ def test_contrast_is_the_mean_of_patch_nce_over_the_maps():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_queries_and_keys_are_of_the_same_places(method):
+def test_queries_and_keys_are_of_the_same_positions(method):
     # Where every place is taken their order doesn't matter, as long as it is the same of both.
     output, source = pictures(1), pictures(2)
     everywhere, somewhere = make(method, patches=32 * 32), make(method, patches=16)
@@ -154,7 +154,7 @@ def test_projections_are_two_layers_and_of_unit_length():
     torch.testing.assert_close(found[0][1, 0], expected / expected.norm())
 
 
-def test_projections_begin_by_glorot_and_bengio_with_gain_002():
+def test_projections_are_initialised_as_by_glorot_and_bengio_with_gain_002():
     torch.manual_seed(0)
     for layer in Projections([3, 128, 256]).layers:
         for linear in (layer[0], layer[2]):
@@ -207,7 +207,7 @@ class Pointwise(Generator):
         return [x, self.first(x)]
 
 
-def test_mirroring_changes_nothing_where_the_network_doesnt_care():
+def test_mirroring_changes_nothing_for_an_equivariant_network():
     method = make("fastcut")
     method.generator, method.projections = Pointwise(), Projections([3, 8])
     batch = noise("fastcut")

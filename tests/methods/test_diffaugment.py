@@ -102,7 +102,7 @@ def test_gradients_pass_through(change):
 
 
 @pytest.mark.parametrize("method_name", methods)
-def test_every_game_is_played_with_it(method_name):
+def test_every_method_trains_with_it(method_name):
     method = make(method_name, diffaugment=EVERY)
     torch.manual_seed(1)
     images = method(noise(method_name))
@@ -115,7 +115,7 @@ def test_every_game_is_played_with_it(method_name):
 
 
 @pytest.mark.parametrize("method_name", methods)
-def test_without_it_no_game_draws_for_it(method_name):
+def test_without_it_no_method_draws_random_numbers_for_it(method_name):
     # Discriminators draw nothing in training; an image pool draws only once it is full.
     method = make(method_name)
     images = method(noise(method_name))
@@ -130,7 +130,7 @@ def test_without_it_no_game_draws_for_it(method_name):
 
 
 @pytest.mark.parametrize("method_name", ["pix2pix", "cut"])
-def test_a_image_equal_to_the_real_one_matches_its_features(method_name):
+def test_an_image_equal_to_the_real_one_matches_its_features(method_name):
     # Only where both are changed by the same numbers.
     method = make(method_name, diffaugment=EVERY, feature_matching=1.0)
     images = method(noise(method_name))
@@ -141,7 +141,7 @@ def test_a_image_equal_to_the_real_one_matches_its_features(method_name):
         assert method.generator_loss(images)["feature_matching"].item() > 1e-7
 
 
-def test_what_real_images_are_on_the_whole_stays():
+def test_augmentation_keeps_the_mean_of_real_images():
     # The mean brightness shifts up and down alike, and places are as likely to be cut on all sides.
     augment = DiffAugment(("colour",))
     x = pictures(1).expand(4000, -1, -1, -1)

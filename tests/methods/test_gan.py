@@ -94,7 +94,7 @@ def test_weights_are_applied():
     assert terms(method.generator_loss(images)) == {"adversarial": 1.0, "feature_matching": 0.0}
 
 
-def test_the_players_meet_in_equation_1():
+def test_the_losses_are_equation_1():
     method = make().eval()
     images = method(grey([0.1, -0.2, 0.3]))
     judge, loss = method.discriminator, AdversarialLoss("non_saturating")
@@ -107,7 +107,7 @@ def test_the_players_meet_in_equation_1():
     torch.testing.assert_close(judged, loss.discriminator(real, fake))
 
 
-def test_as_many_images_are_drawn_anew_as_there_are_real_ones():
+def test_each_step_generates_as_many_new_images_as_there_are_real_ones():
     method = make()
     batch = grey([0.1, -0.2, 0.3])
     torch.manual_seed(1)
@@ -121,7 +121,7 @@ def test_as_many_images_are_drawn_anew_as_there_are_real_ones():
     assert torch.equal(method.generator(torch.rand(3, 4) * 2 - 1), first.fake_b)
 
 
-def test_the_generator_is_told_the_labels_of_the_real_images():
+def test_the_generator_gets_the_labels_of_the_real_images():
     method = make(classes=3)
     batch = grey([0.1, 0.2, 0.3, 0.4], label=torch.tensor([2, 0, 0, 1]))
     torch.manual_seed(1)
@@ -136,7 +136,7 @@ def test_the_generator_is_told_the_labels_of_the_real_images():
     assert [torch.equal(a, b) for a, b in zip(others.fake_b, images.fake_b, strict=True)] == [True, False, True, True]
 
 
-def test_the_discriminator_is_told_the_label_in_a_channel_of_each_class():
+def test_the_discriminator_gets_the_label_as_a_channel_per_class():
     method = make(classes=2)
     images = method(labelled(4))
     planes = torch.zeros(4, 2, 8, 8)

@@ -576,7 +576,7 @@ def test_freeze_all_but_restores_requires_grad_even_after_an_error():
 
 @pytest.mark.parametrize("method", methods)
 def test_max_fake_accuracy_is_at_most_1(method):
-    with pytest.raises(UsageError, match=r"max_fake_accuracy is 5.0; it is a share of images, above 0 and up to 1"):
+    with pytest.raises(UsageError, match=r"max_fake_accuracy is 5.0; expected a share of images, above 0"):
         config(method, max_fake_accuracy=5.0)
 
 

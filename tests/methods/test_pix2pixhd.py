@@ -115,7 +115,7 @@ def test_without_feature_matching_and_perceptual_term_the_adversarial_one_is_lef
     assert terms(method.discriminator_loss(images)) == {"adversarial": 0.5 * 3 * 2}
 
 
-def test_every_scale_judges_input_and_output_together():
+def test_every_scale_sees_input_and_output_together():
     method = make().eval()
     batch = noise()
     images = method(batch)
@@ -160,7 +160,7 @@ def test_vgg_is_nobodys_and_not_saved():
     assert [name for name, _ in with_it.named_parameters()] == [name for name, _ in without.named_parameters()]
 
 
-def test_without_vggs_weights_training_is_refused_before_it_begins(pairs, tmp_path, capsys):
+def test_without_vggs_weights_training_is_refused_before_it_starts(pairs, tmp_path, capsys):
     run = tmp_path / "run"
     words = ["train", "pix2pixhd", str(pairs), "--run", str(run), "--image-size", "32", "--steps", "2"]
     words += ["--generator", GENERATOR, "--discriminator", DISCRIMINATOR]
@@ -208,7 +208,7 @@ def learned(batch, **options):
     return sum(distances[-5:]) / 5 / distances[0]
 
 
-def test_one_batch_is_learned_by_heart_without_a_term_on_pixels():
+def test_one_batch_is_overfit_without_a_term_on_pixels():
     line = torch.linspace(-1, 1, 32)
     rows, columns = torch.meshgrid(line, line, indexing="ij")
     disc = torch.where(rows**2 + columns**2 < 0.5, 0.8, -0.8)

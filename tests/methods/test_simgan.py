@@ -98,7 +98,7 @@ def test_features_may_leave_free_what_pixels_hold(kind, change):
     assert make().self_loss(images)["self"] > 1
 
 
-def test_the_players_meet_in_the_papers_losses():
+def test_the_players_minimise_the_papers_losses():
     method = make(**AT_ONCE).eval()
     batch = noise()
     images = method(batch)
@@ -277,7 +277,7 @@ def eyes(tmp_path):
     return tmp_path / "eyes"
 
 
-def test_a_run_from_the_command_line_with_both_warm_ups_goes_on_where_it_stopped(eyes, tmp_path, capsys):
+def test_a_run_from_the_command_line_with_both_warm_ups_resumes_where_it_stopped(eyes, tmp_path, capsys):
     small = ["--generator", "refiner:width=4,blocks=1", "--discriminator", "local:width=6", "--pool-size", "4"]
     small += ["--channels", "1", "1"]
     sizes = ["--image-size", "20", "--load-size", "20", "--batch-size", "8", "--log-every", "1", "--workers", "0"]

@@ -140,7 +140,7 @@ def test_a_training_size_that_does_not_fit_is_refused(options, side, message):
         backbones.generator(3, 3)
 
 
-def test_it_has_no_place_for_a_latent_and_no_features_to_contrast():
+def test_it_takes_no_latent_and_has_no_features_to_contrast():
     backbones = Backbones(Spec.parse("coarse_to_fine:width=2,blocks=1"), Spec.parse("patchgan"), image_size=64)
     with pytest.raises(UsageError, match="'coarse_to_fine' takes no latent"):
         backbones.generator(3, 3, latent=8)

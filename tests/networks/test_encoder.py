@@ -22,7 +22,7 @@ def build(*, latent=5, channels=3, blocks=2):
 
 @pytest.mark.parametrize(("size", "blocks"), [(16, 2), (32, 3), (64, 4)])
 @pytest.mark.parametrize(("channels", "latent"), [(3, 8), (1, 1)])
-def test_a_image_becomes_a_mean_and_a_log_variance(size, blocks, channels, latent):
+def test_an_image_becomes_a_mean_and_a_log_variance(size, blocks, channels, latent):
     encoder = build(latent=latent, channels=channels, blocks=blocks)
     for found in encoder(pictures(2, size, channels=channels)):
         assert found.shape == (2, latent)
@@ -120,7 +120,7 @@ def test_brightness_is_seen_though_the_branches_normalise_it_away():
     assert (black - white).abs().max() > 0.1
 
 
-def test_weights_begin_by_glorot_and_bengio_with_gain_002():
+def test_weights_are_initialised_as_by_glorot_and_bengio_with_gain_002():
     torch.manual_seed(0)
     encoder = Encoder(3, 8, width=16)
     for parameter in encoder.parameters():

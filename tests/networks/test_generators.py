@@ -105,7 +105,7 @@ def test_large_weights_saturate_at_the_range(name):
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if build(small(name)).multiple > 1])
-def test_sizes_that_are_no_multiple_do_not_fit(name):
+def test_sizes_that_are_not_a_multiple_are_refused(name):
     generator = build(small(name))
     x = torch.rand(1, 3, *(2 * [generator.smallest + generator.multiple + 1]))
     try:
@@ -352,7 +352,7 @@ def test_a_resnet_has_as_many_blocks_as_the_papers_for_its_size(size, blocks):
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not small(name, "latent=4")])
-def test_a_backbone_without_a_place_for_a_latent_says_so(name):
+def test_a_backbone_that_takes_no_latent_is_refused(name):
     backbones = Backbones(Spec.parse(small(name)), Spec.parse("patchgan"), image_size=64)
     with pytest.raises(UsageError, match=f"'{name}' takes no latent; use generator=unet"):
         backbones.generator(3, 3, latent=4)
@@ -418,7 +418,7 @@ def test_features_of_a_resnet_end_with_the_first_and_the_fifth_block(blocks, las
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if generators[name].features is Generator.features])
-def test_a_backbone_without_features_says_so(name):
+def test_a_backbone_without_features_is_refused(name):
     generator = build(small(name))
     with pytest.raises(UsageError, match=f"'{name}' has no features to contrast; use generator=resnet"):
         generator.features(pictures(generator))

@@ -93,7 +93,7 @@ def test_bilinear_spreads_a_pixel_over_its_neighbours():
         (nn.Linear(300, 256), 300, 256),
     ],
 )
-def test_xavier_begins_by_glorot_and_bengio_with_gain_002(layer, inward, outward):
+def test_xavier_initialises_as_glorot_and_bengio_with_gain_002(layer, inward, outward):
     torch.manual_seed(0)
     nn.init.ones_(layer.bias)
     initialize(nn.Sequential(layer), init="xavier")
@@ -107,7 +107,7 @@ def test_xavier_begins_by_glorot_and_bengio_with_gain_002(layer, inward, outward
 
 @pytest.mark.parametrize("init", ["normal", "xavier"])
 @pytest.mark.parametrize("kind", [nn.BatchNorm2d, VirtualBatchNorm])
-def test_gains_begin_near_1_however_weights_do(kind, init):
+def test_gains_are_initialised_near_1_with_any_init(kind, init):
     torch.manual_seed(0)
     norm = kind(4000)
     nn.init.ones_(norm.bias)

@@ -54,7 +54,7 @@ def scales_of(logits):
 
 
 @pytest.mark.parametrize("spec", SMALL_SPECS)
-def test_every_image_is_judged_from_the_smallest_size_on(spec):
+def test_every_size_from_the_smallest_on_gives_logits(spec):
     discriminator = build(spec)
     for side in sizes_of(discriminator):
         for logits in scales_of(discriminator(torch.randn(2, 3, side, side))):
@@ -73,7 +73,7 @@ def test_the_spec_rebuilds_the_network(spec):
 
 
 @pytest.mark.parametrize("spec", SMALL_SPECS)
-def test_what_is_examined_is_what_is_judged(spec):
+def test_forward_with_features_gives_the_logits_of_forward(spec):
     discriminator = build(spec).eval()
     side = sizes_of(discriminator)[-1]
     x = torch.randn(3, 3, side, side)
@@ -108,7 +108,7 @@ def test_every_scale_shows_all_its_layers_but_the_last(options, shapes):
 
 @pytest.mark.parametrize("side", [24, 25, 26, 27, 70])
 @pytest.mark.parametrize("layers", [1, 2, 3])
-def test_logits_are_as_many_whichever_way_a_image_is_halved(layers, side):
+def test_both_ways_of_downsampling_give_equally_many_logits(layers, side):
     x = torch.randn(1, 3, side, side)
     strided, blurred = (build(f"patchgan:layers={layers},width=2,down={down}")(x) for down in ("strided", "blur"))
     assert strided.shape == blurred.shape
@@ -220,7 +220,7 @@ def test_below_the_smallest_size_there_is_no_patch(layers, down):
         discriminator(torch.randn(1, 3, side - 1, side - 1))
 
 
-def test_weights_begin_as_published():
+def test_weights_are_initialised_as_published():
     torch.manual_seed(0)
     discriminator = build_discriminator("patchgan:width=32", in_channels=3)
     layers = [m for m in discriminator.modules() if isinstance(m, nn.Conv2d)]

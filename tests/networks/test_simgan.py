@@ -144,7 +144,7 @@ def test_one_logit_is_the_papers_two_maps_and_softmax():
         (lambda: build_discriminator("local", in_channels=1), (0.01, 1)),
     ],
 )
-def test_weights_begin_as_published_and_pass_the_image_on(network, reach):
+def test_weights_are_initialised_as_published_and_pass_the_image_on(network, reach):
     torch.manual_seed(0)
     network = network()
     for layer in (module for module in network.modules() if isinstance(module, nn.Conv2d)):

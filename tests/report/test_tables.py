@@ -70,7 +70,7 @@ def test_settings_that_differ_from_the_methods_defaults_come_first(tmp_path):
     assert "--augmentflip" in rest
 
 
-def test_settings_that_are_all_defaults_are_said_to_be(tmp_path):
+def test_settings_that_are_all_defaults_are_labelled_so(tmp_path):
     defaults = {key: CONFIG[key] for key in ("options", "data", "train")}
     text = page_of(make_run(tmp_path, summary={"defaults": defaults})).text["settings"]
     assert "All settings have their default values." in text

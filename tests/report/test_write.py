@@ -36,7 +36,7 @@ def test_a_stopped_run_shows_the_time_that_it_would_still_take(tmp_path):
     assert "time left if resumed20 s" in page.text["header"]
 
 
-def test_durations_are_rounded_for_people():
+def test_durations_are_rounded():
     expected = {0.4: "0 s", 29: "29 s", 60: "1 min", 3599: "1 h 0 min", 5400: "1 h 30 min", 90000: "1 d 1 h"}
     assert {seconds: duration(seconds) for seconds in expected} == expected
     assert duration(math.inf).endswith(" h")

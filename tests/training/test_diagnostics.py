@@ -54,7 +54,7 @@ def test_a_nan_loss_is_named_and_the_last_checkpoint_stays(
 
 
 @pytest.mark.parametrize("coloured", [False, True])
-def test_a_generator_of_a_single_colour_is_warned_of_once(
+def test_a_generator_of_a_single_colour_gives_one_warning(
     coloured: bool, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = zeroed(trainer(pairs, tmp_path, steps=12, log_every=1, lr=1e-9))
@@ -68,7 +68,7 @@ def test_a_generator_of_a_single_colour_is_warned_of_once(
     assert f"step 5: {said[0]}\n  try: train again with another seed or a lower lr" in capsys.readouterr().err
 
 
-def test_a_discriminator_that_wins_completely_is_warned_of_once(unpaired: Path, tmp_path: Path) -> None:
+def test_a_discriminator_that_wins_completely_gives_one_warning(unpaired: Path, tmp_path: Path) -> None:
     # A refiner that is held to its input can't but leave drawings drawings, which are easily told from photographs.
     options = {"self_weight": 1000.0, "refiner_warmup": 0, "discriminator_warmup": 0, "refiner_steps": 1}
     specs = {"generator": "resnet:blocks=1,width=4", "discriminator": "patchgan:layers=1,width=8"}
@@ -99,7 +99,7 @@ def negatives(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_inverted_colours_are_warned_of_once_for_each_direction(negatives: Path, tmp_path: Path) -> None:
+def test_inverted_colours_give_one_warning_per_direction(negatives: Path, tmp_path: Path) -> None:
     one = trainer(negatives, tmp_path, "cyclegan", steps=60, log_every=2, lr=2e-3, generator="resnet:blocks=1,width=8")
     # First both generators learn to invert, as CycleGAN may by chance.
     for name, network in one.method.generators().items():
@@ -120,7 +120,7 @@ def test_inverted_colours_are_warned_of_once_for_each_direction(negatives: Path,
     assert "--identity-weight 5" in advice["advice"]
 
 
-def test_overfitting_is_warned_of_once(tmp_path: Path) -> None:
+def test_overfitting_gives_one_warning(tmp_path: Path) -> None:
     # Each pair has colours of its own, so that nothing of one can be learned from another.
     for split, count in (("train", 2), ("val", 3)):
         (tmp_path / "data" / split).mkdir(parents=True)
@@ -141,12 +141,12 @@ def test_overfitting_is_warned_of_once(tmp_path: Path) -> None:
     assert "best.safetensors has the model of that step" in said["advice"]
 
 
-def test_a_player_whose_float16_steps_are_all_skipped_is_warned_of_once(pairs: Path, tmp_path: Path) -> None:
+def test_a_player_whose_float16_steps_are_all_skipped_gives_one_warning(pairs: Path, tmp_path: Path) -> None:
     # No loss scale makes gradients of this weight fit into float16 within 60 steps, while losses stay finite.
     trainer(pairs, tmp_path, steps=64, log_every=8, precision="fp16", options={"l1_weight": 1e30}).fit()
     (said,) = warnings_of(tmp_path)
-    assert said.startswith("the generator has not moved for 56 steps: its gradients overflow in float16")
-    assert steps_of(tmp_path, "has not moved") == [56]
+    assert said.startswith("the generator has not been updated for 56 steps: its gradients overflow in float16")
+    assert steps_of(tmp_path, "has not been updated") == [56]
 
 
 def test_an_absurd_learning_rate_ends_in_warnings(

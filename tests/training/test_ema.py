@@ -17,7 +17,7 @@ from i2i.training.ema import ModelEMA
 from support.runs import assert_equal_states, trainer
 
 
-def test_the_mean_by_hand() -> None:
+def test_the_ema_by_hand() -> None:
     network = nn.Linear(1, 1, bias=False)
     network.weight.data.fill_(4.0)
     average = ModelEMA({"a2b": network}, decay=0.25)
@@ -56,7 +56,7 @@ def test_averaged_weights_are_swapped_in_and_out() -> None:
     assert average.networks["a2b"].weight.item() == 2.0
 
 
-def test_the_model_file_and_the_samples_have_the_mean_and_the_state_both(pairs: Path, tmp_path: Path) -> None:
+def test_model_file_and_samples_use_the_ema_and_the_checkpoint_has_both(pairs: Path, tmp_path: Path) -> None:
     trainer(pairs, tmp_path, ema_decay=0.9, lr=0.01, validate_every=6).fit()
     state, model = load_state(tmp_path / "state.pt"), load_file(tmp_path / "model.safetensors")
     prefix = "networks.a2b."
@@ -82,7 +82,7 @@ def test_ema_resumes_exactly(generator: str, pairs: Path, tmp_path: Path) -> Non
     assert_equal_states(*(load_file(tmp_path / name / "model.safetensors") for name in ("whole", "halves")))
 
 
-def test_a_mean_that_begins_in_mid_run_begins_with_the_weights_as_they_are(pairs: Path, tmp_path: Path) -> None:
+def test_an_ema_started_mid_run_starts_from_the_current_weights(pairs: Path, tmp_path: Path) -> None:
     trainer(pairs, tmp_path, steps=3, lr=0.01).fit()
     one = trainer(pairs, tmp_path, ema_decay=0.999, lr=0.01, steps=100, resume=True)
     assert one.ema is not None

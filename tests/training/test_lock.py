@@ -47,7 +47,7 @@ def running(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     process.wait()
 
 
-def test_a_second_run_is_refused_and_told_who_has_the_folder(
+def test_a_second_run_is_refused_and_the_error_names_the_holder_of_the_lock(
     running: subprocess.Popen[str], pairs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = Path(str(running.args))
@@ -64,7 +64,7 @@ def test_a_second_run_is_refused_and_told_who_has_the_folder(
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-def test_two_processes_of_torchrun_hear_the_same_refusal(running: subprocess.Popen[str], pairs: Path) -> None:
+def test_two_processes_of_torchrun_are_refused_alike(running: subprocess.Popen[str], pairs: Path) -> None:
     words = ["train", "pix2pix", str(pairs), "--run", str(running.args), "--resume", "--batch-size", "2"]
     done = subprocess.run(
         [sys.executable, str(TORCHRUN), "--standalone", "--nproc-per-node", "2", "-m", "--", "i2i", *words],

@@ -18,7 +18,7 @@ def rates(steps: int, **settings: object) -> list[float]:
     return [learning_rate(step, steps=steps, config=config) for step in range(steps)]
 
 
-def test_linear_falls_in_equal_steps_to_just_above_zero() -> None:
+def test_linear_decay_falls_in_equal_steps_to_just_above_zero() -> None:
     assert rates(8, lr_decay_fraction=0.5) == pytest.approx([2, 2, 2, 2, 2, 1.5, 1.0, 0.5])
     assert rates(4, lr_decay_fraction=1.0) == pytest.approx([2, 1.5, 1.0, 0.5])
 
@@ -30,7 +30,7 @@ def test_cosine_falls_along_half_a_wave() -> None:
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_constant_or_nothing_to_fall_over_stays(schedule: str) -> None:
+def test_a_constant_schedule_or_a_decay_fraction_of_0_stays(schedule: str) -> None:
     assert rates(5, schedule="constant", lr_decay_fraction=1.0) == [2.0] * 5
     assert rates(5, schedule=schedule, lr_decay_fraction=0.0) == [2.0] * 5
 
@@ -54,7 +54,9 @@ def test_no_step_is_a_jump(schedule: str, warm_up: int) -> None:
 
 @pytest.mark.parametrize(("steps", "decay", "start"), [(800, 0.5, 400), (200, 0.25, 150), (7, 0.5, 4), (5, 0.0, 5)])
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
-def test_decay_start_is_where_the_rate_begins_to_fall(steps: int, decay: float, start: int, schedule: str) -> None:
+def test_decay_start_is_the_first_step_with_a_lower_learning_rate(
+    steps: int, decay: float, start: int, schedule: str
+) -> None:
     config = TrainConfig(lr=2.0, lr_decay_fraction=decay, schedule=schedule)  # type: ignore[arg-type]
     assert decay_start(steps, config=config) == start
     found = rates(steps, lr_decay_fraction=decay, schedule=schedule)

@@ -18,7 +18,7 @@ def test_lines_are_added_and_read_again(tmp_path):
 
 
 @pytest.mark.parametrize(("step", "kept"), [(0, []), (2, [1, 2]), (3, [1, 2, 2.5]), (9, [1, 2, 2.5, 4])])
-def test_lines_past_the_step_are_dropped_when_a_run_goes_on(tmp_path, step, kept):
+def test_lines_past_the_step_are_dropped_when_a_run_resumes(tmp_path, step, kept):
     path = tmp_path / "metrics.jsonl"
     path.write_text("".join(json.dumps({"step": line, "loss": line / 3}) + "\n" for line in (1, 2, 2.5, 4)))
     metrics = Metrics(path, step=step)

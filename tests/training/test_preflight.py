@@ -58,7 +58,7 @@ def test_few_steps_count_batches(batch_size: int, epochs: int, warned: bool, pai
     assert bool(one.warnings) is warned
 
 
-def test_default_settings_on_enough_images_are_not_warned_of(pairs: Path, unpaired: Path, tmp_path: Path) -> None:
+def test_default_settings_on_enough_images_give_no_warning(pairs: Path, unpaired: Path, tmp_path: Path) -> None:
     for method, data in (("pix2pix", pairs), ("cyclegan", unpaired), ("gan", unpaired / "trainB")):
         specs = DIGITS if method == "gan" else {}
         assert first_words(method, data, tmp_path, steps=10_000, batch_size=2, **specs) == []
@@ -74,7 +74,7 @@ def test_default_settings_on_enough_images_are_not_warned_of(pairs: Path, unpair
         ({"lr": 500.0, "optimizer": "sgd"}, True),
     ],
 )
-def test_an_absurd_learning_rate_is_warned_of(
+def test_an_absurd_learning_rate_gives_a_warning(
     settings: dict[str, object], warned: bool, pairs: Path, tmp_path: Path
 ) -> None:
     diagnoses = trainer(pairs, tmp_path, **settings).warnings
@@ -108,14 +108,14 @@ def test_a_critic_without_a_bound_is_refused(spec: str, pairs: Path, tmp_path: P
         ({"adversarial": "wasserstein"}, "patchgan:layers=1,width=4,spectral=true,norm=none", 4, False),
     ],
 )
-def test_batch_norm_beside_a_penalty_is_warned_of(
+def test_batch_norm_with_a_gradient_penalty_gives_a_warning(
     options: dict[str, object], discriminator: str, batch_size: int, warned: bool, pairs: Path, tmp_path: Path
 ) -> None:
     found = first_words("pix2pix", pairs, tmp_path, options=options, discriminator=discriminator, batch_size=batch_size)
     assert found == (["batch norm in the discriminator"] if warned else [])
 
 
-def test_a_generator_with_nothing_to_learn_by_is_refused(
+def test_a_generator_with_nothing_to_learn_from_is_refused(
     unpaired: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["train", "gan", str(unpaired / "trainB"), "--run", str(tmp_path / "run"), "--image-size", "16"]

@@ -68,7 +68,7 @@ def test_the_example_of_the_documentation_runs(
     assert json.loads((tmp_path / "runs/mine/config.json").read_text())["options"]["l1_weight"] == 50
 
 
-def test_callbacks_are_told_of_logs_samples_checkpoints_and_warnings(pairs: Path, tmp_path: Path) -> None:
+def test_callbacks_are_called_for_logs_samples_checkpoints_and_warnings(pairs: Path, tmp_path: Path) -> None:
     told: list[tuple[str, int, Any]] = []
     callbacks = Callbacks(
         on_log=lambda step, losses: told.append(("log", step, losses)),

@@ -210,7 +210,7 @@ def test_metrics_of_any_kind_do_not_stop_a_run(pairs: Path, tmp_path: Path) -> N
     assert 2 in steps
 
 
-def test_what_cannot_be_resumed_is_said_in_one_line(
+def test_a_run_that_cannot_be_resumed_is_refused_in_one_line(
     run: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     newer, no_run = shutil.copytree(run, tmp_path / "newer"), tmp_path / "no run"

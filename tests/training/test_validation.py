@@ -40,7 +40,7 @@ def lines(folder: Path) -> list[dict[str, float]]:
     return [line for line in found if "validation/l1" in line]
 
 
-def test_an_identity_by_hand(tmp_path: Path) -> None:
+def test_scores_of_an_identity_by_hand(tmp_path: Path) -> None:
     held_out = pictures(tmp_path / "held", [(100, 110), (50, 50)])
     scores, training = Validation(held_out, pictures(tmp_path / "train", [(0, 4), (9, 9)]), count=9)(nn.Identity(), CPU)
     assert scores["n"] == 2
@@ -52,7 +52,7 @@ def test_an_identity_by_hand(tmp_path: Path) -> None:
     assert training == pytest.approx(2.0)
 
 
-def test_levels_are_those_of_a_file(tmp_path: Path) -> None:
+def test_pixels_are_rounded_and_clipped_as_in_a_file(tmp_path: Path) -> None:
     # What lies beyond white is white, and a third of a level is none.
     shift = lambda amount: lambda x: x + amount / 127.5  # noqa: E731
     validation = Validation(pictures(tmp_path / "held", [(250, 255)]), pictures(tmp_path / "train", [(0, 0)]), count=1)
@@ -140,7 +140,7 @@ def test_a_multimodal_translator_is_scored_with_the_same_latent_each_time(pairs:
     assert [line["step"] for line in lines(tmp_path)] == [1, 2]
 
 
-def test_never_by_the_command_line(pairs: Path, tmp_path: Path) -> None:
+def test_validate_every_0_turns_validation_off(pairs: Path, tmp_path: Path) -> None:
     words = ["train", "pix2pix", str(pairs), "--run", str(tmp_path), "--image-size", "32", "--steps", "1"]
     specs = ["--generator", "unet:depth=4,width=4", "--discriminator", "patchgan:layers=1,width=4"]
     assert main([*words, *specs, "--validate-every", "0"]) == 0

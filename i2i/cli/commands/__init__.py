@@ -1,6 +1,6 @@
 """A module for each command, found by its name: `Flags` (a dataclass), `USAGE`, `SUMMARY` and `run(args)`.
 
-`i2i --help` imports them all, so that what is slow to import (torch, numpy) is imported inside `run`.
+`i2i --help` imports them all, so slow imports (torch, numpy) belong inside `run`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`i2i check DATA`: find problems of a data set."""
+"""`i2i check DATA`: find problems in a data set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from i2i.cli.arguments import Quiet, Verbose, one_or_two, parse
 from i2i.errors import UsageError
 
 USAGE = "DATA"
-SUMMARY = "Find problems of a data set before training"
+SUMMARY = "Find problems in a data set before training"
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class Flags:
     swap: bool = False
     """The two halves, or the two folders, of this data are in reverse order."""
     pairing: Literal["auto", "paired", "unpaired"] = "auto"
-    """Whether images of equal names are pairs; auto: if the method trains on pairs, or images lie side by side."""
+    """Whether images with equal names are pairs; auto: if the method trains on pairs, or images lie side by side."""
     features: str | None = None
     """Also compute distances between feature distributions: inception (FID and KID; downloads weights) or
     efficientnet-lite0."""

@@ -111,7 +111,7 @@ def _train(method: Any, config: RunConfig, run: Path, *, resume: bool, device: s
 
 @contextlib.contextmanager
 def _locked(run: Path, *, resume: bool) -> Iterator[None]:
-    """Let no other run write the folder: rank 0 takes the lock, and all ranks hear whether it could."""
+    """Let no other run write the folder: rank 0 takes the lock, and all ranks learn whether it succeeded."""
     from i2i.cli.train_settings import refuse_existing
     from i2i.distributed import broadcast_object, rank
     from i2i.files import remove_temporary

@@ -52,11 +52,11 @@ def _check(flags: Flags) -> None:
     if flags.format and flags.format not in formats:
         raise unknown("--format", flags.format, formats)
     if not 1 <= flags.quality <= 100:
-        raise UsageError(f"--quality {flags.quality}: it is from 1 to 100")
+        raise UsageError(f"--quality {flags.quality}: it must be from 1 to 100")
     if flags.max_megapixels < 1:
-        raise UsageError(f"--max-megapixels {flags.max_megapixels}: it is 1 or more")
+        raise UsageError(f"--max-megapixels {flags.max_megapixels}: it must be 1 or more")
     if flags.samples is not None and flags.samples < 1:
-        raise UsageError(f"--samples {flags.samples}: it is 1 or more")
+        raise UsageError(f"--samples {flags.samples}: it must be 1 or more")
 
 
 def _translate(flags: Flags, jobs: list[Job]) -> int:

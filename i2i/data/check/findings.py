@@ -26,7 +26,7 @@ class FileGroup(NamedTuple):
 
 @dataclass(frozen=True)
 class Finding:
-    """Something to know about a data set.
+    """A fact about a data set that its user should know.
 
     Attributes:
         kind: an identifier for scripts.
@@ -61,7 +61,7 @@ class DomainImages:
     Attributes:
         domain: its name.
         sources: where the images are stored.
-        images: what was noted of each.
+        images: what was noted about each.
         held_out: whether each is held out.
     """
 

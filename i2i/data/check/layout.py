@@ -51,7 +51,7 @@ def check_names(layout: Layout) -> Iterable[Finding]:
     splits = [split for split in (layout.train, layout.validation) if split and split.b]
     if all(split.a and len(split.a) == len(split.b) for split in splits):
         a, b = layout.domains
-        message = f"{a} and {b} have equally many images, but most names differ: taken for unpaired"
+        message = f"{a} and {b} have equally many images, but most names differ: treated as unpaired"
         yield Finding("names", "note", message, "nothing if they are unpaired; else give partners the same name")
 
 
@@ -69,7 +69,7 @@ def check_files(
 
     Args:
         problems: what `survey` found.
-        images: what was noted of the files that can be read.
+        images: what was noted about the files that can be read.
         failed: files that can't be read, with the reasons.
     """
     by_kind = {kind: [p for p in problems if p.kind == kind] for kind in ("no_partner", "same_name", "not_two")}
@@ -144,7 +144,7 @@ def _single_set(folder: Path) -> Layout:
     unlabelled = survey([folder], data="single")
     try:
         labelled = survey([folder], data="single", labels=True)
-    except UsageError:  # its folders are no classes
+    except UsageError:  # its folders aren't classes
         return unlabelled
     return unlabelled if len(labelled.classes) == 2 and "train" in labelled.classes else labelled
 

@@ -50,7 +50,7 @@ class Report:
     findings: tuple[Finding, ...]
 
     def splits(self) -> dict[str, list[dict[str, Any]]]:
-        """For `train`, and `held_out` where there is such a split, what `to_dict` says of each domain."""
+        """For `train`, and `held_out` where there is such a split, what `to_dict` says about each domain."""
         names = {"train": False} | ({"held_out": True} if self.layout.validation else {})
         return {name: [_summary(domain, held_out) for domain in self.domains] for name, held_out in names.items()}
 
@@ -88,7 +88,7 @@ def check(
     Args:
         paths: the folders, laid out as for training.
         image_size: height and width of a training image, in pixels.
-        channels: of a and b, as training would be told.
+        channels: of a and b, as for training.
         max_megapixels: larger images can't be read.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Read each file of a data set once, and note what the findings need to know of each image."""
+"""Read each file of a data set once, and note what the findings need to know about each image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from i2i.progress import Progress, logger
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What is noted of an image, which is a file or half of one.
+    """What is noted about an image, which is a file or half of one.
 
     Attributes:
         width: in pixels.

@@ -1,1 +1,1 @@
-"""What a `Translator` computes with."""
+"""Backends: the libraries that compute a translation."""

@@ -1,4 +1,4 @@
-"""The seam between images and whatever computes a translation."""
+"""The interface between images and the library that computes a translation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FEW_PIXELS = 2**20  # any machine has memory for these
 
 
 class Backend(ABC):
-    """A network that a `Translator` runs, whatever library computes it; several threads may call it at once.
+    """A network that a `Translator` runs, computed by any library; several threads may call it at once.
 
     A subclass sets the attributes without a default and implements `__call__`; that is all, unless it has weights to
     tell apart (`hash_weights`), knows what memory it takes (`memory_per_pixel`), or tiles better than by blending.
@@ -30,7 +30,7 @@ class Backend(ABC):
         spec: the network in one string, for messages and for the record of a folder conversion.
         in_channels: channels of the input.
         out_channels: channels of the output.
-        multiple: height and width of the input are multiples of this.
+        multiple: height and width of the input are multiples of this,
         smallest: and at least this.
         latent: length of the latent z that chooses among the plausible outputs; 0 where there is one output.
         device: where it computes, as PyTorch names it.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class TorchBackend(Backend):
-    """A generator on a device; tensors that are there already stay there, and tiles are exact.
+    """A generator on a device; tensors that are on it already aren't copied, and tiles are exact.
 
     Attributes:
         generator: the network, in evaluation mode.

@@ -1,7 +1,7 @@
-"""Tiles that overlap and are blended: for any backend, whatever it computes with.
+"""Tiles that overlap and are blended: for any backend.
 
 Where a network normalises by the statistics of its input, or has a receptive field wider than a tile, the result is
-near to that of the whole image, not equal.
+close to that of the full image, not equal.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A network with instance norm normalises a tile by the tile's own statistics, which shows as seams and shifts of tone.
 So the statistics of each norm are gathered over the full image first, in one pass over the tiles per norm, in order:
 a norm's input depends on the statistics of those before it. Then the tiles are translated with these statistics, each
-in a window as wide as the receptive field, and the result equals that of the whole image to rounding.
+in a window as wide as the receptive field, and the result equals that of the full image up to rounding.
 
 A network that consists of stages is cut into segments, whose outputs are kept in a temporary file, so that little is
 computed twice. A network whose receptive field is wider than a tile, such as the U-Net, has its tiles blended.

@@ -20,14 +20,14 @@ from i2i.networks.base import Generator
 from i2i.networks.layers import Dropout
 
 _SHORTEST = 512  # pixels of the probe; a dilated convolution steps over the ends of a shorter one
-_LONGEST = 4096  # pixels; a network with a wider receptive field is taken to see the whole image
+_LONGEST = 4096  # pixels; a network with a wider receptive field is taken to see the full image
 
 
 class Segment(NamedTuple):
     """Consecutive stages of a network.
 
     A radius is that of a receptive field: how many pixels of the image beyond a tile are seen by what is computed for
-    the tile. It is None where the field is wider than can be measured, as where the whole image is averaged.
+    the tile. It is None where the field is wider than can be measured, as where the full image is averaged.
 
     Attributes:
         start: index of the first stage in `Generator.stages`.

@@ -1,4 +1,4 @@
-"""What a tiler is, and the grid of tiles that it works on."""
+"""The interface of tilers, and the grid of tiles that they work on."""
 
 from __future__ import annotations
 

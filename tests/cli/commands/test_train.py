@@ -118,7 +118,7 @@ def test_wrong_use_of_train(pairs: Path, unpaired: Path, tmp_path: Path, capsys:
         (["train", "pix2pix", pairs, "--load-size", "64", *run], "load size 64 is below image size 256"),
         (["train", "pix2pix", pairs, "--generator", "unett", *run], "unknown generator 'unett'; did you mean 'unet'?"),
         (["train", "pix2pix", pairs, "--generator", "unet:dept=7", *run], "did you mean 'depth'?"),
-        (["train", "pix2pix", pairs, "--generator", "unet:depth=deep", *run], "depth=deep should be a whole number"),
+        (["train", "pix2pix", pairs, "--generator", "unet:depth=deep", *run], "depth=deep should be an integer"),
         (["train", "pix2pix", pairs, "--device", "cuda:99", *run], "'cuda:99' can't be used here"),
         (["train", "pix2pix", pairs, "--import", "no_such_module", *run], "no module of that name"),
         (["train", "pix2pix", pairs, "--resume", *run], "no run to resume here"),

@@ -177,7 +177,7 @@ def test_wrong_use_of_samples_and_seed(
     for more, expected in (
         ([run, "--samples", "2"], "gives one output for an input; leave out --samples and --seed"),
         ([run, "--seed", "0"], "gives one output for an input; leave out --samples and --seed"),
-        ([choosing, "--samples", "0"], "--samples 0: it is 1 or more"),
+        ([choosing, "--samples", "0"], "--samples 0: it must be 1 or more"),
     ):
         assert expected in refused_in_a_line(capsys, "translate", *words, *more), more
     assert not (tmp_path / "out").exists()
@@ -186,7 +186,7 @@ def test_wrong_use_of_samples_and_seed(
 def test_a_latent_model_does_not_translate(
     drawing: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = "this model draws images from a latent; use it: i2i sample MODEL OUT"
+    said = "this model generates images from a latent; use it: i2i sample MODEL OUT"
     assert said in refused_in_a_line(
         capsys, "translate", pairs / "val" / "0.png", tmp_path / "out.png", "--model", drawing
     )

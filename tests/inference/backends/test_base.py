@@ -66,7 +66,7 @@ def blurred(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     return sliding_window_view(edged, (3, 3), (0, 1)).mean((-2, -1))
 
 
-def test_whole() -> None:
+def test_a_full_image() -> None:
     backend, image = Box(), noise(21, 34, 3)
     result = Translator(backend)(image)
     assert backend.shapes == [(1, 3, 24, 36)]  # padded to its multiple
@@ -74,7 +74,7 @@ def test_whole() -> None:
     assert np.abs(result - blurred(image))[1:-1, 1:-1].max() <= 0.51  # at the edges it saw the mirrored image
 
 
-def test_batched() -> None:
+def test_batches() -> None:
     backend = Inversion()
     images = [noise(6, width, 3, seed=width + index) for index, width in enumerate((9, 9, 9, 5))]
     results = list(Translator(backend).batch(images, batch_size=2))

@@ -185,7 +185,7 @@ def test_memory_is_that_of_four_times_the_largest_output():
     assert memory_per_pixel(network.eval()) == 4 * 4 * 8
 
 
-def test_memory_of_a_network_whose_layers_are_no_modules():
+def test_memory_of_a_network_whose_layers_are_not_modules():
     class Bare(Row):
         def forward(self, x):
             return F.conv2d(x, self.layers[0].weight, padding=1)
