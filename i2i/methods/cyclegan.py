@@ -44,7 +44,7 @@ class CycleGAN(Method):
         """Weight of the cycle-consistency terms."""
         identity_weight: float = 0.0
         """Weight of the identity terms, which keep colours: 5 for paintings and photographs (sec. 5.2). The paper's
-        method (eq. 3) has none; the authors' code uses 5 (0.5 x 10) on every data set."""
+        objective (eq. 3) has none; the authors' code uses 5 (0.5 x 10) on every data set."""
         pool_size: int = 50
         """Size of the image pool: earlier fakes that the discriminators see again; 0: none."""
 

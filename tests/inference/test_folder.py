@@ -303,7 +303,13 @@ def test_an_interrupted_conversion_leaves_whole_files_and_can_be_continued(tmp_p
         put(source, f"{index:02}.png", size=(256, 256), level=index)
     words = ["translate", str(source), str(out), "--model", str(slow), "--device", "cpu"]
     alone = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-m", "i2i", *words], env=alone, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "i2i", *words],
+        env=alone,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which jobs in the background ignore
+    )
     try:
         deadline = time.monotonic() + 60
         while not (out.is_dir() and len(files(out)) >= 2) and time.monotonic() < deadline and process.poll() is None:

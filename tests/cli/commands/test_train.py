@@ -50,7 +50,7 @@ def test_help_of_a_method_shows_its_defaults(
             if value is not None and not isinstance(value, bool | tuple):
                 assert f"(default: {value})" in about[f"--{name.replace('_', '-')}"], name
     if method == "cyclegan":
-        said = "method (eq. 3) has none; the authors' code has them at 5 (0.5 x 10) on every data set. (default: 0.0)"
+        said = "(eq. 3) has none; the authors' code uses 5 (0.5 x 10) on every data set. (default: 0.0)"
         assert said in about["--identity-weight"]
 
 
