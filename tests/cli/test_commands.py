@@ -35,11 +35,16 @@ def run(args: list[str]) -> int:
 
 
 def test_a_new_command_is_one_new_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "hello.py").write_text(HELLO)
     monkeypatch.setattr(i2i.cli.commands, "__path__", [*i2i.cli.commands.__path__, str(tmp_path)])
     monkeypatch.delitem(sys.modules, "i2i.cli.commands.hello", raising=False)
+    commands.cache_clear()
+    request.addfinalizer(commands.cache_clear)
     assert main(["--help"]) == 0
     assert "  i2i hello NAME   " in capsys.readouterr().out
     assert main(["hello", "--loud"]) == 0

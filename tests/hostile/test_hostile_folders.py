@@ -403,9 +403,13 @@ def test_a_file_that_may_not_be_read_is_named_and_others_are_done() -> None:
 
 @pytest.mark.parametrize("mode", [0, 0o111, 0o444])
 def test_a_folder_that_may_not_be_read_is_named_and_others_are_done(
-    mode: int, model: Path, capsys: pytest.CaptureFixture[str]
+    mode: int, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     weights = model.read_bytes()
+    # Once before, because nobody may be unable to read what the command imports.
+    put(tmp_path, "1.png")
+    assert main(["translate", str(tmp_path / "1.png"), str(tmp_path / "out"), "--model", str(model)]) == 0
+    capsys.readouterr()
     with nobody() as root:
         source, out = root / "in", root / "out"
         put(source, "1.png", "closed/2.png")

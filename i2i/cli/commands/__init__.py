@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from types import ModuleType
 
 
+@functools.cache
 def commands() -> dict[str, ModuleType]:
     """The modules of all commands, by name."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
