@@ -335,7 +335,7 @@ def test_random_transforms_of_any_dataset_depend_on_seed_and_position_only():
     for position in reversed(range(12)):
         assert_equal(images[position], samples[position])
     assert torch.equal(torch.get_rng_state(), before), "the run's own random numbers are untouched"
-    assert len({sample["a"].numpy().tobytes() for sample in samples}) == 12, "each epoch draws anew"
+    assert len({sample["a"].numpy().tobytes() for sample in samples}) == 12, "augmentations differ between epochs"
     other = ShuffledDataset(Ramps(), seed=2)
     assert any(not torch.equal(other[position]["a"], samples[position]["a"]) for position in range(12))
 

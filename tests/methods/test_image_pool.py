@@ -31,7 +31,7 @@ def test_once_full_half_of_its_output_is_older_images():
     for fresh, number in zip(range(50, 2050), shown, strict=True):
         if number != fresh:
             old += 1
-            kept.remove(number)  # What is shown was kept until now, and the new one takes its place.
+            kept.remove(number)  # The pooled image is shown, and the new image replaces it.
             kept.add(fresh)
     assert old / 2000 == pytest.approx(0.5, abs=0.05)
     assert set(numbers(pool.images)) == kept

@@ -81,7 +81,7 @@ def test_flags_override_the_settings_of_a_method_and_of_a_resumed_run(
     assert main([*words, "--run", str(tmp_path / "given"), "--resume", "--steps", "2", "--lr", "0.001"]) == 0
     own, given = (json.loads((tmp_path / name / "config.json").read_text())["train"] for name in ("own", "given"))
     assert (own["epochs"], own["lr_decay_fraction"], own["lr"]) == (epochs, decay, 2e-4)
-    # What was given before comes before the method's own when the run goes on.
+    # On resume, flags given at the start of the run take precedence over the method's defaults.
     assert (given["epochs"], given["lr_decay_fraction"], given["lr"]) == (7, 0.125, 0.001)
 
 
