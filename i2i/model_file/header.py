@@ -35,8 +35,8 @@ def decode(metadata: Mapping[str, str]) -> dict[str, Any]:
         ValueError: an entry is missing or unknown, isn't JSON, or has a wrong type or value; the message names it.
     """
     header: dict[str, Any] = dict(metadata)
-    for entry in sorted(header.keys() - {"format", "made_by", CHECKSUM, *_JSON}):  # perhaps a damaged name
-        raise ValueError(f"its header has an unknown entry {_shortened(entry)}")
+    if unknown := header.keys() - {"format", "made_by", CHECKSUM, *_JSON}:  # perhaps a damaged name
+        raise ValueError(f"its header has an unknown entry {_shortened(min(unknown))}")
     for entry in ("made_by", *_JSON):
         if entry not in header:
             raise ValueError(f"its header has no {entry!r}")
