@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from i2i.networks.layers import Blur, MinibatchDiscrimination, initialize, upsample
+from i2i.networks.layers import Blur, MinibatchDiscrimination, ResizeConv, initialize, upsample
 from i2i.networks.virtual_batch_norm import VirtualBatchNorm
 from support.networks import uniform
 
@@ -74,6 +74,26 @@ def test_bilinear_weighs_by_distance_and_resize_repeats():
         grow, convolution = upsample(up, 1, 1, kernel=3, bias=False)
         torch.testing.assert_close(grow(ramp), torch.tensor(values).expand(1, 1, 6, 6))
         assert (convolution.kernel_size, convolution.stride, convolution.padding) == ((3, 3), (1, 1), (1, 1))
+
+
+@torch.enable_grad()
+@pytest.mark.parametrize("spectral", [False, True])
+@pytest.mark.parametrize("size", [(1, 1), (1, 4), (3, 2), (6, 5)])
+def test_resize_convolution_equals_its_two_layers_in_values_and_gradients(size, spectral):
+    torch.manual_seed(0)
+    layer = ResizeConv(3, 5, bias=True)
+    initialize(layer, spectral=spectral)
+    nn.init.normal_(layer[1].bias)
+    layer.double().eval()  # spectral norm iterates in training, and would not give both the same weight
+    assert {name.split(".")[0] for name in layer.state_dict()} == {"1"}, "the weights are those of the convolution"
+    x, upstream = torch.randn(2, 3, *size, dtype=torch.double, requires_grad=True), torch.randn(2, 5, 1, 1).double()
+    results = []
+    for y in (layer(x), nn.Sequential.forward(layer, x)):
+        outward = (upstream * torch.linspace(-1, 1, y[0, 0].numel(), dtype=torch.double).view(y.shape[2:])).expand_as(y)
+        results.append((y, *torch.autograd.grad(y, [x, *layer.parameters()], outward)))
+    assert len(results[0]) == 4
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_bilinear_spreads_a_pixel_over_its_neighbours():
