@@ -1,0 +1,123 @@
+"""Search for a better recipe: train candidates at equal steps, score them on held-out images, and keep a table.
+
+    python pretrained/search_recipe.py DATA --data-set facades --method pix2pix --seeds 0
+    python pretrained/search_recipe.py --table
+
+A candidate is a name and the flags that it adds to `i2i train`; see CANDIDATES. Scores go into recipe.json in this
+folder as soon as a run ends, and a run that is there already is skipped, so that the search resumes where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from i2i.files import write_whole
+
+RESULTS = Path(__file__).with_name("recipe.json")
+
+EMA = "--ema-decay 0.998"
+RESIZE = "--generator GENERATOR:up=resize"
+
+# What each candidate adds to the paper's settings; GENERATOR is the method's backbone.
+CANDIDATES = {
+    "paper": "",
+    "EMA": EMA,
+    "resize": RESIZE,
+    "EMA, resize": f"{EMA} {RESIZE}",
+    "EMA, resize, R1": f"{EMA} {RESIZE} --r1 1",
+    "EMA, resize, spectral": f"{EMA} {RESIZE} --discriminator patchgan:spectral=true",
+    "EMA, resize, hinge": f"{EMA} {RESIZE} --adversarial hinge",
+    "EMA, resize, feature matching": f"{EMA} {RESIZE} --feature-matching 10",
+    "EMA, resize, two scales": f"{EMA} {RESIZE} --discriminator patchgan:scales=2",
+    "EMA, resize, DiffAugment": f"{EMA} {RESIZE} --diffaugment colour translation",
+    "EMA, resize, L1 x 30": f"{EMA} {RESIZE} --l1-weight 30",
+    "EMA, resize, L1 x 10": f"{EMA} {RESIZE} --l1-weight 10",
+    "EMA, resize, L1 x 10, feature matching": f"{EMA} {RESIZE} --l1-weight 10 --feature-matching 10",
+    "EMA, resize, instance norm": f"{EMA} --generator GENERATOR:up=resize,norm=instance",
+    "EMA, resize, no dropout": f"{EMA} --generator GENERATOR:up=resize,dropout=0",
+    "EMA, resize, cosine": f"{EMA} {RESIZE} --schedule cosine --lr-decay-fraction 0.9",
+    "EMA, resize, lr x 2": f"{EMA} {RESIZE} --lr 4e-4",
+    "EMA, resize, batch 4": f"{EMA} {RESIZE} --batch-size 4",
+}
+
+
+def main() -> None:
+    """Train and score what is missing, or print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="*", help="a folder of images, or two")
+    parser.add_argument("--data-set", default="facades", help="its name in the table")
+    parser.add_argument("--method", default="pix2pix")
+    parser.add_argument("--flags", default="", help="flags of all candidates, such as --swap")
+    parser.add_argument("--candidates", nargs="+", choices=CANDIDATES, default=list(CANDIDATES), metavar="NAME")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--image-size", type=int, default=128)
+    parser.add_argument("--width", type=int, default=16, help="of both networks")
+    parser.add_argument("--table", action="store_true", help="print the table and train nothing")
+    args = parser.parse_args()
+    if args.table:
+        print("\n".join(table()))
+        return
+    runs = [(name, seed) for seed in args.seeds for name in args.candidates]
+    for name, seed in tqdm(runs, unit="run"):
+        key = f"{args.method} | {args.data_set} | {name} | {seed}"
+        if key not in results():
+            scores = train_and_score(args, CANDIDATES[name], seed)
+            write_whole(RESULTS, (json.dumps(results() | {key: scores}, indent=1) + "\n").encode())
+
+
+def train_and_score(args: argparse.Namespace, candidate: str, seed: int) -> dict[str, Any]:
+    """Train a candidate and return its scores on held-out images, with the command that trained it."""
+    backbone = "unet" if args.method == "pix2pix" else "resnet"
+    flags = [*args.flags.split(), *candidate.replace("GENERATOR", backbone).split()]
+    for network, default in (("--generator", backbone), ("--discriminator", "patchgan")):
+        if network not in flags:
+            flags += [network, default]
+        at = flags.index(network) + 1
+        flags[at] += f"{',' if ':' in flags[at] else ':'}width={args.width}"
+    with tempfile.TemporaryDirectory() as folder:
+        run, scores = Path(folder) / "run", Path(folder) / "scores.json"
+        settings = ["--image-size", args.image_size, "--steps", args.steps, "--seed", seed]
+        quiet = ["--sample-every", args.steps, "--validate-every", "0", "--quiet"]
+        train = ["train", args.method, *args.data, *settings, *flags]
+        for command in (
+            [*train, *quiet, "--run", run],
+            ["evaluate", run, *args.data, "--features", "efficientnet-lite0", "--resamples", "200", "--json", scores],
+        ):
+            subprocess.run([sys.executable, "-m", "i2i", *map(str, command)], check=True, stdout=subprocess.DEVNULL)
+        found = json.loads(scores.read_text())["scores"]
+    shortened = {name: {key: score[key] for key in ("value", "interval", "n")} for name, score in found.items()}
+    command = ["i2i", "train", args.method, args.data_set, *settings, *flags]
+    return {"command": " ".join(map(str, command)), "scores": shortened}
+
+
+def results() -> dict[str, Any]:
+    """The scores of all runs so far, by method, data set, candidate and seed."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
+def table() -> Iterator[str]:
+    """The lines of a Markdown table: a row for each run."""
+    columns = ("kernel_distance_efficientnet_lite0", "checkerboard", "ssim", "l1")
+    yield "| method | data | candidate | seed | kernel distance | checkerboard | SSIM | L1 |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for key, result in results().items():
+        cells = []
+        for column in columns:
+            score = result["scores"].get(column)
+            low, high = score["interval"] if score else ("", "")
+            cells.append(f"{score['value']:.3g} ({low:.3g} to {high:.3g})" if score else "")
+        yield f"| {key} | {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()
