@@ -1,4 +1,4 @@
-"""Reflect padding to the sizes that a network takes, and the crop that undoes it."""
+"""Reflect padding to the sizes that a network takes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,6 @@ class Frame(NamedTuple):
     left: int
     height: int
     width: int
-
-    def crop(self, x: Tensor) -> Tensor:
-        """Cut the image out of (..., H, W)."""
-        return x[..., self.top : self.top + self.height, self.left : self.left + self.width]
 
 
 def padded(height: int, width: int, *, multiple: int, smallest: int = 1) -> tuple[Tensor, Tensor, Frame]:

@@ -1,32 +1,41 @@
-"""Translate many files: reading, the network and writing overlap."""
+"""Translate many files: threads read images ahead of the network, and write results behind it."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import itertools
+import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
 
 from i2i.errors import UsageError
-from i2i.files import remove_abandoned
+from i2i.files import remove_abandoned, write_whole
 from i2i.images.decoded import DecodedImage
 from i2i.images.formats import writable_suffixes
 from i2i.images.limits import MAX_MEGAPIXELS
-from i2i.images.writing import JPEG_QUALITY
+from i2i.images.reading import read
+from i2i.images.writing import JPEG_QUALITY, encode
 from i2i.inference.batches import batches
 from i2i.inference.conversion import Conversion, reason
 from i2i.inference.origins import Origins, pending_jobs
 from i2i.inference.planning import Job
-from i2i.inference.threads import Writers, read_ahead
+from i2i.inference.record import OutputFolderError
 from i2i.inference.translator import Callbacks, Translator
-from i2i.progress import Progress
+from i2i.progress import Progress, logger
 
 JobImage: TypeAlias = tuple[Job, DecodedImage]
 
 _MAX_WAITING = 2**28  # bytes of images that wait for others of their size
+_THREADS = min(4, os.cpu_count() or 1)  # that read, and as many that write
+# Errors after which no other file can be written either.
+_FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE}
 
 
 def convert(
@@ -78,8 +87,8 @@ def convert(
         remove_abandoned(folder, suffixes={*writable_suffixes(), ".jsonl"})
     with (
         _sigterm_as_interrupt(),
-        contextlib.closing(read_ahead(pending, result, max_megapixels=max_megapixels, origins=origins)) as images,
-        Writers(result, quality=quality, origins=origins) as writers,
+        contextlib.closing(_read_ahead(pending, result, max_megapixels=max_megapixels, origins=origins)) as images,
+        _Writers(result, quality=quality, origins=origins) as writers,
         Progress(total=len(pending), unit="image", disable=not progress) as bar,
     ):
         for batch in batches(images, batch_size, size=_size, nbytes=_nbytes, max_bytes=_MAX_WAITING):
@@ -97,6 +106,45 @@ def convert(
         result.undone = [job for job in pending if job not in written and job.source not in result.failed]
     result.seconds = time.perf_counter() - start
     return result
+
+
+def _read_ahead(
+    jobs: list[Job], result: Conversion, *, max_megapixels: float, origins: Origins | None
+) -> Generator[JobImage, None, None]:
+    """Each job's image, in order, a few of them decoded in advance; the jobs of one source share its image.
+
+    An image that can't be read is added to `result.failed`.
+    """
+    waiting: deque[tuple[list[Job], Future[DecodedImage]]] = deque()
+
+    def read_source(group: list[Job]) -> DecodedImage:
+        if origins:
+            origins.note(group)
+        return read(group[0].source, max_megapixels=max_megapixels)
+
+    def finish_next() -> Iterator[JobImage]:
+        group, reading = waiting.popleft()
+        source = group[0].source
+        if (error := reading.exception()) is not None:  # of any type: one file doesn't end a conversion
+            result.failed[source] = reason(error, prefix=f"{source}: ")
+            return
+        image = reading.result()
+        if image.frames > 1:
+            result.notes["the first of several frames or pages was translated"].append(source)
+        yield from ((job, image) for job in group)
+
+    with ThreadPoolExecutor(_THREADS) as readers:
+        try:
+            for _, group in itertools.groupby(jobs, key=lambda job: job.source):
+                same_source = list(group)
+                waiting.append((same_source, readers.submit(read_source, same_source)))
+                if len(waiting) > _THREADS:
+                    yield from finish_next()
+            while waiting:
+                yield from finish_next()
+        finally:
+            for _, reading in waiting:
+                reading.cancel()
 
 
 def _size(item: JobImage) -> tuple[int, ...]:
@@ -140,6 +188,68 @@ def _callbacks(batch: list[JobImage], result: Conversion, bar: Progress) -> Call
         on_progress=lambda done: bar.set_postfix_str(f"{name}: {done:.0%}" if done < 1 else ""),
         on_fallback=note_fallback,
     )
+
+
+class _Writers:
+    """Threads that encode and write results.
+
+    What was written, and what failed, is added to `result`.
+    """
+
+    def __init__(self, result: Conversion, *, quality: int, origins: Origins | None) -> None:
+        self._result, self._quality, self._origins = result, quality, origins
+        self._pool = ThreadPoolExecutor(_THREADS)
+        self._waiting: deque[tuple[Job, Future[None]]] = deque()
+
+    def __enter__(self) -> _Writers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        if self._origins:
+            self._origins.record.close()
+
+    def add(self, job: Job, image: DecodedImage) -> None:
+        """Write a result soon; waits while many are being written."""
+        self._waiting.append((job, self._pool.submit(self._write, job, image)))
+        while len(self._waiting) > 2 * _THREADS:
+            self._finish_next()
+
+    def finish(self) -> None:
+        """Wait until all are written."""
+        while self._waiting:
+            self._finish_next()
+
+    def _write(self, job: Job, image: DecodedImage) -> None:
+        origins = self._origins
+        data = encode(image, job.target.suffix, quality=self._quality)
+        if origins is None:
+            write_whole(job.target, data)
+        else:
+            origins.record.check()
+            write_whole(job.target, data, before_rename=lambda temporary: origins.add(job, temporary))
+
+    def _finish_next(self) -> None:
+        job, writing = self._waiting.popleft()
+        error = writing.exception()  # of any type: encoders raise many on odd images
+        if error is None:
+            self._result.written.append(job)
+            logger.info("%s -> %s", job.source, job.target)
+        elif isinstance(error, OSError) and (why := self._why_fatal(job, error)):
+            self._result.stopped = self._result.stopped or f"can't write {why}"
+        else:
+            self._result.failed[job.source] = f"can't write {job.target}: {reason(error)}"
+
+    def _why_fatal(self, job: Job, error: OSError) -> str:
+        """Why no other file can be written either; empty if others may be."""
+        if self._origins and not isinstance(error, OutputFolderError):
+            try:
+                self._origins.record.check()
+            except OutputFolderError as folder_error:
+                error = folder_error
+        if isinstance(error, OutputFolderError):
+            return error.strerror or str(error)
+        return f"{job.target}: {error.strerror}" if error.errno in _FATAL else ""
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import warnings
@@ -20,7 +21,7 @@ from i2i.errors import UsageError, setting
 from i2i.images.adapters import ImageAdapter, adapt
 from i2i.images.decoded import DecodedImage
 from i2i.images.inputs import ImageFile, ImageLike, ValueRange
-from i2i.images.padding import padded
+from i2i.images.padding import Frame, padded
 from i2i.inference.backends.base import Backend
 from i2i.inference.backends.torch import TorchBackend
 from i2i.inference.batches import batches
@@ -262,9 +263,9 @@ class Translator:
         counts = [len(images) for images in pixels]
         latents = [self._latent(request.seed, count) for request, count in zip(batch, counts, strict=True)]
         z = torch.cat([latent for latent in latents if latent is not None]) if self.backend.latent else None
-        outputs = torch.split(frame.crop(self.backend.run(torch.cat(pixels), z)).float(), counts)
+        outputs = torch.split(self.backend.run(torch.cat(pixels), z), counts)
         for request, output in zip(batch, outputs, strict=True):
-            request.adapter.write(output, top=0, left=0)
+            _write_inside(frame, request.adapter, output, 0, 0)
         return [request.adapter.result() for request in batch]
 
     def _in_tiles(self, request: _Request, tile: int, callbacks: Callbacks) -> Any:
@@ -272,16 +273,9 @@ class Translator:
         count, height, width = adapter.shape
         rows, columns, frame = padded(height, width, multiple=self.backend.multiple, smallest=self.backend.smallest)
 
-        def write(piece: Tensor, top: int, left: int) -> None:
-            first_row, first_column = max(frame.top - top, 0), max(frame.left - left, 0)
-            stop_row, stop_column = max(frame.top + height - top, 0), max(frame.left + width - left, 0)
-            inside = piece[:, :, first_row:stop_row, first_column:stop_column]
-            if inside.numel():
-                adapter.write(inside.float(), top=top + first_row - frame.top, left=left + first_column - frame.left)
-
         self.backend.tiler().translate(
             lambda down, across: adapter.read(rows[down], columns[across]),
-            write,
+            functools.partial(_write_inside, frame, adapter),
             (len(rows), len(columns)),
             tile=tile,
             z=self._latent(request.seed, count),
@@ -315,3 +309,12 @@ class _Request(NamedTuple):
     adapter: ImageAdapter
     seed: int
     position: int  # among the images given
+
+
+def _write_inside(frame: Frame, adapter: ImageAdapter, output: Tensor, top: int, left: int) -> None:
+    """Write what lies inside the image of a part of the padded output, whose first row and column there are given."""
+    first_row, first_column = max(frame.top - top, 0), max(frame.left - left, 0)
+    stop_row, stop_column = max(frame.top + frame.height - top, 0), max(frame.left + frame.width - left, 0)
+    inside = output[:, :, first_row:stop_row, first_column:stop_column]
+    if inside.numel():
+        adapter.write(inside.float(), top=top + first_row - frame.top, left=left + first_column - frame.left)

@@ -181,6 +181,7 @@ class ResizeConv(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) to (N, out_channels, 2 H, 2 W)."""
         convolution = self[1]
+        assert isinstance(convolution, nn.Conv2d)
         framed = F.pad(convolution.weight.flip(2, 3), (1, 1, 1, 1))
         rows = framed[:, :, :-1] + framed[:, :, 1:]
         kernel = (rows[..., :-1] + rows[..., 1:]).transpose(0, 1)

@@ -109,13 +109,17 @@ def test_colour_is_turned_grey_by_its_luma():
     assert grey[0, 0].tolist() == pytest.approx(expected, abs=1e-6)
 
 
+def cropped(x, frame):
+    return x[..., frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
+
+
 @given(
     shape=array_shapes(min_dims=1, max_dims=2, min_side=1, max_side=9),
     multiple=st.integers(1, 16),
     smallest=st.integers(1, 40),
 )
 @settings(max_examples=150, deadline=None)
-def test_padding_mirrors_as_numpy_does_and_crop_undoes_it(shape, multiple, smallest):
+def test_padding_mirrors_as_numpy_does_around_the_image(shape, multiple, smallest):
     image = np.arange(np.prod(shape)).reshape(shape)
     height, width = shape if len(shape) == 2 else (1, *shape)
     x = torch.from_numpy(image.reshape(1, height, width))
@@ -130,7 +134,7 @@ def test_padding_mirrors_as_numpy_does_and_crop_undoes_it(shape, multiple, small
         assert_array_equal(padded[0].numpy(), np.pad(image, around, mode="reflect"))
     else:
         assert_array_equal(padded[0, frame.top].numpy(), np.pad(image, around[1], mode="reflect"))
-    assert torch.equal(frame.crop(padded), x)
+    assert torch.equal(cropped(padded, frame), x)
 
 
 def test_padding_by_hand():
@@ -142,7 +146,7 @@ def test_padding_by_hand():
 def test_a_single_pixel_is_repeated_to_the_padded_size():
     padded, frame = pad(torch.full((1, 3, 1, 1), 0.5), multiple=4, smallest=6)
     assert torch.equal(padded, torch.full((1, 3, 8, 8), 0.5))
-    assert torch.equal(frame.crop(padded), torch.full((1, 3, 1, 1), 0.5))
+    assert torch.equal(cropped(padded, frame), torch.full((1, 3, 1, 1), 0.5))
 
 
 def test_an_image_that_fits_is_not_padded():
