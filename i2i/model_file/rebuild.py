@@ -16,7 +16,7 @@ from torch.nn.modules.module import (
 )
 
 from i2i.errors import UsageError
-from i2i.networks.base import Generator, LatentGenerator, build_network
+from i2i.networks import Generator, LatentGenerator, build_network
 from i2i.networks.skip_init import SkipInit
 from i2i.networks.virtual_batch_norm import Reference
 from i2i.spec import Spec

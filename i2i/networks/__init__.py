@@ -1,19 +1,21 @@
 """Backbones: generators and discriminators, one file each, which register themselves."""
 
 from i2i.networks.base import (
-    Backbones,
     Discriminator,
     Generator,
     LatentGenerator,
     Logits,
-    build_discriminator,
-    build_generator,
-    build_latent_generator,
-    build_network,
     discriminators,
     generators,
     latent_generators,
     registry_of,
+)
+from i2i.networks.build import (
+    Backbones,
+    build_discriminator,
+    build_generator,
+    build_latent_generator,
+    build_network,
 )
 from i2i.plugins import discover
 
