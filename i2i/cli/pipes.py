@@ -14,7 +14,8 @@ from i2i.images.formats import suffixes_in_words, writable_suffixes
 from i2i.images.outputs import refuse_inputs
 from i2i.images.reading import read
 from i2i.images.writing import encode
-from i2i.inference.translator import Callbacks, Translator
+from i2i.inference.options import Callbacks
+from i2i.inference.translator import Translator
 from i2i.pretrained import model_file
 
 _STDIN, _STDOUT = 0, 1

@@ -24,10 +24,11 @@ from i2i.images.reading import read
 from i2i.images.writing import JPEG_QUALITY, encode
 from i2i.inference.batches import batches
 from i2i.inference.conversion import Conversion, reason
+from i2i.inference.options import Callbacks
 from i2i.inference.origins import Origins, pending_jobs
 from i2i.inference.planning import Job
 from i2i.inference.record import OutputFolderError
-from i2i.inference.translator import Callbacks, Translator
+from i2i.inference.translator import Translator
 from i2i.progress import Progress, logger
 
 JobImage: TypeAlias = tuple[Job, DecodedImage]

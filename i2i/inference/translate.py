@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, overload
 from PIL import Image
 
 from i2i.images.inputs import ImageFile, ImageLike, ValueRange
-from i2i.inference.translator import AsGiven, Options, Translator
+from i2i.inference.options import Options
+from i2i.inference.translator import AsGiven, Translator
 from i2i.pretrained import model_file
 
 if TYPE_CHECKING:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 import torch
 from numpy.typing import NDArray
@@ -27,6 +25,7 @@ from i2i.inference.backends.torch import TorchBackend
 from i2i.inference.batches import batches
 from i2i.inference.loading import find_direction, load_direction
 from i2i.inference.memory import out_of_memory
+from i2i.inference.options import BatchOptions, Callbacks, Options
 from i2i.model_file import Model
 from i2i.networks import Generator
 from i2i.seeding import seeded
@@ -37,41 +36,6 @@ if TYPE_CHECKING:
 AsGiven = TypeVar("AsGiven", NDArray[Any], Tensor, DecodedImage)
 
 _FALLBACK_TILES = (1024, 512, 256, 128)  # tried in turn if an image is too large for the memory
-
-
-class Options(TypedDict, total=False):
-    """Options of a translation, for type checkers; see `Translator.__call__`."""
-
-    seed: int | None
-    tile: int | None
-    value_range: ValueRange | None
-
-
-class BatchOptions(TypedDict, total=False):
-    """Options of `Translator.batch`, for type checkers."""
-
-    batch_size: int
-    seeds: Iterable[int] | None
-    tile: int | None
-    value_range: ValueRange | None
-    callbacks: Callbacks | None
-
-
-def _warn(_: int, message: str) -> None:
-    warnings.warn(message, stacklevel=2)
-
-
-@dataclass(frozen=True)
-class Callbacks:
-    """What is called while large images are translated.
-
-    Attributes:
-        on_progress: called for each tile with the fraction of its image that is done.
-        on_fallback: called with the index of an image that is too large for the memory, and what was done instead.
-    """
-
-    on_progress: Callable[[float], None] | None = None
-    on_fallback: Callable[[int, str], None] = _warn
 
 
 class Translator:

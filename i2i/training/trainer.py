@@ -24,13 +24,14 @@ from i2i.progress import progress_bar
 from i2i.seeding import random_state, set_random_state
 from i2i.training.callbacks import Callbacks
 from i2i.training.checks import check_best, check_diagnostics, check_module, check_random_state, check_types
-from i2i.training.diagnostics import Diagnosis, Diagnostics, image_statistics, not_finite
+from i2i.training.diagnostics import Diagnosis, not_finite
 from i2i.training.ema import ModelEMA
 from i2i.training.integrity import check_number
 from i2i.training.listing import changed_files, check_data
-from i2i.training.logger import LossMeter, RunLogger, by_player
+from i2i.training.logger import LossMeter, by_player
 from i2i.training.lr_schedule import learning_rate, total_steps
 from i2i.training.micro_batches import detached, train_step_in_micro_batches
+from i2i.training.monitor import Monitor
 from i2i.training.player import Player, autocast, freeze_all_but
 from i2i.training.run_folder import RunFolder
 from i2i.training.signals import Stop, Stopped, stop_signals
@@ -84,8 +85,7 @@ class Trainer:
         device: str | None = None,
     ) -> None:
         self.settings, self.run, self.validation = settings, run, validation
-        self.callbacks = callbacks or Callbacks()
-        self.warnings = list(warnings)
+        self.monitor = Monitor(run, method, callbacks or Callbacks(), warnings=warnings)
         self.device = pick_device(device or settings.device)
         self.workers = default_workers(self.device) if workers is None else workers
         self.dataset = endless(dataset, seed=settings.seed)
@@ -105,11 +105,6 @@ class Trainer:
         self.lr = learning_rate(0, steps=self.steps, config=settings)
         self.resumed = False
         self.images: Any = None
-        self.best: dict[str, Any] | None = None
-        self.diagnostics = Diagnostics(
-            run.domains, unpaired=method.data == "unpaired", inversion_advice=method.inversion_advice
-        )
-        self._logger: RunLogger | None = None
 
     def train_step(self, batch: Batch) -> dict[str, Tensor]:
         """Make the step's images once, then update each player in its turn; return the terms of their losses.
@@ -162,23 +157,21 @@ class Trainer:
             about = self.run.describe(
                 self.method, steps=self.steps, images=len(self.dataset), device=self.device, world_size=world_size()
             )
-            self._logger = RunLogger(self.run.path, step=self.step, about=about, tensorboard=self.settings.tensorboard)
-            self._report("running")
-            self._warn(self.diagnostics.new(self.warnings))
+            self.monitor.start(about, step=self.step, tensorboard=self.settings.tensorboard)
         if self.step == 0:
             self.save()
             self.sample()  # before any training, it shows which images are the input and which the target
-            self._report("running")
+            self.monitor.report("running")
         with stop_signals() as stop:
             try:
                 self._loop(stop)
             except (Stopped, Diverged) as ended:
-                self._report("stopped" if isinstance(ended, Stopped) else "diverged")
+                self.monitor.report("stopped" if isinstance(ended, Stopped) else "diverged")
                 raise
             except Exception as error:
                 self._save_after(error, stop)
                 raise
-        self._report("finished")
+        self.monitor.report("finished")
         return self.run.model_file
 
     def sample(self) -> None:
@@ -189,25 +182,18 @@ class Trainer:
         self.method.eval()
         with torch.no_grad(), self._ema_weights(), torch.random.fork_rng(devices=[]):
             images = self.method.preview(self.to_device(self.preview))
-        path = self.run.save_sample(images, self.step)
-        if self.callbacks.on_sample:
-            self.callbacks.on_sample(self.step, path)
+        self.monitor.sampled(self.step, self.run.save_sample(images, self.step))
 
     def validate(self) -> None:
         """Score held-out pairs, and save best.safetensors where the score is the best so far."""
         direction = self.method.validated
-        if self._logger is None or self.validation is None or direction is None:
+        if rank() > 0 or self.validation is None or direction is None:
             return
         self.method.eval()
         with self._ema_weights():
-            scores, training = self.validation(self.method.generators()[direction], self.device)
-        self._logger.log(self.step, {f"validation/{name}": value for name, value in scores.items()})
-        if self.callbacks.on_validation:
-            self.callbacks.on_validation(self.step, scores)
-        if self.best is None or scores["l1"] < self.best["value"]:
-            self.best = {"step": self.step, "score": "l1", "value": scores["l1"]}
+            scores, training_l1 = self.validation(self.method.generators()[direction], self.device)
+        if self.monitor.validated(self.step, scores, training_l1=training_l1):
             self.run.save_best(self._networks(), self.step)
-        self._warn(self.diagnostics.validated(self.step, scores["l1"], training))
 
     def save(self) -> None:
         """Write the checkpoint and the model file.
@@ -226,8 +212,7 @@ class Trainer:
         self.saved = all_reduce_max(self.step)  # once rank 0 has written it
         if not was_there:
             raise FileNotFoundError(errno.ENOENT, "the run folder was removed while it trained", str(self.run.path))
-        if rank() == 0 and self.callbacks.on_checkpoint:
-            self.callbacks.on_checkpoint(self.step, self.run.model_file)
+        self.monitor.saved(self.step)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that resuming needs, as tensors, numbers and text."""
@@ -236,8 +221,7 @@ class Trainer:
             "method": self.method.state_dict(),
             "optimizers": {name: player.state_dict() for name, player in self.players.items()},
             "ema": self.ema.state_dict() if self.ema else None,
-            "best": self.best,
-            "diagnostics": self.diagnostics.state_dict(),
+            **self.monitor.state_dict(),
             "data": dict(self.run.data),
             "random": random_state(self.device),
         }
@@ -258,10 +242,9 @@ class Trainer:
         for name, player in self.players.items():
             player.load_state_dict(state["optimizers"][name])
         self.step, self.saved, self.resumed = state["step"], state["step"], True
-        self.best = state.get("best")
-        self.diagnostics.load_state_dict(state.get("diagnostics") or {})
+        self.monitor.load_state_dict(state)
         if state.get("data"):
-            self.warnings += changed_files(state["data"], self.run.data)
+            self.monitor.warnings += changed_files(state["data"], self.run.data)
         set_random_state(state["random"], self.device)
 
     def to_device(self, batch: Batch) -> dict[str, Tensor]:
@@ -289,17 +272,17 @@ class Trainer:
                 losses = self.train_step(self.to_device(batch))
                 meter.add(losses)
                 if self.step == 1:
-                    self.diagnostics.begin({term: float(value) for term, value in losses.items()})
+                    self.monitor.diagnostics.begin({term: float(value) for term, value in losses.items()})
                 bar.update()
                 asked, last = all_reduce_max(stop.signum or 0), self.step == self.steps
                 if self.step % settings.log_every == 0 or last or asked:
-                    bar.set_postfix_str(self._log_losses(meter))
+                    bar.set_postfix_str(self._log(meter))
                     meter = LossMeter(self.step)
                 if self.validation and (self.step % settings.validate_every == 0 or last):
                     self.validate()
                 if self.step % settings.sample_every == 0 or last:
                     self.sample()
-                    self._report("running")
+                    self.monitor.report("running")
                 if self.step % settings.save_every == 0 or last or asked:
                     with stop.held():
                         self.save()
@@ -309,7 +292,7 @@ class Trainer:
     def _save_after(self, error: Exception, stop: Stop) -> None:
         """Save what an error left, and raise what it meant where that is known."""
         if world_size() > 1:  # the other ranks may be at another step
-            self._report("stopped")
+            self.monitor.report("stopped")
             if is_peer_failure(error):
                 raise PeerFailure(f"another rank has ended; the checkpoint of step {self.saved} is saved") from None
             return
@@ -317,39 +300,20 @@ class Trainer:
             with stop.held():
                 self.save()
         finally:
-            self._report("stopped")
+            self.monitor.report("stopped")
         if stop.signum:  # the signal ended the workers too, which is what the error says
             raise Stopped(self.step, stop.signum) from None
 
-    def _log_losses(self, meter: LossMeter) -> str:
+    def _log(self, meter: LossMeter) -> str:
         """Log the losses since the last time, and return them in short for the progress bar."""
         losses, speed = meter.means(), meter.speed(self.step) * self.settings.batch_size
-        bad = not_finite(losses)
-        if bad:
+        if bad := not_finite(losses):
             raise Diverged(self._diverged(f"{', '.join(bad)} is"))
-        statistics = {name: float(all_reduce_mean(value)) for name, value in image_statistics(self.images).items()}
-        losses["fake_accuracy"] = float(all_reduce_mean(self.method.fake_accuracy))
-        if self._logger is not None:
-            self.run.refuse_another_run()
-            values = {"lr": self.lr, "images_per_second": round(speed, 2), **losses}
-            self._logger.log(self.step, values)
-            if self.callbacks.on_log:
-                self.callbacks.on_log(self.step, values)
-            skipped = {name: player.skipped for name, player in self.players.items()}
-            self._warn(self.diagnostics.look(self.step, losses, statistics, skipped))
+        self.monitor.log(
+            self.step, losses, lr=self.lr, images_per_second=speed, images=self.images, players=self.players
+        )
         sums = by_player(losses)
         return f"{speed:.1f} img/s, " + ", ".join(f"{player} {value:.3g}" for player, value in sums.items())
-
-    def _warn(self, diagnoses: Sequence[Diagnosis]) -> None:
-        assert self._logger is not None
-        for diagnosis in diagnoses:
-            self._logger.warn(self.step, diagnosis)
-            if self.callbacks.on_warning:
-                self.callbacks.on_warning(self.step, diagnosis)
-
-    def _report(self, state: str) -> None:
-        if self._logger is not None and not self.run.is_of_another_run():
-            self._logger.report(state, best=self.best)
 
     def _check_state_dict(self, state: Mapping[str, Any]) -> None:
         required = {"method": dict, "optimizers": dict, "random": dict}
@@ -363,7 +327,7 @@ class Trainer:
         for name, player in self.players.items():
             player.check_state_dict(state["optimizers"].get(name), f"optimizers/{name}")
         check_best(state.get("best"))
-        check_diagnostics(state.get("diagnostics") or {}, self.diagnostics.state_dict())
+        check_diagnostics(state.get("diagnostics") or {}, self.monitor.diagnostics.state_dict())
         check_random_state(state["random"], self.device)
 
     def _is_finite(self) -> bool:

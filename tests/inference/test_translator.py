@@ -23,7 +23,7 @@ from torch import Tensor, nn
 import i2i
 from i2i import Generator, ImageError, Spec, Translator, UsageError, translate
 from i2i.inference.memory import free_memory
-from i2i.inference.translator import Callbacks
+from i2i.inference.options import Callbacks
 from i2i.model_file import Model, save_model
 from i2i.networks import build_generator
 

@@ -73,7 +73,7 @@ def test_a_discriminator_that_wins_completely_gives_one_warning(unpaired: Path, 
     options = {"self_weight": 1000.0, "refiner_warmup": 0, "discriminator_warmup": 0, "refiner_steps": 1}
     specs = {"generator": "resnet:blocks=1,width=4", "discriminator": "patchgan:layers=1,width=8"}
     one = trainer(unpaired, tmp_path, "simgan", steps=140, log_every=5, lr=2e-3, batch_size=2, options=options, **specs)
-    one.diagnostics.steps = 40  # in a run of thousands of steps it may win for 2000
+    one.monitor.diagnostics.steps = 40  # in a run of thousands of steps it may win for 2000
     one.fit()
     said = warnings_of(tmp_path)
     (words,) = [warning for warning in said if "wins" in warning]
@@ -181,7 +181,7 @@ def test_healthy_runs_have_no_warnings(pairs: Path, unpaired: Path, tmp_path: Pa
     # A toy CycleGAN may well find the negative, which the identity term keeps it from.
     for method, data, options in (("pix2pix", pairs, {}), ("cyclegan", unpaired, {"identity_weight": 5.0})):
         one = trainer(data, tmp_path / method, method, options=options, **settings)
-        one.diagnostics.steps = 40
+        one.monitor.diagnostics.steps = 40
         one.fit()
         assert warnings_of(tmp_path / method) == []
 

@@ -87,7 +87,7 @@ def test_the_best_model_is_kept_when_a_run_resumes(pairs: Path, tmp_path: Path) 
     before = load_file(tmp_path / "run" / "best.safetensors")
     worse = {**settings, "lr": 1e-12, "ema_decay": 0.0}
     one = trainer(pairs, tmp_path / "run", steps=10, resume=True, **worse)
-    assert one.best == kept
+    assert one.monitor.best == kept
     with torch.no_grad():
         for weight in one.method.generators()["a2b"].parameters():
             weight.fill_(0.3)

@@ -14,8 +14,8 @@ from PIL import Image
 from i2i import Translator, UsageError
 from i2i.inference.backends.base import Backend
 from i2i.inference.folder import convert
+from i2i.inference.options import Callbacks
 from i2i.inference.planning import plan
-from i2i.inference.translator import Callbacks
 from support.images import noise
 
 Array = NDArray[np.float32]

@@ -1,0 +1,127 @@
+"""What is logged, warned of and reported while a run trains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from i2i.distributed import all_reduce_mean, rank
+from i2i.methods import Method
+from i2i.training.callbacks import Callbacks
+from i2i.training.diagnostics import Diagnosis, Diagnostics, image_statistics
+from i2i.training.logger import RunLogger
+from i2i.training.player import Player
+from i2i.training.run_folder import RunFolder
+
+
+class Monitor:
+    """Logs, diagnoses and reports a run, and calls the callbacks; only rank 0 writes and calls.
+
+    Args:
+        run: the run folder.
+        method: what trains.
+        callbacks: see `Callbacks`.
+        warnings: warnings to give when training starts.
+
+    Attributes:
+        best: step and value of the best score in validation so far.
+    """
+
+    def __init__(
+        self, run: RunFolder, method: Method, callbacks: Callbacks, *, warnings: Sequence[Diagnosis] = ()
+    ) -> None:
+        self.run, self.method, self.callbacks = run, method, callbacks
+        self.warnings = list(warnings)
+        self.diagnostics = Diagnostics(
+            run.domains, unpaired=method.data == "unpaired", inversion_advice=method.inversion_advice
+        )
+        self.best: dict[str, Any] | None = None
+        self._logger: RunLogger | None = None
+
+    def start(self, about: Mapping[str, Any], *, step: int, tensorboard: bool) -> None:
+        """Write the first report, and give the warnings that are there before training."""
+        self._logger = RunLogger(self.run.path, step=step, about=about, tensorboard=tensorboard)
+        self.report("running")
+        self._warn(step, self.diagnostics.new(self.warnings))
+
+    def log(
+        self,
+        step: int,
+        losses: Mapping[str, float],
+        *,
+        lr: float,
+        images_per_second: float,
+        images: Any,
+        players: Mapping[str, Player],
+    ) -> None:
+        """Log the losses since the last time, and look for silent failures; called on all ranks.
+
+        Args:
+            step: steps done.
+            losses: the mean of each term.
+            lr: the learning rate.
+            images_per_second: the speed.
+            images: those of the last step.
+            players: all players.
+        """
+        statistics = {name: float(all_reduce_mean(value)) for name, value in image_statistics(images).items()}
+        losses = {**losses, "fake_accuracy": float(all_reduce_mean(self.method.fake_accuracy))}
+        if self._logger is None:
+            return
+        self.run.refuse_another_run()
+        values = {"lr": lr, "images_per_second": round(images_per_second, 2), **losses}
+        self._logger.log(step, values)
+        if self.callbacks.on_log:
+            self.callbacks.on_log(step, values)
+        skipped = {name: player.skipped for name, player in players.items()}
+        self._warn(step, self.diagnostics.look(step, losses, statistics, skipped))
+
+    def validated(self, step: int, scores: Mapping[str, float], *, training_l1: float) -> bool:
+        """Log scores on held-out pairs, and warn of overfitting; return whether they are the best so far.
+
+        Args:
+            step: steps done.
+            scores: on held-out pairs; the best has the lowest `l1`.
+            training_l1: the same score on training pairs.
+        """
+        if self._logger is not None:
+            self._logger.log(step, {f"validation/{name}": value for name, value in scores.items()})
+        if self.callbacks.on_validation:
+            self.callbacks.on_validation(step, scores)
+        is_best = self.best is None or scores["l1"] < self.best["value"]
+        if is_best:
+            self.best = {"step": step, "score": "l1", "value": scores["l1"]}
+        self._warn(step, self.diagnostics.validated(step, scores["l1"], training_l1))
+        return is_best
+
+    def sampled(self, step: int, path: Path) -> None:
+        """A sample grid was written."""
+        if self.callbacks.on_sample:
+            self.callbacks.on_sample(step, path)
+
+    def saved(self, step: int) -> None:
+        """A checkpoint was saved."""
+        if rank() == 0 and self.callbacks.on_checkpoint:
+            self.callbacks.on_checkpoint(step, self.run.model_file)
+
+    def report(self, state: str) -> None:
+        """Write the report again: the run is "running", "finished", "stopped" or "diverged"."""
+        if self._logger is not None and not self.run.is_of_another_run():
+            self._logger.report(state, best=self.best)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run continues with."""
+        return {"best": self.best, "diagnostics": self.diagnostics.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load a checked state."""
+        self.best = state.get("best")
+        self.diagnostics.load_state_dict(state.get("diagnostics") or {})
+
+    def _warn(self, step: int, diagnoses: Sequence[Diagnosis]) -> None:
+        for diagnosis in diagnoses:
+            if self._logger is not None:
+                self._logger.warn(step, diagnosis)
+            if self.callbacks.on_warning:
+                self.callbacks.on_warning(step, diagnosis)
