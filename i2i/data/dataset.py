@@ -40,7 +40,7 @@ class ImageDataset(Dataset[Sample]):
         seed: decides order, crops and augmentations.
         cache_bytes: memory for resized images.
         max_megapixels: larger images are refused.
-        whole_from: position from which images are resized to `image_size` and no longer cropped.
+        uncropped_from: position from which images are resized to `image_size` and no longer cropped.
     """
 
     def __init__(
@@ -55,10 +55,10 @@ class ImageDataset(Dataset[Sample]):
         seed: int = 0,
         cache_bytes: int = 0,
         max_megapixels: float = MAX_MEGAPIXELS,
-        whole_from: int | None = None,
+        uncropped_from: int | None = None,
     ) -> None:
         self.split, self.paired, self.load_size, self.channels, self.seed = split, paired, load_size, channels, seed
-        self.image_size, self.max_megapixels, self.whole_from = image_size, max_megapixels, whole_from
+        self.image_size, self.max_megapixels, self.uncropped_from = image_size, max_megapixels, uncropped_from
         self._transform = JointTransform(image_size=image_size, augment=augment)
         self._cache: dict[Source, PixelArray] = {}
         self._cache_bytes = self._cache_room = cache_bytes
@@ -70,7 +70,7 @@ class ImageDataset(Dataset[Sample]):
 
     def __getitem__(self, position: int) -> Sample:
         """The training sample at a position of the stream, 0 or more."""
-        size = self.load_size if self.whole_from is None or position < self.whole_from else self.image_size
+        size = self.load_size if self.uncropped_from is None or position < self.uncropped_from else self.image_size
         seed_a, seed_b = np.random.SeedSequence((self.seed, position)).generate_state(2)
         if not self.split.a:
             index = _shuffled(self.seed, position, count=len(self.split.b))

@@ -39,7 +39,7 @@ def find_direction(directions: Iterable[str], domains: tuple[str, str], to: str 
     targets = {"a2b": domains[1], "b2a": domains[0]}
     by_target = {targets[direction]: direction for direction in directions if direction in targets}
     if not by_target:
-        raise UsageError("this model generates images from a latent; use it: i2i sample MODEL OUT")
+        raise UsageError("this model generates images from a latent; use Sampler, or: i2i sample MODEL OUT")
     target = to or next(iter(by_target))
     if target not in by_target:
         raise unknown("domain to translate to", target, by_target)

@@ -166,7 +166,7 @@ def _of_layout(
         layout.train,
         augment=data.augment,
         cache_bytes=int(data.cache_gb * 1e9) // max(1, workers),
-        whole_from=decay_start(steps, config=train) * train.batch_size if data.crop == "before_decay" else None,
+        uncropped_from=decay_start(steps, config=train) * train.batch_size if data.crop == "before_decay" else None,
         **common,
     )
     validation = None

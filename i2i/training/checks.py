@@ -22,16 +22,16 @@ def check_types(state: Mapping[str, Any], required: Mapping[str, type], optional
     """Check the types of a checkpoint's entries; optional ones may be missing or None."""
     for name, kind in {**required, **optional}.items():
         if not isinstance(state.get(name), kind) and (name in required or state.get(name) is not None):
-            raise Damaged(f"{name} is {'missing' if name not in state else 'of another type'}")
+            raise Damaged(f"{name} {'is missing' if name not in state else 'has the wrong type'}")
 
 
 def check_module(found: Any, module: nn.Module, where: str) -> None:
     """Check the names, shapes, types and values of a module's state dict."""
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
-        raise Damaged(f"{where} is of another type")
+        raise Damaged(f"{where} has the wrong type")
     versions = getattr(found, "_metadata", {})
     if not isinstance(versions, dict) or not all(isinstance(version, dict) for version in versions.values()):
-        raise Damaged(f"the versions of {where} are of another type")
+        raise Damaged(f"the versions of {where} have the wrong type")
     state = module.state_dict()
     for name in sorted(state.keys() ^ found.keys()):
         raise OtherNetworks(f"{name} is {'missing' if name in state else 'unknown here'}")
@@ -53,7 +53,7 @@ def check_optimizer(found: Any, optimizer: torch.optim.Optimizer, where: str, *,
         numbered = [group["params"] for group in found["param_groups"]]
         states = dict(found["state"])
     except (KeyError, IndexError, TypeError, ValueError):
-        raise Damaged(f"{where} is of another type") from None
+        raise Damaged(f"{where} has the wrong type") from None
     if was != kind:
         raise UsageError(f"the run was trained with another optimizer; resume with {setting('optimizer', was)}")
     if numbered != [group["params"] for group in groups]:
@@ -61,7 +61,7 @@ def check_optimizer(found: Any, optimizer: torch.optim.Optimizer, where: str, *,
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     for number, moments in states.items():
         if not isinstance(number, int) or not 0 <= number < len(weights) or not isinstance(moments, dict):
-            raise Damaged(f"{where}/{number} is of another type")
+            raise Damaged(f"{where}/{number} has the wrong type")
         if moments.keys() != _MOMENTS[was]:
             raise Damaged(f"{where}/{number} holds {', '.join(map(str, moments))}")
         for key, value in moments.items():
@@ -76,7 +76,7 @@ def check_optimizer(found: Any, optimizer: torch.optim.Optimizer, where: str, *,
 def check_scaler(found: Any, where: str) -> None:
     """Check the state dict of a gradient scaler, which is empty without float16."""
     if not isinstance(found, dict):
-        raise Damaged(f"{where} is of another type")
+        raise Damaged(f"{where} has the wrong type")
     for key, value in found.items():
         check_number(value, f"{where}/{key}")
 
@@ -84,7 +84,7 @@ def check_scaler(found: Any, where: str) -> None:
 def check_best(best: Mapping[str, Any] | None) -> None:
     """Check the best validation score of a run."""
     if best is not None:
-        check_number(best.get("step"), "best/step", whole=True)
+        check_number(best.get("step"), "best/step", integer=True)
         check_number(best.get("value"), "best/value")
 
 
@@ -95,7 +95,7 @@ def check_diagnostics(found: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         if isinstance(present, dict | list):
             inner = value.values() if isinstance(value, dict) else value
             if not isinstance(value, type(present)) or not all(map(_is_plain, inner)):
-                raise Damaged(f"diagnostics/{name} is of another type")
+                raise Damaged(f"diagnostics/{name} has the wrong type")
         elif value is not None:
             check_number(value, f"diagnostics/{name}")
 

@@ -120,15 +120,15 @@ def check_tensor(value: Any, name: str, *, like: Tensor | None = None, shape: tu
         raise Damaged(f"{name} has NaN or infinite values")
 
 
-def check_number(value: Any, name: str, *, whole: bool = False) -> None:
-    """Check that a value is a finite number; with `whole`, an integer of 0 or more.
+def check_number(value: Any, name: str, *, integer: bool = False) -> None:
+    """Check that a value is a finite number; with `integer`, an integer of 0 or more.
 
     Raises:
         Damaged: it is not.
     """
-    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        raise Damaged(f"{name} is not {'an integer' if whole else 'a number'}")
-    if not math.isfinite(value) or (whole and value < 0):
+    if isinstance(value, bool) or not isinstance(value, int if integer else int | float):
+        raise Damaged(f"{name} is not {'an integer' if integer else 'a number'}")
+    if not math.isfinite(value) or (integer and value < 0):
         raise Damaged(f"{name} is {value}")
 
 

@@ -29,11 +29,11 @@ def check_data(found: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """
     classes, listing = found.get("classes", []), found.get("listing", {})
     if not isinstance(classes, list) or not isinstance(listing, dict):
-        raise Damaged("data is of another type")
+        raise Damaged("data has the wrong type")
     for name, split in listing.items():
         if not isinstance(split, dict):
-            raise Damaged(f"data/listing/{name} is of another type")
-        check_number(split.get("files"), f"data/listing/{name}/files", whole=True)
+            raise Damaged(f"data/listing/{name} has the wrong type")
+        check_number(split.get("files"), f"data/listing/{name}/files", integer=True)
     if classes != now.get("classes", []):
         was, has = (", ".join(map(str, names)) or "no classes" for names in (classes, now.get("classes", [])))
         raise UsageError(f"the run was trained with {was}, and the data now has {has}; bring back the classes")

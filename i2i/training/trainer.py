@@ -318,7 +318,7 @@ class Trainer:
     def _check_state_dict(self, state: Mapping[str, Any]) -> None:
         required = {"method": dict, "optimizers": dict, "random": dict}
         check_types(state, required, {"ema": dict, "best": dict, "diagnostics": dict, "data": dict})
-        check_number(state.get("step"), "step", whole=True)
+        check_number(state.get("step"), "step", integer=True)
         if state.get("data"):
             check_data(state["data"], self.run.data)
         check_module(state["method"], self.method, "method")

@@ -49,11 +49,11 @@ def test_the_shorter_domain_is_cycled(tmp_path, longer, count, times):
         assert sorted(Counter(of_short).values()) == times
 
 
-@pytest.mark.parametrize("whole_from", [None, 4])
+@pytest.mark.parametrize("uncropped_from", [None, 4])
 @pytest.mark.parametrize("paired", [True, False])
-def test_a_sample_depends_on_seed_and_position_only(tmp_path, paired, whole_from):
+def test_a_sample_depends_on_seed_and_position_only(tmp_path, paired, uncropped_from):
     split = twins(tmp_path, 3)
-    options = {"paired": paired, "image_size": 8, "load_size": 12, "augment": EVERY, "whole_from": whole_from}
+    options = {"paired": paired, "image_size": 8, "load_size": 12, "augment": EVERY, "uncropped_from": uncropped_from}
     first = make(split, seed=1, **options)
     samples = [first[position] for position in range(9)]
     again = make(split, seed=1, **options)
@@ -73,16 +73,16 @@ def test_an_image_is_cropped_differently_at_every_position(tmp_path):
 
 
 @pytest.mark.parametrize("cache_bytes", [0, 10**6])
-def test_images_are_not_cropped_from_whole_from_on(tmp_path, cache_bytes):
+def test_images_are_not_cropped_from_uncropped_from_on(tmp_path, cache_bytes):
     split = twins(tmp_path, 3)
     crops = make(split, cache_bytes=cache_bytes)
-    images = make(split, cache_bytes=cache_bytes, whole_from=7)
+    images = make(split, cache_bytes=cache_bytes, uncropped_from=7)
     whole = {tensor.numpy().tobytes() for tensor in crops.fixed(3)["a"]}
     for position in range(7):
         assert torch.equal(images[position]["a"], crops[position]["a"])
         assert images[position]["a"].numpy().tobytes() not in whole
     assert {images[position]["a"].numpy().tobytes() for position in range(7, 7 + 6)} == whole
-    mirrored = make(split, whole_from=7, augment=("flip",))
+    mirrored = make(split, uncropped_from=7, augment=("flip",))
     seen = [mirrored[position]["a"] for position in range(7, 47)]
     straight = sum(x.numpy().tobytes() in whole for x in seen)
     assert straight + sum(x.flip(2).numpy().tobytes() in whole for x in seen) == 40
@@ -188,7 +188,7 @@ def test_the_cache_holds_as_many_images_as_it_has_bytes_for(tmp_path, room, kept
 
 def test_the_cache_gives_its_room_to_whole_images_once_crops_end(tmp_path):
     sources = plain(tmp_path / "images", range(6))
-    images = make(Split(sources, sources), cache_bytes=144 * 3, whole_from=6)
+    images = make(Split(sources, sources), cache_bytes=144 * 3, uncropped_from=6)
     for position in range(18):
         images[position]
     for source in sources:

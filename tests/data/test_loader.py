@@ -11,9 +11,9 @@ from i2i.errors import ImageError
 from support.datasets import EVERY, alone, assert_equal, level, make, many, plain, twins
 
 
-@pytest.mark.parametrize(("paired", "whole_from"), [(True, 5), (False, None)])
-def test_workers_and_a_later_start_give_the_same_batches(tmp_path, paired, whole_from):
-    images = make(twins(tmp_path, 5), paired=paired, augment=EVERY, cache_bytes=2000, whole_from=whole_from)
+@pytest.mark.parametrize(("paired", "uncropped_from"), [(True, 5), (False, None)])
+def test_workers_and_a_later_start_give_the_same_batches(tmp_path, paired, uncropped_from):
+    images = make(twins(tmp_path, 5), paired=paired, augment=EVERY, cache_bytes=2000, uncropped_from=uncropped_from)
     options = {"batch_size": 2, "steps": 6}
     batches = list(load(images, start=0, workers=0, **options))
     assert len(batches) == 6

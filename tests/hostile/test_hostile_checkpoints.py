@@ -233,19 +233,19 @@ VALUES: dict[str, tuple[Callable[[State], object], str]] = {
     "weight larger than memory": (set_weight(torch.zeros(1).expand(10**3, 10**3)), "was saved with other networks"),
     "missing weight": (lambda s: s["method"].pop(first(s["method"])), "was saved with other networks"),
     "unknown weight": (lambda s: s["method"].update(x=torch.zeros(1)), "was saved with other networks"),
-    "number as a name": (lambda s: s["method"].update({1: torch.zeros(1)}), "method is of another type"),
-    "weights in a list": (lambda s: s.update(method=[1]), "method is of another type"),
+    "number as a name": (lambda s: s["method"].update({1: torch.zeros(1)}), "method has the wrong type"),
+    "weights in a list": (lambda s: s.update(method=[1]), "method has the wrong type"),
     "no weights": (lambda s: s.pop("method"), "method is missing"),
     "no optimizers": (lambda s: s.pop("optimizers"), "optimizers is missing"),
-    "optimizer of no player": (lambda s: s["optimizers"].pop("generator"), "optimizers/generator is of another type"),
-    "optimizer without groups": (lambda s: s["optimizers"]["generator"].pop("param_groups"), "of another type"),
+    "optimizer of no player": (lambda s: s["optimizers"].pop("generator"), "optimizers/generator has the wrong type"),
+    "optimizer without groups": (lambda s: s["optimizers"]["generator"].pop("param_groups"), "has the wrong type"),
     "optimizer of fewer weights": (
         lambda s: s["optimizers"]["generator"]["param_groups"][0]["params"].pop(),
         "was saved with other networks",
     ),
     "optimizer of other weights": (
         lambda s: s["optimizers"]["generator"]["state"].update({HUGE: {}}),
-        f"generator/{HUGE} is of another type",
+        f"generator/{HUGE} has the wrong type",
     ),
     "moments of other names": (lambda s: s["optimizers"]["generator"]["state"][0].update(x=1), "holds step, exp_avg"),
     "NaN moment": (moment("exp_avg", lambda m: m * NAN), "has NaN or infinite values"),
@@ -263,20 +263,20 @@ VALUES: dict[str, tuple[Callable[[State], object], str]] = {
     "random state of zeros": (lambda s: s["random"]["cpu"].zero_(), "random/cpu is not the state of a random"),
     "random state of floats": (lambda s: s["random"].update(cpu=torch.zeros(5056)), "random/cpu is of torch.float32"),
     "no random state": (lambda s: s["random"].clear(), "random/cpu is not a dense tensor"),
-    "best of text": (lambda s: s.update(best="good"), "best is of another type"),
+    "best of text": (lambda s: s.update(best="good"), "best has the wrong type"),
     "best of NaN": (lambda s: s.update(best={"step": 3, "score": "l1", "value": NAN}), "best/value is nan"),
     "best without a step": (lambda s: s.update(best={}), "best/step is not an integer"),
-    "health of text": (lambda s: s.update(diagnostics="good"), "diagnostics is of another type"),
-    "scores of text": (lambda s: s["diagnostics"].update(scores="good"), "diagnostics/scores is of another type"),
+    "health of text": (lambda s: s.update(diagnostics="good"), "diagnostics has the wrong type"),
+    "scores of text": (lambda s: s["diagnostics"].update(scores="good"), "diagnostics/scores has the wrong type"),
     "counts of lists": (
         lambda s: s["diagnostics"].update(flat={"fake_b": [[]]}),
-        "diagnostics/flat is of another type",
+        "diagnostics/flat has the wrong type",
     ),
-    "classes of a number": (lambda s: s["data"].update(classes=3), "data is of another type"),
+    "classes of a number": (lambda s: s["data"].update(classes=3), "data has the wrong type"),
     "classes of others": (lambda s: s["data"].update(classes=["cat", 3]), "was trained with cat, 3"),
     "listing of text": (
         lambda s: s["data"]["listing"].update(training="x"),
-        "data/listing/training is of another type",
+        "data/listing/training has the wrong type",
     ),
     "listing without a count": (
         lambda s: s["data"]["listing"]["training"].pop("files"),
@@ -285,7 +285,7 @@ VALUES: dict[str, tuple[Callable[[State], object], str]] = {
     "scaler of text": (lambda s: s["optimizers"]["generator"].update(scaler={"scale": "x"}), "scale is not a number"),
     "scaler of a list": (
         lambda s: s["optimizers"]["generator"].update(scaler=[1]),
-        "optimizers/generator/scaler is of another type",
+        "optimizers/generator/scaler has the wrong type",
     ),
 }
 
@@ -303,7 +303,7 @@ def test_versions_of_modules_that_are_not_dicts(checkpoints: Checkpoints) -> Non
         state["method"] = OrderedDict(state["method"])
         state["method"]._metadata = {"": 3}
 
-    checkpoints.refuses_values(change, expected="the versions of method are of another type")
+    checkpoints.refuses_values(change, expected="the versions of method have the wrong type")
 
 
 def test_checkpoints_of_other_methods_and_networks(

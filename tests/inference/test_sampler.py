@@ -246,7 +246,9 @@ def test_each_kind_of_model_says_which_command_takes_it(tmp_path: Path) -> None:
     save_model(tmp_path / "draws.safetensors", model())
     with pytest.raises(UsageError, match=r"^this model translates images; use it with translate"):
         Sampler.load(tmp_path / "translates.safetensors", device="cpu")
-    with pytest.raises(UsageError, match=r"^this model generates images from a latent; use it: i2i sample MODEL OUT$"):
+    with pytest.raises(
+        UsageError, match=r"^this model generates images from a latent; use Sampler, or: i2i sample MODEL OUT$"
+    ):
         Translator.load(tmp_path / "draws.safetensors", device="cpu")
 
 

@@ -78,7 +78,7 @@ def test_resuming_is_exact_before_and_after_crops_end(stop: int, workers: int, u
     given: dict[str, object] = {"generator": "resnet:blocks=1,width=4", "batch_size": 2}
     crop: dict[str, object] = {"crop": "before_decay"}
     whole = trainer(unpaired, tmp_path / "whole", "cut", images={**crop, "workers": 0}, **given)
-    assert whole.dataset.whole_from == 3 * 2
+    assert whole.dataset.uncropped_from == 3 * 2
     whole.fit()
     first = trainer(unpaired, tmp_path / "halves", "cut", images=crop, **given)
     first.run.path.mkdir()

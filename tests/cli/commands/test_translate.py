@@ -186,7 +186,7 @@ def test_wrong_use_of_samples_and_seed(
 def test_a_latent_model_does_not_translate(
     drawing: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = "this model generates images from a latent; use it: i2i sample MODEL OUT"
+    said = "this model generates images from a latent; use Sampler, or: i2i sample MODEL OUT"
     assert said in refused_in_a_line(
         capsys, "translate", pairs / "val" / "0.png", tmp_path / "out.png", "--model", drawing
     )
