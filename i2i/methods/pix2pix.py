@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from i2i.losses import l1
+from i2i.losses import Perceptual, PerceptualNetwork, l1
 from i2i.methods.base import Batch, Losses, Method, methods
 from i2i.networks import Backbones, Generator
 
@@ -25,11 +25,23 @@ class Conditional(Method):
         fake_b: Tensor
         real_b: Tensor
 
-    def __init__(self, config: Method.Config, backbones: Backbones) -> None:
+    @dataclass(frozen=True)
+    class Config(Method.Config):
+        """Settings of conditional GANs."""
+
+        perceptual_weight: float = 0.0
+        """Weight of the perceptual term, the distance between features of output and target; 0: no term."""
+        perceptual_network: PerceptualNetwork = "efficientnet-lite0"
+        """Network of the perceptual term; vgg19 downloads 548 MB."""
+
+    config: Config
+
+    def __init__(self, config: Config, backbones: Backbones) -> None:
         super().__init__(config)
         a, b = backbones.channels
         self.generator = backbones.generator(a, b)
         self.discriminator = backbones.discriminator(a + b)
+        self.perceptual = Perceptual(config.perceptual_network) if config.perceptual_weight else None
 
     def forward(self, batch: Batch) -> Images:
         """Translate the input."""
@@ -42,9 +54,14 @@ class Conditional(Method):
         )
 
     def generator_loss(self, images: Images) -> Losses:
-        """The adversarial term, conditioned on the input."""
+        """The adversarial term, conditioned on the input, and the perceptual distance to the target if it is set."""
         real, fake, condition = images.real_b, images.fake_b, images.real_a
-        return self.generator_terms(self.discriminator, real=real, fake=fake, condition=condition, paired_features=True)
+        losses = self.generator_terms(
+            self.discriminator, real=real, fake=fake, condition=condition, paired_features=True
+        )
+        if self.perceptual is not None:
+            losses["perceptual"] = self.config.perceptual_weight * self.perceptual(fake, real)
+        return losses
 
     def players(self) -> dict[str, nn.Module]:
         """The generator and the discriminator."""
@@ -68,7 +85,7 @@ class Pix2Pix(Conditional):
     discriminator_spec = "patchgan"
 
     @dataclass(frozen=True)
-    class Config(Method.Config):
+    class Config(Conditional.Config):
         """Losses of pix2pix, their weights, and training options."""
 
         l1_weight: float = 100.0

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from i2i.config import DataConfig
-from i2i.losses import Kind, Perceptual
-from i2i.methods.base import Losses, Method, methods
+from i2i.losses import Kind, PerceptualNetwork
+from i2i.methods.base import methods
 from i2i.methods.pix2pix import Conditional
-from i2i.networks import Backbones
 
 
 @methods.register("pix2pixhd")
@@ -31,7 +30,7 @@ class Pix2PixHD(Conditional):
     generator_first = True
 
     @dataclass(frozen=True)
-    class Config(Method.Config):
+    class Config(Conditional.Config):
         """Losses of pix2pixHD, their weights, and training options."""
 
         adversarial: Kind = "lsgan"
@@ -39,18 +38,6 @@ class Pix2PixHD(Conditional):
         feature_matching: float = 10.0
         """Weight of feature matching: fakes should have the discriminator features of real images."""
         perceptual_weight: float = 10.0
-        """Weight of the perceptual term, the distance between VGG-19 features; 0: no term and no 548 MB download."""
-
-    config: Config
-
-    def __init__(self, config: Config, backbones: Backbones) -> None:
-        super().__init__(config, backbones)
-        self.perceptual = Perceptual() if config.perceptual_weight else None
-
-    def generator_loss(self, images: Conditional.Images) -> Losses:
-        """The adversarial term, feature matching, and the perceptual distance to the target."""
-        losses = super().generator_loss(images)
-        if self.perceptual is not None:
-            distance = self.perceptual(images.fake_b, images.real_b)
-            losses["perceptual"] = self.config.perceptual_weight * distance
-        return losses
+        """Weight of the perceptual term, the distance between features of output and target; 0: no term."""
+        perceptual_network: PerceptualNetwork = "vgg19"
+        """Network of the perceptual term; vgg19 downloads 548 MB."""

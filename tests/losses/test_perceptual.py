@@ -48,6 +48,16 @@ def perceptual(home, monkeypatch):
 
 
 @pytest.fixture
+def efficientnet():
+    return Perceptual("efficientnet-lite0")
+
+
+@pytest.fixture(params=["perceptual", "efficientnet"])
+def either(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
 def empty(tmp_path, monkeypatch):
     """A torch home without weights; what is fetched nonetheless fails."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
@@ -87,52 +97,69 @@ def test_it_is_the_weighted_l1_of_five_layers_of_an_image_normalised_as_torchvis
     assert perceptual(x, y).shape == ()
 
 
-def test_equal_images_are_at_distance_0_and_others_further_the_more_they_differ(perceptual):
+def test_equal_images_are_at_distance_0_and_others_further_the_more_they_differ(either):
     x, noise = pictures(seed=1), pictures(seed=2)
-    assert perceptual(x, x).item() == 0
-    distances = [perceptual(x + share * noise, x).item() for share in (0.05, 0.1, 0.2)]
+    assert either(x, x).item() == 0
+    distances = [either(x + share * noise, x).item() for share in (0.05, 0.1, 0.2)]
     assert 0 < distances[0] < distances[1] < distances[2]
-    torch.testing.assert_close(perceptual(x, noise), perceptual(noise, x))
+    torch.testing.assert_close(either(x, noise), either(noise, x))
 
 
-def test_gradients_reach_the_image_alone(perceptual):
+def test_gradients_reach_the_image_alone(either):
     image, target = (pictures(seed=seed).requires_grad_() for seed in (1, 2))
-    perceptual(image, target).backward()
+    either(image, target).backward()
     assert image.grad.abs().sum() > 0
     assert target.grad is None
-    assert not any(parameter.requires_grad for parameter in perceptual._vgg.parameters())
+    assert not any(parameter.requires_grad for parameter in either._network.parameters())
 
 
-def test_grey_is_the_same_grey_in_colour(perceptual):
+def test_grey_is_the_same_grey_in_colour(either):
     x, y = pictures(channels=1, seed=1), pictures(channels=1, seed=2)
-    torch.testing.assert_close(perceptual(x, y), perceptual(x.expand(-1, 3, -1, -1), y.expand(-1, 3, -1, -1)))
+    torch.testing.assert_close(either(x, y), either(x.expand(-1, 3, -1, -1), y.expand(-1, 3, -1, -1)))
 
 
 @pytest.mark.parametrize("channels", [2, 4])
-def test_other_channels_are_refused(perceptual, channels):
+def test_other_channels_are_refused(either, channels):
     x = pictures(channels=channels)
     with pytest.raises(UsageError, match=f"compares colour or grey images, not {channels} channels; .*_weight=0$"):
-        perceptual(x, x)
+        either(x, x)
 
 
-def test_bfloat16_gives_nearly_the_same_in_float32(perceptual):
+def test_bfloat16_gives_nearly_the_same_in_float32(either):
     x, y = pictures(seed=1), pictures(seed=2)
     with torch.autocast("cpu", torch.bfloat16):
-        distance = perceptual(x.bfloat16(), y.bfloat16())
+        distance = either(x.bfloat16(), y.bfloat16())
     assert distance.dtype == torch.float32
-    torch.testing.assert_close(distance, perceptual(x, y), rtol=0.02, atol=0)
+    torch.testing.assert_close(distance, either(x, y), rtol=0.02, atol=0)
 
 
-def test_it_is_not_a_submodule(perceptual):
+def test_efficientnet_compares_unit_vectors_at_five_depths(efficientnet):
+    x, y = pictures(seed=1), pictures(seed=2)
+    network, seen = efficientnet._network.network, []
+    hooks = [
+        network._blocks[index].register_forward_hook(lambda _, __, output: seen.append(output))
+        for index in (0, 2, 4, 10, 15)
+    ]
+    for images in (x, y):
+        network.extract_features(((images + 1) * 127.5 - 127) / 128)
+    for hook in hooks:
+        hook.remove()
+    assert [tuple(layer.shape[2:]) for layer in seen[:5]] == [(16, 24), (8, 12), (4, 6), (2, 3), (1, 1)]
+    cosines = [nn.functional.cosine_similarity(one, other) for one, other in zip(seen[:5], seen[5:], strict=True)]
+    # The squared distance of unit vectors is 2 - 2 cos.
+    torch.testing.assert_close(efficientnet(x, y), sum((2 - 2 * cosine).mean() for cosine in cosines))
+
+
+def test_it_is_not_a_submodule(either):
     holder = nn.Module()
-    holder.perceptual = perceptual
+    holder.perceptual = either
     assert list(holder.modules()) == [holder]
     assert not holder.state_dict()
 
 
 def test_it_keeps_no_more_than_it_needs(perceptual):
     # The sixteen convolutions of VGG-19 less the three after relu5_1, and none of its 124 M classifier.
-    kept = list(perceptual._vgg.parameters())
+    kept = list(perceptual._network.parameters())
     assert sum(p.numel() for p in kept) == sum(p.numel() for p in make_layers(cfgs["E"])[:30].parameters())
     assert len(kept) == 2 * 13
 
@@ -141,8 +168,9 @@ def test_without_weights_and_network_it_says_what_is_missing_and_where(empty):
     with pytest.raises(UsageError) as caught:
         Perceptual()
     assert str(caught.value) == (
-        "the perceptual term needs torchvision's weights of VGG-19 (548 MB), which can't be downloaded (<urlopen error "
-        f"no route to it>); put them at {empty / FILE}, or leave the term out with perceptual_weight=0"
+        "the perceptual term of vgg19 needs torchvision's weights of VGG-19 (548 MB), which can't be loaded (<urlopen "
+        f"error no route to it>); put them at {empty / FILE}, use perceptual_network=efficientnet-lite0, which needs "
+        "no download, or leave the term out with perceptual_weight=0"
     )
     assert list(empty.iterdir()) == []
 
@@ -161,7 +189,7 @@ def test_a_file_that_holds_something_else_is_refused(empty, content):
         torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, empty / FILE)
     else:
         (empty / FILE).write_bytes(content)
-    with pytest.raises(UsageError, match=rf"can't be downloaded \(.+\); put them at .*{FILE}, or leave") as caught:
+    with pytest.raises(UsageError, match=rf"can't be loaded \(.+\); put them at .*{FILE}, use") as caught:
         Perceptual()
     assert "\n" not in str(caught.value)
 

@@ -167,9 +167,10 @@ def test_without_vggs_weights_training_is_refused_before_it_starts(pairs, tmp_pa
     assert main(words) == 2
     (message,) = capsys.readouterr().err.splitlines()
     assert message == (
-        "i2i: the perceptual term needs torchvision's weights of VGG-19 (548 MB), which can't be downloaded "
-        f"(<urlopen error no route to it>); put them at {tmp_path}/torch/hub/checkpoints/vgg19-dcbb9e9d.pth, or leave "
-        "the term out with --perceptual-weight 0"
+        "i2i: the perceptual term of vgg19 needs torchvision's weights of VGG-19 (548 MB), which can't be loaded "
+        f"(<urlopen error no route to it>); put them at {tmp_path}/torch/hub/checkpoints/vgg19-dcbb9e9d.pth, use "
+        "--perceptual-network efficientnet-lite0, which needs no download, or leave the term out with "
+        "--perceptual-weight 0"
     )
     assert not run.exists()
     assert main([*words, "--perceptual-weight", "0"]) == 0

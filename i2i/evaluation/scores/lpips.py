@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from i2i.errors import setting
-from i2i.evaluation.optional import fetch_weights, metrics_module
 from i2i.evaluation.pixels import Pixels, check_grey_or_colour
 from i2i.evaluation.scores.base import Outputs, PairedScore, extra_paired_scores
+from i2i.files import sha256_of
+from i2i.optional import fetch_weights, metrics_module
 
 
 class Lpips:
@@ -60,9 +61,9 @@ def _fetch_alexnet() -> str:
 
     weights = AlexNet_Weights.IMAGENET1K_V1
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
-    return fetch_weights(
+    fetch_weights(
         lambda: weights.get_state_dict(map_location="cpu", check_hash=True, weights_only=True),
-        file,
         needed="LPIPS needs torchvision's weights of AlexNet (233 MB)",
         advice=f"put them at {file}, or leave out {setting('lpips')}",
     )
+    return sha256_of(file)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from i2i.errors import UsageError, setting
-from i2i.evaluation.optional import metrics_module
 from i2i.evaluation.pixels import Pixels
 from i2i.evaluation.scores.base import Outputs, PairedScore, extra_paired_scores
+from i2i.optional import metrics_module
 
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, sec. 3.2
 _WINDOW = 11

