@@ -13,7 +13,7 @@ from i2i.errors import UsageError, setting, unknown
 
 T = TypeVar("T")
 MOST_CHANNELS = 512
-Augmentation = Literal["flip", "vertical_flip", "rotate90", "affine", "colour"]
+Augmentation = Literal["flip", "vertical_flip", "rotate90", "affine", "colour", "sketch"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class DataConfig:
     """Resize images to --load-size and crop them: always, never (resize to --image-size only), or before_decay: until
     the learning rate starts to decay (as in CUT)."""
     augment: tuple[Augmentation, ...] = ("flip",)
-    """Random augmentations after the crop, the same for both images of a pair (colour: the input only). --augment
-    without a value: none."""
+    """Random augmentations after the crop, the same for both images of a pair. Of the input only: colour, and sketch,
+    for drawings, which makes lines wobbly, thick, broken, soft, grey or inverted. --augment without a value: none."""
     labels: bool = False
     """Train with class labels: each folder is a class (gan only)."""
     swap: bool = False
