@@ -158,6 +158,7 @@ class RunConfig:
     data: DataConfig
     train: TrainConfig
     plugins: tuple[str, ...] = ()
+    preset: str = ""  # whose settings are in the other fields, too
 
 
 def check_numbers(config: Any, *, positive: tuple[str, ...] = ()) -> None:

@@ -85,6 +85,10 @@ class Spec:
             raise UsageError(f"{self.name} needs {', '.join(missing)}, such as {self.name}:{missing[0]}=3")
         return Spec(self.name, {n: chosen[n] for n in parameters})
 
+    def over(self, default: Spec) -> Spec:
+        """This spec with the options that it leaves out from a default of the same name; itself for another name."""
+        return Spec(self.name, {**default.options, **self.options}) if self.name == default.name else self
+
     def brief(self, registry: Mapping[str, Callable[..., T]]) -> Spec:
         """Only the options that differ from the builder's defaults, for display."""
         defaults = {n: p.default for n, p in inspect.signature(registry[self.name]).parameters.items()}

@@ -40,6 +40,7 @@ CANDIDATES = {
     "EMA, resize, spectral": f"{EMA} {RESIZE} --discriminator patchgan:spectral=true",
     "EMA, resize, DiffAugment": f"{EMA} {RESIZE} --diffaugment colour translation",
     "EMA, resize, L1 x 10": f"{EMA} {RESIZE} --l1-weight 10",
+    "EMA, shuffle": f"{EMA} --generator GENERATOR:up=shuffle",
     "EMA, resize, R1": f"{EMA} {RESIZE} --r1 1",
     "EMA, resize, no dropout": f"{EMA} --generator GENERATOR:up=resize,dropout=0",
     "EMA, resize, hinge": f"{EMA} {RESIZE} --adversarial hinge",

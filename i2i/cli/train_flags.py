@@ -11,6 +11,7 @@ import tyro
 
 from i2i.cli.arguments import Imports, Quiet, Verbose
 from i2i.config import DataConfig, TrainConfig
+from i2i.training.presets import Settings
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Flags:
     resume: bool = False
     """Resume the run of --run, or the newest run of METHOD on DATA, with its settings. Other flags change settings;
     --no-FLAG turns one off."""
+    preset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """Named settings of the method, over which other flags have precedence; see Presets above."""
     imports: Imports = ()
     """Import a module or .py file that defines a method or a network. Repeatable."""
     trust_run: bool = False
@@ -34,12 +37,12 @@ class Flags:
     training: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
 
 
-def flags_of_method(name: str, method: Any) -> Any:
-    """`Flags`, with the settings and the options of a method as defaults."""
+def flags_of_method(name: str, settings: Settings) -> Any:
+    """`Flags`, with the options of a method and the settings as defaults."""
     groups = {
-        "method": (method.Config(), name),
-        "images": (method.data_config, "image"),
-        "training": (method.train_config, "training"),
+        "method": (settings.options, name),
+        "images": (settings.data, "image"),
+        "training": (settings.train, "training"),
     }
     fields = [
         (group, Annotated[tyro.conf.OmitArgPrefixes[type(value)], tyro.conf.arg(name=title)], value)  # type: ignore[misc]

@@ -20,6 +20,7 @@ def introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> Non
     from i2i.inference.planning import some_of, unreadable
     from i2i.networks import registry_of
     from i2i.progress import logger
+    from i2i.training.presets import as_flags
 
     generators = trainer.method.generators()
     one_way = len(generators) == 1 and layout.matched != "single"
@@ -30,6 +31,8 @@ def introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> Non
     for direction, generator in generators.items():
         count = sum(p.numel() for p in generator.parameters()) / 1e6
         print(f"{direction}: {generator.spec.brief(registry_of(direction))} ({count:.3f} M parameters)")
+    if config.preset:
+        print(f"preset {config.preset}: {as_flags(trainer.method.presets[config.preset])}")
     print(one_line(f"{_length(config, trainer)}; run folder: {run}"))
     print(one_line(f"report: {run / 'report.html'} (updated during training)"))
     for part in (config.data, config.train, config.options):

@@ -15,6 +15,7 @@ from i2i.cli.train_flags import flags_of_method
 from i2i.cli.train_imports import import_modules_of, resolved, saved_settings
 from i2i.config import RunConfig, from_dict
 from i2i.errors import UsageError
+from i2i.training.presets import as_flags, defaults_of, networks_over
 from i2i.version import __version__
 
 
@@ -31,7 +32,11 @@ def run_settings(name: str, method: Any, args: list[str]) -> tuple[RunConfig, Pa
     """
     from i2i.images.outputs import refuse_inside
 
-    kind, command, about = flags_of_method(name, method), f"train {name}", _about(name, method)
+    preset = (values_of("--preset", args) or [""])[-1]
+    if preset and "--resume" in args:
+        raise UsageError("--preset: a resumed run keeps its settings; leave it out, or give single flags")
+    defaults = defaults_of(method, preset)
+    kind, command, about = flags_of_method(name, defaults), f"train {name}", _about(name, method)
     flags = parse(kind, command, args, about)
     run = flags.run or _default_run(name, flags.data, resume=flags.resume)
     if run.exists() and not run.is_dir():
@@ -45,8 +50,10 @@ def run_settings(name: str, method: Any, args: list[str]) -> tuple[RunConfig, Pa
         refuse_inside(run, flags.data, flag="--run")
     # Absolute paths, so that the run can be resumed from any folder.
     data, plugins = (tuple(str(Path(p).resolve()) for p in flags.data)), tuple(map(resolved, flags.imports))
-    config = RunConfig(name, data, flags.method, flags.images, _length(flags.training, args), plugins)
-    return config, run, flags.resume
+    training = _length(flags.training, args)
+    if preset:
+        training = dataclasses.replace(training, **networks_over(defaults.train, vars(training)))
+    return RunConfig(name, data, flags.method, flags.images, training, plugins, flags.preset or ""), run, flags.resume
 
 
 def refuse_existing(run: Path) -> None:
@@ -67,7 +74,9 @@ def summary_of(method: Any) -> str:
 
 def _about(name: str, method: Any) -> str:
     networks = f"Networks:\n- --generator {method.generator_spec}\n- --discriminator {method.discriminator_spec}"
-    return "\n\n".join((f"{name}: {summary_of(method)}.", inspect.cleandoc(method.__doc__ or ""), networks))
+    presets = "\n".join(f"- --preset {preset}: {as_flags(values)}" for preset, values in method.presets.items())
+    parts = [f"{name}: {summary_of(method)}.", inspect.cleandoc(method.__doc__ or ""), networks]
+    return "\n\n".join([*parts, f"Presets:\n{presets}"] if presets else parts)
 
 
 def _length(training: Any, args: Sequence[str]) -> Any:
@@ -88,6 +97,7 @@ def _saved_flags(kind: Any, flags: Any, run: Path, name: str, method: Any) -> An
         resume=True,
         imports=imported,
         trust_run=flags.trust_run,
+        preset=saved.preset,
         images=saved.data,
         training=saved.train,
         method=options,

@@ -49,6 +49,8 @@ class Method(nn.Module, ABC):
             in the order of the sample grid: `fake_b`.
         data_config: how the paper prepares images, as defaults of the command line.
         train_config: how the paper trains, as defaults of the command line.
+        presets: other settings by name, for `--preset`: fields of the method's `Config`, `DataConfig` and
+            `TrainConfig`.
         fewest_steps: a run with fewer steps gets a warning. A tenth of the shortest published run, whose source is
             cited beside it; 0 if none is known.
         inversion_advice: what keeps a generator from inverting colours, for the warning about inverted colours.
@@ -63,6 +65,7 @@ class Method(nn.Module, ABC):
     Images: ClassVar[type]
     data_config: ClassVar[DataConfig] = DataConfig()
     train_config: ClassVar[TrainConfig] = TrainConfig()
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     fewest_steps: ClassVar[int] = 0
     inversion_advice: ClassVar[str] = ""
     generator_first: ClassVar[bool] = False
@@ -124,9 +127,10 @@ class Method(nn.Module, ABC):
         classes: int = 0,
     ) -> Backbones:
         """The networks of a run; options that a spec leaves out are those of the method's default of that name."""
+        default_generator, default_discriminator = Spec.parse(cls.generator_spec), Spec.parse(cls.discriminator_spec)
         return Backbones(
-            _over(generator, cls.generator_spec),
-            _over(discriminator, cls.discriminator_spec),
+            Spec.parse(generator).over(default_generator) if generator else default_generator,
+            Spec.parse(discriminator).over(default_discriminator) if discriminator else default_discriminator,
             image_size=image_size,
             channels=channels,
             classes=classes,
@@ -289,10 +293,3 @@ class Method(nn.Module, ABC):
 
 
 methods: Registry[Method] = Registry("method")
-
-
-def _over(given: str | None, default: str) -> Spec:
-    """A spec with the options of the default where both have the same name."""
-    base = Spec.parse(default)
-    spec = Spec.parse(given) if given else base
-    return Spec(spec.name, {**base.options, **spec.options}) if spec.name == base.name else spec

@@ -83,6 +83,7 @@ class Pix2Pix(Conditional):
     summary = "pairs of input and output"
     generator_spec = "unet"
     discriminator_spec = "patchgan"
+    presets = {"quality": {"ema_decay": 0.998, "generator": "unet:up=resize"}}  # noqa: RUF012
 
     @dataclass(frozen=True)
     class Config(Conditional.Config):

@@ -17,7 +17,7 @@ GeneratorNorm: TypeAlias = Literal["batch", "instance", "virtual"] | None
 LatentNorm: TypeAlias = Literal["batch", "virtual"] | None  # an instance of (N, units) has nothing to average
 NormAtInference: TypeAlias = Literal["sample", "running"]
 Down: TypeAlias = Literal["strided", "blur"]
-Up: TypeAlias = Literal["transposed", "resize", "bilinear"]
+Up: TypeAlias = Literal["transposed", "resize", "bilinear", "shuffle"]
 Init: TypeAlias = Literal["normal", "xavier"]
 
 
@@ -167,6 +167,17 @@ def residual(
     return Residual(nn.Sequential(*convolution(), *middle, *convolution()))
 
 
+class SubPixelConv(nn.Conv2d):
+    """A 3x3 convolution to four times the channels, which a pixel shuffle then arranges as 2x2 pixels each.
+
+    Source: Shi et al. 2016, sec. 3.2. `initialize` gives the four the same weights, so that they start without a
+    checkerboard (Aitken et al. 2017, "ICNR").
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, bias: bool) -> None:
+        super().__init__(in_channels, 4 * out_channels, 3, padding=1, bias=bias)
+
+
 class ResizeConv(nn.Sequential):
     """Repeat each pixel 2x2, then convolve 3x3, computed as one transposed convolution with 4/9 of the multiplications.
 
@@ -189,13 +200,15 @@ class ResizeConv(nn.Sequential):
 
 
 def upsample(up: Up, in_channels: int, out_channels: int, *, kernel: Literal[3, 4], bias: bool) -> nn.Module:
-    """Double height and width: by a transposed convolution, or by resize-convolution (no checkerboards).
+    """Double height and width: by a transposed convolution, or in a way that favours no checkerboards.
 
     Source: Odena et al. 2016, "Deconvolution and checkerboard artifacts", for `resize`, which repeats pixels;
-    `bilinear` is its anti-aliased form (Zhang 2019), as CUT has it.
+    `bilinear` is its anti-aliased form (Zhang 2019), as CUT has it; `shuffle` is a sub-pixel convolution.
     """
     if up == "resize":
         return ResizeConv(in_channels, out_channels, bias=bias)
+    if up == "shuffle":
+        return nn.Sequential(SubPixelConv(in_channels, out_channels, bias=bias), nn.PixelShuffle(2))
     if up == "bilinear":
         return nn.Sequential(
             nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
@@ -217,6 +230,8 @@ def initialize(network: nn.Module, *, spectral: bool = False, init: Init = "norm
                 nn.init.xavier_normal_(module.weight, gain=0.02)
             else:
                 nn.init.normal_(module.weight, 0.0, 0.02)
+            if isinstance(module, SubPixelConv):
+                module.weight.data.copy_(module.weight.data[::4].repeat_interleave(4, dim=0))
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
             if spectral:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 from pathlib import Path
@@ -17,13 +16,14 @@ from i2i.data.dataset import endless
 from i2i.data.loader import default_workers
 from i2i.device import pick_device
 from i2i.distributed import rank, world_size
-from i2i.errors import UsageError, setting, unknown
+from i2i.errors import UsageError, setting
 from i2i.methods import Method, methods
 from i2i.training.callbacks import Callbacks
 from i2i.training.listing import describe_data
 from i2i.training.logger import summary_writer
 from i2i.training.lr_schedule import decay_start, total_steps
 from i2i.training.preflight import check_settings
+from i2i.training.presets import defaults_of, replaced
 from i2i.training.resume import generator_of, restore
 from i2i.training.run_folder import RunFolder
 from i2i.training.synchronize import broadcast_references
@@ -31,28 +31,20 @@ from i2i.training.trainer import Trainer
 from i2i.training.validation import Validation
 
 
-def run_config(method: str, *paths: str | Path, **settings: Any) -> RunConfig:
-    """The settings of a run: those given, over the method's defaults, as on the command line.
+def run_config(method: str, *paths: str | Path, preset: str = "", **settings: Any) -> RunConfig:
+    """The settings of a run: those given, over the method's defaults or a preset, as on the command line.
 
     Args:
         method: its name, such as "pix2pix".
         paths: a folder of images, or two; none for a dataset of your own.
+        preset: named settings of the method, such as "quality".
         settings: fields of `DataConfig`, `TrainConfig` and the method's `Config`, such as `image_size=128`.
 
     Raises:
-        UsageError: there is no such method or setting, or a value is out of range.
+        UsageError: there is no such method, preset or setting, or a value is out of range.
     """
-    kind: Any = methods[method]
-    defaults = {"options": kind.Config(), "data": kind.data_config, "train": kind.train_config}
-    names = {name: {field.name for field in dataclasses.fields(default)} for name, default in defaults.items()}
-    for name in settings:
-        if not any(name in known for known in names.values()):
-            raise unknown("setting", name, set().union(*names.values()))
-    parts = {
-        name: dataclasses.replace(default, **{key: settings[key] for key in settings if key in names[name]})
-        for name, default in defaults.items()
-    }
-    return RunConfig(method, tuple(map(str, paths)), **parts)
+    options, data, train = replaced(defaults_of(methods[method], preset), settings)
+    return RunConfig(method, tuple(map(str, paths)), options, data, train, preset=preset)
 
 
 def build_run(

@@ -59,7 +59,7 @@ def test_blur_has_nothing_to_learn_and_nothing_to_keep():
 
 
 @pytest.mark.parametrize("kernel", [3, 4])
-@pytest.mark.parametrize("up", ["transposed", "resize", "bilinear"])
+@pytest.mark.parametrize("up", ["transposed", "resize", "bilinear", "shuffle"])
 def test_every_way_up_doubles_height_and_width(up, kernel):
     layer = upsample(up, 3, 5, kernel=kernel, bias=True)
     for height, width in ((1, 1), (2, 3), (5, 4)):
@@ -94,6 +94,19 @@ def test_resize_convolution_equals_its_two_layers_in_values_and_gradients(size, 
     assert len(results[0]) == 4
     for found, expected in zip(*results, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_shuffle_starts_without_a_checkerboard_and_can_learn_one():
+    layer = upsample("shuffle", 3, 5, kernel=4, bias=True)
+    initialize(layer)
+    y = layer(torch.randn(2, 3, 4, 6))
+    assert y.std() > 0
+    blocks = y.unflatten(2, (4, 2)).unflatten(4, (6, 2))
+    assert torch.equal(blocks, blocks[:, :, :, :1, :, :1].expand_as(blocks)), "each 2x2 block has one value"
+    layer[0].weight[1] += 1  # of the first output channel, the pixel at the top right
+    blocks = layer(torch.randn(2, 3, 4, 6)).unflatten(2, (4, 2)).unflatten(4, (6, 2))
+    assert not torch.equal(blocks[:, 0, :, 0, :, 1], blocks[:, 0, :, 0, :, 0])
+    assert torch.equal(blocks[:, 1, :, 0, :, 1], blocks[:, 1, :, 0, :, 0])
 
 
 def test_bilinear_spreads_a_pixel_over_its_neighbours():
