@@ -14,11 +14,25 @@ from i2i.files import sha256_of
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of `pretrained/index.json`: a file, its SHA-256 sum, and a short description."""
+    """An entry of `pretrained/index.json`.
+
+    Attributes:
+        file: the model file.
+        sha256: its SHA-256 sum.
+        description: what the model does, in a few words.
+        direction: names of the domains, such as "map -> sat".
+        licence: what the weights may be used for.
+        scores: on held-out images, in short.
+        thumbnail: an image with inputs above their outputs.
+    """
 
     file: Path
     sha256: str
     description: str
+    direction: str
+    licence: str
+    scores: str
+    thumbnail: Path
 
 
 def folder() -> Path:
@@ -32,7 +46,11 @@ def pretrained() -> dict[str, Entry]:
     """The pretrained models by name."""
     index = folder() / "index.json"
     entries = json.loads(index.read_text()) if index.is_file() else {}
-    return {name: Entry(folder() / e["file"], e["sha256"], e["description"]) for name, e in sorted(entries.items())}
+    files = {"file", "thumbnail"}
+    return {
+        name: Entry(**{key: folder() / value if key in files else value for key, value in entry.items()})
+        for name, entry in sorted(entries.items())
+    }
 
 
 def model_file(model: str | Path, *, which: Literal["last", "best"] = "last") -> Path:

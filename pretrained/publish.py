@@ -1,23 +1,29 @@
-"""Publish a run's model in this folder: `python pretrained/publish.py RUN NAME "what it does"`.
+"""Publish a run's model in this folder, with its line in `i2i models`.
+
+    python pretrained/publish.py RUN NAME "what it does" --scores scores.json --examples IMAGE IMAGE IMAGE
 
 Weights are stored in half precision, which halves the file size, and are loaded as float32. The file's SHA-256 goes
-into index.json; i2i checks it when it loads the model by name. Write the model card, NAME.md, by hand.
+into index.json; i2i checks it when it loads the model by name. `--scores` is what `i2i evaluate --json` wrote. Write
+the model card, NAME.md, by hand.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 
 import torch
+from PIL import Image, ImageOps
 
-from i2i.files import write_whole
+from i2i import Translator
+from i2i.files import sha256_of, write_whole
 from i2i.model_file import load_model, save_model
 from i2i.pretrained import model_file
 
 FOLDER = Path(__file__).parent
+SIDE = 160  # pixels of an image in a thumbnail
+SHOWN = {"l1": "L1 {:.1f}", "ssim": "SSIM {:.3f}", "kernel_distance_efficientnet_lite0": "kernel distance {:.3f}"}
 
 
 def main() -> None:
@@ -26,15 +32,53 @@ def main() -> None:
     parser.add_argument("run", help="run folder or model file")
     parser.add_argument("name", help="name of the model, such as map2sat")
     parser.add_argument("description", help="what the model does, in a few words")
+    parser.add_argument("--to", help="domain to translate to, of a model that has two directions")
+    parser.add_argument("--licence", default="research only", help="what the weights may be used for")
+    parser.add_argument("--scores", type=Path, help="JSON file of i2i evaluate")
+    parser.add_argument("--examples", type=Path, nargs="+", required=True, help="inputs of the thumbnail")
     args = parser.parse_args()
-    file = FOLDER / f"{args.name}.safetensors"
-    save_model(file, load_model(model_file(args.run)), dtype=torch.float16)
+    file, thumbnail = FOLDER / f"{args.name}.safetensors", FOLDER / f"{args.name}.jpg"
+    model = load_model(model_file(args.run))
+    if args.to:
+        direction = "a2b" if args.to == model.domains[1] else "b2a"
+        model = model.__class__(**{**vars(model), "generators": {direction: model.generators[direction]}})
+    save_model(file, model, dtype=torch.float16)
+    translator = Translator.load(file)
+    write_thumbnail(thumbnail, translator, args.examples)
     index = FOLDER / "index.json"
     entries = json.loads(index.read_text()) if index.exists() else {}
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    entries[args.name] = {"file": file.name, "sha256": digest, "description": args.description}
+    entries[args.name] = {
+        "file": file.name,
+        "sha256": sha256_of(file),
+        "description": args.description,
+        "direction": " -> ".join(translator.domains),
+        "licence": args.licence,
+        "scores": in_short(json.loads(args.scores.read_text())) if args.scores else "",
+        "thumbnail": thumbnail.name,
+    }
     write_whole(index, (json.dumps(dict(sorted(entries.items())), indent=2) + "\n").encode())
     print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
+
+
+def in_short(report: dict[str, dict[str, dict[str, float]]]) -> str:
+    """A few scores in a line: "L1 34.9, SSIM 0.207 (n = 200)"."""
+    scores = report["scores"]
+    return f"{', '.join(text.format(scores[name]['value']) for name, text in SHOWN.items() if name in scores)} " + (
+        f"(n = {report['n']})"
+    )
+
+
+def write_thumbnail(path: Path, translator: Translator, examples: list[Path]) -> None:
+    """Write a JPEG of the examples above their translations."""
+    sheet = Image.new("RGB", (SIDE * len(examples), 2 * SIDE))
+    for column, example in enumerate(examples):
+        with Image.open(example) as image:
+            given = ImageOps.fit(image.convert("RGB"), (translator.image_size, translator.image_size))
+        for row, shown in enumerate((given, translator(given))):
+            sheet.paste(
+                shown.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS), (SIDE * column, SIDE * row)
+            )
+    write_whole(path, lambda temporary: sheet.save(temporary, "JPEG", quality=88))
 
 
 if __name__ == "__main__":

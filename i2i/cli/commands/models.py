@@ -21,6 +21,12 @@ def run(args: list[str]) -> int:
 
     from i2i.pretrained import pretrained
 
+    rows = [("name", "direction", "size", "licence", "scores on held-out images", "thumbnail")]
     for name, entry in pretrained().items():
-        print(f"{name:12}  {entry.file.stat().st_size / 1e6:5.1f} MB  {entry.description}")
+        size = f"{entry.file.stat().st_size / 1e6:.1f} MB"
+        rows.append((name, entry.direction, size, entry.licence, entry.scores, str(entry.thumbnail)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print("cards: the .md file beside each thumbnail; use one: i2i translate INPUT OUTPUT --model NAME")
     return 0
