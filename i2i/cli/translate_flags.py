@@ -32,6 +32,9 @@ class Flags:
     """Images per batch; a batch holds images of one size (default: 8 on a GPU, 1 on a CPU)."""
     tile: int | None = None
     """Translate in tiles of this many pixels: images of any size in little memory, without seams."""
+    invert_dark: bool = False
+    """Invert images that are mostly dark before they are translated, such as white lines on black for a model that was
+    trained on black lines."""
     format: str | None = None
     """Format of the outputs: png, jpg, webp, tif, bmp or npy (default: the format of each input)."""
     quality: int = 95

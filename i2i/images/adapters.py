@@ -93,6 +93,30 @@ class ImageAdapter(ABC):
         """Return the written image, of the type that came in; every pixel must have been written."""
 
 
+class InvertedAdapter(ImageAdapter):
+    """Reads images that are mostly dark as their negatives, such as white lines on black; alpha stays as it is."""
+
+    def __init__(self, adapter: ImageAdapter) -> None:
+        self._adapter, self.shape = adapter, adapter.shape
+        rows, columns = (torch.linspace(0, side - 1, min(side, 256)).long() for side in self.shape[1:])
+        self._signs = torch.where(self._colours(adapter.read(rows, columns)).flatten(1).median(1).values < 0, -1, 1)
+
+    def read(self, rows: Tensor, columns: Tensor) -> Tensor:
+        images = self._adapter.read(rows, columns)
+        colours = self._colours(images) * self._signs.to(images)[:, None, None, None]
+        return torch.cat([colours, images[:, colours.shape[1] :]], dim=1)
+
+    def write(self, tile: Tensor, *, top: int, left: int) -> None:
+        self._adapter.write(tile, top=top, left=left)
+
+    def result(self) -> Any:
+        return self._adapter.result()
+
+    @staticmethod
+    def _colours(images: Tensor) -> Tensor:
+        return images[:, :-1] if images.shape[1] in (2, 4) else images
+
+
 class _DecodedAdapter(ImageAdapter):
     """For a DecodedImage; gives a DecodedImage."""
 

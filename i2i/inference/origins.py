@@ -27,7 +27,13 @@ class Origins:
 
     def __init__(self, folder: Path, translator: Translator, *, tile: int | None, quality: int, model: str) -> None:
         self.record = Record.read(folder)
-        self._settings = Settings(fingerprint(translator), tile, name=model, to=translator.domains[1])
+        self._settings = Settings(
+            fingerprint(translator),
+            tile,
+            invert_dark=translator.invert_dark,
+            name=model,
+            to=translator.domains[1],
+        )
         self._has_seed, self._quality = bool(translator.backend.latent), quality
         self._before_reading: dict[Job, Origin] = {}
 

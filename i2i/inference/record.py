@@ -55,6 +55,7 @@ class Settings:
         tile: size of the tiles in pixels, or None.
         seed: of the latent, or None.
         quality: JPEG quality, or None for other formats.
+        invert_dark: whether mostly dark images are inverted first.
         name: the model as the user named it.
         to: the domain translated to.
     """
@@ -63,6 +64,7 @@ class Settings:
     tile: int | None = None
     seed: int | None = None
     quality: int | None = None
+    invert_dark: bool = False
     name: str = field(default="", compare=False)
     to: str = field(default="", compare=False)
 
@@ -104,6 +106,8 @@ def differences(before: Origin, now: Origin) -> str:
         return f"with {setting('seed', old.seed)}"
     if old.quality != new.quality:
         return f"with {setting('quality', old.quality)}"
+    if old.invert_dark != new.invert_dark:
+        return f"{'with' if old.invert_dark else 'without'} {setting('invert_dark')}"
     if before.path != now.path and before.stamp != now.stamp:
         return "from another image of that name"
     return ""

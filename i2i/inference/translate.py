@@ -23,6 +23,7 @@ class ModelOptions(Options, total=False):
 
     to: str | None
     device: str
+    invert_dark: bool
 
 
 @overload
@@ -47,6 +48,7 @@ def translate(
     *,
     to: str | None = None,
     device: str = "auto",
+    invert_dark: bool = False,
     seed: int | None = None,
     samples: int | None = None,
     tile: int | None = None,
@@ -62,6 +64,8 @@ def translate(
         model: the name of a pretrained model, a model file, a run's folder, or a Translator.
         to: name of the domain to translate to, if the model translates both ways.
         device: `auto`, `cpu`, `cuda`, ...; ignored for a Translator, which has its own.
+        invert_dark: invert an image that is mostly dark first, such as white lines on black for a model that was
+            trained on black lines; ignored for a Translator.
         seed: which of the plausible outputs, if the model has many; see `Translator.__call__`.
         samples: return a list of this many outputs.
         tile: translate in tiles of this height and width, in pixels; see `Translator.__call__`.
@@ -73,11 +77,11 @@ def translate(
     """
     if not isinstance(model, Translator):
         file = model_file(model)
-        model = _loaded(file, file.stat().st_mtime_ns, to, device)
+        model = _loaded(file, file.stat().st_mtime_ns, to, device, invert_dark)
     call: Callable[..., Any] = model  # instead of an overload
     return call(image, seed=seed, samples=samples, tile=tile, value_range=value_range)
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(file: Path, mtime: int, to: str | None, device: str) -> Translator:  # noqa: ARG001
-    return Translator.load(file, to=to, device=device)
+def _loaded(file: Path, mtime: int, to: str | None, device: str, invert_dark: bool) -> Translator:  # noqa: ARG001
+    return Translator.load(file, to=to, device=device, invert_dark=invert_dark)

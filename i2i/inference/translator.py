@@ -16,7 +16,7 @@ from torch import Tensor
 
 from i2i.device import isolated, pick_device
 from i2i.errors import UsageError, setting
-from i2i.images.adapters import ImageAdapter, adapt
+from i2i.images.adapters import ImageAdapter, InvertedAdapter, adapt
 from i2i.images.decoded import DecodedImage
 from i2i.images.inputs import ImageFile, ImageLike, ValueRange
 from i2i.images.padding import Frame, padded
@@ -48,6 +48,8 @@ class Translator:
         swapped: whether the domain translated to came first in the training data.
         image_size: height and width of the training images, in pixels; any size can be translated.
         widens_to_16_bit: whether it was trained from 8 to 16 bit, so that an 8-bit file gives a 16-bit result.
+        invert_dark: whether images that are mostly dark are inverted first, such as white lines on black for a model
+            that was trained on black lines.
     """
 
     def __init__(
@@ -59,13 +61,16 @@ class Translator:
         swapped: bool = False,
         image_size: int = 256,
         widens_to_16_bit: bool = False,
+        invert_dark: bool = False,
     ) -> None:
         self.backend = backend
         self.direction, self.domains, self.swapped = direction, domains, swapped
-        self.image_size, self.widens_to_16_bit = image_size, widens_to_16_bit
+        self.image_size, self.widens_to_16_bit, self.invert_dark = image_size, widens_to_16_bit, invert_dark
 
     @classmethod
-    def load(cls, model: str | Path, *, to: str | None = None, device: str = "auto") -> Translator:
+    def load(
+        cls, model: str | Path, *, to: str | None = None, device: str = "auto", invert_dark: bool = False
+    ) -> Translator:
         """Load a model: the name of a pretrained model, a model file, or a run's folder.
 
         Backbones of installed plug-ins (entry points of group `i2i`) are found; those of other modules must have been
@@ -75,15 +80,18 @@ class Translator:
             model: the name or the path.
             to: name of the domain to translate to, if the model translates both ways.
             device: `auto`, `cpu`, `cuda`, ...
+            invert_dark: invert images that are mostly dark before they are translated.
 
         Raises:
             UsageError: there is no such model or device, the model can't be read, or it doesn't translate to `to`.
         """
         loaded = load_direction(model, lambda header: find_direction(header["maps"], header["domains"], to))
-        return cls.from_model(loaded, to=to, device=device)
+        return cls.from_model(loaded, to=to, device=device, invert_dark=invert_dark)
 
     @classmethod
-    def from_model(cls, model: Model, *, to: str | None = None, device: str = "auto") -> Translator:
+    def from_model(
+        cls, model: Model, *, to: str | None = None, device: str = "auto", invert_dark: bool = False
+    ) -> Translator:
         """Translate with a generator of a loaded model file; see `load`."""
         direction = find_direction(model.generators, model.domains, to)
         forward = direction == "a2b"
@@ -97,6 +105,7 @@ class Translator:
             swapped=bool(model.config.get("data", {}).get("swap")) == forward,
             image_size=int(model.preprocess.get("image_size", 256)),
             widens_to_16_bit=(depths if forward else depths[::-1]) == (8, 16),
+            invert_dark=invert_dark,
         )
 
     @property
@@ -204,6 +213,8 @@ class Translator:
         for position, (image, seed) in enumerate(with_seeds):
             with isolated():
                 adapter = adapt(image, channels=channels, widen_to_16_bit=widen, value_range=value_range)
+                if self.invert_dark:
+                    adapter = InvertedAdapter(adapter)
             yield _Request(adapter, seed, position)
 
     def _translate(self, batch: list[_Request], tile: int | None, callbacks: Callbacks) -> list[Any]:
