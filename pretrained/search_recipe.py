@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -62,21 +63,28 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--image-size", type=int, default=128)
     parser.add_argument("--width", type=int, default=16, help="of both networks")
+    parser.add_argument("--features", nargs="+", default=["efficientnet-lite0"], help="networks of kernel distances")
+    parser.add_argument("--models", type=Path, default=Path("recipe_models"), help="folder where models are kept")
     parser.add_argument("--table", action="store_true", help="print the table and train nothing")
     args = parser.parse_args()
     if args.table:
         print("\n".join(table()))
         return
-    runs = [(name, seed) for seed in args.seeds for name in args.candidates]
-    for name, seed in tqdm(runs, unit="run"):
+    args.models.mkdir(parents=True, exist_ok=True)
+    for name, seed in tqdm([(name, seed) for seed in args.seeds for name in args.candidates], unit="run"):
         key = f"{args.method} | {args.data_set} | {name} | {seed}"
-        if key not in results():
-            scores = train_and_score(args, CANDIDATES[name], seed)
-            write_whole(RESULTS, (json.dumps(results() | {key: scores}, indent=1) + "\n").encode())
+        model = args.models / (re.sub(r"\W+", "-", key) + ".safetensors")
+        result = results().get(key) or {"command": "", "scores": {}}
+        for features in args.features:
+            if f"kernel_distance_{features.replace('-', '_')}" not in result["scores"]:
+                if not model.exists():
+                    result["command"] = train(args, CANDIDATES[name], seed, model)
+                result["scores"] |= score(model, args.data, features)
+                write_whole(RESULTS, (json.dumps(results() | {key: result}, indent=1) + "\n").encode())
 
 
-def train_and_score(args: argparse.Namespace, candidate: str, seed: int) -> dict[str, Any]:
-    """Train a candidate and return its scores on held-out images, with the command that trained it."""
+def train(args: argparse.Namespace, candidate: str, seed: int, model: Path) -> str:
+    """Train a candidate, keep its model file, and return the command that trained it."""
     backbone = "unet" if args.method == "pix2pix" else "resnet"
     flags = [*args.flags.split(), *candidate.replace("GENERATOR", backbone).split()]
     for network, default in (("--generator", backbone), ("--discriminator", "patchgan")):
@@ -84,20 +92,29 @@ def train_and_score(args: argparse.Namespace, candidate: str, seed: int) -> dict
             flags += [network, default]
         at = flags.index(network) + 1
         flags[at] += f"{',' if ':' in flags[at] else ':'}width={args.width}"
+    settings = ["--image-size", str(args.image_size), "--steps", str(args.steps), "--seed", str(seed), *flags]
     with tempfile.TemporaryDirectory() as folder:
-        run, scores = Path(folder) / "run", Path(folder) / "scores.json"
-        settings = ["--image-size", args.image_size, "--steps", args.steps, "--seed", seed]
-        quiet = ["--sample-every", args.steps, "--validate-every", "0", "--quiet"]
-        train = ["train", args.method, *args.data, *settings, *flags]
-        for command in (
-            [*train, *quiet, "--run", run],
-            ["evaluate", run, *args.data, "--features", "efficientnet-lite0", "--resamples", "200", "--json", scores],
-        ):
-            subprocess.run([sys.executable, "-m", "i2i", *map(str, command)], check=True, stdout=subprocess.DEVNULL)
-        found = json.loads(scores.read_text())["scores"]
-    shortened = {name: {key: score[key] for key in ("value", "interval", "n")} for name, score in found.items()}
-    command = ["i2i", "train", args.method, args.data_set, *settings, *flags]
-    return {"command": " ".join(map(str, command)), "scores": shortened}
+        quiet = ["--sample-every", str(args.steps), "--validate-every", "0", "--quiet", "--run", f"{folder}/run"]
+        run_i2i("train", args.method, *args.data, *settings, *quiet)
+        write_whole(model, Path(folder, "run", "model.safetensors").read_bytes())
+    return " ".join(["i2i", "train", args.method, args.data_set, *settings])
+
+
+def score(model: Path, data: list[str], features: str) -> dict[str, Any]:
+    """The scores of a model on held-out images, with 95 % intervals."""
+    judge = [] if features == "efficientnet-lite0" else ["--import", str(Path(__file__).with_name("second_judge.py"))]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "scores.json"
+        run_i2i(
+            "evaluate", str(model), *data, "--features", features, "--resamples", "200", "--json", str(file), *judge
+        )
+        found = json.loads(file.read_text())["scores"]
+    return {name: {key: found[name][key] for key in ("value", "interval", "n")} for name in found}
+
+
+def run_i2i(*words: str) -> None:
+    """Run a command of i2i, and show what it prints only if it fails."""
+    subprocess.run([sys.executable, "-m", "i2i", *words], check=True, stdout=subprocess.DEVNULL)
 
 
 def results() -> dict[str, Any]:
@@ -107,9 +124,9 @@ def results() -> dict[str, Any]:
 
 def table() -> Iterator[str]:
     """The lines of a Markdown table: a row for each run."""
-    columns = ("kernel_distance_efficientnet_lite0", "checkerboard", "ssim", "l1")
-    yield "| method | data | candidate | seed | kernel distance | checkerboard | SSIM | L1 |"
-    yield "|---|---|---|---|---|---|---|---|"
+    columns = ("kernel_distance_efficientnet_lite0", "kernel_distance_efficientnet_lite2", "checkerboard", "ssim", "l1")
+    yield "| method | data | candidate | seed | kernel distance (lite0) | (lite2) | checkerboard | SSIM | L1 |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for key, result in results().items():
         cells = []
         for column in columns:
