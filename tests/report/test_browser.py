@@ -122,5 +122,5 @@ def test_without_scripts_grids_values_and_commands_are_there_and_controls_are_no
         };</script>"""
     )
     document = browse((full / "frame.html").as_uri(), tmp_path, "--virtual-time-budget=5000")
-    curves = sum(len(chart.curves) for chart in charts_of(read_run(full)))
+    curves = sum(len(chart.curves) for chart in charts_of({"": read_run(full)}))
     assert json.loads(document.split("<pre>")[1].split("</pre>")[0]) == [60, 1, curves, 3, 0, 5]

@@ -9,7 +9,7 @@ from markupsafe import escape
 from i2i.report import write_page
 from i2i.report.charts import charts_of
 from i2i.report.run_folder import read_run
-from i2i.report.write import duration
+from i2i.report.rendering import duration
 from support.report import HOSTILE, LINES, make_run, page_of
 
 
@@ -143,6 +143,6 @@ def test_the_page_of_a_trained_run(run, tmp_path):
     assert "drawing → photounet:" in page.text["networks"]
     assert "Training images6" in page.text["data"]
     assert "--image-size32256" in page.text["settings"]
-    keys = [chart.key for chart in charts_of(read_run(folder))]
+    keys = [chart.key for chart in charts_of({"": read_run(folder)})]
     assert {"generator", "discriminator", "lr", "images_per_second"} <= set(keys)
     assert "--generator" in page.text["settings"].split("pix2pix options")[0]
