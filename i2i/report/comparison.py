@@ -17,7 +17,8 @@ from i2i.report.rendering import render
 from i2i.report.run_folder import Run, is_run, read_run
 from i2i.report.tables import scores
 
-_MARK = b'<meta name="generator" content="i2i comparison">'
+_MARK = b'<meta name="generator" content="i2i comparison">'  # in comparison.html
+_MOST_LISTED = 10
 
 
 def write_comparison(folders: Sequence[Path], output: Path, *, overwrite: bool = False) -> None:
@@ -49,6 +50,8 @@ def write_comparison(folders: Sequence[Path], output: Path, *, overwrite: bool =
 
 def is_comparison(path: Path) -> bool:
     """Whether a file is a page that `write_comparison` wrote."""
+    if not path.is_file():
+        return False
     with path.open("rb") as file:
         return _MARK in file.read(1000)
 
@@ -62,23 +65,13 @@ def require_runs(folders: Sequence[Path]) -> None:
     seen: dict[Path, Path] = {}
     for folder in folders:
         if not folder.is_dir():
-            what = "is a file" if folder.exists() else "doesn't exist"
-            advice = (
-                f"; give the folder of the run: {folder.parent}" if folder.exists() and is_run(folder.parent) else ""
-            )
-            page = (
-                f"; for the name of the page: {setting('output', folder)}"
-                if folder.suffix == ".html" and not advice
-                else ""
-            )
-            raise UsageError(f"{folder} {what}{advice or page or '; give folders of runs, such as runs/maps'}")
+            raise UsageError(_not_a_folder(folder))
         if not is_run(folder):
-            raise UsageError(f"{folder} is no run: it has no config.json and no metrics.jsonl; {_runs_in(folder)}")
+            raise UsageError(f"{folder} holds no run: no metrics.jsonl or config.json of one; {_runs_in(folder)}")
         same = seen.setdefault(folder.resolve(), folder)
         if same is not folder:
-            raise UsageError(
-                f"{folder} is given twice" + (f", also as {same}" if same != folder else "") + "; give each run once"
-            )
+            also = "" if same == folder else f", also as {same}"
+            raise UsageError(f"{folder} is given twice{also}; give each run once")
 
 
 def distinct_names(folders: Sequence[Path]) -> list[str]:
@@ -93,12 +86,22 @@ def distinct_names(folders: Sequence[Path]) -> list[str]:
     return names
 
 
+def _not_a_folder(path: Path) -> str:
+    if path.is_file() and is_run(path.parent):
+        return f"{path} is a file; give the folder of the run: {path.parent}"
+    what = "is a file" if path.exists() else "doesn't exist"
+    if path.suffix == ".html":
+        return f"{path} {what}; for the name of the page: {setting('output', path)}"
+    return f"{path} {what}; give folders of runs, such as runs/maps"
+
+
 def _runs_in(folder: Path) -> str:
-    """What to type instead of a folder that is no run."""
+    """What to type instead of a folder that holds no run."""
     runs = sorted(str(inner) for inner in folder.iterdir() if inner.is_dir() and is_run(inner))
     if not runs:
         return "give folders that i2i train wrote"
-    return f"give the runs in it: i2i report {shlex.join(runs)}"
+    more = f", and {len(runs) - _MOST_LISTED} more" if len(runs) > _MOST_LISTED else ""
+    return f"give runs in it: i2i report {shlex.join(runs[:_MOST_LISTED])}{more}"
 
 
 def _context(runs: Sequence[Run], output: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 "use strict";
 // The view is kept in the URL, so that it survives a reload and can be shared:
 // #step=4000&smooth=0.6&off=generator/l1&log=generator&linear=discriminator&follow=1
-// `names` are the runs of a comparison; `samples` holds the steps of the slider, and in a run's own report the files.
+// `names` are the runs of a comparison, where `off` holds names; `samples` holds the steps of the slider, and in a run's own report the files.
 const { charts, samples, warnings, running, names = [] } = JSON.parse(document.getElementById("run").textContent);
 const find = (id) => document.getElementById(id);
 const mostPoints = Math.max(0, ...charts.flatMap((chart) => Object.values(chart.curves).map(([steps]) => steps.length)));

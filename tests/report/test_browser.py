@@ -164,7 +164,7 @@ frame.onload = async () => {
 
 
 def test_the_runs_of_a_comparison_can_be_stepped_through_and_hidden(full, tmp_path):
-    other = make_run(tmp_path / "other", lines=LINES[:2], grids=(20, 200), summary=SUMMARY)
+    other = make_run(tmp_path / ("long" * 50), lines=LINES[:2], grids=(20, 200), summary=SUMMARY)
     write_comparison([full, other], tmp_path / "comparison.html")
     (tmp_path / "driver.html").write_text(COMPARISON_DRIVER)
     document = browse((tmp_path / "driver.html").as_uri(), tmp_path, "--virtual-time-budget=20000")

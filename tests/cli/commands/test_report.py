@@ -49,9 +49,9 @@ def test_a_page_can_be_written_again_and_elsewhere(runs: Path) -> None:
     ("words", "said"),
     [
         ([], "RUN is missing; give folders of runs: i2i report runs/one runs/other"),
-        (["runs"], "runs is no run: it has no config.json and no metrics.jsonl; give the runs in it: "
+        (["runs"], "runs holds no run: no metrics.jsonl or config.json of one; give runs in it: "
          "i2i report runs/a runs/b"),
-        (["runs/a/samples", "runs/b"], "runs/a/samples is no run: it has no config.json and no metrics.jsonl; give "
+        (["runs/a/samples", "runs/b"], "runs/a/samples holds no run: no metrics.jsonl or config.json of one; give "
          "folders that i2i train wrote"),
         (["runs/a", "runs/c"], "runs/c doesn't exist; give folders of runs, such as runs/maps"),
         (["runs/a", "runs/b/report.html"], "runs/b/report.html is a file; give the folder of the run: runs/b"),
