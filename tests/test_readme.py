@@ -75,7 +75,7 @@ def test_python_in_the_readme_runs(code: str, my_folder: Path, request: pytest.F
 
 
 def test_flags_in_the_readmes_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    commands = [[name] for name in ("translate", "sample", "evaluate", "check", "info", "models")]
+    commands = [[name] for name in ("translate", "sample", "evaluate", "check", "info", "models", "report")]
     for command in [*commands, *(["train", method] for method in methods)]:
         with contextlib.suppress(SystemExit):
             main([*command, "--help"])

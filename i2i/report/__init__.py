@@ -1,5 +1,6 @@
-"""`report.html`: a run's sample grids, curves, scores, commands and settings on one page that opens from disk."""
+"""The pages that show runs: `report.html`, of one, and a comparison of several; both open from disk."""
 
+from i2i.report.comparison import require_runs, write_comparison
 from i2i.report.write import write_page
 
-__all__ = ["write_page"]
+__all__ = ["require_runs", "write_comparison", "write_page"]

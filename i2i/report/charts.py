@@ -1,9 +1,9 @@
-"""The charts of a run: which curves share one, and thinned to what a screen shows; page.js draws them."""
+"""The charts of one run or several: which curves share one, thinned to what a screen shows; page.js draws them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ class ValidationScore(NamedTuple):
 
     title: str
     unit: str
-    pick: Callable[..., tuple[int, float]]
+    pick: Callable[..., Any]  # min or max
 
 
 _SCORES = {
@@ -78,26 +78,65 @@ class Chart:
         return {**vars(self), "curves": curves, "canLog": self.can_log, "log": self.is_log}
 
 
-def charts_of(run: Run) -> list[Chart]:
-    """Validation scores first, then a chart of losses for each player, then the others."""
-    curves = {name: thinned(curve) for name, curve in run.curves.items()}
-    best = best_step(run)
-    scores = []
-    players: dict[str, dict[str, Curve]] = {}
-    for name, curve in curves.items():
-        player, slash, term = name.partition("/")
-        if score := score_of(name):
-            scores.append(Chart(name, score.title, score.unit, {score.title: curve}, "score", best))
-        elif slash and player != "validation":
-            players.setdefault(player, {})[_spaced(term)] = curve
-    losses = [Chart(p, _spaced(p).capitalize(), "losses", players[p], "losses") for p in sorted(players, reverse=True)]
-    losses.sort(key=lambda chart: chart.key != "generator")
-    others = [
-        Chart(name, title, unit, {title.lower(): curves[name]}, kind)
-        for name, (title, unit, kind) in _OTHERS.items()
-        if name in curves
-    ]
-    return scores + losses + others
+def charts_of(runs: Mapping[str, Run]) -> list[Chart]:
+    """Validation scores first, then losses, those of the generator first, then the others.
+
+    The terms of a player share a chart in a page of one run; in a page of several runs each term has a chart, with a
+    curve for each run, because a chart of all terms of all runs could not be read.
+
+    Args:
+        runs: by the names in the legends of a page of several runs.
+    """
+    alone = len(runs) == 1
+    most = MOST_POINTS if alone else MOST_POINTS // 2
+    charts: dict[str, Chart] = {}
+    for run_name, run in runs.items():
+        best = best_step(run) if alone else None
+        for curve_name, curve in run.curves.items():
+            place = _alone(curve_name) if alone else _shared(curve_name)
+            if place is not None:
+                key, title, unit, kind, legend = place
+                chart = Chart(key, title, unit, {}, kind, best if kind == "score" else None)
+                charts.setdefault(key, chart).curves[legend if alone else run_name] = thinned(curve, most=most)
+    by_player = sorted(charts.values(), key=lambda chart: chart.key.partition("/")[0], reverse=True)
+    return sorted(by_player, key=_order)
+
+
+class _Place(NamedTuple):
+    """The chart of a curve, and the curve's name in a legend."""
+
+    key: str
+    title: str
+    unit: str
+    kind: str
+    legend: str
+
+
+def _alone(name: str) -> _Place | None:
+    """The chart of a curve in the page of its run; None for a curve that isn't shown."""
+    player, slash, term = name.partition("/")
+    if score := score_of(name):
+        return _Place(name, score.title, score.unit, "score", score.title)
+    if name in _OTHERS:
+        title, unit, kind = _OTHERS[name]
+        return _Place(name, title, unit, kind, title.lower())
+    if not slash or player == "validation":
+        return None
+    return _Place(player, _spaced(player).capitalize(), "losses", "losses", _spaced(term))
+
+
+def _shared(name: str) -> _Place | None:
+    """The chart of a curve in a page of several runs: its own."""
+    place = _alone(name)
+    if place is None or place.kind != "losses":
+        return place
+    return place._replace(key=name, title=f"{place.title}: {place.legend}", unit="loss")
+
+
+def _order(chart: Chart) -> tuple[int, int]:
+    if chart.row == "others":
+        return 2, list(_OTHERS).index(chart.key)
+    return (0, 0) if chart.row == "scores" else (1, chart.key.partition("/")[0] != "generator")
 
 
 def score_of(name: str) -> ValidationScore | None:

@@ -1,12 +1,14 @@
 "use strict";
 // The view is kept in the URL, so that it survives a reload and can be shared:
 // #step=4000&smooth=0.6&off=generator/l1&log=generator&linear=discriminator&follow=1
-const { charts, samples, warnings, running } = JSON.parse(document.getElementById("run").textContent);
+// `names` are the runs of a comparison, where `off` holds names; `samples` holds the steps of the slider, and in a run's own report the files.
+const { charts, samples, warnings, running, names = [] } = JSON.parse(document.getElementById("run").textContent);
 const find = (id) => document.getElementById(id);
 const mostPoints = Math.max(0, ...charts.flatMap((chart) => Object.values(chart.curves).map(([steps]) => steps.length)));
 const steps = [...charts.flatMap((chart) => Object.values(chart.curves).flatMap(([s]) => [s[0], s.at(-1)]))];
 const [FIRST, LAST] = [Math.min(...steps), Math.max(...steps)];
 const HEIGHT = 220, LEFT = 50, RIGHT = 12, TOP = 14, BELOW = 24;
+const COLOURS = 10;
 const view = {};
 let hovered = null;  // the step under the pointer
 let writtenHash = null;
@@ -46,28 +48,44 @@ function saveView() {
 
 // Sample grids
 
-function showGrid() {
+const figures = [...document.querySelectorAll("#grids figure")].map((box, run) => {
+  const images = [...document.querySelectorAll(`[data-run="${run}"]`)];  // of a comparison: embedded, the last one first
+  const embedded = images.map(({ dataset, src }) => [Number(dataset.step), src]).sort(([a], [b]) => a - b);
+  return {
+    box, image: box.querySelector(".grid"), at: box.querySelector("output"),
+    grids: names.length ? embedded : samples, of: names.length ? `${names[run]}: ` : "",
+  };
+});
+if (find("earlier")) find("earlier").hidden = true;  // without the slider, it shows these images
+
+function showGrids() {
   if (!samples.length) return;
-  const index = view.index, [step, path] = samples[index];
-  find("slider").value = index;
+  const [step] = samples[view.index];
+  find("slider").value = view.index;
   find("slider").setAttribute("aria-valuetext", `step ${step}`);
-  find("shown").textContent = step.toLocaleString("en");
-  find("full").href = path;
-  document.querySelector(".player span").textContent = `${index + 1} of ${samples.length}`;
+  document.querySelector(".player span").textContent = `${view.index + 1} of ${samples.length}`;
+  for (const figure of figures.filter(({ image }) => image)) showGrid(figure, nearest(figure.grids.map(([s]) => s), step));
+}
+
+function showGrid(figure, index) {
+  const { image, at, grids } = figure, [step, path] = grids[index], link = image.closest("a");
+  figure.shown = index;
+  at.textContent = step.toLocaleString("en");
+  if (link) link.href = path;
   const next = new Image();
   next.onload = () => {
-    if (view.index !== index) return;
-    Object.assign(find("grid"), { src: path, alt: `sample grid of step ${step}`, width: next.naturalWidth, height: next.naturalHeight });
+    if (figure.shown !== index) return;
+    Object.assign(image, { src: path, alt: `${figure.of}sample grid of step ${step}`, width: next.naturalWidth, height: next.naturalHeight });
   };
-  next.onerror = () => { if (view.index === index) find("shown").textContent += ` (${path} is missing)`; };
+  next.onerror = () => { if (figure.shown === index) at.textContent += ` (${path} is missing)`; };
   next.src = path;
-  for (const neighbour of [index - 1, index + 1]) if (samples[neighbour]) new Image().src = samples[neighbour][1];
+  for (const neighbour of [index - 1, index + 1]) if (grids[neighbour]) new Image().src = grids[neighbour][1];
 }
 
 function goTo(index) {
   view.index = Math.max(0, Math.min(samples.length - 1, index));
   view.chosen = true;
-  showGrid();
+  showGrids();
   charts.forEach(drawMarks);
   saveView();
 }
@@ -149,7 +167,31 @@ function formatted(value, kind) {
 }
 
 const shortStep = (step) => step >= 1e6 ? `${+(step / 1e6).toFixed(2)}M` : step >= 1e4 ? `${+(step / 1e3).toFixed(1)}k` : step.toLocaleString("en");
-const isOff = (chart, name) => view.off.has(`${chart.key}/${name}`);
+const colour = (index) => `c${index % COLOURS}`;
+// A run is shown or hidden in all charts at once, a term in its own.
+const keyOf = (chart, name) => names.length ? name : `${chart.key}/${name}`;
+const isOff = (chart, name) => view.off.has(keyOf(chart, name));
+
+function toggle(key, affected) {
+  if (!view.off.delete(key)) view.off.add(key);
+  affected.forEach(draw);
+  showRuns();
+  saveView();
+}
+
+const toggles = names.map((name, run) => {
+  const button = element("button", { type: "button", class: colour(run), title: "show or hide this run" }, name);
+  button.addEventListener("click", () => toggle(name, charts));
+  return button;
+});
+if (toggles.length) find("runs").replaceWith(element("div", { class: "legend", id: "runs", role: "group", "aria-label": "Runs" }, ...toggles));
+
+function showRuns() {
+  for (const [run, name] of names.entries()) {
+    toggles[run].setAttribute("aria-pressed", !view.off.has(name));
+    if (figures[run]) figures[run].box.hidden = view.off.has(name);
+  }
+}
 
 function setUp(chart, index) {
   chart.box = find(`chart${index}`);
@@ -163,15 +205,11 @@ function setUp(chart, index) {
   chart.legend = element("div", { class: "legend" });
   chart.names = Object.keys(chart.curves).map((name, i) => {
     const value = element("b", {});
-    const button = element("button", { type: "button", class: `c${i % 8}` }, `${name} `, value);
-    button.addEventListener("click", () => {
-      const key = `${chart.key}/${name}`;
-      if (!view.off.delete(key)) view.off.add(key);
-      draw(chart);
-      saveView();
-    });
+    const own = colour(names.length ? names.indexOf(name) : i);
+    const button = element("button", { type: "button", class: own }, `${name} `, value);
+    button.addEventListener("click", () => toggle(keyOf(chart, name), names.length ? charts : [chart]));
     chart.legend.append(button);
-    return { name, value, button, colour: `c${i % 8}` };
+    return { name, value, button, colour: own };
   });
   chart.legend.append(chart.at);
   chart.svg = element("svg", { role: "img", "aria-label": `${chart.title}, by step; the legend gives values` });
@@ -329,9 +367,10 @@ if (running) {
 
 function showAll() {
   if (find("smooth")) find("smooth").value = view.smooth;
-  find("follow").firstChild.checked = view.follow;
+  if (running) find("follow").firstChild.checked = view.follow;
   charts.forEach(draw);
-  showGrid();
+  showRuns();
+  showGrids();
   follow();
 }
 showAll();

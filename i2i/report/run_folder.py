@@ -46,6 +46,11 @@ class Run:
     updated: float
 
     @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self.folder.resolve().name
+
+    @property
     def step(self) -> int:
         """The last step found in the metrics or sample grids."""
         return max([0, *(curve[-1][0] for curve in self.curves.values()), *self.samples])
@@ -59,6 +64,11 @@ class Run:
     def batch_size(self) -> int:
         """Images per step; 1 if unknown."""
         return count(mapping(self.config, "train").get("batch_size")) or 1
+
+    @property
+    def progress(self) -> str:
+        """The steps done, of those planned if known: `300 of 400`."""
+        return f"{self.step:,} of {self.steps:,}" if self.steps else f"{self.step:,}"
 
     @property
     def method(self) -> str:
@@ -94,6 +104,11 @@ class Run:
     def generators(self) -> dict[str, str]:
         """The specs of the generators by direction: a2b, b2a, or z2b from a latent; empty if unknown."""
         return {direction: str(spec) for direction, spec in mapping(self.summary, "maps").items()}
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds the settings or the metrics of a run."""
+    return (folder / "metrics.jsonl").is_file() or "method" in _parse(_read_text(folder / "config.json"))
 
 
 def read_run(folder: Path) -> Run:

@@ -69,16 +69,26 @@ def data_facts(run: Run) -> dict[str, str]:
 
 def network_facts(run: Run) -> dict[str, str]:
     """The networks and the device, as far as known."""
-    train, parameters = mapping(run.config, "train"), mapping(run.summary, "parameters")
-    facts: dict[str, object] = {}
+    generators = {_direction(direction, run): text for direction, text in generator_facts(run).items()}
+    return generators | training_facts(run)
+
+
+def generator_facts(run: Run) -> dict[str, str]:
+    """The generators by direction: their specs and numbers of parameters."""
+    parameters = mapping(run.summary, "parameters")
+    facts = {}
     for direction, spec in run.generators.items():
         size = number(parameters.get(direction))
-        millions = f"\n{size / 1e6:,.3g} M parameters" if size else ""
-        facts[_direction(direction, run)] = spec + millions
-    if not facts:
-        facts["Generator"] = train.get("generator")
+        facts[direction] = spec + (f"\n{size / 1e6:,.3g} M parameters" if size else "")
+    return facts
+
+
+def training_facts(run: Run) -> dict[str, str]:
+    """What trains the generators: the discriminator and the device, as far as known."""
+    train = mapping(run.config, "train")
     processes = count(run.summary.get("processes")) or 1
-    facts |= {
+    facts = {
+        "Generator": None if run.generators else train.get("generator"),
         "Discriminator": train.get("discriminator"),
         "Device": run.summary.get("device"),
         "Processes": processes if processes > 1 else None,
@@ -101,9 +111,14 @@ def settings(run: Run) -> Settings:
     return Settings(sections, changed, bool(all_defaults))
 
 
+def flag(name: str) -> str:
+    """The flag of a setting: `--image-size`."""
+    return f"--{name.replace('_', '-')}"
+
+
 def _rows(values: dict[str, Any], defaults: dict[str, Any]) -> Iterator[Setting]:
     for name, value in values.items():
-        yield Setting(f"--{name.replace('_', '-')}", value, defaults.get(name, value))
+        yield Setting(flag(name), value, defaults.get(name, value))
 
 
 def _direction(direction: str, run: Run) -> str:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from i2i.report import write_page
+from i2i.report import write_comparison, write_page
 from i2i.report.charts import charts_of
 from i2i.report.run_folder import read_run
-from support.report import HOSTILE, Page, make_run
+from support.report import HOSTILE, LINES, SUMMARY, Page, make_run
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(BROWSER is None, reason="needs Chromium")]
@@ -27,7 +27,7 @@ const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 const frame = document.getElementById("page");
 frame.onload = async () => {
   const page = frame.contentDocument, one = (query) => page.querySelector(query), seen = {};
-  const grid = () => `${one("#grid").getAttribute("src")} ${one("figcaption").textContent} ${one("#slider").value}`;
+  const grid = () => `${one(".grid").getAttribute("src")} ${one("figcaption").textContent} ${one("#slider").value}`;
   const curves = () => page.querySelectorAll("#chart2 .curve:not(.raw)").length;
   const press = (key) => page.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
   await wait(100);
@@ -116,11 +116,77 @@ def test_without_scripts_grids_values_and_commands_are_there_and_controls_are_no
         frame.onload = () => {
           const all = (query) => [...frame.contentDocument.querySelectorAll(query)];
           const visible = (query) => all(query).filter((element) => element.getClientRects().length).length;
-          const grid = all("#grid")[0].naturalWidth;
-          const counts = ["#curves noscript p", ".legend li", "noscript a", ".scripted", ".command"].map(visible);
+          const grid = all(".grid")[0].naturalWidth;
+          const counts = ["#curves svg", ".legend li", "noscript a", ".scripted", ".command"].map(visible);
           document.querySelector("pre").textContent = JSON.stringify([grid, ...counts]);
         };</script>"""
     )
     document = browse((full / "frame.html").as_uri(), tmp_path, "--virtual-time-budget=5000")
-    curves = sum(len(chart.curves) for chart in charts_of(read_run(full)))
-    assert json.loads(document.split("<pre>")[1].split("</pre>")[0]) == [60, 1, curves, 3, 0, 5]
+    charts = charts_of({"": read_run(full)})
+    curves = sum(len(chart.curves) for chart in charts)
+    assert json.loads(document.split("<pre>")[1].split("</pre>")[0]) == [60, len(charts), curves, 3, 0, 5]
+
+
+COMPARISON_DRIVER = """<!doctype html>
+<iframe id="page" src="comparison.html#step=190" width="390" height="900"></iframe>
+<pre></pre>
+<script>
+const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+const frame = document.getElementById("page");
+frame.onload = async () => {
+  const page = frame.contentDocument, all = (query) => [...page.querySelectorAll(query)], seen = {};
+  const colour = (image) => {
+    const canvas = document.createElement("canvas").getContext("2d");
+    canvas.drawImage(image, 0, 0);
+    return canvas.getImageData(5, 5, 1, 1).data[0];
+  };
+  const grids = () => all("#grids output").map((at, i) => `${at.textContent} ${colour(all(".grid")[i])}`);
+  const curves = () => all("#chart2 .curve:not(.raw)").map((path) => path.getAttribute("class"));
+  await wait(100);
+  seen.first = grids();
+  all("#slider")[0].value = 0;
+  all("#slider")[0].dispatchEvent(new Event("input"));
+  await wait(100);
+  seen.slid = grids();
+  seen.curves = curves();
+  all("#runs button")[0].click();
+  seen.hidden = curves();
+  seen.figures = all("#grids figure").map((figure) => figure.hidden);
+  await wait(400);
+  seen.hash = frame.contentWindow.location.hash;
+  all("#chart2 .legend button")[0].click();
+  seen.shown = curves();
+  seen.earlier = all("#earlier")[0].hidden;
+  seen.overflow = page.documentElement.scrollWidth - page.documentElement.clientWidth;
+  document.querySelector("pre").textContent = JSON.stringify(seen);
+};
+</script>"""
+
+
+def test_the_runs_of_a_comparison_can_be_stepped_through_and_hidden(full, tmp_path):
+    other = make_run(tmp_path / ("long" * 50), lines=LINES[:2], grids=(20, 200), summary=SUMMARY)
+    write_comparison([full, other], tmp_path / "comparison.html")
+    (tmp_path / "driver.html").write_text(COMPARISON_DRIVER)
+    document = browse((tmp_path / "driver.html").as_uri(), tmp_path, "--virtual-time-budget=20000")
+    assert json.loads(html.unescape(document.split("<pre>")[1].split("</pre>")[0])) == {
+        "first": ["200 200", "200 200"],  # the red of a grid is its step
+        "slid": ["100 100", "20 20"],
+        "curves": ["curve c0", "curve c1"],
+        "hidden": ["curve c1"],
+        "figures": [True, False],
+        "hash": "#step=20&smooth=0&off=maps",
+        "shown": ["curve c0", "curve c1"],
+        "earlier": True,
+        "overflow": 0,
+    }
+
+
+@pytest.mark.parametrize("hostile", [False, True])
+def test_empty_and_hostile_comparisons_raise_no_script_error(tmp_path, hostile):
+    name = HOSTILE.replace("/", "\N{FRACTION SLASH}") if hostile else "run"
+    lines = [{"step": 1, f"generator/{HOSTILE}": 1.0}] if hostile else ()
+    runs = [make_run(tmp_path / parent / name, lines=lines, grids=[3] if hostile else ()) for parent in "ab"]
+    write_comparison(runs, tmp_path / "comparison.html")
+    page = Page(browse((tmp_path / "comparison.html").as_uri(), tmp_path, "--virtual-time-budget=3000"))
+    assert len(page.of("script")) == 2
+    assert page.text["runs"].count(name) == 2

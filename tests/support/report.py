@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from i2i.report import write_page
+from i2i.report import write_comparison, write_page
 
 VOID = {"meta", "link", "input", "img", "wbr"}
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7 * 7 }}\x1b[31m"
@@ -94,6 +94,13 @@ def make_run(folder: Path, *, lines: Any = (), grids: Any = (), config: Any = CO
         (folder / "samples").mkdir(exist_ok=True)
         Image.new("RGB", (60, 40), (step % 255, 90, 60)).save(folder / "samples" / f"{step:06d}.png")
     return folder
+
+
+def comparison_of(*folders: Path) -> Page:
+    """Write a comparison beside the first run and parse it."""
+    output = folders[0].parent / "comparison.html"
+    write_comparison(folders, output)
+    return Page(output.read_text("utf-8"))
 
 
 def page_of(folder: Path) -> Page:
