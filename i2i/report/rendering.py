@@ -12,8 +12,6 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from i2i.report.static_chart import static_chart
-
 COLOURS = 10  # of curves, in page.css
 _HERE = Path(__file__).parent
 _CENTURY = 3.2e9  # in seconds
@@ -45,7 +43,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"duration": duration, "static_chart": static_chart}
+    environment.filters["duration"] = duration
     environment.globals["COLOURS"] = COLOURS
     # Not sorted: the order of a chart's curves is that of the legend.
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
