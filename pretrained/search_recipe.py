@@ -27,27 +27,28 @@ RESULTS = Path(__file__).with_name("recipe.json")
 
 EMA = "--ema-decay 0.998"
 RESIZE = "--generator GENERATOR:up=resize"
+BEST = f"{EMA} {RESIZE} --perceptual-weight 10"
 
 # What each candidate adds to the paper's settings; GENERATOR is the method's backbone.
 CANDIDATES = {
     "paper": "",
     "EMA": EMA,
-    "resize": RESIZE,
     "EMA, resize": f"{EMA} {RESIZE}",
-    "EMA, resize, perceptual": f"{EMA} {RESIZE} --perceptual-weight 10",
-    "EMA, resize, L1 x 10, perceptual": f"{EMA} {RESIZE} --l1-weight 10 --perceptual-weight 10",
-    "EMA, resize, two scales": f"{EMA} {RESIZE} --discriminator patchgan:scales=2",
-    "EMA, resize, L1 x 10, feature matching": f"{EMA} {RESIZE} --l1-weight 10 --feature-matching 10",
-    "EMA, resize, spectral": f"{EMA} {RESIZE} --discriminator patchgan:spectral=true",
-    "EMA, resize, DiffAugment": f"{EMA} {RESIZE} --diffaugment colour translation",
-    "EMA, resize, L1 x 10": f"{EMA} {RESIZE} --l1-weight 10",
-    "EMA, shuffle": f"{EMA} --generator GENERATOR:up=shuffle",
-    "EMA, resize, R1": f"{EMA} {RESIZE} --r1 1",
-    "EMA, resize, no dropout": f"{EMA} --generator GENERATOR:up=resize,dropout=0",
-    "EMA, resize, hinge": f"{EMA} {RESIZE} --adversarial hinge",
-    "EMA, resize, cosine": f"{EMA} {RESIZE} --schedule cosine --lr-decay-fraction 0.9",
-    "EMA, resize, instance norm": f"{EMA} --generator GENERATOR:up=resize,norm=instance",
-    "EMA, resize, lr x 2": f"{EMA} {RESIZE} --lr 4e-4",
+    "EMA, resize, perceptual": BEST,
+    "EMA, shuffle, perceptual": f"{EMA} --generator GENERATOR:up=shuffle --perceptual-weight 10",
+    "EMA, resize, perceptual x 3": f"{EMA} {RESIZE} --perceptual-weight 30",
+    "EMA, resize, perceptual, L1 x 0.1": f"{BEST} --l1-weight 10",
+    "EMA, resize, perceptual, feature matching": f"{BEST} --feature-matching 10",
+    "EMA, resize, perceptual, two scales": f"{BEST} --discriminator patchgan:scales=2",
+    "EMA, resize, perceptual, spectral": f"{BEST} --discriminator patchgan:spectral=true",
+    "EMA, resize, perceptual, R1": f"{BEST} --r1 1",
+    "EMA, resize, perceptual, hinge": f"{BEST} --adversarial hinge",
+    "EMA, resize, perceptual, DiffAugment": f"{BEST} --diffaugment colour translation",
+    "EMA, resize, perceptual, cosine": f"{BEST} --schedule cosine --lr-decay-fraction 0.9",
+    "EMA, resize, perceptual, lr x 2": f"{BEST} --lr 4e-4",
+    "EMA, resize, perceptual, no dropout": f"{EMA} --generator GENERATOR:up=resize,dropout=0 --perceptual-weight 10",
+    "EMA, resize, perceptual, instance norm": f"{EMA} --generator GENERATOR:up=resize,norm=instance "
+    "--perceptual-weight 10",
 }
 
 
