@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 from PIL import Image
 
 from i2i.cli import main
+from support.forked import Server
 from support.runs import SMALL, scene
 
 TESTS = Path(__file__).parent
@@ -69,6 +72,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(path) for path in slow):
             item.add_marker(pytest.mark.slow)
+
+
+SERVER = pytest.StashKey[Server]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fork the server of other processes before a test computes gradients."""
+    if hasattr(os, "fork") and any("forks" in getattr(item, "fixturenames", ()) for item in session.items):
+        importlib.import_module("torch._dynamo")  # 2 s, which every optimizer would take in every fork
+        session.config.stash[SERVER] = Server()
+
+
+@pytest.fixture(scope="session")
+def forks(pytestconfig: pytest.Config) -> Iterator[Server]:
+    """Starts processes without importing PyTorch again."""
+    if not hasattr(os, "fork"):
+        pytest.skip("needs processes that are copies of this one")
+    server = pytestconfig.stash[SERVER]
+    yield server
+    server.close()
 
 
 torch.set_num_threads(1)  # small networks: threads cost more than they give, the more so on a busy machine
