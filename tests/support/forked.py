@@ -168,7 +168,9 @@ def _serve(connection: multiprocessing.connection.Connection) -> None:
         os._exit(0)
 
 
-def _run(target: Callable[..., int | None], args: Any, folder: Path, environment: dict[str, str], printed: Path) -> None:
+def _run(
+    target: Callable[..., int | None], args: Any, folder: Path, environment: dict[str, str], printed: Path
+) -> None:
     """Call a function as a Python of its own would, and end."""
     code = 1
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sysconfig
 import time
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,8 +16,6 @@ from i2i.methods import methods
 from i2i.training.build import build_run
 from i2i.training.checkpoint import load_state
 from i2i.training.trainer import Trainer
-
-TORCHRUN = Path(sysconfig.get_path("scripts")) / "torchrun"
 
 
 SMALL = ["--generator", "unet:depth=4,width=4", "--discriminator", "patchgan:layers=1,width=4", "--image-size", "32"]
