@@ -1,7 +1,7 @@
 """Commands and ranks in processes of their own, which are forked and so need not import PyTorch again.
 
-PyTorch refuses gradients in forks of a process that has computed some. Therefore a server is forked before the first test
-(see `pytest_collection_finish` in conftest.py), and forks again for every process that a test asks for.
+PyTorch refuses gradients in forks of a process that has computed some. Therefore a server is forked before the first
+test (see `pytest_collection_finish` in conftest.py), and forks again for every process that a test asks for.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def _run(
             file = os.open(printed.with_suffix(suffix), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(file, number)
             os.close(file)
-        sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
         faulthandler.enable()
         os.environ.clear()
         os.environ.update(environment)
