@@ -73,21 +73,21 @@ def test_resuming_is_exact(
 def test_resuming_is_exact_before_and_after_crops_end(unpaired: Path, tmp_path: Path) -> None:
     # Of 6 steps the rate falls over the last 3, in which images are seen whole.
     given: dict[str, object] = {"generator": "resnet:blocks=1,width=4", "batch_size": 2}
-    given["options"] = {"patches": 16}
+    given["options"] = {"refiner_warmup": 0, "discriminator_warmup": 0, "refiner_steps": 1}
     crop: dict[str, object] = {"crop": "before_decay"}
-    whole = trainer(unpaired, tmp_path / "whole", "cut", images={**crop, "workers": 0}, **given)
+    whole = trainer(unpaired, tmp_path / "whole", "simgan", images={**crop, "workers": 0}, **given)
     assert whole.dataset.whole_from == 3 * 2
     whole.fit()
     for stop, workers in ((2, 2), (4, 0), (4, 2)):
         halves = tmp_path / f"{stop}, {workers}"
-        first = trainer(unpaired, halves, "cut", images=crop, **given)
+        first = trainer(unpaired, halves, "simgan", images=crop, **given)
         first.run.path.mkdir()
         for step in range(stop):
             first.train_step(default_collate([first.dataset[2 * step + index] for index in range(2)]))
         first.save()
-        trainer(unpaired, halves, "cut", resume=True, images={**crop, "workers": workers}, **given).fit()
+        trainer(unpaired, halves, "simgan", resume=True, images={**crop, "workers": workers}, **given).fit()
         states_equal(tmp_path / "whole", halves)
-    trainer(unpaired, tmp_path / "always", "cut", **given).fit()
+    trainer(unpaired, tmp_path / "always", "simgan", **given).fit()
     with pytest.raises(AssertionError):
         states_equal(tmp_path / "whole", tmp_path / "always")
 
