@@ -48,7 +48,7 @@ def test_a_run_writes_its_files(run: Path) -> None:
     [
         ("pix2pix", "pairs", {}),
         ("cyclegan", "unpaired", {}),
-        ("cut", "unpaired", {"generator": "resnet:blocks=1,width=4"}),
+        ("cut", "unpaired", {"generator": "resnet:blocks=1,width=4", "options": {"patches": 64}}),
         ("fastcut", "unpaired", {"generator": "resnet:blocks=1,width=4,norm=virtual", "vbn_batch": 3}),
         ("pix2pix", "pairs", {"generator": "unet:depth=4,width=4,norm=virtual"}),
         ("pix2pix", "pairs", {"historical_averaging": 0.5}),
@@ -58,11 +58,11 @@ def test_a_run_writes_its_files(run: Path) -> None:
 def test_resuming_is_exact(
     method: str, data: str, train: dict[str, object], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    folder = request.getfixturevalue(data)
+    folder, train = request.getfixturevalue(data), {"steps": 4, **train}
     trainer(folder, tmp_path / "whole", method, **train).fit()
     first = trainer(folder, tmp_path / "halves", method, **train)
     first.run.path.mkdir()
-    batches = [first.dataset[position] for position in range(3)]
+    batches = [first.dataset[position] for position in range(2)]
     for batch in batches:
         first.train_step({name: tensor[None] for name, tensor in batch.items()})
     first.save()
@@ -342,8 +342,8 @@ def test_a_run_killed_before_its_first_checkpoint_can_start_again(pairs: Path, t
 
 
 def test_a_run_resumes_with_another_image_size(unpaired: Path, tmp_path: Path) -> None:
-    trainer(unpaired, tmp_path, "cyclegan").fit()
-    words = ["train", "cyclegan", str(unpaired), "--run", str(tmp_path), "--resume", "--steps", "8"]
+    trainer(unpaired, tmp_path, "cyclegan", steps=2).fit()
+    words = ["train", "cyclegan", str(unpaired), "--run", str(tmp_path), "--resume", "--steps", "4"]
     assert main([*words, "--image-size", "48"]) == 0
 
 
@@ -389,13 +389,13 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_resume(
 
 
 def test_a_checkpoint_of_other_networks_is_refused(pairs: Path, tmp_path: Path) -> None:
-    trainer(pairs, tmp_path).fit()
+    trainer(pairs, tmp_path, steps=1).fit()
     with pytest.raises(UsageError, match="other networks"):
         trainer(pairs, tmp_path, generator="unet:depth=4,width=8", resume=True, steps=8)
 
 
 def test_a_torn_checkpoint_is_refused(pairs: Path, tmp_path: Path) -> None:
-    trainer(pairs, tmp_path).fit()
+    trainer(pairs, tmp_path, steps=1).fit()
     (tmp_path / "state.pt").write_bytes((tmp_path / "state.pt").read_bytes()[:1000])
     with pytest.raises(UsageError, match=r"state\.pt can't be read"):
         trainer(pairs, tmp_path, resume=True, steps=8)
@@ -448,14 +448,14 @@ def test_latents_and_the_reference_batch_are_the_same_in_a_resumed_run(
     method: str, generator: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     data = images_for(method, request)
-    trainer(data, tmp_path / "whole", method, generator=generator).fit()
-    first = trainer(data, tmp_path / "halves", method, generator=generator)
+    trainer(data, tmp_path / "whole", method, generator=generator, steps=4).fit()
+    first = trainer(data, tmp_path / "halves", method, generator=generator, steps=4)
     first.run.path.mkdir()
-    for position in range(3):
+    for position in range(2):
         first.train_step({name: tensor[None] for name, tensor in first.dataset[position].items()})
     first.save()
     torch.manual_seed(77)  # as another process would stand elsewhere
-    trainer(data, tmp_path / "halves", method, generator=generator, resume=True).fit()
+    trainer(data, tmp_path / "halves", method, generator=generator, steps=4, resume=True).fit()
     states_equal(tmp_path / "whole", tmp_path / "halves")
 
 
@@ -489,7 +489,9 @@ def test_bfloat16_trains_generators_of_a_latent(
     method: str, generator: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     data = images_for(method, request)
-    one = trainer(data, tmp_path, method, generator=generator, precision="bf16", channels_last=True, batch_size=2)
+    one = trainer(
+        data, tmp_path, method, generator=generator, precision="bf16", channels_last=True, batch_size=2, steps=3
+    )
     one.fit()
     assert {p.dtype for p in one.method.parameters()} == {torch.float32}
     assert all(torch.isfinite(p).all() for p in one.method.parameters())
