@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 
 from i2i.cli import main
+from support.forked import Server
 from support.runs import SMALL, scene
 
 TESTS = Path(__file__).parent
@@ -69,6 +71,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(path) for path in slow):
             item.add_marker(pytest.mark.slow)
+
+
+SERVER = pytest.StashKey[Server]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fork the server of other processes before a test computes gradients, where tests ask for it."""
+    if hasattr(os, "fork") and any("forks" in getattr(item, "fixturenames", ()) for item in session.items):
+        importlib.import_module("torch._dynamo")  # 2 s, which the first optimizer of every fork would take
+        session.config.stash[SERVER] = server = Server()
+        session.config.add_cleanup(server.close)
+
+
+@pytest.fixture(scope="session")
+def forks(pytestconfig: pytest.Config) -> Server:
+    """Starts processes that need not import PyTorch again."""
+    if not hasattr(os, "fork"):
+        pytest.skip("needs processes that are copies of this one")
+    return pytestconfig.stash[SERVER]
 
 
 torch.set_num_threads(1)  # small networks: threads cost more than they give, the more so on a busy machine

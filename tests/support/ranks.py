@@ -1,4 +1,4 @@
-"""Training in two processes, which spawn can import by name."""
+"""Training in two ranks."""
 
 import inspect
 import os
@@ -19,7 +19,7 @@ from i2i.training.player import Player, freeze_all_but
 from i2i.training.synchronize import synchronize
 from support.methods import config, has, make, noise, registry_of_generators, small
 
-STEPS, BATCH = 3, 4
+STEPS, BATCH = 2, 4
 
 
 def separable(method_name):
@@ -69,7 +69,7 @@ RUNS = {
     "pix2pix with diffaugment": ("pix2pix", {"diffaugment": ("colour", "translation", "cutout")}, {}),
     "pix2pix with a balance": ("pix2pix", {"max_fake_accuracy": 0.48}, {}),
     "pix2pix with clipped gradients": ("pix2pix", {}, {"clip": 5.0, "momentum": 0.9}),
-    "pix2pix with historical averaging": ("pix2pix", {}, {"historical_averaging": 1.0}),
+    "pix2pix with historical averaging": ("pix2pix", {}, {"historical_averaging": 1.0, "steps": 3}),
     "cyclegan in two parts": ("cyclegan", {"pool_size": 0}, {"gradient_accumulation": 2}),
     "cut with feature matching": ("cut", {"feature_matching": 10.0}, {}),
     "gan with minibatch discrimination": ("gan", {}, {"discriminator": "dcgan:minibatch=3"}),
@@ -110,7 +110,13 @@ def own_dropout(text, registry):
 
 def steps_of(one, share=None):
     """Take the steps of a run, on a share of each batch, and give its weights and running statistics."""
-    index = {"batch_size": BATCH, "start": 0, "steps": STEPS, "workers": 0, "share": share or (rank(), world_size())}
+    index = {
+        "batch_size": BATCH,
+        "start": 0,
+        "steps": one.steps,
+        "workers": 0,
+        "share": share or (rank(), world_size()),
+    }
     for batch in load(one.dataset, micro_batches=one.settings.gradient_accumulation, **index):
         one.train_step({name: value.double() if value.is_floating_point() else value for name, value in batch.items()})
     found = {name: value.detach().clone() for name, value in one.method.state_dict().items()}
@@ -157,14 +163,10 @@ def reference_batch(one):
     return one.method.generators()["z2b"].reference.batch
 
 
-def work(rank, folder, data, port):
-    """Train every method as one of two processes, and leave behind the weights, or what went wrong."""
-    torch.set_num_threads(1)
+def work(folder, data):
+    """Train every method as one of two ranks, and leave behind the weights, or what went wrong."""
     torch.set_default_dtype(torch.float64)  # in float32 a unit at its kink may fall to either side
-    indices = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": port}
-    os.environ.update({name: str(value) for name, value in indices.items()}, MASTER_ADDR="127.0.0.1")
-    half = BATCH // 2
-    share, found = slice(rank * half, (rank + 1) * half), {}
+    half, found = BATCH // 2, {}
 
     def attempt(name, result):
         try:
@@ -174,6 +176,7 @@ def work(rank, folder, data, port):
 
     with process_group("cpu") as device:
         assert device == "cpu"
+        share = slice(rank() * half, (rank() + 1) * half)
         for method in methods:
             attempt(method, lambda method=method: train(method, share))
         for name, (method, options, given) in RUNS.items():
@@ -184,4 +187,4 @@ def work(rank, folder, data, port):
         attempt("reference", lambda: reference_batch(trainer(data, folder, "gan", {}, generator=VIRTUAL)))
         attempt("three", lambda: trainer(data, folder, "pix2pix", {}, batch_size=3))
         attempt("six", lambda: trainer(data, folder, "pix2pix", {}, batch_size=6, gradient_accumulation=2))
-    torch.save(found, folder / f"{rank}.pt")
+    torch.save(found, folder / f"{os.environ['RANK']}.pt")

@@ -6,9 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +26,8 @@ from i2i.model_file import load_model
 from i2i.training.checkpoint import load_state
 from i2i.training.lr_schedule import learning_rate
 from i2i.training.trainer import Diverged, Trainer
-from support.runs import SMALL, states_equal, trainer
+from support.forked import Process, Server
+from support.runs import SMALL, states_equal, trainer, wait_for_step
 
 
 def test_a_run_writes_its_files(run: Path) -> None:
@@ -50,7 +48,7 @@ def test_a_run_writes_its_files(run: Path) -> None:
     [
         ("pix2pix", "pairs", {}),
         ("cyclegan", "unpaired", {}),
-        ("cut", "unpaired", {"generator": "resnet:blocks=1,width=4"}),
+        ("cut", "unpaired", {"generator": "resnet:blocks=1,width=4", "options": {"patches": 64}}),
         ("fastcut", "unpaired", {"generator": "resnet:blocks=1,width=4,norm=virtual", "vbn_batch": 3}),
         ("pix2pix", "pairs", {"generator": "unet:depth=4,width=4,norm=virtual"}),
         ("pix2pix", "pairs", {"historical_averaging": 0.5}),
@@ -60,11 +58,11 @@ def test_a_run_writes_its_files(run: Path) -> None:
 def test_resuming_is_exact(
     method: str, data: str, train: dict[str, object], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    folder = request.getfixturevalue(data)
+    folder, train = request.getfixturevalue(data), {"steps": 4, **train}
     trainer(folder, tmp_path / "whole", method, **train).fit()
     first = trainer(folder, tmp_path / "halves", method, **train)
     first.run.path.mkdir()
-    batches = [first.dataset[position] for position in range(3)]
+    batches = [first.dataset[position] for position in range(2)]
     for batch in batches:
         first.train_step({name: tensor[None] for name, tensor in batch.items()})
     first.save()
@@ -72,22 +70,24 @@ def test_resuming_is_exact(
     states_equal(tmp_path / "whole", tmp_path / "halves")
 
 
-@pytest.mark.parametrize(("stop", "workers"), [(2, 2), (4, 0), (4, 2)])
-def test_resuming_is_exact_before_and_after_crops_end(stop: int, workers: int, unpaired: Path, tmp_path: Path) -> None:
+def test_resuming_is_exact_before_and_after_crops_end(unpaired: Path, tmp_path: Path) -> None:
     # Of 6 steps the rate falls over the last 3, in which images are seen whole.
     given: dict[str, object] = {"generator": "resnet:blocks=1,width=4", "batch_size": 2}
+    given["options"] = {"refiner_warmup": 0, "discriminator_warmup": 0, "refiner_steps": 1}
     crop: dict[str, object] = {"crop": "before_decay"}
-    whole = trainer(unpaired, tmp_path / "whole", "cut", images={**crop, "workers": 0}, **given)
+    whole = trainer(unpaired, tmp_path / "whole", "simgan", images={**crop, "workers": 0}, **given)
     assert whole.dataset.uncropped_from == 3 * 2
     whole.fit()
-    first = trainer(unpaired, tmp_path / "halves", "cut", images=crop, **given)
-    first.run.path.mkdir()
-    for step in range(stop):
-        first.train_step(default_collate([first.dataset[2 * step + index] for index in range(2)]))
-    first.save()
-    trainer(unpaired, tmp_path / "halves", "cut", resume=True, images={**crop, "workers": workers}, **given).fit()
-    states_equal(tmp_path / "whole", tmp_path / "halves")
-    trainer(unpaired, tmp_path / "always", "cut", **given).fit()
+    for stop, workers in ((2, 2), (4, 0), (4, 2)):
+        halves = tmp_path / f"{stop}, {workers}"
+        first = trainer(unpaired, halves, "simgan", images=crop, **given)
+        first.run.path.mkdir()
+        for step in range(stop):
+            first.train_step(default_collate([first.dataset[2 * step + index] for index in range(2)]))
+        first.save()
+        trainer(unpaired, halves, "simgan", resume=True, images={**crop, "workers": workers}, **given).fit()
+        states_equal(tmp_path / "whole", halves)
+    trainer(unpaired, tmp_path / "always", "simgan", **given).fit()
     with pytest.raises(AssertionError):
         states_equal(tmp_path / "whole", tmp_path / "always")
 
@@ -138,7 +138,7 @@ def test_a_run_resumes_with_the_generator_it_was_started_with(blocks: int, unpai
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(pairs: Path, tmp_path: Path) -> None:
     for name, seed in (("one", 1), ("two", 1), ("three", 2)):
-        trainer(pairs, tmp_path / name, seed=seed).fit()
+        trainer(pairs, tmp_path / name, seed=seed, steps=3).fit()
     states_equal(tmp_path / "one", tmp_path / "two")
     with pytest.raises(AssertionError):
         states_equal(tmp_path / "one", tmp_path / "three")
@@ -342,33 +342,16 @@ def test_a_run_killed_before_its_first_checkpoint_can_start_again(pairs: Path, t
 
 
 def test_a_run_resumes_with_another_image_size(unpaired: Path, tmp_path: Path) -> None:
-    trainer(unpaired, tmp_path, "cyclegan").fit()
-    words = ["train", "cyclegan", str(unpaired), "--run", str(tmp_path), "--resume", "--steps", "8"]
+    trainer(unpaired, tmp_path, "cyclegan", steps=2).fit()
+    words = ["train", "cyclegan", str(unpaired), "--run", str(tmp_path), "--resume", "--steps", "4"]
     assert main([*words, "--image-size", "48"]) == 0
 
 
-def begin(data: Path, folder: Path) -> subprocess.Popen[str]:
-    """A long run with a worker in a process group of its own, some steps in."""
-    words = [sys.executable, "-m", "i2i", "train", "pix2pix", str(data), *SMALL, "--run", str(folder)]
-    process = subprocess.Popen(
-        [*words, "--steps", "100000", "--log-every", "1", "--workers", "1"],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        start_new_session=True,
-    )
-    metrics, deadline = folder / "metrics.jsonl", time.monotonic() + 120
-    while not (metrics.exists() and metrics.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return process
-
-
-def children(process: subprocess.Popen[str]) -> list[int]:
+def children(process: Process) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
-def all_of(process: subprocess.Popen[str], signum: int) -> None:
+def all_of(process: Process, signum: int) -> None:
     """As a job scheduler does: the run and its workers get the signal, the workers first."""
     for pid in [*children(process), process.pid]:
         os.kill(pid, signum)
@@ -385,13 +368,16 @@ def all_of(process: subprocess.Popen[str], signum: int) -> None:
     ids=["ctrl-c", "closed terminal", "scheduler"],
 )
 def test_a_signal_saves_a_checkpoint_and_says_how_to_resume(
-    send: Callable[[subprocess.Popen[str], int], None], signum: int, pairs: Path, tmp_path: Path
+    send: Callable[[Process, int], None], signum: int, pairs: Path, forks: Server, tmp_path: Path
 ) -> None:
-    process = begin(pairs, tmp_path / "run")
+    words = ["train", "pix2pix", str(pairs), *SMALL, "--run", str(tmp_path / "run"), "--steps", "100000"]
+    process = forks.start([*words, "--log-every", "1", "--workers", "1"])
+    wait_for_step(process, tmp_path / "run", 1)
     workers = children(process)
+    assert workers
     send(process, signum)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 128 + signum, said
+    code, _, said = process.wait()
+    assert code == 128 + signum, said
     assert "--resume" in said
     assert "Traceback" not in said
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
@@ -403,20 +389,20 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_resume(
 
 
 def test_a_checkpoint_of_other_networks_is_refused(pairs: Path, tmp_path: Path) -> None:
-    trainer(pairs, tmp_path).fit()
+    trainer(pairs, tmp_path, steps=1).fit()
     with pytest.raises(UsageError, match="other networks"):
         trainer(pairs, tmp_path, generator="unet:depth=4,width=8", resume=True, steps=8)
 
 
 def test_a_torn_checkpoint_is_refused(pairs: Path, tmp_path: Path) -> None:
-    trainer(pairs, tmp_path).fit()
+    trainer(pairs, tmp_path, steps=1).fit()
     (tmp_path / "state.pt").write_bytes((tmp_path / "state.pt").read_bytes()[:1000])
     with pytest.raises(UsageError, match=r"state\.pt can't be read"):
         trainer(pairs, tmp_path, resume=True, steps=8)
 
 
 def test_pix2pix_learns(pairs: Path, tmp_path: Path) -> None:
-    one = trainer(pairs, tmp_path, steps=150, lr=2e-3, log_every=30, generator="unet:depth=4,width=8")
+    one = trainer(pairs, tmp_path, steps=40, lr=5e-3, log_every=8, generator="unet:depth=4,width=8")
     one.fit()
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert lines[-2]["generator/l1"] < 0.6 * lines[0]["generator/l1"]
@@ -462,14 +448,14 @@ def test_latents_and_the_reference_batch_are_the_same_in_a_resumed_run(
     method: str, generator: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     data = images_for(method, request)
-    trainer(data, tmp_path / "whole", method, generator=generator).fit()
-    first = trainer(data, tmp_path / "halves", method, generator=generator)
+    trainer(data, tmp_path / "whole", method, generator=generator, steps=4).fit()
+    first = trainer(data, tmp_path / "halves", method, generator=generator, steps=4)
     first.run.path.mkdir()
-    for position in range(3):
+    for position in range(2):
         first.train_step({name: tensor[None] for name, tensor in first.dataset[position].items()})
     first.save()
     torch.manual_seed(77)  # as another process would stand elsewhere
-    trainer(data, tmp_path / "halves", method, generator=generator, resume=True).fit()
+    trainer(data, tmp_path / "halves", method, generator=generator, steps=4, resume=True).fit()
     states_equal(tmp_path / "whole", tmp_path / "halves")
 
 
@@ -503,7 +489,9 @@ def test_bfloat16_trains_generators_of_a_latent(
     method: str, generator: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     data = images_for(method, request)
-    one = trainer(data, tmp_path, method, generator=generator, precision="bf16", channels_last=True, batch_size=2)
+    one = trainer(
+        data, tmp_path, method, generator=generator, precision="bf16", channels_last=True, batch_size=2, steps=3
+    )
     one.fit()
     assert {p.dtype for p in one.method.parameters()} == {torch.float32}
     assert all(torch.isfinite(p).all() for p in one.method.parameters())
