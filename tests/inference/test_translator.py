@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -20,7 +19,6 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-import i2i
 from i2i import Generator, ImageError, Spec, Translator, UsageError, translate
 from i2i.inference.memory import free_memory
 from i2i.inference.translator import Callbacks
@@ -687,61 +685,3 @@ def test_a_translation_depends_on_its_arguments_alone(
             assert (torch.get_default_dtype(), torch.is_grad_enabled()) == (dtype, graded)
     finally:
         torch.set_default_dtype(torch.float32)
-
-
-TYPED = """
-from pathlib import Path
-import contextlib
-import io
-import numpy as np
-import torch
-from PIL import Image
-from i2i import Translator, translate
-
-one = Translator.load("model")
-levels = np.zeros((4, 4, 3), np.uint8)
-reveal_type(one(Path("a.png")))
-reveal_type(one(b""))
-reveal_type(one(io.BytesIO()))
-reveal_type(one(Image.new("L", (4, 4)), tile=64))
-reveal_type(one("a.png", samples=2))
-reveal_type(one(levels))
-reveal_type(one(levels, samples=2, seed=1))
-reveal_type(one(torch.zeros(3, 4, 4), value_range=(-1, 1)))
-reveal_type(translate("a.png", "model", to="b"))
-reveal_type(translate(bytearray(), one, samples=2))
-reveal_type(translate(levels, one))
-reveal_type(translate(torch.zeros(3, 4, 4), one, samples=2))
-reveal_type(one.batch(["a.png", "b.png"]))
-reveal_type(one.batch([levels]))
-reveal_type(one.batch([torch.zeros(3, 4, 4)]))
-one([levels])
-one(levels, samples="2")
-"""
-
-
-def test_type_checkers_infer_the_type_of_a_translation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    api = pytest.importorskip("mypy.api", reason="mypy is not installed; it is in i2i-toolkit[dev]")
-    (tmp_path / "typed.py").write_text(TYPED)
-    # With the project's own options, in its folder: then what mypy has cached of PyTorch and i2i is used.
-    monkeypatch.chdir(Path(i2i.__file__).parents[1])
-    said, complaints, _ = api.run(["--no-error-summary", str(tmp_path / "typed.py")])
-    assert not complaints
-    revealed = [re.sub(r"(builtins|typing|collections\.abc)\.", "", one) for one in re.findall(r'type is "(.*)"', said)]
-    image, array, tensor = "PIL.Image.Image", "numpy.ndarray[tuple[Any, ...], numpy.dtype[Any]]", "torch._tensor.Tensor"
-    assert revealed == [
-        *[image] * 4,
-        f"list[{image}]",
-        array,
-        f"list[{array}]",
-        tensor,
-        image,
-        f"list[{image}]",
-        array,
-        f"list[{tensor}]",
-        f"Iterator[{image}]",
-        f"Iterator[{array}]",
-        f"Iterator[{tensor}]",
-    ]
-    assert said.count("No overload variant") == 2
-    assert said.count("error:") == 2
