@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+# PyTorch is imported where it is needed: the process that hands out tests to workers does without.
+if TYPE_CHECKING:
+    from support.forked import Server
+
 os.environ["OMP_NUM_THREADS"] = "1"  # small networks: threads cost more than they give, the more so on a busy machine
 
-# PyTorch is imported where it is needed: the process that hands out tests to workers does without.
 TESTS = Path(__file__).parent
 
 # Folders and files that the quick check (`.ci/check`) leaves out: most of them train. Elsewhere, slow tests carry
@@ -81,9 +87,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-def pytest_collection_finish() -> None:
-    """Spare later garbage collections the objects of imported modules: a full one takes 0.2 s with them."""
-    gc.freeze()
+SERVER = pytest.StashKey["Server"]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fork the server of other processes before a test computes gradients."""
+    gc.freeze()  # a full garbage collection takes 0.2 s with the objects of all modules
+    if hasattr(os, "fork") and any("forks" in getattr(item, "fixturenames", ()) for item in session.items):
+        from support.forked import Server
+
+        importlib.import_module("torch._dynamo")  # 2 s, which every optimizer would take in every fork
+        session.config.stash[SERVER] = Server()
+
+
+@pytest.fixture(scope="session")
+def forks(pytestconfig: pytest.Config) -> Iterator[Server]:
+    """Starts processes without importing PyTorch again."""
+    if not hasattr(os, "fork"):
+        pytest.skip("needs processes that are copies of this one")
+    server = pytestconfig.stash[SERVER]
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from i2i import translate
 from i2i.cli import main
+from support.forked import Ended, Server
 
 BACKBONE = '''
 """A backbone of one's own."""
@@ -57,14 +59,13 @@ class Pix2PixL2(Pix2Pix):
 '''
 
 
-def i2i(folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
-    """A fresh process, which has not imported the plug-ins."""
-    command = [sys.executable, "-m", "i2i", *map(str, words)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+def i2i(forks: Server, folder: Path, *words: str | Path) -> Ended:
+    """`i2i` in a process that has not imported the plug-ins."""
+    return forks.start([str(word) for word in words], folder=folder).wait()
 
 
 @pytest.fixture(scope="module")
-def plugins(tmp_path_factory: pytest.TempPathFactory, pairs: Path) -> Path:
+def plugins(tmp_path_factory: pytest.TempPathFactory, forks: Server, pairs: Path) -> Path:
     """A folder with both files, and a run trained with them."""
     folder = tmp_path_factory.mktemp("plugins")
     (folder / "my_backbone.py").write_text(BACKBONE)
@@ -79,17 +80,19 @@ def plugins(tmp_path_factory: pytest.TempPathFactory, pairs: Path) -> Path:
         "20",
     ]
     size = ["--image-size", "32", "--steps", "3", "--log-every", "1", "--run", "run"]
-    done = i2i(folder, "train", "pix2pix_l2", pairs, *words, "--discriminator", "patchgan:layers=1,width=4", *size)
-    assert done.returncode == 0, done.stderr
+    done = i2i(
+        forks, folder, "train", "pix2pix_l2", pairs, *words, "--discriminator", "patchgan:layers=1,width=4", *size
+    )
+    assert done.code == 0, done.stderr
     assert '"generator/l2"' in (folder / "run" / "metrics.jsonl").read_text()
     return folder
 
 
-def test_a_run_with_plugins_resumes(plugins: Path, pairs: Path) -> None:
+def test_a_run_with_plugins_resumes(plugins: Path, forks: Server, pairs: Path) -> None:
     again = ["train", "pix2pix_l2", pairs, "--run", "run", "--resume", "--steps"]
     for step, words in (("4", ["--import", "my_backbone", "--import", "my_objective"]), ("5", ["--trust-run"])):
-        done = i2i(plugins, *again, step, *words)
-        assert done.returncode == 0, done.stderr
+        done = i2i(forks, plugins, *again, step, *words)
+        assert done.code == 0, done.stderr
         saved = json.loads((plugins / "run" / "config.json").read_text())
         assert [Path(name).stem for name in saved["plugins"]] == ["my_backbone", "my_objective"]
 
@@ -116,21 +119,25 @@ def test_resuming_imports_no_module_that_was_not_asked_for(
     assert mark.exists()
 
 
-def test_its_model_needs_the_backbone_and_says_so(plugins: Path, pairs: Path) -> None:
+def test_its_model_needs_the_backbone_and_says_so(plugins: Path, forks: Server, pairs: Path) -> None:
     words = ["translate", pairs / "val" / "0.png", "out.png", "--model", "run"]
-    refused = i2i(plugins, *words)
-    assert refused.returncode == 2
+    refused = i2i(forks, plugins, *words)
+    assert refused.code == 2
     assert "needs the generator 'tiny' of module 'my_backbone'" in refused.stderr
     assert "--import my_backbone" in refused.stderr
-    assert i2i(plugins, *words, "--import", "./my_backbone.py").returncode == 0
+    assert i2i(forks, plugins, *words, "--import", "./my_backbone.py").code == 0
     with Image.open(plugins / "out.png") as written:
         assert written.size == (96, 48)
 
 
-def test_its_model_opens_with_translate_in_an_app(plugins: Path) -> None:
-    app = (
-        "import my_backbone; from PIL import Image; from i2i import translate;"
-        "print(translate(Image.new('RGB', (31, 17)), 'run/model.safetensors').size)"
-    )
-    done = subprocess.run([sys.executable, "-c", app], cwd=plugins, capture_output=True, text=True, timeout=300)
-    assert done.stdout.strip() == "(31, 17)", done.stderr
+def app() -> None:
+    """What a user's program may do beside its plug-in."""
+    sys.path.insert(0, "")
+    importlib.import_module("my_backbone")
+    print(translate(Image.new("RGB", (31, 17)), "run/model.safetensors").size)
+
+
+def test_its_model_opens_with_translate_in_an_app(plugins: Path, forks: Server) -> None:
+    code, out, said = forks.run(app, folder=plugins).wait()
+    assert code == 0, said
+    assert out.strip() == "(31, 17)"

@@ -1,10 +1,7 @@
 """Two ranks that share a batch train as one process does: every method, and what its layers gather over ranks."""
 
-import socket
-
 import pytest
 import torch
-from torch import multiprocessing
 
 from i2i.errors import UsageError
 from i2i.methods import methods
@@ -30,13 +27,12 @@ def data(pairs, unpaired):
 
 
 @pytest.fixture(scope="module")
-def ranks(data, tmp_path_factory):
+def ranks(data, forks, tmp_path_factory):
     """What both processes found, by method and by run."""
     folder = tmp_path_factory.mktemp("ranks")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    multiprocessing.spawn(work, (folder, data, port), nprocs=2)
+    for process in forks.start_ranks(work, folder, data):
+        ended = process.wait()
+        assert ended.code == 0, ended.stderr
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
 
 

@@ -1,16 +1,202 @@
-"""What tests start in another process, which imports it by name."""
+"""Commands and ranks in processes of their own, which are forked and so need not import PyTorch again.
+
+PyTorch refuses gradients in forks of a process that has computed some. Therefore a server is forked before the first test
+(see `pytest_collection_finish` in conftest.py), and forks again for every process that a test asks for.
+"""
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
+import multiprocessing.connection
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
 from i2i.cli import main
 
 
-def train_with(start: str, words: list[str]) -> None:
-    """Run the command line in a process that starts workers in this way."""
-    torch.set_num_threads(1)  # as in the tests' own process: sums over more threads round otherwise
-    multiprocessing.set_start_method(start, force=True)
-    main(words)
+class Ended(NamedTuple):
+    """The exit code of a process, negative for a signal as in `subprocess`, and what it printed."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class Process:
+    """A process that a server has forked."""
+
+    store: Any = None  # where ranks meet: open for as long as they run
+
+    def __init__(self, server: Server, number: int, pid: int, printed: Path) -> None:
+        self._server, self._number, self.pid, self._printed = server, number, pid, printed
+
+    def poll(self) -> int | None:
+        """The exit code, or None while it runs."""
+        return self._server.code(self._number)
+
+    def kill(self) -> None:
+        """Kill it, as a system does that has no memory left."""
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self, timeout: float = 120) -> Ended:
+        """Wait for its end."""
+        deadline = time.monotonic() + timeout
+        while (code := self._server.code(self._number, wait=0.5)) is None:
+            if time.monotonic() > deadline:
+                self.kill()
+                raise TimeoutError(f"still running after {timeout} s: {self.stderr()}")
+        return Ended(code, self._printed.with_suffix(".out").read_text(), self.stderr())
+
+    def stderr(self) -> str:
+        """What it has printed to stderr so far."""
+        return self._printed.with_suffix(".err").read_text()
+
+
+class Server:
+    """A process without gradients that forks others."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="i2i-tests-"))
+        self._connection, other = multiprocessing.Pipe()
+        self._pids: list[int] = []
+        self._codes: dict[int, int] = {}
+        self._pid = os.fork()
+        if self._pid == 0:
+            _serve(other)
+        other.close()
+
+    def run(
+        self, target: Callable[..., int | None], *args: Any, folder: Path | None = None, environment: Any = None
+    ) -> Process:
+        """Call a function in a fork, which ends with what it returns as its exit code; None is 0.
+
+        Args:
+            target: a function that can be imported.
+            args: its arguments.
+            folder: the working directory.
+            environment: more environment variables.
+        """
+        number = len(self._pids)
+        printed = self._folder / str(number)
+        self._connection.send((target, args, folder or Path.cwd(), {**os.environ, **(environment or {})}, printed))
+        while len(self._pids) == number:
+            self._receive()
+        return Process(self, number, self._pids[number], printed)
+
+    def start(self, words: list[str], *, workers: str = "fork", folder: Path | None = None) -> Process:
+        """`i2i` with these words, in a session of its own."""
+        return self.run(command, workers, words, folder=folder)
+
+    def start_ranks(self, target: Callable[..., int | None], *args: Any, count: int = 2) -> list[Process]:
+        """A function in processes that are ranks of one run, as torchrun starts them."""
+        store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": store.port, "TORCHELASTIC_RESTART_COUNT": 0}
+        shared |= {"WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "TORCHELASTIC_USE_AGENT_STORE": True}
+        processes = []
+        for rank in range(count):
+            environment = {name: str(value) for name, value in {**shared, "RANK": rank, "LOCAL_RANK": rank}.items()}
+            processes.append(self.run(target, *args, environment=environment))
+            processes[-1].store = store
+        return processes
+
+    def code(self, number: int, *, wait: float = 0) -> int | None:
+        """The exit code of a process; waits for some seconds for anything to end."""
+        while number not in self._codes and self._connection.poll(wait):
+            self._receive()
+        return self._codes.get(number)
+
+    def close(self) -> None:
+        """Kill what still runs."""
+        self._connection.close()
+        os.waitpid(self._pid, 0)
+        shutil.rmtree(self._folder)
+
+    def _receive(self) -> None:
+        number, value = self._connection.recv()
+        if number is None:
+            self._pids.append(value)
+        else:
+            self._codes[number] = value
+
+
+def command(workers: str, words: list[str]) -> int:
+    """Run the command line in a process that starts its workers in this way."""
+    multiprocessing.set_start_method(workers, force=True)
+    return main(words)
+
+
+def _serve(connection: multiprocessing.connection.Connection) -> None:
+    """Fork on request, and tell of each process its id and its exit code, until the tests end."""
+    running: dict[int, int] = {}
+    count = 0
+    try:
+        _close_all_but(connection.fileno())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests, whose end is seen below
+        while True:
+            for pid, number in list(running.items()):
+                ended, status = os.waitpid(pid, os.WNOHANG)
+                if ended:
+                    del running[pid]
+                    connection.send((number, os.waitstatus_to_exitcode(status)))
+            if not connection.poll(0.01 if running else None):
+                continue
+            task = connection.recv()
+            pid = os.fork()
+            if pid == 0:
+                connection.close()
+                _run(*task)
+            running[pid] = count
+            count += 1
+            connection.send((None, pid))
+    except (EOFError, OSError):
+        for pid in running:
+            os.kill(pid, signal.SIGKILL)
+    finally:
+        os._exit(0)
+
+
+def _run(
+    target: Callable[..., int | None], args: Any, folder: Path, environment: dict[str, str], printed: Path
+) -> None:
+    """Call a function as a Python of its own would, and end."""
+    code = 1
+    try:
+        os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, suffix in ((1, ".out"), (2, ".err")):
+            file = os.open(printed.with_suffix(suffix), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(file, number)
+            os.close(file)
+        sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
+        faulthandler.enable()
+        os.environ.clear()
+        os.environ.update(environment)
+        os.chdir(folder)
+        # Later Pythons' warning of forks of a process with threads; the others are errors, as in tests.
+        warnings.filterwarnings("ignore", "This process", DeprecationWarning)
+        code = int(target(*args) or 0)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)
+
+
+def _close_all_but(kept: int) -> None:
+    """Close the files of the tests' process, whose end others see by them."""
+    os.closerange(3, kept)
+    os.closerange(kept + 1, 4096)

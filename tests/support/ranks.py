@@ -1,4 +1,4 @@
-"""Training in two processes, which spawn can import by name."""
+"""Training in two ranks."""
 
 import inspect
 import os
@@ -157,14 +157,10 @@ def reference_batch(one):
     return one.method.generators()["z2b"].reference.batch
 
 
-def work(rank, folder, data, port):
-    """Train every method as one of two processes, and leave behind the weights, or what went wrong."""
-    torch.set_num_threads(1)
+def work(folder, data):
+    """Train every method as one of two ranks, and leave behind the weights, or what went wrong."""
     torch.set_default_dtype(torch.float64)  # in float32 a unit at its kink may fall to either side
-    indices = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": port}
-    os.environ.update({name: str(value) for name, value in indices.items()}, MASTER_ADDR="127.0.0.1")
-    half = BATCH // 2
-    share, found = slice(rank * half, (rank + 1) * half), {}
+    half, found = BATCH // 2, {}
 
     def attempt(name, result):
         try:
@@ -174,6 +170,7 @@ def work(rank, folder, data, port):
 
     with process_group("cpu") as device:
         assert device == "cpu"
+        share = slice(rank() * half, (rank() + 1) * half)
         for method in methods:
             attempt(method, lambda method=method: train(method, share))
         for name, (method, options, given) in RUNS.items():
@@ -184,4 +181,4 @@ def work(rank, folder, data, port):
         attempt("reference", lambda: reference_batch(trainer(data, folder, "gan", {}, generator=VIRTUAL)))
         attempt("three", lambda: trainer(data, folder, "pix2pix", {}, batch_size=3))
         attempt("six", lambda: trainer(data, folder, "pix2pix", {}, batch_size=6, gradient_accumulation=2))
-    torch.save(found, folder / f"{rank}.pt")
+    torch.save(found, folder / f"{os.environ['RANK']}.pt")

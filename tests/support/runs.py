@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sysconfig
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,8 +16,6 @@ from i2i.methods import methods
 from i2i.training.build import build_run
 from i2i.training.checkpoint import load_state
 from i2i.training.trainer import Trainer
-
-TORCHRUN = Path(sysconfig.get_path("scripts")) / "torchrun"
 
 
 SMALL = ["--generator", "unet:depth=4,width=4", "--discriminator", "patchgan:layers=1,width=4", "--image-size", "32"]
@@ -56,6 +54,21 @@ def trainer(
         TrainConfig(**{**specs, **settings}),
     )
     return build_run(config, find_layout([data], data=kind.data), folder, resume=resume)
+
+
+class Running(Protocol):
+    """A process, as `subprocess.Popen` and `support.forked.Process` are."""
+
+    def poll(self) -> int | None: ...
+
+
+def wait_for_step(process: Running, folder: Path, step: int, *, timeout: float = 120) -> None:
+    """Wait until a run has logged a step."""
+    metrics, deadline = folder / "metrics.jsonl", time.monotonic() + timeout
+    while not (metrics.exists() and f'"step": {step},' in metrics.read_text()):
+        assert process.poll() is None, "the run has ended"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def states_equal(one: Path, two: Path) -> None:

@@ -6,15 +6,12 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import torch
+from torch.distributed import run
 
 from i2i.cli import main
 from i2i.distributed import (
@@ -29,7 +26,8 @@ from i2i.distributed import (
 from i2i.errors import UsageError
 from i2i.model_file import load_model
 from i2i.training.checkpoint import load_state
-from support.runs import SMALL, TORCHRUN
+from support.forked import Server, command
+from support.runs import SMALL, wait_for_step
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
 
@@ -39,31 +37,8 @@ WORDS += ["--optimizer", "sgd", "--lr", "0.002", "--schedule", "constant", "--em
 OFTEN = ["--log-every", "1", "--sample-every", "3", "--samples", "1", "--save-every", "3", "--validate-every", "3"]
 
 
-def begin(data: Path, folder: Path, *more: str) -> subprocess.Popen[str]:
-    """A run of two processes, as people start one."""
-    given = ["train", "pix2pix", str(data), "--run", str(folder), *WORDS, *OFTEN, *more]
-    return subprocess.Popen(
-        [sys.executable, str(TORCHRUN), "--standalone", "--nproc-per-node", "2", "-m", "--", "i2i", *given],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-
-
-def trainers(process: subprocess.Popen[str]) -> list[int]:
-    """The launcher's two processes."""
-    found = [int(word) for word in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
-    assert len(found) == 2
-    return found
-
-
-def wait_for_step(process: subprocess.Popen[str], folder: Path, step: int) -> None:
-    metrics, deadline = folder / "metrics.jsonl", time.monotonic() + 120
-    while not (metrics.exists() and f'"step": {step},' in metrics.read_text()):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+def words(data: Path, folder: Path, *more: str) -> list[str]:
+    return ["train", "pix2pix", str(data), "--run", str(folder), *WORDS, *OFTEN, *more]
 
 
 def apart(one: Path, other: Path) -> float:
@@ -85,18 +60,17 @@ class Handed(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def handed(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Handed:
+def handed(pairs: Path, forks: Server, tmp_path_factory: pytest.TempPathFactory) -> Handed:
     root = tmp_path_factory.mktemp("handed")
-    given = ["train", "pix2pix", str(pairs), *WORDS, *OFTEN]
-    assert main([*given, "--run", str(root / "run"), "--steps", "4"]) == 0
-    process = begin(pairs, root / "run", "--resume", "--steps", "8")
-    printed, failed = process.communicate(timeout=120)
-    assert process.returncode == 0, failed
+    assert main(words(pairs, root / "run", "--steps", "2")) == 0
+    ranks = forks.start_ranks(command, "fork", words(pairs, root / "run", "--resume", "--steps", "4"))
+    ended = [rank.wait() for rank in ranks]
+    assert [one.code for one in ended] == [0, 0], ended
     shutil.copytree(root / "run", root / "by two")
-    assert main([*given, "--run", str(root / "run"), "--resume", "--steps", "12"]) == 0
-    assert main([*given, "--run", str(root / "one"), "--steps", "12"]) == 0
-    assert main([*given, "--run", str(root / "seed"), "--steps", "12", "--seed", "1"]) == 0
-    return Handed(root / "run", root / "by two", printed, root / "one", root / "seed")
+    assert main(words(pairs, root / "run", "--resume", "--steps", "6")) == 0
+    assert main(words(pairs, root / "one", "--steps", "6")) == 0
+    assert main(words(pairs, root / "seed", "--steps", "6", "--seed", "1")) == 0
+    return Handed(root / "run", root / "by two", "".join(one.stdout for one in ended), root / "one", root / "seed")
 
 
 def test_a_run_resumes_with_another_world_size(handed: Handed) -> None:
@@ -104,7 +78,7 @@ def test_a_run_resumes_with_another_world_size(handed: Handed) -> None:
     print(f"one process, two, one: {differ:.1e} from one alone; another seed: {elsewhere:.1e}")
     assert differ < 1e-5
     assert elsewhere > 1e-2
-    assert load_state(handed.by_two / "state.pt")["step"] == 8
+    assert load_state(handed.by_two / "state.pt")["step"] == 4
 
 
 def test_metrics_of_two_ranks_are_those_of_one(handed: Handed) -> None:
@@ -115,7 +89,7 @@ def test_metrics_of_two_ranks_are_those_of_one(handed: Handed) -> None:
     assert json.loads((handed.by_two / "summary.json").read_text())["processes"] == 2
     # A validation at the end of each leg is one more than those of a run that goes through.
     trained, through = ([line for line in found if "lr" in line] for found in (lines, alone))
-    assert [line["step"] for line in trained] == [line["step"] for line in through] == list(range(1, 13))
+    assert [line["step"] for line in trained] == [line["step"] for line in through] == list(range(1, 7))
     for line, other in zip(trained, through, strict=True):
         assert line.keys() == other.keys()
         for term in line.keys() - {"images_per_second"}:
@@ -123,7 +97,7 @@ def test_metrics_of_two_ranks_are_those_of_one(handed: Handed) -> None:
 
 
 def test_only_rank_0_writes(handed: Handed) -> None:
-    for line in ("on cpu, from step 4", "use it: "):
+    for line in ("on cpu, from step 2", "use it: "):
         assert handed.printed.count(line) == 1, handed.printed
     names = {path.name for path in handed.by_two.iterdir()}
     assert names == {
@@ -131,10 +105,10 @@ def test_only_rank_0_writes(handed: Handed) -> None:
         *("report.html", "samples", "state.pt", "summary.json"),
     }
     assert sorted(path.name for path in (handed.by_two / "samples").iterdir()) == [
-        f"{step:06}.png" for step in (0, 3, 4, 6, 8)
+        f"{step:06}.png" for step in (0, 2, 3, 4)
     ]
     steps = [line["step"] for line in map(json.loads, (handed.by_two / "metrics.jsonl").read_text().splitlines())]
-    assert steps == [1, 2, 3, 3, 4, 4, 5, 6, 6, 7, 8, 8]
+    assert steps == [1, 2, 2, 3, 3, 4, 4]
 
 
 def test_the_resume_command_starts_as_many_ranks(handed: Handed) -> None:
@@ -143,62 +117,50 @@ def test_the_resume_command_starts_as_many_ranks(handed: Handed) -> None:
     assert json.loads((handed.one / "summary.json").read_text())["command"].startswith("i2i train pix2pix ")
 
 
-@pytest.fixture(scope="module")
-def stopped(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Path, str, list[int]]]]:
-    """Two runs side by side: the launcher of one is asked to stop, a process of the other killed."""
-    folders = {name: tmp_path_factory.mktemp("stopped") / name for name in ("asked", "killed")}
-    runs = {name: begin(pairs, folder, "--steps", "100000") for name, folder in folders.items()}
-    found = {}
-    try:
-        for name, process in runs.items():
-            wait_for_step(process, folders[name], 4)
-            pids = trainers(process)
-            if name == "asked":
-                process.send_signal(signal.SIGTERM)
-            else:
-                os.kill(pids[0], signal.SIGKILL)
-            _, said = process.communicate(timeout=60)
-            assert process.returncode != 0
-            found[name] = (folders[name], said, pids)
-        yield found
-    finally:
-        for process in runs.values():
-            process.kill()
-            process.wait()
+def torchrun(given: list[str]) -> None:
+    """The command of this name, whose ranks are new Pythons."""
+    run.main(given)
 
 
-@pytest.mark.parametrize("name", ["asked", "killed"])
-def test_all_ranks_of_a_stopped_run_end(name: str, stopped: dict[str, tuple[Path, str, list[int]]]) -> None:
-    _, _, pids = stopped[name]
-    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
-
-
-def test_sigterm_of_the_launcher_saves_a_checkpoint(
-    pairs: Path, stopped: dict[str, tuple[Path, str, list[int]]]
-) -> None:
-    folder, said, _ = stopped["asked"]
+def test_sigterm_of_torchrun_saves_a_checkpoint_and_all_ranks_end(pairs: Path, forks: Server, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    launched = ["--standalone", "--nproc-per-node", "2", "-m", "--", "i2i", *words(pairs, folder, "--steps", "100000")]
+    process = forks.run(torchrun, launched, environment={"OMP_NUM_THREADS": "1"})
+    wait_for_step(process, folder, 1)
+    ranks = [int(word) for word in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    assert len(ranks) == 2
+    os.kill(process.pid, signal.SIGTERM)
+    code, _, said = process.wait()
+    assert code != 0
+    assert not [pid for pid in ranks if Path(f"/proc/{pid}").exists()]
     state = load_state(folder / "state.pt")
-    assert state["step"] >= 4
+    assert state["step"] >= 1
     assert load_model(folder / "model.safetensors").step == state["step"]
-    words = f"checkpoint saved at step {state['step']}. Resume with: torchrun --nproc-per-node 2 -m -- i2i"
-    assert words in said
+    asked = f"checkpoint saved at step {state['step']}. Resume with: torchrun --nproc-per-node 2 -m -- i2i"
+    assert asked in said
     assert said.count("checkpoint saved") == 1
     assert json.loads((folder / "summary.json").read_text())["state"] == "stopped"
-    goes_on = ["train", "pix2pix", str(pairs), "--run", str(folder), "--resume"]
-    assert main([*goes_on, "--steps", str(state["step"] + 1)]) == 0
+    resume = ["train", "pix2pix", str(pairs), "--run", str(folder), "--resume"]
+    assert main([*resume, "--steps", str(state["step"] + 1)]) == 0
 
 
+@pytest.mark.parametrize("killed", [0, 1])
 def test_a_killed_rank_ends_the_run_and_the_saved_step_is_named(
-    pairs: Path, stopped: dict[str, tuple[Path, str, list[int]]]
+    killed: int, pairs: Path, forks: Server, tmp_path: Path
 ) -> None:
-    folder, said, _ = stopped["killed"]
-    step = load_state(folder / "state.pt")["step"]
+    ranks = forks.start_ranks(command, "fork", words(pairs, tmp_path / "run", "--steps", "100000"))
+    wait_for_step(ranks[0], tmp_path / "run", 4)
+    ranks[killed].kill()
+    assert ranks[killed].wait().code == -signal.SIGKILL
+    code, _, said = ranks[1 - killed].wait()  # without a launcher that would end it
+    assert code == 1
+    step = load_state(tmp_path / "run" / "state.pt")["step"]
     assert step >= 3
     assert step % 3 == 0
-    words = f"another rank has ended; the checkpoint of step {step} is saved. Resume with: torchrun --nproc-per-node 2"
-    assert words in said
-    goes_on = ["train", "pix2pix", str(pairs), "--run", str(folder), "--resume"]
-    assert main([*goes_on, "--steps", str(step + 1)]) == 0
+    ended = f"another rank has ended; the checkpoint of step {step} is saved. Resume with: torchrun --nproc-per-node 2"
+    assert ended in said
+    resume = ["train", "pix2pix", str(pairs), "--run", str(tmp_path / "run"), "--resume"]
+    assert main([*resume, "--steps", str(step + 1)]) == 0
 
 
 def test_collectives_of_one_rank_change_nothing() -> None:

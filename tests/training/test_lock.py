@@ -6,9 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,39 +15,30 @@ from i2i.cli import main
 from i2i.errors import UsageError
 from i2i.training.checkpoint import load_state
 from i2i.training.lock import locked
-from support.runs import SMALL, TORCHRUN
+from support.forked import Process, Server, command
+from support.runs import SMALL, wait_for_step
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
 REFUSED = r"^i2i: {} is in use by process {} on \S+ since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC; wait for it, stop it "
 
 
 @pytest.fixture(scope="module")
-def running(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
-    """A run with two workers, held in its third step or later; its folder is its `args`."""
-    root = tmp_path_factory.mktemp("locked")
-    words = ["train", "pix2pix", str(pairs), *SMALL, "--run", str(root / "run"), "--steps", "100000"]
-    often = ["--log-every", "1", "--save-every", "2", "--workers", "2", "--device", "cpu"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "i2i", *words, *often],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    metrics, deadline = root / "run" / "metrics.jsonl", time.monotonic() + 120
-    while not (metrics.exists() and '"step": 2,' in metrics.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.1)
+def held(pairs: Path, forks: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, Path]]:
+    """A run with two workers, held in its third step or later, and its folder."""
+    folder = tmp_path_factory.mktemp("locked") / "run"
+    words = ["train", "pix2pix", str(pairs), *SMALL, "--run", str(folder), "--steps", "100000"]
+    process = forks.start([*words, "--log-every", "1", "--save-every", "2", "--workers", "2", "--device", "cpu"])
+    wait_for_step(process, folder, 2)
     os.kill(process.pid, signal.SIGSTOP)
-    process.args = root / "run"
-    yield process
+    yield process, folder
     process.kill()
     process.wait()
 
 
 def test_a_second_run_is_refused_and_the_error_names_the_holder_of_the_lock(
-    running: subprocess.Popen[str], pairs: Path, capsys: pytest.CaptureFixture[str]
+    held: tuple[Process, Path], pairs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = Path(str(running.args))
+    process, folder = held
     (folder / "samples").mkdir(exist_ok=True)
     being_written = folder / "samples" / ".i2i-1234.png"
     being_written.write_bytes(b"half")
@@ -58,33 +46,26 @@ def test_a_second_run_is_refused_and_the_error_names_the_holder_of_the_lock(
     for words in (["--resume"], ["--resume", "--steps", "4"]):
         assert main(["train", "pix2pix", str(pairs), "--run", str(folder), *words]) == 2
         said = capsys.readouterr()
-        assert re.match(REFUSED.format(folder, running.pid) + rf"\(kill {running.pid}\), or use", said.err)
+        assert re.match(REFUSED.format(folder, process.pid) + rf"\(kill {process.pid}\), or use", said.err)
         assert said.err.count("\n") == 1
         assert said.out == ""
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-def test_two_processes_of_torchrun_are_refused_alike(running: subprocess.Popen[str], pairs: Path) -> None:
-    words = ["train", "pix2pix", str(pairs), "--run", str(running.args), "--resume", "--batch-size", "2"]
-    done = subprocess.run(
-        [sys.executable, str(TORCHRUN), "--standalone", "--nproc-per-node", "2", "-m", "--", "i2i", *words],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
-    said = [line for line in done.stderr.splitlines() if line.startswith("i2i: ")]
-    assert [bool(re.match(REFUSED.format(running.args, running.pid), line)) for line in said] == [True]
-    # The launcher ends the process that is the slower to end.
-    assert {"2"} <= set(re.findall(r"exitcode +: (-?\d+)", done.stderr)) <= {"2", str(-signal.SIGTERM)}
+def test_two_ranks_are_refused_alike(held: tuple[Process, Path], pairs: Path, forks: Server) -> None:
+    process, folder = held
+    words = ["train", "pix2pix", str(pairs), "--run", str(folder), "--resume", "--batch-size", "2"]
+    ended = [rank.wait() for rank in forks.start_ranks(command, "fork", words)]
+    assert [one.code for one in ended] == [2, 2]
+    said = [line for one in ended for line in one.stderr.splitlines() if line.startswith("i2i: ")]
+    assert [bool(re.match(REFUSED.format(folder, process.pid), line)) for line in said] == [True]
 
 
-def test_a_killed_run_leaves_no_lock(running: subprocess.Popen[str], pairs: Path) -> None:
-    folder = Path(str(running.args))
-    children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
-    running.kill()
-    running.wait()
+def test_a_killed_run_leaves_no_lock(held: tuple[Process, Path], pairs: Path) -> None:
+    process, folder = held
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.kill()
+    process.wait()
     assert len(children) >= 2
     assert (folder / ".lock").exists()
     (folder / ".i2i-left.pt").write_bytes(b"half")

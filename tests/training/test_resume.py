@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
-import os
 import random
 import signal
 import time
@@ -19,16 +17,9 @@ from safetensors.torch import load_file
 from i2i.cli import main
 from i2i.model_file import load_model
 from i2i.training.checkpoint import load_state
-from support.forked import train_with
+from support.forked import Process, Server
 from support.runs import SMALL, assert_equal_states
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that are copies of this one"),
-    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # later Pythons': it has threads, and forks
-]
-# Runs are forked from a process that has never computed a gradient: PyTorch refuses gradients in forks of one that has.
-CLEAN = multiprocessing.get_context("forkserver")
-CLEAN.set_forkserver_preload(["i2i.cli.commands.train", "i2i.training.build"])
 STEPS = 24
 OFTEN = ["--steps", str(STEPS), "--log-every", "1", "--sample-every", "10", "--samples", "1", "--device", "cpu"]
 # All that a state holds beside weights: both optimizers, a mean of weights, running statistics, histories, the best
@@ -44,17 +35,15 @@ def words(method: str, data: Path, folder: Path, *more: str) -> list[str]:
     return [*given, *RUNS[method][1], *more]
 
 
-def killed(given: list[str], when: Callable[[Any], bool], *, start: str = "fork") -> None:
-    """Start a run and kill it, as the system does that has no memory left, when it has come so far."""
-    process = CLEAN.Process(target=train_with, args=(start, given))
-    process.start()
+def killed(forks: Server, given: list[str], when: Callable[[Process], bool], *, workers: str = "fork") -> None:
+    """Start a run and kill it when it has come so far."""
+    process = forks.start(given, workers=workers)
     deadline = time.monotonic() + 60
     while not when(process):
-        assert process.is_alive(), "it ended before it was killed"
+        assert process.poll() is None, process.wait()
         assert time.monotonic() < deadline
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
+    process.kill()
+    assert process.wait().code == -signal.SIGKILL
 
 
 def reached(folder: Path, step: int) -> Callable[..., bool]:
@@ -88,13 +77,13 @@ def whole(pairs: Path, unpaired: Path, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.mark.parametrize("method", RUNS)
 def test_resume_is_bit_equal_after_two_kills(
-    method: str, whole: dict[str, Path], tmp_path: Path, request: pytest.FixtureRequest
+    method: str, whole: dict[str, Path], forks: Server, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     given = words(method, request.getfixturevalue(RUNS[method][0]), tmp_path, "--save-every", "3")
     stood, saved = [], []
     for span in ((4, 11), (12, 20)):
         more = ["--resume"] if stood else []
-        killed([*given, *more], reached(tmp_path, random.randint(*span)))
+        killed(forks, [*given, *more], reached(tmp_path, random.randint(*span)))
         stood.append(losses(tmp_path)[-1]["step"])
         saved.append(load_state(tmp_path / "state.pt")["step"])
         assert 3 <= saved[-1] <= stood[-1] < STEPS
@@ -118,7 +107,7 @@ def test_resume_is_bit_equal_after_two_kills(
 
 
 def test_a_run_killed_while_it_saves_has_a_complete_checkpoint(
-    whole: dict[str, Path], pairs: Path, tmp_path: Path
+    whole: dict[str, Path], pairs: Path, forks: Server, tmp_path: Path
 ) -> None:
     given = words("pix2pix", pairs, tmp_path, "--save-every", "1")
     samples = tmp_path / "samples"
@@ -136,7 +125,7 @@ def test_a_run_killed_while_it_saves_has_a_complete_checkpoint(
         return look
 
     for count in (1, 3, 2, 4, 3):
-        killed([*given, *(["--resume"] if steps else [])], writing(count))
+        killed(forks, [*given, *(["--resume"] if steps else [])], writing(count))
         torn += any(tmp_path.glob(".i2i-*"))
         steps.append(load_state(tmp_path / "state.pt")["step"])
         assert steps[-1] <= load_model(tmp_path / "model.safetensors").step <= steps[-1] + 1
@@ -194,18 +183,18 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
-@pytest.mark.parametrize("start", ["fork", "forkserver"])  # the second is how Python 3.14 starts workers
-def test_the_workers_of_a_killed_run_end_too(start: str, pairs: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", ["fork", "forkserver"])  # the second is how Python 3.14 starts workers
+def test_the_workers_of_a_killed_run_end_too(workers: str, pairs: Path, forks: Server, tmp_path: Path) -> None:
     given = words("pix2pix", pairs, tmp_path, "--steps", "100000")
     begun: list[int] = []
 
-    def working(process: Any) -> bool:
+    def working(process: Process) -> bool:
         if not reached(tmp_path, 2)():
             return False
         begun.extend(descendants(process.pid))
         return True
 
-    killed(given, working, start=start)
+    killed(forks, given, working, workers=workers)
     assert len(begun) >= 2
     deadline = time.monotonic() + 10
     while any(map(alive, begun)) and time.monotonic() < deadline:

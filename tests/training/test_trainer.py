@@ -6,9 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +26,8 @@ from i2i.model_file import load_model
 from i2i.training.checkpoint import load_state
 from i2i.training.lr_schedule import learning_rate
 from i2i.training.trainer import Diverged, Trainer
-from support.runs import SMALL, states_equal, trainer
+from support.forked import Process, Server
+from support.runs import SMALL, states_equal, trainer, wait_for_step
 
 
 def test_a_run_writes_its_files(run: Path) -> None:
@@ -347,28 +345,11 @@ def test_a_run_resumes_with_another_image_size(unpaired: Path, tmp_path: Path) -
     assert main([*words, "--image-size", "48"]) == 0
 
 
-def begin(data: Path, folder: Path) -> subprocess.Popen[str]:
-    """A long run with a worker in a process group of its own, some steps in."""
-    words = [sys.executable, "-m", "i2i", "train", "pix2pix", str(data), *SMALL, "--run", str(folder)]
-    process = subprocess.Popen(
-        [*words, "--steps", "100000", "--log-every", "1", "--workers", "1"],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        start_new_session=True,
-    )
-    metrics, deadline = folder / "metrics.jsonl", time.monotonic() + 120
-    while not (metrics.exists() and metrics.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return process
-
-
-def children(process: subprocess.Popen[str]) -> list[int]:
+def children(process: Process) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
-def all_of(process: subprocess.Popen[str], signum: int) -> None:
+def all_of(process: Process, signum: int) -> None:
     """As a job scheduler does: the run and its workers get the signal, the workers first."""
     for pid in [*children(process), process.pid]:
         os.kill(pid, signum)
@@ -385,13 +366,16 @@ def all_of(process: subprocess.Popen[str], signum: int) -> None:
     ids=["ctrl-c", "closed terminal", "scheduler"],
 )
 def test_a_signal_saves_a_checkpoint_and_says_how_to_resume(
-    send: Callable[[subprocess.Popen[str], int], None], signum: int, pairs: Path, tmp_path: Path
+    send: Callable[[Process, int], None], signum: int, pairs: Path, forks: Server, tmp_path: Path
 ) -> None:
-    process = begin(pairs, tmp_path / "run")
+    words = ["train", "pix2pix", str(pairs), *SMALL, "--run", str(tmp_path / "run"), "--steps", "100000"]
+    process = forks.start([*words, "--log-every", "1", "--workers", "1"])
+    wait_for_step(process, tmp_path / "run", 1)
     workers = children(process)
+    assert workers
     send(process, signum)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 128 + signum, said
+    code, _, said = process.wait()
+    assert code == 128 + signum, said
     assert "--resume" in said
     assert "Traceback" not in said
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
