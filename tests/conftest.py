@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import importlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,23 +90,22 @@ SERVER = pytest.StashKey["Server"]()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Fork the server of other processes before a test computes gradients."""
+    """Fork the server of other processes before a test computes gradients, where tests ask for it."""
     gc.freeze()  # a full garbage collection takes 0.2 s with the objects of all modules
     if hasattr(os, "fork") and any("forks" in getattr(item, "fixturenames", ()) for item in session.items):
         from support.forked import Server
 
-        importlib.import_module("torch._dynamo")  # 2 s, which every optimizer would take in every fork
-        session.config.stash[SERVER] = Server()
+        importlib.import_module("torch._dynamo")  # 2 s, which the first optimizer of every fork would take
+        session.config.stash[SERVER] = server = Server()
+        session.config.add_cleanup(server.close)
 
 
 @pytest.fixture(scope="session")
-def forks(pytestconfig: pytest.Config) -> Iterator[Server]:
-    """Starts processes without importing PyTorch again."""
+def forks(pytestconfig: pytest.Config) -> Server:
+    """Starts processes that need not import PyTorch again."""
     if not hasattr(os, "fork"):
         pytest.skip("needs processes that are copies of this one")
-    server = pytestconfig.stash[SERVER]
-    yield server
-    server.close()
+    return pytestconfig.stash[SERVER]
 
 
 @pytest.fixture(scope="session")

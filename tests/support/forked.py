@@ -1,7 +1,7 @@
 """Commands and ranks in processes of their own, which are forked and so need not import PyTorch again.
 
-PyTorch refuses gradients in forks of a process that has computed some. Therefore a server is forked before the first test
-(see `pytest_collection_finish` in conftest.py), and forks again for every process that a test asks for.
+PyTorch refuses gradients in forks of a process that has computed some. Therefore a server is forked before the first
+test (see `pytest_collection_finish` in conftest.py), and forks again for every process that a test asks for.
 """
 
 from __future__ import annotations
@@ -79,7 +79,11 @@ class Server:
         other.close()
 
     def run(
-        self, target: Callable[..., int | None], *args: Any, folder: Path | None = None, environment: Any = None
+        self,
+        target: Callable[..., int | None],
+        *args: Any,
+        folder: Path | None = None,
+        environment: dict[str, str] | None = None,
     ) -> Process:
         """Call a function in a fork, which ends with what it returns as its exit code; None is 0.
 
@@ -100,13 +104,13 @@ class Server:
         """`i2i` with these words, in a session of its own."""
         return self.run(command, workers, words, folder=folder)
 
-    def start_ranks(self, target: Callable[..., int | None], *args: Any, count: int = 2) -> list[Process]:
-        """A function in processes that are ranks of one run, as torchrun starts them."""
+    def start_ranks(self, target: Callable[..., int | None], *args: Any) -> list[Process]:
+        """Call a function in two processes that are ranks of one run, as torchrun starts them."""
         store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
         shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": store.port, "TORCHELASTIC_RESTART_COUNT": 0}
-        shared |= {"WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "TORCHELASTIC_USE_AGENT_STORE": True}
+        shared |= {"WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "TORCHELASTIC_USE_AGENT_STORE": True}
         processes = []
-        for rank in range(count):
+        for rank in (0, 1):
             environment = {name: str(value) for name, value in {**shared, "RANK": rank, "LOCAL_RANK": rank}.items()}
             processes.append(self.run(target, *args, environment=environment))
             processes[-1].store = store
@@ -162,9 +166,12 @@ def _serve(connection: multiprocessing.connection.Connection) -> None:
             count += 1
             connection.send((None, pid))
     except (EOFError, OSError):
+        pass
+    except BaseException:
+        traceback.print_exc()
+    finally:
         for pid in running:
             os.kill(pid, signal.SIGKILL)
-    finally:
         os._exit(0)
 
 
@@ -180,7 +187,7 @@ def _run(
             file = os.open(printed.with_suffix(suffix), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(file, number)
             os.close(file)
-        sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
         faulthandler.enable()
         os.environ.clear()
         os.environ.update(environment)

@@ -19,7 +19,7 @@ from i2i.training.player import Player, freeze_all_but
 from i2i.training.synchronize import synchronize
 from support.methods import config, has, make, noise, registry_of_generators, small
 
-STEPS, BATCH = 3, 4
+STEPS, BATCH = 2, 4
 
 
 def separable(method_name):
@@ -69,7 +69,7 @@ RUNS = {
     "pix2pix with diffaugment": ("pix2pix", {"diffaugment": ("colour", "translation", "cutout")}, {}),
     "pix2pix with a balance": ("pix2pix", {"max_fake_accuracy": 0.48}, {}),
     "pix2pix with clipped gradients": ("pix2pix", {}, {"clip": 5.0, "momentum": 0.9}),
-    "pix2pix with historical averaging": ("pix2pix", {}, {"historical_averaging": 1.0}),
+    "pix2pix with historical averaging": ("pix2pix", {}, {"historical_averaging": 1.0, "steps": 3}),
     "cyclegan in two parts": ("cyclegan", {"pool_size": 0}, {"gradient_accumulation": 2}),
     "cut with feature matching": ("cut", {"feature_matching": 10.0}, {}),
     "gan with minibatch discrimination": ("gan", {}, {"discriminator": "dcgan:minibatch=3"}),
@@ -110,7 +110,13 @@ def own_dropout(text, registry):
 
 def steps_of(one, share=None):
     """Take the steps of a run, on a share of each batch, and give its weights and running statistics."""
-    index = {"batch_size": BATCH, "start": 0, "steps": STEPS, "workers": 0, "share": share or (rank(), world_size())}
+    index = {
+        "batch_size": BATCH,
+        "start": 0,
+        "steps": one.steps,
+        "workers": 0,
+        "share": share or (rank(), world_size()),
+    }
     for batch in load(one.dataset, micro_batches=one.settings.gradient_accumulation, **index):
         one.train_step({name: value.double() if value.is_floating_point() else value for name, value in batch.items()})
     found = {name: value.detach().clone() for name, value in one.method.state_dict().items()}

@@ -17,7 +17,6 @@ from i2i.training.build import build_run
 from i2i.training.checkpoint import load_state
 from i2i.training.trainer import Trainer
 
-
 SMALL = ["--generator", "unet:depth=4,width=4", "--discriminator", "patchgan:layers=1,width=4", "--image-size", "32"]
 
 

@@ -144,6 +144,17 @@ def test_sigterm_of_torchrun_saves_a_checkpoint_and_all_ranks_end(pairs: Path, f
     assert main([*resume, "--steps", str(state["step"] + 1)]) == 0
 
 
+def test_a_signal_to_one_rank_stops_all_at_the_same_step(pairs: Path, forks: Server, tmp_path: Path) -> None:
+    ranks = forks.start_ranks(command, "fork", words(pairs, tmp_path / "run", "--steps", "100000"))
+    wait_for_step(ranks[0], tmp_path / "run", 1)
+    os.kill(ranks[1].pid, signal.SIGTERM)
+    ended = [rank.wait(timeout=60) for rank in ranks]
+    assert [one.code for one in ended] == [128 + signal.SIGTERM] * 2, ended
+    step = load_state(tmp_path / "run" / "state.pt")["step"]
+    said = "".join(one.stderr for one in ended)
+    assert said.count(f"checkpoint saved at step {step}. Resume with: torchrun --nproc-per-node 2 -m -- i2i") == 1
+
+
 @pytest.mark.parametrize("killed", [0, 1])
 def test_a_killed_rank_ends_the_run_and_the_saved_step_is_named(
     killed: int, pairs: Path, forks: Server, tmp_path: Path

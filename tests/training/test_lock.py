@@ -26,7 +26,7 @@ REFUSED = r"^i2i: {} is in use by process {} on \S+ since \d{{4}}-\d\d-\d\d \d\d
 def held(pairs: Path, forks: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, Path]]:
     """A run with two workers, held in its third step or later, and its folder."""
     folder = tmp_path_factory.mktemp("locked") / "run"
-    words = ["train", "pix2pix", str(pairs), *SMALL, "--run", str(folder), "--steps", "100000"]
+    words = ["train", "pix2pix", str(pairs), *SMALL, "--run", str(folder), "--steps", "500"]
     process = forks.start([*words, "--log-every", "1", "--save-every", "2", "--workers", "2", "--device", "cpu"])
     wait_for_step(process, folder, 2)
     os.kill(process.pid, signal.SIGSTOP)

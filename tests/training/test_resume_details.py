@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from i2i import __version__
 from i2i.cli import main
@@ -128,8 +129,10 @@ def test_a_run_leaves_another_run_alone_that_began_in_its_removed_folder(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that can be killed")
 def test_a_killed_worker_ends_the_run_between_two_steps(
-    pairs: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # PyTorch looks every 5 s whether a worker that it waits for is still there.
+    monkeypatch.setattr(_MultiProcessingDataLoaderIter._try_get_data, "__defaults__", (0.2,))
     capsys.readouterr()
 
     def kill() -> None:
