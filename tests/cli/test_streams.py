@@ -88,9 +88,9 @@ def piped_to_head(words: list[str], lines: Path) -> int:
     """`i2i WORDS | head -1 > LINES`, in this process."""
     with lines.open("w") as file, subprocess.Popen(["head", "-1"], stdin=subprocess.PIPE, stdout=file) as head:
         assert head.stdin is not None
-        sys.stdout = io.TextIOWrapper(head.stdin)
-        code = main(words)
-        sys.stdout.close()  # as Python does at its end
+        with contextlib.redirect_stdout(io.TextIOWrapper(head.stdin)) as stdout:
+            code = main(words)
+            stdout.close()  # as Python does at its end
     return code
 
 
