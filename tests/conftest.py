@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
-from PIL import Image
 
-from i2i.cli import main
-from support.forked import Server
-from support.runs import SMALL, scene
+# PyTorch is imported where it is needed: the process that hands out tests to workers does without.
+if TYPE_CHECKING:
+    from support.forked import Server
+
+os.environ["OMP_NUM_THREADS"] = "1"  # small networks: threads cost more than they give, the more so on a busy machine
 
 TESTS = Path(__file__).parent
 
@@ -57,6 +59,7 @@ SLOW = (
     "training/test_trainer.py",
     "training/test_validation.py",
 )
+SLOW_PATHS = [(TESTS / path).resolve(strict=True) for path in SLOW]
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -65,20 +68,33 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 0 if named else min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
 
 
+def is_slow(path: Path) -> bool:
+    """Whether a folder or file of tests is left out of the quick check."""
+    return any(path.is_relative_to(slow) for slow in SLOW_PATHS)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave slow files unread in the quick check: importing them would take half as long as all its tests."""
+    return True if config.option.markexpr == "not slow" and is_slow(collection_path) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of slow folders and files, which must exist."""
-    slow = [(TESTS / path).resolve(strict=True) for path in SLOW]
+    """Mark the tests of slow folders and files."""
+    slow = {path for path in {item.path for item in items} if is_slow(path)}
     for item in items:
-        if any(item.path.is_relative_to(path) for path in slow):
+        if item.path in slow:
             item.add_marker(pytest.mark.slow)
 
 
-SERVER = pytest.StashKey[Server]()
+SERVER = pytest.StashKey["Server"]()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Fork the server of other processes before a test computes gradients, where tests ask for it."""
+    gc.freeze()  # a full garbage collection takes 0.2 s with the objects of all modules
     if hasattr(os, "fork") and any("forks" in getattr(item, "fixturenames", ()) for item in session.items):
+        from support.forked import Server
+
         importlib.import_module("torch._dynamo")  # 2 s, which the first optimizer of every fork would take
         session.config.stash[SERVER] = server = Server()
         session.config.add_cleanup(server.close)
@@ -92,12 +108,13 @@ def forks(pytestconfig: pytest.Config) -> Server:
     return pytestconfig.stash[SERVER]
 
 
-torch.set_num_threads(1)  # small networks: threads cost more than they give, the more so on a busy machine
-
-
 @pytest.fixture(scope="session")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Side-by-side pairs: train (6) and val (3)."""
+    from PIL import Image
+
+    from support.runs import scene
+
     root = tmp_path_factory.mktemp("data") / "boxes"
     for split, count in (("train", 6), ("val", 3)):
         (root / split).mkdir(parents=True)
@@ -113,6 +130,8 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def unpaired(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """trainA (5), trainB (4), testA and testB (2 each)."""
+    from support.runs import scene
+
     root = tmp_path_factory.mktemp("data") / "sides"
     for folder, count in (("trainA", 5), ("trainB", 4), ("testA", 2), ("testB", 2)):
         (root / folder).mkdir(parents=True)
@@ -124,6 +143,9 @@ def unpaired(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def run(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of pix2pix from `drawing` to `photo`, 12 steps."""
+    from i2i.cli import main
+    from support.runs import SMALL
+
     folder = tmp_path_factory.mktemp("runs") / "boxes"
     often = ["--steps", "12", "--log-every", "4", "--sample-every", "6", "--samples", "2"]
     words = ["train", "pix2pix", str(pairs), "--run", str(folder), "--domains", "drawing", "photo"]

@@ -17,10 +17,10 @@ def modules_after(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-def test_translator_loads_no_training_code() -> None:
-    modules = modules_after("import i2i.inference.translator")
+def test_translator_and_losses_load_no_training_code_and_no_torchvision() -> None:
+    modules = modules_after("import i2i.inference.translator, i2i.losses")
     assert "torch" in modules
-    assert not {"i2i.methods", "i2i.data", "i2i.training", "albumentations"} & modules
+    assert not {"i2i.methods", "i2i.data", "i2i.training", "albumentations", "torchvision"} & modules
 
 
 @pytest.mark.parametrize("code", ["import i2i", "import i2i.report", "from i2i.cli import main; main(['--help'])"])

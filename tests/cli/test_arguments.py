@@ -135,15 +135,24 @@ def data(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("train pix2pix boxes --generator=", "--generator and --discriminator are networks, such as unet"),
         ("train pix2pix boxes --generator resnet:block=9", "did you mean 'blocks'?"),
         ("train pix2pix boxes --generator resnet-9", "a spec reads name:option=value"),
-        ("train pix2pix boxes --discriminator unet", "unknown discriminator 'unet'; there are:"),
+        (
+            "train pix2pix boxes --discriminator unet --generator unet:width=2",
+            "unknown discriminator 'unet'; there are",
+        ),
         ("train pix2pix boxes --domains= b", "give a name for each of the two"),
         (
             "train pix2pix boxes --image-size 100",
             "needs a multiple of 256; use --image-size 256, or --generator resnet",
         ),
         ("train pix2pix boxes --batch-size 0", "--batch-size is 0; it should be above 0"),
-        ("train pix2pix boxes --device gpu", "device 'gpu' can't be used here: expected cpu, cuda, cuda:1"),
-        ("train pix2pix boxes --device 0", "device '0' can't be used here: expected cpu, cuda, cuda:1"),
+        (
+            "train pix2pix boxes --generator unet:width=2 --device gpu",
+            "device 'gpu' can't be used here: expected cpu, cuda, cuda:1",
+        ),
+        (
+            "train pix2pix boxes --generator unet:width=2 --device 0",
+            "device '0' can't be used here: expected cpu, cuda, cuda:1",
+        ),
         ("train pix2pix boxes --run notes.txt", "that is a file; give a folder"),
         ("train pix2pix boxes --import ./nofile.py", "no such file"),
         ("train pix2pix boxes --resume", "no run to resume here"),

@@ -29,7 +29,8 @@ from i2i.training.resume import restore
 from support.runs import assert_equal_states, trainer
 
 State = dict[str, Any]
-NAN, HUGE, SHAPE = float("nan"), 10**12, (4, 3, 4, 4)
+NAN, HUGE, SHAPE = float("nan"), 10**12, (2, 3, 4, 4)
+SPECS = {"generator": "unet:depth=2,width=2", "discriminator": "patchgan:layers=0,width=2"}
 DONE = "has done its 12 steps"  # what a whole state of the run says
 
 
@@ -41,7 +42,7 @@ class Checkpoints:
         shutil.copy(run / "config.json", folder)
         self.whole = (run / "state.pt").read_bytes()
         self.state = load_state(run / "state.pt")
-        self.trainer = trainer(data, folder)
+        self.trainer = trainer(data, folder, **SPECS)
         self.counts: Counter[str] = Counter()
         self.tried = 0
 
@@ -50,7 +51,7 @@ class Checkpoints:
         if state is not None:
             (self.folder / "state.pt").write_bytes(state)
         self.tried += 1
-        if self.tried % 8 == 1:
+        if self.tried % 16 == 1:
             return self.resume_by_command()
         try:
             restore(self.trainer, self.folder)
@@ -110,11 +111,19 @@ def plain(said: str) -> str:
     return said
 
 
+@pytest.fixture(scope="module")
+def small(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of few weights, 12 steps."""
+    one = trainer(pairs, tmp_path_factory.mktemp("small"), steps=12, **SPECS)
+    one.fit()
+    return one.run.path
+
+
 @pytest.fixture
 def checkpoints(
-    run: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+    small: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> Iterator[Checkpoints]:
-    found = Checkpoints(run, pairs, tmp_path, capsys)
+    found = Checkpoints(small, pairs, tmp_path, capsys)
     yield found
     with capsys.disabled():
         print(f"\n{request.node.name}: {found.counts.total()} checkpoints: {dict(found.counts)}")
@@ -312,7 +321,7 @@ def test_checkpoints_of_other_methods_and_networks(
     others = {
         "cyclegan": trainer(unpaired, tmp_path / "cyclegan", "cyclegan"),
         "wider": trainer(pairs, tmp_path / "wider", generator="unet:depth=4,width=8"),
-        "sgd": trainer(pairs, tmp_path / "sgd", optimizer="sgd"),
+        "sgd": trainer(pairs, tmp_path / "sgd", optimizer="sgd", **SPECS),
     }
     for name, other in others.items():
         other.save()
@@ -400,7 +409,7 @@ def test_a_checkpoint_of_an_older_version_is_refused_with_what_to_do(checkpoints
 
 
 def test_a_refused_checkpoint_changes_nothing_of_a_trainer(pairs: Path, tmp_path: Path) -> None:
-    one = trainer(pairs, tmp_path, steps=2)
+    one = trainer(pairs, tmp_path, steps=2, **SPECS)
     one.fit()
     state = load_state(tmp_path / "state.pt")
     changes = [change for name, (change, _) in VALUES.items() if name not in ("missing weight", "unknown weight")]

@@ -12,7 +12,6 @@ import io
 import json
 import signal
 import struct
-import subprocess
 import sys
 import tempfile
 import traceback
@@ -24,6 +23,11 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+
+TESTS = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TESTS), str(TESTS.parent)] if __name__ == "__main__" else []
+
+from support.forked import Server  # noqa: E402
 
 SECONDS = 10  # of computing per file
 MEMORY = 8 * 2**30  # address space of the process that opens them, which torch alone fills by more than half
@@ -353,9 +357,9 @@ def count_outcomes() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no alarms and no limits of memory there")
-def test_hostile_model_files_are_refused_in_a_line_or_open_with_the_same_weights() -> None:
-    done = subprocess.run([sys.executable, __file__, "--json"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+def test_hostile_model_files_are_refused_in_a_line_or_open_with_the_same_weights(forks: Server) -> None:
+    done = forks.run(count_outcomes).wait()
+    assert done.code == 0, done.stderr[-2000:]
     found: dict[str, str] = json.loads(done.stdout)
     counts = collections.Counter(found.values())
     wrong = {name: what for name, what in found.items() if what not in ("refused", "the same weights")}
@@ -372,11 +376,8 @@ if __name__ == "__main__":
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         count_outcomes()
-    if "--json" in sys.argv:
-        print(said.getvalue())
-    else:
-        kinds: dict[str, list[str]] = collections.defaultdict(list)
-        for name, what in json.loads(said.getvalue()).items():
-            kinds[what].append(name)
-        for what, names in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
-            print(f"{len(names):4} {what}: {', '.join(name[:60] for name in names[:4])}")
+    kinds: dict[str, list[str]] = collections.defaultdict(list)
+    for name, what in json.loads(said.getvalue()).items():
+        kinds[what].append(name)
+    for what, names in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
+        print(f"{len(names):4} {what}: {', '.join(name[:60] for name in names[:4])}")

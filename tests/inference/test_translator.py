@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import importlib
 import io
-import os
-import re
-import subprocess
 import sys
 import threading
 import warnings
@@ -20,12 +19,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-import i2i
 from i2i import Generator, ImageError, Spec, Translator, UsageError, translate
 from i2i.inference.memory import free_memory
 from i2i.inference.options import Callbacks
 from i2i.model_file import Model, save_model
 from i2i.networks import build_generator
+from support.forked import Server
 
 
 class Same(Generator):
@@ -548,61 +547,47 @@ def test_on_fallback_is_called_with_the_index_of_an_image_too_large_for_the_memo
     assert shares == [0.5, 1] * 2
 
 
-LITTLE_MEMORY = """
-import resource, sys, warnings
-from pathlib import Path
-import numpy as np, torch
-from torch import nn
-from i2i import Generator, Spec, Translator
-from i2i.model_file import Model
+class Layers(Same):
+    """A network that needs 512 bytes for each pixel."""
 
-class Wide(Generator):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.in_channels = self.out_channels = 3
-        self.spec = Spec("wide")
         layers = nn.Conv2d(3, 64, 1), nn.InstanceNorm2d(64), nn.ReLU(), nn.Conv2d(64, 3, 3, padding=1), nn.Tanh()
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
 
-def used():
-    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
-torch.set_num_threads(1)
-torch.manual_seed(0)
-one = Translator.from_model(Model({"a2b": Wide()}, ("a", "b"), {}, {}, 0), device="cpu")
-image = np.random.default_rng(0).uniform(-1, 1, (600, 800, 3)) * np.linspace(0, 1, 600)[:, None, None]
-one(image[:64, :64], tile=32)  # what is loaded on first use
-with warnings.catch_warnings():
-    warnings.simplefilter("error")
+def translate_with_little_memory(mebibytes: int) -> None:
+    """Print what is said of a limit, and how near to the whole image the result is, in dB."""
+    resource, libc = importlib.import_module("resource"), ctypes.CDLL(None)
+    # Memory that is freed goes back to the system, however large the pieces (mallopt: M_MMAP_THRESHOLD, M_ARENA_MAX).
+    assert libc.mallopt(-3, 1_000_000)
+    assert libc.mallopt(-8, 1)
+    torch.manual_seed(0)
+    one = translator(Layers())
+    image = np.random.default_rng(0).uniform(-1, 1, (600, 800, 3)) * np.linspace(0, 1, 600)[:, None, None]
+    one(image[:64, :64], tile=32)  # what is loaded on first use
     expected = one(image)
-resource.setrlimit(resource.RLIMIT_AS, (used() + int(sys.argv[1]) * 2**20, resource.RLIM_INFINITY))
-try:
-    torch.empty(600, 800, 128)
-except RuntimeError:
-    print("limited")
-with warnings.catch_warnings(record=True) as said:
-    warnings.simplefilter("always")
-    result = one(image)
-print(*(warning.message for warning in said))
-print(10 * np.log10(4 / np.square(result - expected).mean().clip(1e-30)))
-"""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + mebibytes * 2**20, resource.RLIM_INFINITY))
+    try:
+        torch.empty(600, 800, 128)
+    except RuntimeError:
+        print("limited")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        result = one(image)
+    print(*(warning.message for warning in said))
+    print(10 * np.log10(4 / np.square(result - expected).mean().clip(1e-30)))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limit to a program's memory")
-def test_an_image_is_translated_in_tiles_when_memory_runs_out() -> None:
+def test_an_image_is_translated_in_tiles_when_memory_runs_out(forks: Server) -> None:
     # So few pixels are always tried. At the full size 64 channels are 117 MiB, and two such tensors are needed at once.
-    done = subprocess.run(
-        [sys.executable, "-c", LITTLE_MEMORY, "150"],
-        capture_output=True,
-        text=True,
-        check=False,
-        # Memory that is freed goes back to the system, however large the pieces.
-        env={**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "1000000", "MALLOC_ARENA_MAX": "1"},
-    )
-    assert done.returncode == 0, done.stderr
+    done = forks.run(translate_with_little_memory, 150).wait()
+    assert done.code == 0, done.stderr
     limited, said, decibels = done.stdout.splitlines()
     assert limited == "limited"
     assert said == "800 x 600 pixels are too many at once for the memory: translated in tiles of 512"
@@ -687,61 +672,3 @@ def test_a_translation_depends_on_its_arguments_alone(
             assert (torch.get_default_dtype(), torch.is_grad_enabled()) == (dtype, graded)
     finally:
         torch.set_default_dtype(torch.float32)
-
-
-TYPED = """
-from pathlib import Path
-import contextlib
-import io
-import numpy as np
-import torch
-from PIL import Image
-from i2i import Translator, translate
-
-one = Translator.load("model")
-levels = np.zeros((4, 4, 3), np.uint8)
-reveal_type(one(Path("a.png")))
-reveal_type(one(b""))
-reveal_type(one(io.BytesIO()))
-reveal_type(one(Image.new("L", (4, 4)), tile=64))
-reveal_type(one("a.png", samples=2))
-reveal_type(one(levels))
-reveal_type(one(levels, samples=2, seed=1))
-reveal_type(one(torch.zeros(3, 4, 4), value_range=(-1, 1)))
-reveal_type(translate("a.png", "model", to="b"))
-reveal_type(translate(bytearray(), one, samples=2))
-reveal_type(translate(levels, one))
-reveal_type(translate(torch.zeros(3, 4, 4), one, samples=2))
-reveal_type(one.batch(["a.png", "b.png"]))
-reveal_type(one.batch([levels]))
-reveal_type(one.batch([torch.zeros(3, 4, 4)]))
-one([levels])
-one(levels, samples="2")
-"""
-
-
-def test_type_checkers_infer_the_type_of_a_translation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    api = pytest.importorskip("mypy.api", reason="mypy is not installed; it is in i2i-toolkit[dev]")
-    (tmp_path / "typed.py").write_text(TYPED)
-    # With the project's own options, in its folder: then what mypy has cached of PyTorch and i2i is used.
-    monkeypatch.chdir(Path(i2i.__file__).parents[1])
-    said, complaints, _ = api.run(["--no-error-summary", str(tmp_path / "typed.py")])
-    assert not complaints
-    revealed = [re.sub(r"(builtins|typing|collections\.abc)\.", "", one) for one in re.findall(r'type is "(.*)"', said)]
-    image, array, tensor = "PIL.Image.Image", "numpy.ndarray[tuple[Any, ...], numpy.dtype[Any]]", "torch._tensor.Tensor"
-    assert revealed == [
-        *[image] * 4,
-        f"list[{image}]",
-        array,
-        f"list[{array}]",
-        tensor,
-        image,
-        f"list[{image}]",
-        array,
-        f"list[{tensor}]",
-        f"Iterator[{image}]",
-        f"Iterator[{array}]",
-        f"Iterator[{tensor}]",
-    ]
-    assert said.count("No overload variant") == 2
-    assert said.count("error:") == 2

@@ -59,7 +59,8 @@ def test_epochs_flag_overrides_min_steps_of_the_method(
 ) -> None:
     method = methods["bicyclegan"]
     monkeypatch.setattr(method, "train_config", dataclasses.replace(method.train_config, epochs=1, min_steps=6))
-    words = ["train", "bicyclegan", str(pairs), *SMALL, "--encoder-width", "4", "--device", "cpu"]
+    words = ["train", "bicyclegan", str(pairs), "--generator", "unet:depth=2,width=2", "--encoder-width", "2"]
+    words += ["--discriminator", "patchgan:layers=0,width=2", "--image-size", "16", "--samples", "1", "--device", "cpu"]
     for number, (given, expected) in enumerate(
         (
             ([], "6 steps (2 epochs of 6 images, batch size 2)"),
@@ -93,6 +94,7 @@ def test_wrong_use_of_train(pairs: Path, unpaired: Path, tmp_path: Path, capsys:
     wrong = tmp_path / "wrong.py"
     wrong.write_text("def (")
     run = ["--run", str(tmp_path / "run")]
+    narrow = [*run, "--generator", "unet:width=2"]  # what is refused after a network is built
     for words, expected in (
         (["trian"], "did you mean 'train'"),
         (["train", "pix2pux", pairs], "did you mean 'pix2pix'"),
@@ -115,11 +117,11 @@ def test_wrong_use_of_train(pairs: Path, unpaired: Path, tmp_path: Path, capsys:
             "a multiple of 4; use --image-size 32",
         ),
         (["train", "pix2pix", pairs, "--image-size", "16", *run], "needs 24 pixels or more"),
-        (["train", "pix2pix", pairs, "--load-size", "64", *run], "load size 64 is below image size 256"),
+        (["train", "pix2pix", pairs, "--load-size", "64", *narrow], "load size 64 is below image size 256"),
         (["train", "pix2pix", pairs, "--generator", "unett", *run], "unknown generator 'unett'; did you mean 'unet'?"),
         (["train", "pix2pix", pairs, "--generator", "unet:dept=7", *run], "did you mean 'depth'?"),
         (["train", "pix2pix", pairs, "--generator", "unet:depth=deep", *run], "depth=deep should be an integer"),
-        (["train", "pix2pix", pairs, "--device", "cuda:99", *run], "'cuda:99' can't be used here"),
+        (["train", "pix2pix", pairs, "--device", "cuda:99", *narrow], "'cuda:99' can't be used here"),
         (["train", "pix2pix", pairs, "--import", "no_such_module", *run], "no module of that name"),
         (["train", "pix2pix", pairs, "--resume", *run], "no run to resume here"),
         (["train", "pix2pix", pairs, "--domains", "a", "a", *run], "different names"),
@@ -130,7 +132,7 @@ def test_wrong_use_of_train(pairs: Path, unpaired: Path, tmp_path: Path, capsys:
         (["train", "pix2pix", pairs, "--seed", "-1", *run], "--seed is -1"),
         (["train", "pix2pix", pairs, "--gradient-penalty", "-1", *run], "--gradient-penalty is -1"),
         (["train", "cyclegan", unpaired, "--pool-size", "-1", *run], "--pool-size is -1"),
-        (["train", "pix2pix", pairs, "--device", "meta", *run], "'meta' can't be used here"),
+        (["train", "pix2pix", pairs, "--device", "meta", *narrow], "'meta' can't be used here"),
         (["train", "pix2pix", pairs, "--import", wrong, *run], "wrong.py"),
         (["train", "pix2pix", pairs, "--run", wrong], "that is a file; give a folder"),
         (["train", "pix2pix", "--run", tmp_path / "run"], "DATA is missing"),
