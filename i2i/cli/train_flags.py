@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,6 @@ import tyro
 
 from i2i.cli.arguments import Imports, Quiet, Verbose
 from i2i.config import DataConfig, TrainConfig
-from i2i.training.presets import Settings
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,26 @@ class Flags:
     training: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
 
 
-def flags_of_method(name: str, settings: Settings) -> Any:
-    """`Flags`, with the options of a method and the settings as defaults."""
-    groups = {
-        "method": (settings.options, name),
-        "images": (settings.data, "image"),
-        "training": (settings.train, "training"),
-    }
+def flags_of_method(name: str, method: Any, *, preset: str = "") -> Any:
+    """`Flags`, with the options of a method, and as defaults its settings or those of a preset."""
+    from i2i.training.presets import defaults_of
+
+    options, data, train = defaults_of(method, preset)
+    groups = {"method": (options, name), "images": (data, "image"), "training": (train, "training")}
     fields = [
         (group, Annotated[tyro.conf.OmitArgPrefixes[type(value)], tyro.conf.arg(name=title)], value)  # type: ignore[misc]
         for group, (value, title) in groups.items()
     ]
     return dataclasses.make_dataclass("Flags", fields, bases=(Flags,), frozen=True)
+
+
+def as_flags(values: Mapping[str, Any]) -> str:
+    """Settings as they are typed: "--ema-decay 0.998 --generator unet:up=resize"."""
+    words = []
+    for name, value in values.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", *map(str, value if isinstance(value, tuple) else (value,))]
+    return " ".join(words)

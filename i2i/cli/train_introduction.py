@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from i2i.cli.arguments import one_line
+from i2i.cli.train_flags import as_flags
 from i2i.config import DataConfig, RunConfig
 from i2i.errors import UsageError
 
@@ -20,7 +21,6 @@ def introduce(config: RunConfig, layout: Layout, trainer: Any, run: Path) -> Non
     from i2i.inference.planning import some_of, unreadable
     from i2i.networks import registry_of
     from i2i.progress import logger
-    from i2i.training.presets import as_flags
 
     generators = trainer.method.generators()
     one_way = len(generators) == 1 and layout.matched != "single"

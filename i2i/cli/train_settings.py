@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from i2i.cli.arguments import one_or_two, parse, values_of
-from i2i.cli.train_flags import flags_of_method
+from i2i.cli.train_flags import as_flags, flags_of_method
 from i2i.cli.train_imports import import_modules_of, resolved, saved_settings
 from i2i.config import RunConfig, from_dict
 from i2i.errors import UsageError
-from i2i.training.presets import as_flags, defaults_of, networks_over
+from i2i.training.presets import defaults_of, networks_over
 from i2i.version import __version__
 
 
@@ -35,8 +35,7 @@ def run_settings(name: str, method: Any, args: list[str]) -> tuple[RunConfig, Pa
     preset = (values_of("--preset", args) or [""])[-1]
     if preset and "--resume" in args:
         raise UsageError("--preset: a resumed run keeps its settings; leave it out, or give single flags")
-    defaults = defaults_of(method, preset)
-    kind, command, about = flags_of_method(name, defaults), f"train {name}", _about(name, method)
+    kind, command, about = flags_of_method(name, method, preset=preset), f"train {name}", _about(name, method)
     flags = parse(kind, command, args, about)
     run = flags.run or _default_run(name, flags.data, resume=flags.resume)
     if run.exists() and not run.is_dir():
@@ -52,7 +51,7 @@ def run_settings(name: str, method: Any, args: list[str]) -> tuple[RunConfig, Pa
     data, plugins = (tuple(str(Path(p).resolve()) for p in flags.data)), tuple(map(resolved, flags.imports))
     training = _length(flags.training, args)
     if preset:
-        training = dataclasses.replace(training, **networks_over(defaults.train, vars(training)))
+        training = dataclasses.replace(training, **networks_over(defaults_of(method, preset).train, vars(training)))
     return RunConfig(name, data, flags.method, flags.images, training, plugins, flags.preset or ""), run, flags.resume
 
 

@@ -49,7 +49,7 @@ class Method(nn.Module, ABC):
             in the order of the sample grid: `fake_b`.
         data_config: how the paper prepares images, as defaults of the command line.
         train_config: how the paper trains, as defaults of the command line.
-        presets: other settings by name, for `--preset`: fields of the method's `Config`, `DataConfig` and
+        presets: other defaults by name, such as `quality`: fields of the method's `Config`, `DataConfig` and
             `TrainConfig`.
         fewest_steps: a run with fewer steps gets a warning. A tenth of the shortest published run, whose source is
             cited beside it; 0 if none is known.

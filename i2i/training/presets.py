@@ -59,15 +59,3 @@ def networks_over(train: TrainConfig, values: Mapping[str, Any]) -> dict[str, st
         for name in _NETWORKS
         if values.get(name) and (base := getattr(train, name))
     }
-
-
-def as_flags(values: Mapping[str, Any]) -> str:
-    """Settings as they are typed: "--ema-decay 0.998 --generator unet:up=resize"."""
-    words = []
-    for name, value in values.items():
-        flag = name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        else:
-            words += [f"--{flag}", *map(str, value if isinstance(value, tuple) else (value,))]
-    return " ".join(words)

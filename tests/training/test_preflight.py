@@ -19,7 +19,9 @@ NORM_FREE = "patchgan:layers=1,width=4,norm=instance"
 
 
 def first_words(method: str, data: Path, folder: Path, **settings: object) -> list[str]:
-    return [diagnosis.warning.partition(":")[0] for diagnosis in trainer(data, folder, method, **settings).warnings]
+    return [
+        diagnosis.warning.partition(":")[0] for diagnosis in trainer(data, folder, method, **settings).monitor.warnings
+    ]
 
 
 def test_gan_warns_of_few_steps_with_its_own_epochs(
@@ -55,7 +57,7 @@ def test_every_method_names_its_fewest_steps(method: str) -> None:
 )
 def test_few_steps_count_batches(batch_size: int, epochs: int, warned: bool, pairs: Path, tmp_path: Path) -> None:
     one = trainer(pairs, tmp_path, steps=None, epochs=epochs, batch_size=batch_size)  # 6 pairs
-    assert bool(one.warnings) is warned
+    assert bool(one.monitor.warnings) is warned
 
 
 def test_default_settings_on_enough_images_give_no_warning(pairs: Path, unpaired: Path, tmp_path: Path) -> None:
@@ -77,7 +79,7 @@ def test_default_settings_on_enough_images_give_no_warning(pairs: Path, unpaired
 def test_an_absurd_learning_rate_gives_a_warning(
     settings: dict[str, object], warned: bool, pairs: Path, tmp_path: Path
 ) -> None:
-    diagnoses = trainer(pairs, tmp_path, **settings).warnings
+    diagnoses = trainer(pairs, tmp_path, **settings).monitor.warnings
     assert bool(diagnoses) is warned
     for diagnosis in diagnoses:
         expected = f"learning rate {settings['lr']:g} is far too large for {settings.get('optimizer', 'adam')}: "

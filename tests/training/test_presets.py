@@ -5,10 +5,11 @@ import pytest
 
 from i2i import run_config
 from i2i.cli import main
+from i2i.cli.train_flags import as_flags
 from i2i.errors import UsageError
 from i2i.methods import methods
 from i2i.spec import Spec
-from i2i.training.presets import as_flags, defaults_of
+from i2i.training.presets import defaults_of
 from support.runs import SMALL
 
 PRESETS = [(name, preset) for name, method in methods.items() for preset in method.presets]
