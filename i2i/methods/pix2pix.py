@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -83,7 +84,9 @@ class Pix2Pix(Conditional):
     summary = "pairs of input and output"
     generator_spec = "unet"
     discriminator_spec = "patchgan"
-    presets = {"quality": {"ema_decay": 0.998, "generator": "unet:up=resize"}}  # noqa: RUF012
+    presets = MappingProxyType(
+        {"quality": {"ema_decay": 0.998, "generator": "unet:up=resize", "perceptual_weight": 10.0}}
+    )
 
     @dataclass(frozen=True)
     class Config(Conditional.Config):
