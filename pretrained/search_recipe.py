@@ -24,6 +24,7 @@ from tqdm import tqdm
 from i2i.files import write_whole
 
 RESULTS = Path(__file__).with_name("recipe.json")
+COLUMNS = ("kernel_distance_efficientnet_lite0", "kernel_distance_efficientnet_lite2", "checkerboard", "ssim", "l1")
 
 EMA = "--ema-decay 0.998"
 RESIZE = "--generator GENERATOR:up=resize"
@@ -125,16 +126,20 @@ def results() -> dict[str, Any]:
 
 def table() -> Iterator[str]:
     """The lines of a Markdown table: a row for each run."""
-    columns = ("kernel_distance_efficientnet_lite0", "kernel_distance_efficientnet_lite2", "checkerboard", "ssim", "l1")
-    yield "| method | data | candidate | seed | kernel distance (lite0) | (lite2) | checkerboard | SSIM | L1 |"
+    titles = "method", "data", "candidate", "seed", "kernel distance, lite0", "lite2", "checkerboard", "SSIM", "L1"
+    yield f"| {' | '.join(titles)} |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for key, result in results().items():
-        cells = []
-        for column in columns:
-            score = result["scores"].get(column)
-            low, high = score["interval"] if score else ("", "")
-            cells.append(f"{score['value']:.3g} ({low:.3g} to {high:.3g})" if score else "")
+        cells = [in_words(result["scores"].get(name)) for name in COLUMNS]
         yield f"| {key} | {' | '.join(cells)} |"
+
+
+def in_words(score: dict[str, Any] | None) -> str:
+    """A score with its interval: "0.093 (0.083 to 0.105)"."""
+    if score is None:
+        return ""
+    low, high = score["interval"]
+    return f"{score['value']:.3g} ({low:.3g} to {high:.3g})"
 
 
 if __name__ == "__main__":
