@@ -19,7 +19,7 @@ from i2i.pretrained import model_file
 
 ROOT = Path(i2i.__file__).parent
 README = Path(__file__).parent.parent / "README.md"
-READMES = [README, README.parent / "datasets" / "README.md"]
+READMES = [README, *(README.parent / folder / "README.md" for folder in ("datasets", "pretrained"))]
 # Flags of other programs, and of the command line as a whole.
 OTHER_FLAGS = {"--nproc-per-node", "--nnodes", "--rdzv-backend", "--rdzv-endpoint", "--no-deps", "--netG"}
 OTHER_FLAGS |= {"--print-completion", "--help"}
@@ -79,7 +79,7 @@ def test_flags_in_the_readmes_exist(capsys: pytest.CaptureFixture[str]) -> None:
     for command in [*commands, *(["train", method] for method in methods)]:
         with contextlib.suppress(SystemExit):
             main([*command, "--help"])
-    scripts = "".join(script.read_text() for script in (README.parent / "datasets").glob("*.py"))
+    scripts = "".join(script.read_text() for readme in READMES for script in readme.parent.glob("*.py"))
     known = set(re.findall(r"--[a-z][\w-]*", capsys.readouterr().out + scripts)) | OTHER_FLAGS
     for readme in READMES:
         named = set(re.findall(r"(?<![\w-])--[a-zA-Z][\w-]*", readme.read_text()))
