@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from i2i.report.run_folder import Curve, Run, count, mapping
+
+Band = list[tuple[int, float, float]]
+"""Intervals by step: (step, low, high)."""
 
 MOST_POINTS = 1000
 _OTHERS = {
@@ -19,18 +22,21 @@ _LOG_FACTOR = 30  # terms whose medians differ by more are shown on a logarithmi
 
 
 class ValidationScore(NamedTuple):
-    """How a validation score is presented, and which of its values is the best."""
+    """How a validation score is presented, and which of its values is the best; and of which direction it is."""
 
     title: str
     unit: str
     pick: Callable[..., tuple[int, float]]
+    direction: str = ""
 
 
 _SCORES = {
     "l1": ValidationScore("L1", "0 to 255, lower is better", min),
     "psnr": ValidationScore("PSNR", "dB, higher is better", max),
     "ssim": ValidationScore("SSIM", "up to 1, higher is better", max),
+    "kernel_distance_inception": ValidationScore("KID", "lower is better", min),
 }
+_KERNEL_DISTANCE = "kernel_distance_"  # and the network of the features
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,7 @@ class Chart:
         curves: by the names in the legend.
         kind: losses, share (0 to 1), score, rate or speed.
         best: the step of the best score.
+        bands: the 95 % intervals of curves that have them.
     """
 
     key: str
@@ -52,6 +59,7 @@ class Chart:
     curves: dict[str, Curve]
     kind: str
     best: int | None = None
+    bands: dict[str, Band] = field(default_factory=dict)
 
     @property
     def row(self) -> str:
@@ -70,24 +78,26 @@ class Chart:
         return self.can_log and max(medians) > _LOG_FACTOR * min(medians)
 
     def to_dict(self) -> dict[str, Any]:
-        """The chart for page.js: curves as [[steps], [values]], values of five significant digits."""
-        curves = {
-            name: [[step for step, _ in curve], [float(f"{value:.5g}") for _, value in curve]]
-            for name, curve in self.curves.items()
-        }
-        return {**vars(self), "curves": curves, "canLog": self.can_log, "log": self.is_log}
+        """The chart for page.js: curves as [[steps], [values]] and bands as [[steps], [lows], [highs]]."""
+        curves, bands = ({name: _columns(points) for name, points in of.items()} for of in (self.curves, self.bands))
+        return {**vars(self), "curves": curves, "bands": bands, "canLog": self.can_log, "log": self.is_log}
 
 
 def charts_of(run: Run) -> list[Chart]:
     """Validation scores first, then a chart of losses for each player, then the others."""
     curves = {name: thinned(curve) for name, curve in run.curves.items()}
     best = best_step(run)
-    scores = []
+    scores: dict[str, Chart] = {}
     players: dict[str, dict[str, Curve]] = {}
     for name, curve in curves.items():
         player, slash, term = name.partition("/")
-        if score := score_of(name):
-            scores.append(Chart(name, score.title, score.unit, {score.title: curve}, "score", best))
+        if score := score_of(name, run):
+            whole = "/".join(name.split("/")[:2])  # both directions of a score share a chart
+            chart = scores.setdefault(whole, Chart(whole, score.title, score.unit, {}, "score", best))
+            label = score.direction or score.title
+            chart.curves[label] = curve
+            if band := band_of(name, curves):
+                chart.bands[label] = band
         elif slash and player != "validation":
             players.setdefault(player, {})[_spaced(term)] = curve
     losses = [Chart(p, _spaced(p).capitalize(), "losses", players[p], "losses") for p in sorted(players, reverse=True)]
@@ -97,21 +107,35 @@ def charts_of(run: Run) -> list[Chart]:
         for name, (title, unit, kind) in _OTHERS.items()
         if name in curves
     ]
-    return scores + losses + others
+    return [*scores.values(), *losses, *others]
 
 
-def score_of(name: str) -> ValidationScore | None:
-    """The validation score that a curve holds; None for any other curve."""
+def score_of(name: str, run: Run) -> ValidationScore | None:
+    """The validation score that a curve holds, such as validation/l1; None for any other curve."""
     player, _, term = name.partition("/")
-    if player != "validation" or term in ("", "n"):
+    if player != "validation" or term in ("", "n") or term.endswith(("/low", "/high")):
         return None
-    return _SCORES.get(term) or ValidationScore(_spaced(term), "", min)
+    term, _, direction = term.partition("/")
+    score = _SCORES.get(term) or ValidationScore(_spaced(term), "", min)
+    if term not in _SCORES and term.startswith(_KERNEL_DISTANCE):
+        network = _spaced(term.removeprefix(_KERNEL_DISTANCE))
+        score = ValidationScore("Kernel distance", f"features of {network}, lower is better", min)
+    if direction:
+        return score._replace(direction=run.name_of(direction))
+    return score._replace(direction="mean") if f"{name}/a2b" in run.curves else score
+
+
+def band_of(name: str, curves: Mapping[str, Curve]) -> Band:
+    """The 95 % intervals of a curve; empty where it has none."""
+    high = dict(curves.get(f"{name}/high", ()))
+    return [(step, low, high[step]) for step, low in curves.get(f"{name}/low", ()) if step in high]
 
 
 def best_step(run: Run) -> int | None:
-    """The step of the best model: the one that the summary names, or else that of the lowest L1."""
+    """The step of the best model: the one that the summary names, or else that of the lowest kernel distance or L1."""
     named = count(mapping(run.summary, "best").get("step"))
-    curve = run.curves.get("validation/l1")
+    distances = (curve for name, curve in run.curves.items() if name.startswith(f"validation/{_KERNEL_DISTANCE}"))
+    curve = next(distances, run.curves.get("validation/l1"))
     return min(curve, key=lambda point: point[1])[0] if named is None and curve else named
 
 
@@ -122,6 +146,12 @@ def thinned(curve: Curve, *, most: int = MOST_POINTS) -> Curve:
         return curve
     groups = (curve[start : start + every] for start in range(0, len(curve), every))
     return [(group[-1][0], math.fsum(value for _, value in group) / len(group)) for group in groups]
+
+
+def _columns(points: Iterable[tuple[float, ...]]) -> list[list[float]]:
+    """Points as columns: steps, and values of five significant digits."""
+    steps, *values = zip(*points, strict=True)
+    return [list(steps), *([float(f"{value:.5g}") for value in column] for column in values)]
 
 
 def _spaced(name: str) -> str:

@@ -16,8 +16,8 @@ from markupsafe import Markup
 from i2i.files import write_whole
 from i2i.report.charts import best_step, charts_of
 from i2i.report.commands import commands
-from i2i.report.run_folder import Run, count, read_run
-from i2i.report.tables import data_facts, network_facts, scores, settings
+from i2i.report.run_folder import Run, read_run
+from i2i.report.tables import data_facts, network_facts, scored_images, scores, settings
 
 _HERE = Path(__file__).parent
 _CENTURY = 3.2e9  # in seconds
@@ -62,7 +62,6 @@ def _environment() -> Environment:
 
 def _context(run: Run) -> dict[str, Any]:
     charts, script = charts_of(run), (_HERE / "page.js").read_text("utf-8")
-    pairs = run.curves.get("validation/n")
     return {
         "run": run,
         "name": run.folder.resolve().name,
@@ -77,7 +76,7 @@ def _context(run: Run) -> dict[str, Any]:
         "grid_size": _png_size(run.folder / list(run.samples.values())[-1]) if run.samples else None,
         "charts": charts,
         "scores": scores(run),
-        "scored_pairs": count(pairs[-1][1]) if pairs else None,
+        "scored_images": scored_images(run),
         "commands": commands(run),
         "facts": {"Data": data_facts(run), "Networks": network_facts(run)},
         "settings": settings(run),
