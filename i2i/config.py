@@ -124,9 +124,10 @@ class TrainConfig:
     for pairs are scored by L1, PSNR and SSIM; other methods need --validation-features. 0: no validation."""
     validation_images: int = 50
     """Held-out images per validation, evenly spread (of each domain, where they are unpaired)."""
-    validation_features: str | None = None
+    validation_features: str = ""
     """Validate by the kernel distance (KID) between the features of generated and real images, and choose the best
-    model by it. The features are those of this network: efficientnet-lite0, or inception (downloads weights)."""
+    model by it. The features are those of this network: efficientnet-lite0, or inception (downloads weights). Empty:
+    none."""
     tensorboard: bool = False
     """Also write logs for TensorBoard (pip install tensorboard)."""
 
@@ -136,9 +137,6 @@ class TrainConfig:
         if "" in (self.generator, self.discriminator):
             names = f"{setting('generator')} and {setting('discriminator')}"
             raise UsageError(f"{names} are networks, such as unet; leave out the empty one")
-        if self.validation_features == "":
-            name = setting("validation_features")
-            raise UsageError(f"{name} is a network, such as efficientnet-lite0; leave it out for no features")
         if self.lr_decay_fraction > 1:
             name = setting("lr_decay_fraction")
             raise UsageError(f"{name} is {self.lr_decay_fraction}; it must be a fraction of the steps, from 0 to 1")
