@@ -185,12 +185,12 @@ def _of_layout(
         },
     )
     preview = ImageDataset(layout.validation or layout.train, **common).fixed(train.samples)
-    validation = _validation(method, config, layout, device, **common)
+    validation = _validation(method, config, layout, device=device, **common)
     return {"dataset": dataset, "run": run, "preview": preview, "validation": validation}
 
 
 def _validation(
-    method: Method, config: RunConfig, layout: Layout, device: torch.device, **common: Any
+    method: Method, config: RunConfig, layout: Layout, *, device: torch.device, **common: Any
 ) -> Validation | None:
     """Scores on held-out images, on rank 0; None without such images, or where nothing scores unpaired ones."""
     train, features = config.train, config.train.validation_features

@@ -124,7 +124,7 @@ def _few_held_out(config: RunConfig, method: Method, scored: int) -> Diagnosis |
     if scored:
         return Diagnosis(
             f"a kernel distance of {scored} images is too uncertain to choose the best model by: its interval is wide",
-            f"{setting('validation_images', 50)}, and as many held-out images of each domain",
+            f"{setting('validation_images', 50)}, and as many held-out images",
         )
     folders = "pairs to a folder val" if method.data == "paired" else "images of each domain to folders valA and valB"
     advice = f"move some {folders}, beside those to train on; datasets/README.md lists the layouts"

@@ -159,7 +159,7 @@ def test_features_of_few_held_out_images_give_a_warning(tmp_path: Path) -> None:
     for name, count in (("trainA", 1), ("trainB", 1), ("testA", 20), ("testB", 21)):
         put(tmp_path / "data", *(f"{name}/{number}.png" for number in range(count)))
     said = "a kernel distance of 19 images is too uncertain to choose the best model by: its interval is wide"
-    advice = "--validation-images 50, and as many held-out images of each domain"
+    advice = "--validation-images 50, and as many held-out images"
     run = tmp_path / "run"
     assert held_out_warnings("cyclegan", tmp_path / "data", run, validation_images=19) == [(said, advice)]
     assert held_out_warnings("cyclegan", tmp_path / "data", run) == []
