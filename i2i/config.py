@@ -120,9 +120,14 @@ class TrainConfig:
     save_every: int = 2000
     """Steps between checkpoints."""
     validate_every: int = 2000
-    """Steps between validations on held-out pairs; the best model is saved as best.safetensors. 0: no validation."""
+    """Steps between validations on held-out images (val or test); the best model is saved as best.safetensors. Methods
+    for pairs are scored by L1, PSNR and SSIM; other methods need --validation-features. 0: no validation."""
     validation_images: int = 50
-    """Held-out pairs per validation, evenly spread."""
+    """Held-out images per validation, evenly spread (of each domain, where they are unpaired)."""
+    validation_features: str = ""
+    """Validate by the kernel distance (KID) between the features of generated and real images, and choose the best
+    model by it. The features are those of this network: efficientnet-lite0, or inception (downloads weights). Empty:
+    none."""
     tensorboard: bool = False
     """Also write logs for TensorBoard (pip install tensorboard)."""
 

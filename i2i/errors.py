@@ -44,6 +44,11 @@ def in_flags(message: str) -> str:
     return _SETTING.sub(flag, message)
 
 
+def renamed(message: str, old: str, new: str) -> str:
+    """A message in which a setting has another name, for a caller that has its own setting for it."""
+    return _SETTING.sub(lambda found: setting(new if found[1] == old else found[1], found[2]), message)
+
+
 class _Error(ValueError):
     def __str__(self) -> str:
         return in_python(super().__str__())

@@ -16,7 +16,7 @@ from i2i.cli.arguments import flags_of
 from i2i.cli.commands import commands
 from i2i.cli.train_flags import flags_of_method
 from i2i.config import TrainConfig
-from i2i.errors import ImageError, UsageError, in_flags, in_python, setting
+from i2i.errors import ImageError, UsageError, in_flags, in_python, renamed, setting
 from i2i.methods import methods
 
 ROOT = Path(i2i.__file__).parent
@@ -34,6 +34,13 @@ def test_a_tuple_is_spelt_as_the_caller_types_it():
     error = UsageError(f"use {setting('channels', (1, 3))} and {setting('domains', ('map', 'sat'))}")
     assert str(error) == "use channels=(1, 3) and domains=('map', 'sat')"
     assert error.with_flags() == "use --channels 1 3 and --domains map sat"
+
+
+def test_a_setting_can_get_the_name_that_a_caller_has_for_it():
+    text = renamed(
+        f"{setting('features', 'x')} or {setting('features')}, {setting('size', (1, 2))}", "features", "look"
+    )
+    assert (in_python(text), in_flags(text)) == ("look=x or look, size=(1, 2)", "--look x or --look, --size 1 2")
 
 
 def test_a_value_that_is_false_is_shown():

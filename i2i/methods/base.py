@@ -160,11 +160,6 @@ class Method(nn.Module, ABC):
     def generators(self) -> Mapping[str, Generator | LatentGenerator]:
         """The networks that the model file holds: `a2b`, and `b2a` where there is one; `z2b` from a latent."""
 
-    @property
-    def validated(self) -> str | None:
-        """The direction whose generator is scored on held-out pairs; None where the method has no pairs."""
-        return "a2b" if self.data == "paired" else None
-
     def needs_reference_batch(self) -> bool:
         """Whether a network keeps its first input as the reference batch of virtual batch norm."""
         return any(isinstance(module, Reference) for module in self.modules())

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from i2i.report.run_folder import Curve, Run, count, mapping
+
+Band = list[tuple[int, float, float]]
+"""Intervals by step: (step, low, high)."""
 
 MOST_POINTS = 1000
 _OTHERS = {
@@ -19,18 +23,22 @@ _LOG_FACTOR = 30  # terms whose medians differ by more are shown on a logarithmi
 
 
 class ValidationScore(NamedTuple):
-    """How a validation score is presented, and which of its values is the best."""
+    """How a validation score is presented, and which of its values is the best; and of which direction it is."""
 
     title: str
     unit: str
     pick: Callable[..., Any]  # min or max
+    direction: str = ""
 
 
 _SCORES = {
     "l1": ValidationScore("L1", "0 to 255, lower is better", min),
     "psnr": ValidationScore("PSNR", "dB, higher is better", max),
     "ssim": ValidationScore("SSIM", "up to 1, higher is better", max),
+    "kernel_distance_inception": ValidationScore("KID", "lower is better", min),
 }
+_KERNEL_DISTANCE = "kernel_distance_"  # and the network of the features
+_DIRECTION = re.compile(r"/([az]2b|b2a)$")
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,7 @@ class Chart:
         curves: by the names in the legend.
         kind: losses, share (0 to 1), score, rate or speed.
         best: the step of the best score.
+        bands: the 95 % intervals of curves that have them.
     """
 
     key: str
@@ -52,6 +61,7 @@ class Chart:
     curves: dict[str, Curve]
     kind: str
     best: int | None = None
+    bands: dict[str, Band] = field(default_factory=dict)
 
     @property
     def row(self) -> str:
@@ -70,12 +80,9 @@ class Chart:
         return self.can_log and max(medians) > _LOG_FACTOR * min(medians)
 
     def to_dict(self) -> dict[str, Any]:
-        """The chart for page.js: curves as [[steps], [values]], values of five significant digits."""
-        curves = {
-            name: [[step for step, _ in curve], [float(f"{value:.5g}") for _, value in curve]]
-            for name, curve in self.curves.items()
-        }
-        return {**vars(self), "curves": curves, "canLog": self.can_log, "log": self.is_log}
+        """The chart for page.js: curves as [[steps], [values]] and bands as [[steps], [lows], [highs]]."""
+        curves, bands = ({name: _columns(points) for name, points in of.items()} for of in (self.curves, self.bands))
+        return {**vars(self), "curves": curves, "bands": bands, "canLog": self.can_log, "log": self.is_log}
 
 
 def charts_of(runs: Mapping[str, Run]) -> list[Chart]:
@@ -93,11 +100,15 @@ def charts_of(runs: Mapping[str, Run]) -> list[Chart]:
     for run_name, run in runs.items():
         best = best_step(run) if alone else None
         for curve_name, curve in run.curves.items():
-            place = _alone(curve_name) if alone else _shared(curve_name)
-            if place is not None:
-                key, title, unit, kind, legend = place
-                chart = Chart(key, title, unit, {}, kind, best if kind == "score" else None)
-                charts.setdefault(key, chart).curves[legend if alone else run_name] = thinned(curve, most=most)
+            place = _alone(curve_name, run) if alone else _shared(curve_name, run)
+            if place is None:
+                continue
+            key, title, unit, kind, legend = place
+            label = legend if alone else run_name
+            chart = charts.setdefault(key, Chart(key, title, unit, {}, kind, best if kind == "score" else None))
+            chart.curves[label] = thinned(curve, most=most)
+            if band := band_of(curve_name, {name: thinned(other, most=most) for name, other in run.curves.items()}):
+                chart.bands[label] = band
     by_player = sorted(charts.values(), key=lambda chart: chart.key.partition("/")[0], reverse=True)
     return sorted(by_player, key=_order)
 
@@ -112,11 +123,12 @@ class _Place(NamedTuple):
     legend: str
 
 
-def _alone(name: str) -> _Place | None:
-    """The chart of a curve in the page of its run; None for a curve that isn't shown."""
+def _alone(name: str, run: Run) -> _Place | None:
+    """The chart of a curve in the page of its run, which the directions of a score share; None if it isn't shown."""
     player, slash, term = name.partition("/")
-    if score := score_of(name):
-        return _Place(name, score.title, score.unit, "score", score.title)
+    if score := score_of(name, run):
+        key = _DIRECTION.sub("", name)
+        return _Place(key, score.title, score.unit, "score", score.direction or score.title)
     if name in _OTHERS:
         title, unit, kind = _OTHERS[name]
         return _Place(name, title, unit, kind, title.lower())
@@ -125,12 +137,13 @@ def _alone(name: str) -> _Place | None:
     return _Place(player, _spaced(player).capitalize(), "losses", "losses", _spaced(term))
 
 
-def _shared(name: str) -> _Place | None:
+def _shared(name: str, run: Run) -> _Place | None:
     """The chart of a curve in a page of several runs: its own."""
-    place = _alone(name)
-    if place is None or place.kind != "losses":
+    place = _alone(name, run)
+    if place is None or place.legend.lower() == place.title.lower():
         return place
-    return place._replace(key=name, title=f"{place.title}: {place.legend}", unit="loss")
+    unit = "loss" if place.kind == "losses" else place.unit
+    return place._replace(key=name, title=f"{place.title}: {place.legend}", unit=unit)
 
 
 def _order(chart: Chart) -> tuple[int, int]:
@@ -139,18 +152,33 @@ def _order(chart: Chart) -> tuple[int, int]:
     return (0, 0) if chart.row == "scores" else (1, chart.key.partition("/")[0] != "generator")
 
 
-def score_of(name: str) -> ValidationScore | None:
-    """The validation score that a curve holds; None for any other curve."""
+def score_of(name: str, run: Run) -> ValidationScore | None:
+    """The validation score that a curve holds, such as validation/l1; None for any other curve."""
     player, _, term = name.partition("/")
-    if player != "validation" or term in ("", "n"):
+    if player != "validation" or term in ("", "n") or term.endswith(("/low", "/high")):
         return None
-    return _SCORES.get(term) or ValidationScore(_spaced(term), "", min)
+    direction = _DIRECTION.search(term)
+    term = _DIRECTION.sub("", term)
+    score = _SCORES.get(term) or ValidationScore(_spaced(term), "", min)
+    if term not in _SCORES and term.startswith(_KERNEL_DISTANCE):
+        network = _spaced(term.removeprefix(_KERNEL_DISTANCE))
+        score = ValidationScore("Kernel distance", f"features of {network}, lower is better", min)
+    if direction:
+        return score._replace(direction=run.name_of(direction[1]))
+    return score._replace(direction="mean") if f"{name}/a2b" in run.curves else score
+
+
+def band_of(name: str, curves: Mapping[str, Curve]) -> Band:
+    """The 95 % intervals of a curve; empty where it has none."""
+    high = dict(curves.get(f"{name}/high", ()))
+    return [(step, low, high[step]) for step, low in curves.get(f"{name}/low", ()) if step in high]
 
 
 def best_step(run: Run) -> int | None:
-    """The step of the best model: the one that the summary names, or else that of the lowest L1."""
+    """The step of the best model: the one that the summary names, or else that of the lowest kernel distance or L1."""
     named = count(mapping(run.summary, "best").get("step"))
-    curve = run.curves.get("validation/l1")
+    distances = (curve for name, curve in run.curves.items() if name.startswith(f"validation/{_KERNEL_DISTANCE}"))
+    curve = next(distances, run.curves.get("validation/l1"))
     return min(curve, key=lambda point: point[1])[0] if named is None and curve else named
 
 
@@ -161,6 +189,12 @@ def thinned(curve: Curve, *, most: int = MOST_POINTS) -> Curve:
         return curve
     groups = (curve[start : start + every] for start in range(0, len(curve), every))
     return [(group[-1][0], math.fsum(value for _, value in group) / len(group)) for group in groups]
+
+
+def _columns(points: Iterable[tuple[float, ...]]) -> list[list[float]]:
+    """Points as columns: steps, and values of five significant digits."""
+    steps, *values = zip(*points, strict=True)
+    return [list(steps), *([float(f"{value:.5g}") for value in column] for column in values)]
 
 
 def _spaced(name: str) -> str:

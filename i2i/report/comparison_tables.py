@@ -49,11 +49,12 @@ def score_rows(runs: Sequence[Run]) -> list[Row]:
     rows: list[Row] = []
     for score in dict.fromkeys(score for found in by_run for score in found):
         found = [scored.get(score) for scored in by_run]
-        rows.append(_score_row(f"{score.title}, last", score, found, lambda row: row.last))
-        rows.append(_score_row(f"{score.title}, best", score, found, lambda row: row.best, lambda row: row.step))
+        title = f"{score.title}, {score.direction}" if score.direction else score.title
+        rows.append(_score_row(f"{title}, last", score, found, lambda row: row.last))
+        rows.append(_score_row(f"{title}, best", score, found, lambda row: row.best, lambda row: row.step))
     pairs = [run.curves.get("validation/n") for run in runs]
     if any(pairs):
-        rows.append(Row("Held-out pairs", [Cell(count(curve[-1][1])) if curve else None for curve in pairs]))
+        rows.append(Row("Held-out images", [Cell(count(curve[-1][1])) if curve else None for curve in pairs]))
     return rows
 
 

@@ -228,7 +228,7 @@ function setUp(chart, index) {
 
 function range(chart, lines, log) {
   if (chart.kind === "share") return [0, 1];
-  const drawn = lines.flatMap((line) => line.smooth);
+  const drawn = lines.flatMap((line) => [...line.smooth, ...(line.band ? [...line.band[1], ...line.band[2]] : [])]);
   const raw = lines.flatMap((line) => line.values).sort((a, b) => a - b);
   const inner = (share) => raw[Math.round(share * (raw.length - 1))];
   let low = Math.min(...drawn, inner(0.01)), high = Math.max(...drawn, inner(0.99));
@@ -247,7 +247,7 @@ function draw(chart) {
   for (const { name, button } of chart.names) button.setAttribute("aria-pressed", !isOff(chart, name));
   chart.lines = chart.names.filter(({ name }) => !isOff(chart, name)).map(({ name, colour }) => {
     const [at, values] = chart.curves[name];
-    return { name, colour, at, values, smooth: decay ? smoothed(values, decay) : values };
+    return { name, colour, at, values, smooth: decay ? smoothed(values, decay) : values, band: chart.bands[name] };
   });
   const width = chart.width = chart.box.clientWidth, floor = HEIGHT - BELOW, end = width - RIGHT;
   const [low, high] = chart.lines.length ? range(chart, chart.lines, log) : [log ? 0.1 : 0, 1];
@@ -272,6 +272,11 @@ function draw(chart) {
   frame.append(element("rect", { x: LEFT - 2, y: TOP - 6, width: Math.max(0, end - LEFT + 4), height: floor - TOP + 8 }));
   const curves = element("g", { "clip-path": `url(#clip-${chart.box.id})` });
   const path = (at, values) => "M" + at.map((step, i) => `${x(step).toFixed(1)} ${y(values[i]).toFixed(1)}`).join("L");
+  for (const { colour, band } of chart.lines) if (band) {
+    const [at, lows, highs] = band;
+    const outline = path([...at, ...at.toReversed()], [...lows, ...highs.toReversed()]);
+    curves.append(element("path", { class: `band ${colour}`, d: `${outline}Z` }));
+  }
   for (const { colour, at, values } of decay ? chart.lines : []) {
     curves.append(element("path", { class: `curve raw ${colour}`, d: path(at, values) }));
   }
@@ -309,9 +314,10 @@ function drawMarks(chart) {
   if (view.chosen && grid >= FIRST && grid <= LAST) parts.push(line("now", grid));
   let at = null;
   for (const { name, value } of chart.names) value.textContent = isOff(chart, name) ? "" : value.textContent;
-  for (const { name, colour, at: steps, smooth } of chart.lines) {
-    const i = step === null ? steps.length - 1 : nearest(steps, step);
-    chart.names.find((entry) => entry.name === name).value.textContent = formatted(smooth[i], chart.kind);
+  for (const { name, colour, at: steps, smooth, band } of chart.lines) {
+    const i = step === null ? steps.length - 1 : nearest(steps, step), inBand = band ? band[0].indexOf(steps[i]) : -1;
+    const interval = inBand < 0 ? "" : ` (${[1, 2].map((side) => formatted(band[side][inBand], chart.kind)).join(" to ")})`;
+    chart.names.find((entry) => entry.name === name).value.textContent = formatted(smooth[i], chart.kind) + interval;
     at = Math.max(at ?? 0, steps[i]);
     if (step !== null && x(steps[i]) <= end + 1) {
       parts.push(element("circle", { class: `dot ${colour}`, cx: x(steps[i]), cy: Math.max(TOP - 4, y(smooth[i])), r: 4 }));

@@ -105,6 +105,12 @@ class Run:
         """The specs of the generators by direction: a2b, b2a, or z2b from a latent; empty if unknown."""
         return {direction: str(spec) for direction, spec in mapping(self.summary, "maps").items()}
 
+    def name_of(self, direction: str) -> str:
+        """The domains between which a generator such as a2b translates."""
+        names: dict[str, str] = dict(zip("ab", self.domains, strict=False)) | {"z": "latent"}
+        ends = [names.get(letter) for letter in direction.split("2")]
+        return " → ".join(map(str, ends)) if len(ends) == 2 and all(ends) else direction
+
 
 def is_run(folder: Path) -> bool:
     """Whether a folder holds the settings or the metrics of a run."""

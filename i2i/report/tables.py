@@ -5,18 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from i2i.report.charts import ValidationScore, score_of
+from i2i.report.charts import ValidationScore, band_of, score_of
 from i2i.report.commands import differ
 from i2i.report.run_folder import Run, count, mapping, number
 
 
 class ScoreRow(NamedTuple):
-    """A validation score: its last value, its best one and the step of the best."""
+    """A validation score.
+
+    Attributes:
+        score: what it is.
+        last: its last value.
+        interval: the 95 % interval of the last value, if known.
+        best: its best value.
+        step: that of the best value.
+        chosen_by: whether best.safetensors is chosen by this score.
+    """
 
     score: ValidationScore
     last: float
+    interval: tuple[float, float] | None
     best: float
     step: int
+    chosen_by: bool
 
 
 class Setting(NamedTuple):
@@ -45,14 +56,30 @@ def scores(run: Run) -> list[ScoreRow]:
     """The validation scores; the best as the summary states it, or else the best of the curve."""
     summary, rows = mapping(run.summary, "best"), []
     for name, curve in run.curves.items():
-        if (score := score_of(name)) is None:
+        if (score := score_of(name, run)) is None:
             continue
         step, best = score.pick(curve, key=lambda point: point[1])
         kept_step, kept_value = count(summary.get("step")), number(summary.get("value"))
-        if summary.get("score") in (name, name.partition("/")[2]) and kept_step is not None and kept_value is not None:
+        chosen_by = summary.get("score") in (name, name.partition("/")[2])
+        if chosen_by and kept_step is not None and kept_value is not None:
             step, best = kept_step, kept_value
-        rows.append(ScoreRow(score, curve[-1][1], best, step))
+        last_step, last = curve[-1]
+        interval = next((point[1:] for point in band_of(name, run.curves) if point[0] == last_step), None)
+        rows.append(ScoreRow(score, last, interval, best, step, chosen_by))
     return rows
+
+
+def scored_images(run: Run) -> str:
+    """How many images the scores are of, such as "50 held-out pairs"; empty if unknown."""
+    n = run.curves.get("validation/n")
+    number_of = _thousands(count(n[-1][1])) if n else None
+    if not number_of:
+        return ""
+    if "validation/l1" in run.curves:
+        return f"{number_of} held-out pairs"
+    if "z2b" in run.generators:
+        return f"{number_of} {'held-out' if run.summary.get('held_out_images') else 'training'} images"
+    return f"{number_of} held-out images of each domain"
 
 
 def data_facts(run: Run) -> dict[str, str]:
@@ -69,7 +96,7 @@ def data_facts(run: Run) -> dict[str, str]:
 
 def network_facts(run: Run) -> dict[str, str]:
     """The networks and the device, as far as known."""
-    generators = {_direction(direction, run): text for direction, text in generator_facts(run).items()}
+    generators = {run.name_of(direction): text for direction, text in generator_facts(run).items()}
     return generators | training_facts(run)
 
 
@@ -119,13 +146,6 @@ def flag(name: str) -> str:
 def _rows(values: dict[str, Any], defaults: dict[str, Any]) -> Iterator[Setting]:
     for name, value in values.items():
         yield Setting(flag(name), value, defaults.get(name, value))
-
-
-def _direction(direction: str, run: Run) -> str:
-    """The domains between which a generator such as a2b translates."""
-    names: dict[str, str] = dict(zip("ab", run.domains, strict=False)) | {"z": "latent"}
-    ends = [names.get(letter) for letter in direction.split("2")]
-    return " → ".join(map(str, ends)) if len(ends) == 2 and all(ends) else direction
 
 
 def _known(facts: dict[str, object]) -> dict[str, str]:

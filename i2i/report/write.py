@@ -11,8 +11,8 @@ from i2i.report.charts import best_step, charts_of
 from i2i.report.commands import commands
 from i2i.report.grids import png_size
 from i2i.report.rendering import render
-from i2i.report.run_folder import Run, count, read_run
-from i2i.report.tables import data_facts, network_facts, scores, settings
+from i2i.report.run_folder import Run, read_run
+from i2i.report.tables import data_facts, network_facts, scored_images, scores, settings
 from i2i.report.timing import timing
 
 
@@ -34,7 +34,6 @@ def write_page(folder: Path) -> None:
 
 def _context(run: Run) -> dict[str, Any]:
     charts = charts_of({run.name: run})
-    pairs = run.curves.get("validation/n")
     return {
         "run": run,
         "timing": timing(run),
@@ -44,7 +43,7 @@ def _context(run: Run) -> dict[str, Any]:
         "grid_size": png_size(run.folder / list(run.samples.values())[-1]) if run.samples else None,
         "charts": charts,
         "scores": scores(run),
-        "scored_pairs": count(pairs[-1][1]) if pairs else None,
+        "scored_images": scored_images(run),
         "commands": commands(run),
         "facts": {"Data": data_facts(run), "Networks": network_facts(run)},
         "settings": settings(run),

@@ -16,7 +16,9 @@ from i2i.data.dataset import endless
 from i2i.data.loader import default_workers
 from i2i.device import pick_device
 from i2i.distributed import rank, world_size
-from i2i.errors import UsageError, setting
+from i2i.errors import UsageError, renamed, setting
+from i2i.evaluation.features import feature_networks
+from i2i.evaluation.pixels import check_grey_or_colour
 from i2i.methods import Method, methods
 from i2i.training.callbacks import Callbacks
 from i2i.training.listing import describe_data
@@ -85,8 +87,9 @@ def build_run(
         parts = _of_layout(method, config, data, folder, device=pick_device(device or train.device))
     else:
         parts = _of_dataset(method, config, data, folder)
-    images = len(parts["dataset"])
-    warnings = check_settings(config, method, steps=total_steps(train, images=images), images=images)
+    images, steps = len(parts["dataset"]), total_steps(train, images=len(parts["dataset"]))
+    scored = parts["validation"].count if parts["validation"] else 0
+    warnings = check_settings(config, method, steps=steps, images=images, scored=scored)
     trainer = Trainer(
         method,
         settings=train,
@@ -161,10 +164,6 @@ def _of_layout(
         uncropped_from=decay_start(steps, config=train) * train.batch_size if data.crop == "before_decay" else None,
         **common,
     )
-    validation = None
-    if rank() == 0 and layout.validation is not None and method.validated and train.validate_every:
-        sets = (ImageDataset(split, **common) for split in (layout.validation, layout.train))
-        validation = Validation(*sets, count=train.validation_images)
     preprocess = {"image_size": data.image_size, "channels": data.channels, "depths": dataset.depths()}
     run = RunFolder(
         folder,
@@ -178,7 +177,32 @@ def _of_layout(
         },
     )
     preview = ImageDataset(layout.validation or layout.train, **common).fixed(train.samples)
+    validation = _validation(method, config, layout, device=device, **common)
     return {"dataset": dataset, "run": run, "preview": preview, "validation": validation}
+
+
+def _validation(
+    method: Method, config: RunConfig, layout: Layout, *, device: torch.device, **common: Any
+) -> Validation | None:
+    """Scores on held-out images, on rank 0; None without such images, or where nothing scores unpaired ones."""
+    train, features = config.train, config.train.validation_features
+    # What is generated from noise is compared with training images where none are held out.
+    held_out = layout.validation or (layout.train if method.data == "single" else None)
+    if rank() > 0 or held_out is None or not train.validate_every or not (features or method.data == "paired"):
+        return None
+    network = None
+    if features:
+        for channels in config.data.channels if held_out.a else config.data.channels[1:]:
+            check_grey_or_colour(channels, requested_by="validation_features")
+        if min(train.validation_images, *(len(sources) for sources in (held_out.a, held_out.b) if sources)) < 2:
+            raise UsageError(f"{setting('validation_features')} compares sets of 2 images or more; leave it out")
+        try:
+            with torch.random.fork_rng(devices=[]):  # a network draws its first weights
+                network = feature_networks[features](device)
+        except UsageError as error:
+            raise UsageError(renamed(error.args[0], "features", "validation_features")) from None
+    sets = (ImageDataset(split, **common) for split in (held_out, layout.train))
+    return Validation(*sets, count=train.validation_images, network=network)
 
 
 def _of_dataset(method: Method, config: RunConfig, data: Dataset[Any], folder: Path) -> dict[str, Any]:
@@ -200,7 +224,7 @@ def _of_dataset(method: Method, config: RunConfig, data: Dataset[Any], folder: P
         preprocess={"image_size": size, "channels": config.data.channels, "depths": (8, 8)},
         facts={"layout": f"{type(data).__name__} of {len(dataset)} samples"},
     )
-    return {"dataset": dataset, "run": run}
+    return {"dataset": dataset, "run": run, "validation": None}
 
 
 def _load_size(data: DataConfig) -> int:

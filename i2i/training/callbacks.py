@@ -34,7 +34,8 @@ class Callbacks:
     Attributes:
         on_log: every `log_every` steps, with the mean of each loss since the last time, and `lr`, `fake_accuracy` and
             `images_per_second`.
-        on_validation: after a validation, with the scores on held-out pairs: `l1`, `psnr`, `ssim` and their number `n`.
+        on_validation: after a validation, with the scores on held-out images and their number `n`: `l1`, `psnr`, `ssim`
+            of pairs; with `validation_features`, the kernel distance and its interval (see `Validation`).
         on_sample: after a sample grid is written, with the path of the PNG.
         on_checkpoint: after a checkpoint is saved, with the path of the model file beside it.
         on_warning: when the diagnostics find a silent failure.

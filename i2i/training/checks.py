@@ -86,6 +86,8 @@ def check_best(best: Mapping[str, Any] | None) -> None:
     if best is not None:
         check_number(best.get("step"), "best/step", integer=True)
         check_number(best.get("value"), "best/value")
+        if not isinstance(best.get("score"), str):
+            raise Damaged("best/score has the wrong type")
 
 
 def check_diagnostics(found: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -109,7 +109,7 @@ class Diagnostics:
             Diagnosis(
                 f"overfitting: the L1 distance of held-out pairs rises ({best[1]:.1f} at step {best[0]}, {score:.1f} "
                 f"now) while that of training pairs falls ({best[2]:.1f}, {training:.1f})",
-                "best.safetensors has the model of that step; use more images, more augmentation "
+                "best.safetensors has the best model so far; use more images, more augmentation "
                 f"({setting('augment', 'flip affine colour')}), {setting('diffaugment')}, or fewer steps",
             )
         ]

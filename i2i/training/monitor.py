@@ -23,15 +23,22 @@ class Monitor:
         method: what trains.
         callbacks: see `Callbacks`.
         warnings: warnings to give when training starts.
+        best_by: the validation score by which the best model is chosen, lower is better; empty without validation.
 
     Attributes:
         best: step and value of the best score in validation so far.
     """
 
     def __init__(
-        self, run: RunFolder, method: Method, callbacks: Callbacks, *, warnings: Sequence[Diagnosis] = ()
+        self,
+        run: RunFolder,
+        method: Method,
+        callbacks: Callbacks,
+        *,
+        warnings: Sequence[Diagnosis] = (),
+        best_by: str = "",
     ) -> None:
-        self.run, self.method, self.callbacks = run, method, callbacks
+        self.run, self.method, self.callbacks, self.best_by = run, method, callbacks, best_by
         self.warnings = list(warnings)
         self.diagnostics = Diagnostics(
             run.domains, unpaired=method.data == "unpaired", inversion_advice=method.inversion_advice
@@ -77,22 +84,24 @@ class Monitor:
         skipped = {name: player.skipped for name, player in players.items()}
         self._warn(step, self.diagnostics.look(step, losses, statistics, skipped))
 
-    def validated(self, step: int, scores: Mapping[str, float], *, training_l1: float) -> bool:
-        """Log scores on held-out pairs, and warn of overfitting; return whether they are the best so far.
+    def validated(self, step: int, scores: Mapping[str, float], *, training_l1: float | None) -> bool:
+        """Log scores on held-out images, and warn of overfitting; return whether they are the best so far.
 
         Args:
             step: steps done.
-            scores: on held-out pairs; the best has the lowest `l1`.
-            training_l1: the same score on training pairs.
+            scores: by name; the best has the lowest `best_by`.
+            training_l1: the `l1` of training pairs; None where the images aren't pairs.
         """
         if self._logger is not None:
             self._logger.log(step, {f"validation/{name}": value for name, value in scores.items()})
         if self.callbacks.on_validation:
             self.callbacks.on_validation(step, scores)
-        is_best = self.best is None or scores["l1"] < self.best["value"]
+        value = scores[self.best_by]
+        is_best = self.best is None or value < self.best["value"]
         if is_best:
-            self.best = {"step": step, "score": "l1", "value": scores["l1"]}
-        self._warn(step, self.diagnostics.validated(step, scores["l1"], training_l1))
+            self.best = {"step": step, "score": self.best_by, "value": value}
+        if training_l1 is not None:
+            self._warn(step, self.diagnostics.validated(step, scores["l1"], training_l1))
         return is_best
 
     def sampled(self, step: int, path: Path) -> None:
@@ -116,7 +125,10 @@ class Monitor:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load a checked state."""
-        self.best = state.get("best")
+        self.best = best = state.get("best")
+        if best and self.best_by and best["score"] != self.best_by:
+            self.best = None
+            self.warnings.append(_other_score(best, self.best_by))
         self.diagnostics.load_state_dict(state.get("diagnostics") or {})
 
     def _warn(self, step: int, diagnoses: Sequence[Diagnosis]) -> None:
@@ -125,3 +137,11 @@ class Monitor:
                 self._logger.warn(step, diagnosis)
             if self.callbacks.on_warning:
                 self.callbacks.on_warning(step, diagnosis)
+
+
+def _other_score(best: Mapping[str, Any], now: str) -> Diagnosis:
+    return Diagnosis(
+        f"best.safetensors was chosen by {best['score']} ({best['value']:.4g} at step {best['step']}); from now on it "
+        f"is chosen by {now}, and the next validation replaces it",
+        "copy the file first to keep it",
+    )

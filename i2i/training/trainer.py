@@ -60,7 +60,7 @@ class Trainer:
         settings: optimizer, length and intervals of the training.
         run: the folder that is written.
         preview: the batch of the sample grids; samples of the dataset unless given.
-        validation: scores on held-out pairs.
+        validation: scores on held-out images.
         warnings: warnings to give before the first step.
         callbacks: called after logging, validation, sampling and saving, and for warnings.
         workers: processes that load samples; by the number of cores unless given.
@@ -85,7 +85,8 @@ class Trainer:
         device: str | None = None,
     ) -> None:
         self.settings, self.run, self.validation = settings, run, validation
-        self.monitor = Monitor(run, method, callbacks or Callbacks(), warnings=warnings)
+        best_by = validation.best_by if validation else ""
+        self.monitor = Monitor(run, method, callbacks or Callbacks(), warnings=warnings, best_by=best_by)
         self.device = pick_device(device or settings.device)
         self.workers = default_workers(self.device) if workers is None else workers
         self.dataset = endless(dataset, seed=settings.seed)
@@ -185,13 +186,12 @@ class Trainer:
         self.monitor.sampled(self.step, self.run.save_sample(images, self.step))
 
     def validate(self) -> None:
-        """Score held-out pairs, and save best.safetensors where the score is the best so far."""
-        direction = self.method.validated
-        if rank() > 0 or self.validation is None or direction is None:
+        """Score held-out images, and save best.safetensors where the score is the best so far."""
+        if rank() > 0 or self.validation is None:
             return
         self.method.eval()
         with self._ema_weights():
-            scores, training_l1 = self.validation(self.method.generators()[direction], self.device)
+            scores, training_l1 = self.validation(self.method.generators(), self.device)
         if self.monitor.validated(self.step, scores, training_l1=training_l1):
             self.run.save_best(self._networks(), self.step)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 from pathlib import Path
@@ -59,8 +60,9 @@ def test_the_flags_of_a_command_are_those_of_its_help(words: list[str], capsys: 
     if words == ["train"]:
         pytest.skip("lists the methods")
     kind = flags_of_method(words[1], methods[words[1]]) if len(words) > 1 else commands()[words[0]].Flags
+    listed = itertools.dropwhile(lambda line: not re.search(r"^\W+options\W+$", line), help_of(words, capsys))
     # Frames are lines or, where standard output isn't UTF-8, blanks.
-    rows = [line.strip("│ ") for line in help_of(words, capsys) if re.match(r"[│ ] --?[a-z]", line)]
+    rows = [line.strip("│ ") for line in listed if re.match(r"[│ ] --?[a-z]", line)]
     shown = [flag for row in rows for flag in re.findall(r"^--?[a-z][a-z0-9-]*|(?<=^-v, )--verbose", row)]
     assert len(shown) == len(set(shown))
     # Help shows --no-FLAG alone where a method has it on.

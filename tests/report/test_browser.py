@@ -13,7 +13,7 @@ import pytest
 from i2i.report import write_comparison, write_page
 from i2i.report.charts import charts_of
 from i2i.report.run_folder import read_run
-from support.report import HOSTILE, LINES, SUMMARY, Page, make_run
+from support.report import DISTANCES, HOSTILE, LINES, SUMMARY, Page, make_run
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(BROWSER is None, reason="needs Chromium")]
@@ -95,6 +95,20 @@ def test_grids_and_curves_can_be_used_on_a_narrow_screen(full, tmp_path):
         "clicked": grids[1],
         "overflow": 0,
     }
+
+
+def test_intervals_are_drawn_around_their_curves_and_stand_in_the_legend(tmp_path):
+    folder = make_run(tmp_path / "run", lines=DISTANCES)
+    write_page(folder)
+    page = Page(browse((folder / "report.html").as_uri(), tmp_path, "--virtual-time-budget=3000"))
+    bands = [path for path in page.of("path") if (path.get("class") or "").startswith("band")]
+    assert [band["class"] for band in bands] == ["band c1", "band c2"]  # those of the directions; the mean has none
+    heights = [[float(point.split(" ")[1]) for point in band["d"].strip("MZ").split("L")] for band in bands]
+    assert all(low > high for band in heights for low, high in zip(band[:3], band[:2:-1], strict=True))
+    assert all(14 <= height <= 196 for band in heights for height in band)  # within the axes
+    legend = page.text["curves"]
+    assert "mean 0.45" in legend
+    assert "map → sat 0.3 (0.2 to 0.5)" in legend
 
 
 @pytest.mark.parametrize("hostile", [False, True])

@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from i2i.report.charts import MOST_POINTS, Chart, thinned
-from support.report import make_run, page_of
+from i2i.report.charts import MOST_POINTS, Chart, band_of, best_step, thinned
+from i2i.report.run_folder import read_run
+from support.report import DISTANCES, LINES, SCORES, SUMMARY, make_run, page_of
 
 
 def test_players_and_scores_have_their_own_charts(full):
@@ -57,3 +58,45 @@ def test_thinning_keeps_the_mean_the_last_step_and_the_extremes(count):
     assert min(v for _, v in thin) == pytest.approx(min(values), abs=0.02)
     assert 89 / every <= max(v for _, v in thin) <= 90
     assert thinned([(1, 1.0), (2, 3.0), (3, 5.0)], most=2) == [(2, 2.0), (3, 5.0)]
+
+
+def test_both_directions_of_a_score_share_a_chart_with_their_intervals(tmp_path):
+    folder = make_run(tmp_path, lines=LINES + DISTANCES)
+    (chart,) = (chart for chart in page_of(folder).data["charts"] if chart["kind"] == "score")
+    assert (chart["title"], chart["unit"]) == ("Kernel distance", "features of my net, lower is better")
+    assert chart["curves"] == {
+        "mean": [[100, 200, 300], [0.6, 0.4, 0.45]],
+        "map → sat": [[100, 200, 300], [0.5, 0.4, 0.3]],
+        "sat → map": [[100, 200, 300], [0.7, 0.4, 0.6]],
+    }
+    assert chart["bands"] == {
+        "map → sat": [[100, 200, 300], [0.4, 0.3, 0.2], [0.7, 0.6, 0.5]],
+        "sat → map": [[100, 200, 300], [0.4, 0.1, 0.3], [1.1, 0.8, 1.0]],
+    }
+    assert chart["best"] == 200
+
+
+def test_a_score_of_one_direction_has_its_own_name_and_kid_is_named_so(tmp_path):
+    name = "validation/kernel_distance_inception"
+    folder = make_run(tmp_path, lines=[{"step": 5, name: 0.1, f"{name}/low": -0.1, f"{name}/high": 0.3}])
+    (chart,) = page_of(folder).data["charts"]
+    assert (chart["title"], chart["unit"]) == ("KID", "lower is better")
+    assert chart["curves"] == {"KID": [[5], [0.1]]}
+    assert chart["bands"] == {"KID": [[5], [-0.1], [0.3]]}
+
+
+def test_without_a_summary_the_best_step_is_that_of_the_lowest_kernel_distance_or_else_l1(tmp_path):
+    assert best_step(read_run(make_run(tmp_path / "l1", lines=SCORES))) == 200
+    lower_later = [{"step": 300, "validation/l1": 1.0}]
+    assert best_step(read_run(make_run(tmp_path / "both", lines=lower_later + DISTANCES))) == 200
+    assert (
+        best_step(read_run(make_run(tmp_path / "said", lines=DISTANCES, summary=SUMMARY | {"best": {"step": 100}})))
+        == 100
+    )
+
+
+def test_intervals_are_thinned_like_their_curves():
+    curves = {f"x{end}": [(step, value) for step in range(3000)] for end, value in (("/low", 1.0), ("/high", 2.0))}
+    band = band_of("x", {name: thinned(curve) for name, curve in curves.items()})
+    assert len(band) == MOST_POINTS
+    assert set(band) == {(step, 1.0, 2.0) for step in range(2, 3000, 3)}

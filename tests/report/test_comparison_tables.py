@@ -49,7 +49,7 @@ def test_the_best_score_of_a_row_is_marked(tmp_path):
         "L1, best": ["25", "26", ABSENT],
         "PSNR, last": ["15", "20", ABSENT],
         "PSNR, best": ["15.5", "20", ABSENT],
-        "Held-out pairs": [50, 50, ABSENT],
+        "Held-out images": [50, 50, ABSENT],
     }
     best = {row.title: [bool(cell and cell.is_best) for cell in row.cells] for row in rows}
     assert best == {
@@ -57,7 +57,7 @@ def test_the_best_score_of_a_row_is_marked(tmp_path):
         "L1, best": [True, False, False],
         "PSNR, last": [False, True, False],
         "PSNR, best": [False, True, False],
-        "Held-out pairs": [False, False, False],
+        "Held-out images": [False, False, False],
     }
     assert [cell.note for cell in rows[1].cells[:2]] == ["step 200", "step 200"]
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from i2i.report.run_folder import read_run
-from i2i.report.tables import data_facts, network_facts, scores, settings
-from support.report import CONFIG, LINES, SCORES, SUMMARY, make_run, page_of
+from i2i.report.tables import data_facts, network_facts, scored_images, scores, settings
+from support.report import CONFIG, DISTANCES, LINES, SCORES, SUMMARY, make_run, page_of
 
 
 def score_values(folder):
@@ -25,6 +25,36 @@ def test_the_best_score_of_the_summary_takes_precedence(tmp_path, name):
     folder = make_run(tmp_path, lines=LINES + SCORES, summary={"best": {"step": 100, "score": name, "value": 7.5}})
     assert score_values(folder) == {"L1": (28.0, 7.5, 100), "PSNR": (15.0, 15.5, 200)}
     assert "best step100" in page_of(folder).text["header"]
+
+
+def test_directions_intervals_and_the_score_that_chooses_the_best_model_are_in_the_table(tmp_path):
+    best = {"step": 200, "score": "kernel_distance_my_net", "value": 0.4}
+    folder = make_run(tmp_path, lines=DISTANCES, summary={"best": best})
+    mean, forth, back = scores(read_run(folder))
+    assert [row.score.direction for row in (mean, forth, back)] == ["mean", "map → sat", "sat → map"]
+    assert (mean.last, mean.best, mean.step, mean.interval) == (pytest.approx(0.45), 0.4, 200, None)
+    assert (forth.last, forth.best, forth.step) == (0.3, 0.3, 300)
+    assert forth.interval == pytest.approx((0.2, 0.5))
+    assert [row.chosen_by for row in (mean, forth, back)] == [True, False, False]
+    text = page_of(folder).text["scores"]
+    assert text.count("best.safetensors is chosen by this") == 1
+    assert "mean features of my net, lower is better best.safetensors is chosen by this0.450.4200" in text
+    assert "Kernel distance, sat → map features of my net, lower is better0.6 (0.3 to 1)0.4200" in text
+
+
+@pytest.mark.parametrize(
+    ("lines", "maps", "held_out", "expected"),
+    [
+        (SCORES, "a2b", 50, "50 held-out pairs"),
+        (DISTANCES, "a2b", 50, "50 held-out images of each domain"),
+        (DISTANCES, "z2b", 50, "50 held-out images"),
+        (DISTANCES, "z2b", 0, "50 training images"),
+        (LINES, "a2b", 50, ""),
+    ],
+)
+def test_the_table_says_which_images_are_scored(lines, maps, held_out, expected, tmp_path):
+    folder = make_run(tmp_path, lines=lines, summary={"maps": {maps: "unet"}, "held_out_images": held_out})
+    assert scored_images(read_run(folder)) == expected
 
 
 def test_data_and_networks(full):

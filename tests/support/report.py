@@ -32,6 +32,14 @@ SCORES = [
     {"step": 200, "validation/l1": 25.0, "validation/psnr": 15.5, "validation/n": 50},
     {"step": 300, "validation/l1": 28.0, "validation/psnr": 15.0, "validation/n": 50},
 ]
+DISTANCES = [
+    {"step": step, "validation/kernel_distance_my_net": (a2b + b2a) / 2,
+     "validation/kernel_distance_my_net/a2b": a2b, "validation/kernel_distance_my_net/a2b/low": a2b - 0.1,
+     "validation/kernel_distance_my_net/a2b/high": a2b + 0.2,
+     "validation/kernel_distance_my_net/b2a": b2a, "validation/kernel_distance_my_net/b2a/low": b2a - 0.3,
+     "validation/kernel_distance_my_net/b2a/high": b2a + 0.4, "validation/n": 50}
+    for step, a2b, b2a in ((100, 0.5, 0.7), (200, 0.4, 0.4), (300, 0.3, 0.6))
+]  # fmt: skip
 SUMMARY = {
     "domains": ["map", "sat"],
     "layout": "pairs side by side",

