@@ -114,7 +114,7 @@ def plain(said: str) -> str:
 @pytest.fixture(scope="module")
 def small(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of few weights, 12 steps."""
-    one = trainer(pairs, tmp_path_factory.mktemp("small"), steps=12, **SPECS)
+    one = trainer(pairs, tmp_path_factory.mktemp("small"), steps=12, validate_every=12, **SPECS)
     one.fit()
     return one.run.path
 

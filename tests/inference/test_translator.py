@@ -646,7 +646,7 @@ def dream(dreamer: Path) -> tuple[Translator, dict[int | None, bytes]]:
     """Its translator, and what it makes of a photo in the usual settings, as a whole and in tiles."""
     one = Translator.load(dreamer, device="cpu")
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8))
-    return one, {tile: one(image, tile=tile, seed=3).tobytes() for tile in (None, 8)}
+    return one, {tile: one(image, tile=tile, seed=3).tobytes() for tile in (None, 16)}
 
 
 @pytest.mark.parametrize("setting", [*SETTINGS, "dtype", "random state"])
@@ -663,7 +663,7 @@ def test_a_translation_depends_on_its_arguments_alone(
                 torch.manual_seed(9)
             state, dtype, graded = torch.get_rng_state(), torch.get_default_dtype(), torch.is_grad_enabled()
             for one in (before, Translator.load(dreamer, device="cpu")):
-                for tile in (None, 8) if one is before or setting in ("device", "dtype") else (None,):
+                for tile in (None, 16) if one is before or setting in ("device", "dtype") else (None,):
                     assert one(photo, tile=tile, seed=3).tobytes() == expected[tile]
                 result = one(pixels, seed=3)
                 assert torch.equal(result, inside)

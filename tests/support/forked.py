@@ -7,6 +7,7 @@ test (see `pytest_collection_finish` in conftest.py), and forks again for every 
 from __future__ import annotations
 
 import faulthandler
+import itertools
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -18,6 +19,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from multiprocessing import forkserver, resource_tracker, util
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -139,7 +141,31 @@ class Server:
 def command(workers: str, words: list[str]) -> int:
     """Run the command line in a process that starts its workers in this way."""
     multiprocessing.set_start_method(workers, force=True)
+    if workers == "forkserver":
+        _start_forkserver()
     return main(words)
+
+
+def _start_forkserver() -> None:
+    """Start Python's server of workers as a fork, which need not import PyTorch again."""
+    resource_tracker.ensure_running()
+    start = util.spawnv_passfds
+
+    def fork(_: object, words: list[str], files: list[int]) -> int:
+        pid = os.fork()
+        if pid == 0:
+            _close_all_but(*files)  # its end is that of the pipe which only the trainer holds
+            try:
+                exec(words[-1], {})
+            finally:
+                os._exit(0)
+        return pid
+
+    util.spawnv_passfds = fork
+    try:
+        forkserver.ensure_running()
+    finally:
+        util.spawnv_passfds = start
 
 
 def _serve(connection: multiprocessing.connection.Connection) -> None:
@@ -203,7 +229,7 @@ def _run(
         os._exit(code)
 
 
-def _close_all_but(kept: int) -> None:
-    """Close the files of the tests' process, whose end others see by them."""
-    os.closerange(3, kept)
-    os.closerange(kept + 1, 4096)
+def _close_all_but(*kept: int) -> None:
+    """Close the files of the process that this one is a fork of, by which others see its end; what is printed stays."""
+    for before, after in itertools.pairwise(sorted({2, *kept, 4096})):
+        os.closerange(before + 1, after)

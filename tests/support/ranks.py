@@ -15,20 +15,10 @@ from i2i.networks import discriminators
 from i2i.networks.layers import BatchNorm
 from i2i.spec import Spec
 from i2i.training.build import build_run
-from i2i.training.player import Player, freeze_all_but
 from i2i.training.synchronize import synchronize
-from support.methods import config, has, make, noise, registry_of_generators, small
+from support.methods import config, has, registry_of_generators, small
 
 STEPS, BATCH = 2, 4
-
-
-def separable(method_name):
-    """A method in which no image has a say in what becomes of another: neither by norms nor by a history."""
-    norm = {"norm": "instance"}
-    generator = {"norm": None} if methods[method_name].data == "single" else norm
-    history = {"pool_size": 0} if has(method_name, "pool_size") else {}
-    method = make(method_name, generator=generator, discriminator=norm, **history)
-    return begun(method)
 
 
 def begun(method):
@@ -40,25 +30,6 @@ def begun(method):
         else:
             nn.init.normal_(weight, mean=float(name.endswith("weight")), std=0.1)  # gains lie about 1
     return method
-
-
-def train(method_name, share):
-    """The weights after some steps of plain SGD on a share of each batch."""
-    method = separable(method_name).train()
-    settings = TrainConfig(optimizer="sgd", momentum=0.0)
-    players = {n: Player(p, settings, device=torch.device("cpu")) for n, p in method.players().items()}
-    for player in players.values():
-        player.wrap_ddp()
-    torch.manual_seed(1)  # the same on every rank, as in a run
-    for step in range(STEPS):
-        batch = {name: value[share] for name, value in noise(method_name, BATCH, seed=step + 1).items()}
-        images = method(batch)
-        for name, loss in method.turns(step):
-            players[name].zero_grad()
-            with freeze_all_but(players[name], of=method):
-                players[name].backward(loss, images)
-            players[name].step(lr=0.005)
-    return {name: weight.detach().clone() for name, weight in method.named_parameters()}
 
 
 # Every method with its own norms and a history that fills up, and what else the processes have to agree about.
@@ -177,8 +148,6 @@ def work(folder, data):
     with process_group("cpu") as device:
         assert device == "cpu"
         share = slice(rank() * half, (rank() + 1) * half)
-        for method in methods:
-            attempt(method, lambda method=method: train(method, share))
         for name, (method, options, given) in RUNS.items():
             args = (data, folder / str(len(found)), method, options)
             attempt(f"run of {name}", lambda args=args, given=given: steps_of(trainer(*args, **given)))

@@ -72,7 +72,7 @@ def test_a_discriminator_that_wins_completely_gives_one_warning(unpaired: Path, 
     # A refiner that is held to its input can't but leave drawings drawings, which are easily told from photographs.
     options = {"self_weight": 1000.0, "refiner_warmup": 0, "discriminator_warmup": 0, "refiner_steps": 1}
     specs = {"generator": "resnet:blocks=1,width=4", "discriminator": "patchgan:layers=1,width=8"}
-    one = trainer(unpaired, tmp_path, "simgan", steps=100, log_every=5, lr=4e-3, options=options, **specs)
+    one = trainer(unpaired, tmp_path, "simgan", steps=80, log_every=5, lr=4e-3, options=options, **specs)
     one.monitor.diagnostics.steps = 20  # in a run of thousands of steps it may win for 2000
     one.fit()
     said = warnings_of(tmp_path)
@@ -100,7 +100,7 @@ def negatives(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_inverted_colours_give_one_warning_per_direction(negatives: Path, tmp_path: Path) -> None:
-    one = trainer(negatives, tmp_path, "cyclegan", steps=20, log_every=2, lr=2e-3, generator="resnet:blocks=1,width=8")
+    one = trainer(negatives, tmp_path, "cyclegan", steps=12, log_every=2, lr=2e-3, generator="resnet:blocks=1,width=8")
     # First both generators learn to invert, as CycleGAN may by chance.
     for name, network in one.method.generators().items():
         optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
@@ -128,7 +128,7 @@ def test_overfitting_gives_one_warning(tmp_path: Path) -> None:
             rng = np.random.default_rng((count, number))
             halves = [np.kron(rng.integers(0, 256, (4, 4, 3)), np.ones((8, 8, 1))).astype(np.uint8) for _ in range(2)]
             Image.fromarray(np.hstack(halves)).save(tmp_path / "data" / split / f"{number}.png")
-    settings = {"steps": 60, "validate_every": 5, "log_every": 5, "lr": 5e-3, "images": {"augment": ()}}
+    settings = {"steps": 30, "validate_every": 5, "log_every": 5, "lr": 5e-3, "images": {"augment": ()}}
     one = trainer(tmp_path / "data", tmp_path / "run", generator="unet:depth=4,width=8,dropout=0", **settings)
     one.fit()
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
@@ -177,11 +177,11 @@ def test_a_loss_explodes_at_a_thousand_times_its_start_or_a_thousand() -> None:
 
 
 def test_healthy_runs_have_no_warnings(pairs: Path, unpaired: Path, tmp_path: Path) -> None:
-    settings = {"steps": 50, "log_every": 2, "validate_every": 5, "lr": 1e-3}
+    settings = {"steps": 30, "log_every": 2, "validate_every": 5, "lr": 1e-3}
     # A toy CycleGAN may well find the negative, which the identity term keeps it from.
     for method, data, options in (("pix2pix", pairs, {}), ("cyclegan", unpaired, {"identity_weight": 5.0})):
         one = trainer(data, tmp_path / method, method, options=options, **settings)
-        one.monitor.diagnostics.steps = 20
+        one.monitor.diagnostics.steps = 12
         one.fit()
         assert warnings_of(tmp_path / method) == []
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import shutil
 import signal
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import torch
 from torch.distributed import run
+from torch.distributed.launcher.api import elastic_launch
 
 from i2i.cli import main
 from i2i.distributed import (
@@ -118,13 +121,23 @@ def test_the_resume_command_starts_as_many_ranks(handed: Handed) -> None:
 
 
 def torchrun(given: list[str]) -> None:
-    """The command of this name, whose ranks are new Pythons."""
-    run.main(given)
+    """The command of this name, but that its ranks are forks, which need not import PyTorch again."""
+    config, python, words = run.config_from_args(run.parse_args(given))
+    assert (python, words[:2]) == (sys.executable, ["-u", "-m"])
+    config.start_method = "fork"
+    elastic_launch(config, module)(words[2:])
+
+
+def module(given: list[str]) -> None:
+    """Run a module as `python -m` does."""
+    sys.argv = given
+    runpy.run_module(given[0], run_name="__main__", alter_sys=True)
 
 
 def test_sigterm_of_torchrun_saves_a_checkpoint_and_all_ranks_end(pairs: Path, forks: Server, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    launched = ["--standalone", "--nproc-per-node", "2", "-m", "--", "i2i", *words(pairs, folder, "--steps", "100000")]
+    launched = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", "--nproc-per-node", "2", "-m", "--", "i2i"]
+    launched += words(pairs, folder, "--steps", "100000")
     process = forks.run(torchrun, launched, environment={"OMP_NUM_THREADS": "1"})
     wait_for_step(process, folder, 1)
     ranks = [int(word) for word in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]

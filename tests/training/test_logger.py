@@ -101,7 +101,7 @@ def test_without_tensorboard_the_flag_says_what_to_install(
 def test_tensorboard_has_what_the_metrics_have(pairs: Path, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    trainer(pairs, tmp_path, steps=4, log_every=2, tensorboard=True).fit()
+    trainer(pairs, tmp_path, steps=4, log_every=2, validate_every=4, tensorboard=True).fit()
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]

@@ -75,7 +75,7 @@ def test_gradient_accumulation_equals_the_whole_batch(
     whole = weights_after(trainer(data, tmp_path, method, options=options, **settings))
     elsewhere = weights_after(trainer(data, tmp_path, method, options=options, **{**settings, "batch_size": 2}))
     assert apart(whole, elsewhere) > 1e-5
-    for parts in (2, 4):
+    for parts in (2, 4) if method == "pix2pix" else (4,):
         cut = weights_after(trainer(data, tmp_path, method, options=options, gradient_accumulation=parts, **settings))
         print(f"{method} in {parts} parts: {apart(whole, cut):.1e}; of half the batch: {apart(whole, elsewhere):.1e}")
         assert apart(whole, cut) < 1e-8, parts  # PatchNCE counts in float32
