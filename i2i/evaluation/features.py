@@ -93,18 +93,30 @@ def efficientnet_lite0(device: torch.device) -> FeatureNetwork:
         UsageError: its packages aren't installed.
     """
     loaded, file = load_efficientnet_lite0(needed_by="efficientnet-lite0", requested_by="features")
-    network: Any = loaded.to(device)
+    return of_efficientnet("efficientnet-lite0", loaded.to(device), file, side=224, device=device)
+
+
+def of_efficientnet(name: str, network: Any, file: Path, *, side: int, device: torch.device) -> FeatureNetwork:
+    """The features of an EfficientNet-Lite, the mean activations of its last convolution.
+
+    Args:
+        name: its name in the registry.
+        network: on the device, in evaluation mode.
+        file: its weights.
+        side: height and width of its input, in pixels.
+        device: where it computes.
+    """
 
     def extract(batch: Tensor) -> Tensor:
-        x = F.interpolate(batch.to(device).float(), (224, 224), mode="bilinear", antialias=True)
+        x = F.interpolate(batch.to(device).float(), (side, side), mode="bilinear", antialias=True)
         features: Tensor = network.extract_features((x - 127) / 128)
         return features.mean((2, 3))
 
     return FeatureNetwork(
-        "efficientnet-lite0",
+        name,
         extract,
         layer="the mean activations of the last convolution, 1280 features",
-        resize="bilinear with antialiasing to 224 x 224 px",
+        resize=f"bilinear with antialiasing to {side} x {side} px",
         normalisation="(level - 127) / 128",
         weights=file.name,
         sha256=sha256_of(file),

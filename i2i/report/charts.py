@@ -99,15 +99,16 @@ def charts_of(runs: Mapping[str, Run]) -> list[Chart]:
     charts: dict[str, Chart] = {}
     for run_name, run in runs.items():
         best = best_step(run) if alone else None
-        for curve_name, curve in run.curves.items():
+        curves = {name: thinned(curve, most=most) for name, curve in run.curves.items()}
+        for curve_name, curve in curves.items():
             place = _alone(curve_name, run) if alone else _shared(curve_name, run)
             if place is None:
                 continue
             key, title, unit, kind, legend = place
             label = legend if alone else run_name
             chart = charts.setdefault(key, Chart(key, title, unit, {}, kind, best if kind == "score" else None))
-            chart.curves[label] = thinned(curve, most=most)
-            if band := band_of(curve_name, {name: thinned(other, most=most) for name, other in run.curves.items()}):
+            chart.curves[label] = curve
+            if band := band_of(curve_name, curves):
                 chart.bands[label] = band
     by_player = sorted(charts.values(), key=lambda chart: chart.key.partition("/")[0], reverse=True)
     return sorted(by_player, key=_order)

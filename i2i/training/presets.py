@@ -1,4 +1,4 @@
-"""Presets: named settings of a method, such as `quality`, that take the place of its defaults."""
+"""Presets: named settings of a method, such as `quality`, that replace its defaults."""
 
 from __future__ import annotations
 
