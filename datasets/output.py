@@ -21,6 +21,16 @@ def make_folder(parser: ArgumentParser, folder: Path, *, empty: bool = True) -> 
         parser.error(f"{folder}: expected an empty folder or a new one; give another, or empty it")
 
 
+def find_images(parser: ArgumentParser, folder: Path) -> list[Path]:
+    """Find the images of a folder and its sub-folders, or end with the parser's error where there are none."""
+    from i2i.images.reading import images_in  # here, for the scripts that do without i2i
+
+    paths = images_in(folder)
+    if not paths:
+        parser.error(f"{folder}: no images in this folder")
+    return paths
+
+
 class _Formatter(ArgumentDefaultsHelpFormatter):
     def _get_help_string(self, action: Action) -> str | None:
         plain = isinstance(action.default, str | int | float) and not isinstance(action.default, bool)

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from output import make_folder, make_parser
+from output import find_images, make_folder, make_parser
 from tqdm import tqdm
 
 from i2i.data.sketch import varied_sketch
 from i2i.images.decoded import DecodedImage
-from i2i.images.reading import images_in, read
+from i2i.images.reading import read
 from i2i.images.writing import write
 
 
@@ -31,9 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--side", choices=("left", "right"), default="left", help="half that is the drawing")
     parser.add_argument("--seed", type=int, default=0, help="decides the changes")
     options = parser.parse_args(arguments)
-    paths = images_in(options.pairs)
-    if not paths:
-        parser.error(f"{options.pairs}: no images in this folder")
+    paths = find_images(parser, options.pairs)
     make_folder(parser, options.output)
     for path in tqdm(paths, unit="pair"):
         name = path.relative_to(options.pairs).with_suffix(".png")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from output import make_folder, make_parser
+from output import find_images, make_folder, make_parser
 from street_map import (
     ARROW,
     HIGHWAY,
@@ -34,7 +34,7 @@ from street_map import (
 from tqdm import tqdm
 
 from i2i.images.decoded import DecodedImage, PixelArray
-from i2i.images.reading import images_in, read
+from i2i.images.reading import read
 from i2i.images.writing import write
 
 # Colours of the `maps` set, and those of OpenStreetMap's standard style for the same things.
@@ -76,9 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("output", type=Path, help="folder that is written: a new one, or an empty one")
     parser.add_argument("--side", choices=("left", "right"), help="half of a pair that is the map")
     options = parser.parse_args(arguments)
-    paths = images_in(options.maps)
-    if not paths:
-        parser.error(f"{options.maps}: no images in this folder")
+    paths = find_images(parser, options.maps)
     make_folder(parser, options.output)
     for path in tqdm(paths, unit="map"):
         image = read(path).pixels
