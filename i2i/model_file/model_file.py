@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shlex
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,20 +15,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from i2i.device import isolated
-from i2i.errors import UsageError, setting
+from i2i.errors import UsageError
 from i2i.files import write_whole
 from i2i.model_file.header import CHECKSUM, checksum, decode
-from i2i.model_file.rebuild import Listed, rebuild
-from i2i.networks import Generator, LatentGenerator, registry_of
+from i2i.model_file.rebuild import MEND, of_direction, rebuild_all
+from i2i.networks import Generator, LatentGenerator
 from i2i.networks.virtual_batch_norm import Reference
-from i2i.spec import Spec
 from i2i.version import __version__
 
-T = TypeVar("T")
-
 FORMAT = "i2i-model/1"
-_MOST_TENSORS = 20_000
-_MEND = "download or copy it again"
 
 
 @dataclass(frozen=True)
@@ -109,11 +103,11 @@ def load_model(path: Path, *, directions: Collection[str] | None = None) -> Mode
     with isolated(), _opened(path) as file:
         metadata = file.metadata() or {}
         header = _header_of(path, metadata)
-        generators = _rebuild_all(path, header, file, directions)
+        generators = rebuild_all(path, header, file, directions)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         _verify(path, metadata, tensors)
         for direction, generator in generators.items():
-            generator.load_state_dict(_of_direction(direction, tensors))
+            generator.load_state_dict(of_direction(direction, tensors))
             generator.eval().requires_grad_(False)
             if isinstance(reference := getattr(generator, "reference", None), Reference) and len(reference.batch):
                 generator(reference.batch[:1])  # computes its statistics now, before several threads would do so
@@ -140,55 +134,16 @@ def _header_of(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     try:
         return decode(metadata)
     except ValueError as error:
-        raise UsageError(f"{path} is a damaged model file: {error}; {_MEND}") from None
-
-
-def _rebuild_all(
-    path: Path, header: Mapping[str, Any], file: Any, directions: Collection[str] | None
-) -> dict[str, Generator | LatentGenerator]:
-    """The networks that a file names, without their weights; its list of tensors must be theirs."""
-    names = file.keys()
-    if len(names) > _MOST_TENSORS:
-        raise UsageError(f"{path} is a damaged model file: it lists {len(names)} tensors; {_MEND}")
-    slices = {name: file.get_slice(name) for name in names}
-    listed = {name: Listed(str(one.get_dtype()), tuple(one.get_shape())) for name, one in slices.items()}
-    stray = next((name for name in names if name.partition(".")[0] not in header["maps"]), None)
-    if stray is not None:
-        raise UsageError(f"{path} is a damaged model file: {stray[:80]} belongs to none of its networks; {_MEND}")
-    generators = {}
-    for direction, text in header["maps"].items():
-        if directions is not None and direction not in directions:
-            continue
-        spec = Spec.parse(text)
-        if spec.name not in registry_of(direction):
-            raise _missing_backbone(path, spec.name, header)
-        try:
-            generators[direction] = rebuild(direction, spec, _of_direction(direction, listed))
-        except UsageError as error:
-            raise UsageError(f"{path}: its weights don't fit '{text}': {error}") from None
-    return generators
-
-
-def _of_direction(direction: str, tensors: Mapping[str, T]) -> dict[str, T]:
-    prefix = f"{direction}."
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _missing_backbone(path: Path, name: str, header: Mapping[str, Any]) -> UsageError:
-    module = header["modules"].get(name)
-    return UsageError(
-        f"{path} needs the generator {name!r} of module {module!r}, written by {header['made_by']}; "
-        f"install it and import it: {setting('import', shlex.quote(str(module)))}"
-    )
+        raise UsageError(f"{path} is a damaged model file: {error}; {MEND}") from None
 
 
 def _verify(path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
     if CHECKSUM in metadata and metadata[CHECKSUM] != checksum(metadata, tensors):
-        raise UsageError(f"{path} is damaged or was changed: its checksum differs; {_MEND}")
+        raise UsageError(f"{path} is damaged or was changed: its checksum differs; {MEND}")
     for name, tensor in tensors.items():
         # The sum of finite values is finite unless it overflows, and takes a tenth of the time.
         if not bool(tensor.sum().isfinite()) and not bool(tensor.isfinite().all()):
-            raise UsageError(f"{path} is a damaged model file: {name} has NaN or infinite values; {_MEND}")
+            raise UsageError(f"{path} is a damaged model file: {name} has NaN or infinite values; {MEND}")
 
 
 def _advice(metadata: Mapping[str, str]) -> str:

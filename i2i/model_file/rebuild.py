@@ -1,12 +1,14 @@
-"""Rebuild a network from its spec, no larger than the tensors that a model file lists for it."""
+"""Rebuild the networks of a model file from their specs, no larger than the tensors that the file lists for them."""
 
 from __future__ import annotations
 
 import contextlib
 import math
+import shlex
 import threading
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import nn
@@ -15,14 +17,18 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
-from i2i.errors import UsageError
-from i2i.networks import Generator, LatentGenerator, build_network
+from i2i.errors import UsageError, setting
+from i2i.networks import Generator, LatentGenerator, build_network, registry_of
 from i2i.networks.skip_init import SkipInit
 from i2i.networks.virtual_batch_norm import Reference
 from i2i.spec import Spec
 
+T = TypeVar("T")
+
+MEND = "download or copy it again"
 _FLOATS = ("F16", "BF16", "F32", "F64")
 _EXACT = {torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL", torch.complex64: "C64"}
+_MOST_TENSORS = 20_000
 _EXTRA = "_extra_state"  # PyTorch's key for `nn.Module.get_extra_state`
 
 
@@ -33,7 +39,49 @@ class Listed(NamedTuple):
     shape: tuple[int, ...]
 
 
-def rebuild(direction: str, spec: Spec, tensors: Mapping[str, Listed]) -> Generator | LatentGenerator:
+def rebuild_all(
+    path: Path, header: Mapping[str, Any], file: Any, directions: Collection[str] | None
+) -> dict[str, Generator | LatentGenerator]:
+    """Rebuild the networks that a model file names, without their weights.
+
+    Args:
+        path: the file, for errors.
+        header: its header; see `decode`.
+        file: the opened file.
+        directions: those to rebuild; all if None.
+
+    Raises:
+        UsageError: the file needs a backbone that isn't registered, or its tensors aren't those of its networks.
+    """
+    names = file.keys()
+    if len(names) > _MOST_TENSORS:
+        raise UsageError(f"{path} is a damaged model file: it lists {len(names)} tensors; {MEND}")
+    slices = {name: file.get_slice(name) for name in names}
+    listed = {name: Listed(str(one.get_dtype()), tuple(one.get_shape())) for name, one in slices.items()}
+    stray = next((name for name in names if name.partition(".")[0] not in header["maps"]), None)
+    if stray is not None:
+        raise UsageError(f"{path} is a damaged model file: {stray[:80]} belongs to none of its networks; {MEND}")
+    generators = {}
+    for direction, text in header["maps"].items():
+        if directions is not None and direction not in directions:
+            continue
+        spec = Spec.parse(text)
+        if spec.name not in registry_of(direction):
+            raise _missing_backbone(path, spec.name, header)
+        try:
+            generators[direction] = _rebuild(direction, spec, of_direction(direction, listed))
+        except UsageError as error:
+            raise UsageError(f"{path}: its weights don't fit '{text}': {error}") from None
+    return generators
+
+
+def of_direction(direction: str, tensors: Mapping[str, T]) -> dict[str, T]:
+    """The tensors of one direction, by their names in its state dict."""
+    prefix = f"{direction}."
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _rebuild(direction: str, spec: Spec, tensors: Mapping[str, Listed]) -> Generator | LatentGenerator:
     """Build the network of a spec in float32 on the CPU, without its weights.
 
     It is built on the meta device first, where weights take no memory, and building stops when it outgrows the listed
@@ -96,6 +144,14 @@ def _check_reference(network: nn.Module, shape: tuple[int, ...]) -> None:
         fits = isinstance(network, LatentGenerator) and shape[1:] == (network.latent + network.classes,)
     if not fits or not shape[0]:
         raise UsageError(f"its reference batch has shape {shape}, which the network doesn't take")
+
+
+def _missing_backbone(path: Path, name: str, header: Mapping[str, Any]) -> UsageError:
+    module = header["modules"].get(name)
+    return UsageError(
+        f"{path} needs the generator {name!r} of module {module!r}, written by {header['made_by']}; "
+        f"install it and import it: {setting('import', shlex.quote(str(module)))}"
+    )
 
 
 def _shortened(name: str) -> str:
