@@ -99,7 +99,7 @@ class Sampler:
         return walks
 
     def latents(self, count: int, *, seed: int = 0) -> Tensor:
-        """Latents (count, latent) from U(-1, 1), drawn with a seed.
+        """Latents (count, latent) from the generator's prior, drawn with a seed.
 
         Raises:
             UsageError: the count is below 1, or the seed below 0.
@@ -107,7 +107,7 @@ class Sampler:
         if count < 1:
             raise UsageError(f"{count} images; ask for 1 or more")
         with isolated():
-            return torch.rand(count, self.generator.latent, generator=seeded(seed), dtype=torch.float32) * 2 - 1
+            return self.generator.draw(count, generator=seeded(seed))
 
     def draw(self, latents: Tensor, *, label: str | None = None, batch_size: int = 64) -> list[Image.Image]:
         """Generate the image of each latent (N, latent)."""

@@ -48,12 +48,16 @@ class AdversarialLoss:
         if not 0.0 < self.real_label <= 1.0:
             raise ValueError(f"real_label is {self.real_label}; it must be above 0 and at most 1, such as 0.9")
 
-    def discriminator(self, real: Logits, fake: Logits) -> Tensor:
-        """The discriminator's loss on real and on generated images; 2 log 2 if it can't tell (cross-entropy)."""
-        formulas, pairs = _FORMULAS[self.kind], zip(_scales(real), _scales(fake), strict=True)
-        return torch.stack(
-            [formulas.real(r.float(), self.real_label) + formulas.fake(f.float()) for r, f in pairs]
-        ).sum()
+    def discriminator(self, real: Logits, *fakes: Logits) -> Tensor:
+        """The discriminator's loss on real and on generated images; 2 log 2 if it can't tell (cross-entropy).
+
+        Generated images of several kinds, such as reconstructions and samples, add a term each.
+        """
+        formulas, real = _FORMULAS[self.kind], _scales(real)
+        terms = [formulas.real(scale.float(), self.real_label) for scale in real]
+        for fake in fakes:
+            terms += [formulas.fake(f.float()) for f, _ in zip(_scales(fake), real, strict=True)]
+        return torch.stack(terms).sum()
 
     def generator(self, fake: Logits) -> Tensor:
         """The generator's loss on the logits of its images; never smoothed."""

@@ -1,4 +1,4 @@
-"""Penalties: on the discriminator's gradient, and on the distance of weights from their historical average."""
+"""Penalties: on the discriminator's gradient, and on weights."""
 
 from __future__ import annotations
 
@@ -45,6 +45,25 @@ def r1_penalty(discriminator: Callable[[Tensor], Logits], real: Tensor) -> Tenso
     """
     gradient = _input_gradient(discriminator, _precise(real))
     return gradient.square().flatten(1).sum(1).mean() / 2
+
+
+def orthogonal_penalty(network: nn.Module) -> Tensor:
+    """How far the filters of a network's convolutions are from orthogonal.
+
+    Source: Brock et al. 2016, sec. 3.4, as in its code, without its weight: the rows of each filter, over its channels
+    and columns.
+
+    Returns:
+        The sum of |W W^T - I| over all weights of four dimensions, a scalar >= 0.
+    """
+    distances = []
+    for weight in network.parameters():
+        if weight.dim() == 4:
+            with torch.autocast(weight.device.type, enabled=False):
+                rows = weight.transpose(1, 2).flatten(2)  # (filters, rows, channels * columns)
+                identity = torch.eye(rows.shape[1], dtype=weight.dtype, device=weight.device)
+                distances.append((rows @ rows.transpose(1, 2) - identity).abs().sum())
+    return torch.stack(distances).sum()
 
 
 def _precise(images: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -24,7 +24,7 @@ from i2i.losses import (
 from i2i.methods.diffaugment import Change, DiffAugment
 from i2i.methods.terms import Losses as Losses
 from i2i.methods.terms import LossFn as LossFn
-from i2i.networks import Backbones, Discriminator, Generator, LatentGenerator, Logits
+from i2i.networks import Backbones, Discriminator, Logits, Network
 from i2i.networks.virtual_batch_norm import Reference
 from i2i.registry import Registry
 from i2i.spec import Spec
@@ -157,8 +157,8 @@ class Method(nn.Module, ABC):
         """Each player and its networks, which only its loss updates."""
 
     @abstractmethod
-    def generators(self) -> Mapping[str, Generator | LatentGenerator]:
-        """The networks that the model file holds: `a2b`, and `b2a` where there is one; `z2b` from a latent."""
+    def generators(self) -> Mapping[str, Network]:
+        """The networks that the model file holds, by direction: `a2b`, `b2a`; `z2b` from a latent, `b2z` to one."""
 
     def needs_reference_batch(self) -> bool:
         """Whether a network keeps its first input as the reference batch of virtual batch norm."""
@@ -231,13 +231,26 @@ class Method(nn.Module, ABC):
 
         ending = f"_{domain}" if domain else ""
         loss = self.adversarial.discriminator(logits(real), logits(fake.detach()))
-        losses = Losses({f"adversarial{ending}": weight * loss})
+        penalties = self.gradient_penalties(logits, real=real, fake=fake)
+        losses = {"adversarial": loss, **penalties}
+        return Losses({f"{name}{ending}": weight * term for name, term in losses.items()})
+
+    def gradient_penalties(
+        self, discriminator: Callable[[Tensor], Logits], *, real: Tensor, fake: Tensor
+    ) -> dict[str, Tensor]:
+        """The weighted penalties on the discriminator's gradient that are set.
+
+        Args:
+            discriminator: gives logits.
+            real: (N, C, H, W) in [-1, 1].
+            fake: the same shape; no gradient flows back into it.
+        """
+        penalties = {}
         if self.config.gradient_penalty:
-            penalty = gradient_penalty(logits, real, fake)
-            losses[f"gradient_penalty{ending}"] = weight * self.config.gradient_penalty * penalty
+            penalties["gradient_penalty"] = self.config.gradient_penalty * gradient_penalty(discriminator, real, fake)
         if self.config.r1:
-            losses[f"r1{ending}"] = weight * self.config.r1 * r1_penalty(logits, real)
-        return losses
+            penalties["r1"] = self.config.r1 * r1_penalty(discriminator, real)
+        return penalties
 
     def generator_terms(
         self,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from i2i.config import DataConfig, TrainConfig
 from i2i.methods.base import Batch, Losses, Method, methods
-from i2i.methods.latents import uniform
+from i2i.methods.latents import drawn_from
 from i2i.networks import Backbones, LatentGenerator
 from i2i.seeding import seeded
 
@@ -61,14 +61,13 @@ class GAN(Method):
     def forward(self, batch: Batch) -> Images:
         """Generate as many images as there are real ones, with their labels."""
         real = batch["b"]
-        latents = uniform(len(real), self.generator.latent).to(real.device)
+        latents = drawn_from(self.generator.prior, len(real), self.generator.latent).to(real.device)
         return self._generate(real, latents, batch)
 
     def preview(self, batch: Batch) -> Images:
         """The same latents each time."""
         real = batch["b"]
-        draw = torch.rand(len(real), self.generator.latent, generator=seeded(0))
-        return self._generate(real, (draw * 2 - 1).to(real.device), batch)
+        return self._generate(real, self.generator.draw(len(real), generator=seeded(0)).to(real), batch)
 
     def discriminator_loss(self, images: Images) -> Losses:
         """The adversarial loss."""

@@ -8,6 +8,12 @@ import torch
 from torch import Tensor
 
 from i2i.distributed import local_shard, world_size
+from i2i.networks import Prior
+
+
+def drawn_from(prior: Prior, count: int, length: int) -> Tensor:
+    """Latents from a generator's prior, (count, length), on the CPU."""
+    return normal(count, length) if prior == "normal" else uniform(count, length)
 
 
 def normal(count: int, length: int) -> Tensor:

@@ -108,7 +108,8 @@ def _is_whole(value: Any, most: int, least: int = 1) -> bool:
 
 
 def _are_maps(value: Any) -> bool:
-    return _is_object(value) and bool(value) and value.keys() <= {"a2b", "b2a", "z2b"} and _are_texts([*value.values()])
+    known = {"a2b", "b2a", "z2b", "b2z"}
+    return _is_object(value) and bool(value) and value.keys() <= known and _are_texts([*value.values()])
 
 
 _DEFAULTS: dict[str, Any] = {  # of keys that a file may lack

@@ -19,7 +19,7 @@ from i2i.errors import UsageError
 from i2i.files import write_whole
 from i2i.model_file.header import CHECKSUM, checksum, decode
 from i2i.model_file.rebuild import MEND, of_direction, rebuild_all
-from i2i.networks import Generator, LatentGenerator
+from i2i.networks import Network
 from i2i.networks.virtual_batch_norm import Reference
 from i2i.version import __version__
 
@@ -31,14 +31,14 @@ class Model:
     """What a model file holds.
 
     Attributes:
-        generators: by direction: `a2b`, `b2a`, or `z2b` from a latent.
+        generators: by direction: `a2b`, `b2a`, or `z2b` from a latent and `b2z` to one.
         domains: the names of a and b that users see.
         preprocess: how training prepared images: `image_size` in pixels, `channels`, `depths` in bits, `classes`.
         config: the run's settings, as provenance.
         step: training steps done.
     """
 
-    generators: Mapping[str, Generator | LatentGenerator]
+    generators: Mapping[str, Network]
     domains: tuple[str, str]
     preprocess: Mapping[str, Any]
     config: Mapping[str, Any]

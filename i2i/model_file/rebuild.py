@@ -18,7 +18,7 @@ from torch.nn.modules.module import (
 )
 
 from i2i.errors import UsageError, setting
-from i2i.networks import Generator, LatentGenerator, build_network, registry_of
+from i2i.networks import Generator, LatentGenerator, Network, build_network, registry_of
 from i2i.networks.skip_init import SkipInit
 from i2i.networks.virtual_batch_norm import Reference
 from i2i.spec import Spec
@@ -41,7 +41,7 @@ class Listed(NamedTuple):
 
 def rebuild_all(
     path: Path, header: Mapping[str, Any], file: Any, directions: Collection[str] | None
-) -> dict[str, Generator | LatentGenerator]:
+) -> dict[str, Network]:
     """Rebuild the networks that a model file names, without their weights.
 
     Args:
@@ -81,7 +81,7 @@ def of_direction(direction: str, tensors: Mapping[str, T]) -> dict[str, T]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _rebuild(direction: str, spec: Spec, tensors: Mapping[str, Listed]) -> Generator | LatentGenerator:
+def _rebuild(direction: str, spec: Spec, tensors: Mapping[str, Listed]) -> Network:
     """Build the network of a spec in float32 on the CPU, without its weights.
 
     It is built on the meta device first, where weights take no memory, and building stops when it outgrows the listed

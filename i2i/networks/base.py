@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+import torch
 from torch import Tensor, nn
 
 from i2i.errors import UsageError, setting
@@ -12,6 +13,7 @@ from i2i.registry import Registry
 from i2i.spec import Scalar, Spec
 
 Logits: TypeAlias = Tensor | Sequence[Tensor]
+Prior: TypeAlias = Literal["uniform", "normal"]
 MAX_BLOCKS = 1000  # of a network: more take minutes to build, and then all memory
 MAX_DEPTH = 12  # halvings: an image is padded to a multiple of 4096 pixels
 
@@ -66,16 +68,41 @@ class LatentGenerator(nn.Module):
     its options of these names when the network is built.
 
     Attributes:
-        latent: length of z, drawn from U(-1, 1).
+        latent: length of z.
         classes: number of labels it is trained with; 0 for none.
         out_channels: channels of the output.
         image_size: height and width of the output, in pixels.
+        prior: what z is drawn from: `uniform`, U(-1, 1), or `normal`, N(0, 1).
         spec: the one string that rebuilds it; set when it is built.
     """
 
     latent: int
     classes: int = 0
     out_channels: int
+    image_size: int
+    prior: Prior = "uniform"
+    spec: Spec
+
+    def draw(self, count: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw latents from the prior: (count, latent) in float32, on the CPU."""
+        return draw_latents(self.prior, count, self.latent, generator=generator)
+
+
+class LatentEncoder(nn.Module):
+    """A map from images to latents: (N, in_channels, image_size, image_size) in [-1, 1] -> (N, latent).
+
+    Subclass it and register the class in `latent_encoders`. Where the constructor doesn't set the attributes, they are
+    taken from its options of these names when the network is built.
+
+    Attributes:
+        latent: length of z.
+        in_channels: channels of the input.
+        image_size: height and width of the input, in pixels.
+        spec: the one string that rebuilds it; set when it is built.
+    """
+
+    latent: int
+    in_channels: int
     image_size: int
     spec: Spec
 
@@ -100,11 +127,23 @@ class Discriminator(nn.Module):
         raise UsageError(f"'{self.spec.name}' has no features to match; use {setting('feature_matching', 0)}")
 
 
+def draw_latents(prior: Prior, count: int, length: int, *, generator: torch.Generator | None = None) -> Tensor:
+    """Draw latents from a prior: (count, length) in float32, on the CPU."""
+    draw = torch.randn if prior == "normal" else torch.rand
+    drawn: Tensor = draw(count, length, generator=generator, dtype=torch.float32, device="cpu")
+    return drawn if prior == "normal" else drawn * 2 - 1
+
+
+Network: TypeAlias = Generator | LatentGenerator | LatentEncoder
+
 generators: Registry[Generator] = Registry("generator", base=Generator)
 latent_generators: Registry[LatentGenerator] = Registry("latent generator", base=LatentGenerator)
+latent_encoders: Registry[LatentEncoder] = Registry("latent encoder", base=LatentEncoder)
 discriminators: Registry[Discriminator] = Registry("discriminator", base=Discriminator)
 
 
 def registry_of(direction: str) -> Registry[Any]:
-    """Where the network of a direction is registered: `z2b` takes a latent, `a2b` and `b2a` an image."""
+    """Where the network of a direction is registered: `z2b` from a latent, `b2z` to one, `a2b` and `b2a` of images."""
+    if direction.endswith("z"):
+        return latent_encoders
     return latent_generators if direction.startswith("z") else generators

@@ -15,9 +15,12 @@ from i2i.networks.base import (
     MAX_DEPTH,
     Discriminator,
     Generator,
+    LatentEncoder,
     LatentGenerator,
+    Network,
     discriminators,
     generators,
+    latent_encoders,
     latent_generators,
     registry_of,
 )
@@ -30,9 +33,9 @@ from i2i.spec import Scalar, Spec
 T = TypeVar("T", bound=nn.Module)
 
 
-def build_network(direction: str, spec: Spec | str) -> Generator | LatentGenerator:
+def build_network(direction: str, spec: Spec | str) -> Network:
     """Build the network of a direction from its complete spec; as `build_generator`."""
-    return cast("Generator | LatentGenerator", _build(registry_of(direction), spec, {}))
+    return cast(Network, _build(registry_of(direction), spec, {}))
 
 
 def build_generator(spec: Spec | str, **given: Scalar) -> Generator:
@@ -48,6 +51,11 @@ def build_generator(spec: Spec | str, **given: Scalar) -> Generator:
 def build_latent_generator(spec: Spec | str, **given: Scalar) -> LatentGenerator:
     """Build a latent generator from its spec; as `build_generator`."""
     return _build(latent_generators, spec, given)
+
+
+def build_latent_encoder(spec: Spec | str, **given: Scalar) -> LatentEncoder:
+    """Build a latent encoder from its spec; as `build_generator`."""
+    return _build(latent_encoders, spec, given)
 
 
 def build_discriminator(spec: Spec | str, **given: Scalar) -> Discriminator:
@@ -132,6 +140,7 @@ class Backbones:
 _DECLARED = {
     generators.kind: ("in_channels", "out_channels", "latent"),
     latent_generators.kind: ("latent", "classes", "out_channels", "image_size"),
+    latent_encoders.kind: ("latent", "in_channels", "image_size"),
     discriminators.kind: (),
 }
 

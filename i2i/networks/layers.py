@@ -126,6 +126,11 @@ class MinibatchDiscrimination(nn.Module):
         return compared
 
 
+def precise(x: Tensor) -> Tensor:
+    """In float32 at least, also under autocast."""
+    return x if x.dtype == torch.double else x.float()
+
+
 def normalize(norm: GeneratorNorm, channels: int, *, at_inference: NormAtInference = "sample") -> nn.Module:
     """The normalisation layer of a backbone; `instance` has no affine parameters, as in the papers' code."""
     if norm == "batch":

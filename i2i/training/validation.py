@@ -19,7 +19,7 @@ from i2i.evaluation.scores.paired import l1, psnr, ssim
 from i2i.evaluation.set_distances import estimate
 from i2i.images.decoded import PixelArray
 from i2i.images.tensors import to_pixels
-from i2i.networks import LatentGenerator
+from i2i.networks import LatentEncoder, LatentGenerator
 from i2i.seeding import seeded
 
 _TRAINING = 8  # training pairs that are scored too: where the two diverge, it is overfitting
@@ -76,6 +76,7 @@ class Validation:
         fakes = {
             direction: _generated(generator, self.held_out, domain=direction[0], device=device)
             for direction, generator in generators.items()
+            if not isinstance(generator, LatentEncoder)
         }
         scores: dict[str, float] = {}
         training_l1 = None
@@ -113,7 +114,7 @@ def _generated(
     """The translations of a domain's images, one at a time; or as many images from latents, with the batch's labels."""
     inputs: list[tuple[Tensor, ...]]
     if isinstance(generator, LatentGenerator):
-        latents = torch.rand(len(batch["b"]), generator.latent, generator=seeded(0)) * 2 - 1
+        latents = generator.draw(len(batch["b"]), generator=seeded(0))
         labels = F.one_hot(batch["label"], generator.classes) if generator.classes else latents[:, :0]
         inputs = [(code,) for code in torch.cat([latents, labels.to(latents)], dim=1)]
     else:

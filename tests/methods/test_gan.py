@@ -177,7 +177,7 @@ def test_the_methods_own_networks_and_settings_are_dcgans():
 
 
 def test_a_backbone_that_translates_draws_nothing():
-    with pytest.raises(UsageError, match="unknown latent generator 'unet'; there are: dcgan, mlp"):
+    with pytest.raises(UsageError, match="unknown latent generator 'unet'; there are: dcgan, ian, ian_simple, mlp"):
         make(("unet", "mlp"))
 
 

@@ -32,7 +32,10 @@ def _in_float64():
 
 
 def apart(one, other):
-    return max((one[name] - other[name]).abs().max().item() for name in one if one[name].numel())
+    """The largest difference of two states; of values above 1, as a share of them."""
+    pairs = [(value.double(), other[name].double()) for name, value in one.items()]
+    differences = [(first - second).abs() / second.abs().clamp(min=1) for first, second in pairs]
+    return max(difference.max().item() for difference in differences if difference.numel())
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -169,7 +169,7 @@ def test_in_training_samples_interact_only_through_batch_norm(spec):
 def test_batch_norm_uses_running_averages_at_inference(name):
     network = build_small_generator(f"{name}:width=4,latent=6,norm=batch").eval()
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
-    assert len(norms) == 2
+    assert len(norms) >= 2
     z = uniform(4, 6)
     for norm in norms:
         before = network(z)

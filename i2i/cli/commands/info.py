@@ -52,7 +52,7 @@ def _lines(model: str, file: Path, header: Mapping[str, Any]) -> Iterator[str]:
     latent = any(Spec.parse(spec).options.get("latent") for spec in header["maps"].values())
     yield f"{file}  {file.stat().st_size / 1e6:.1f} MB, {header['format']}, made by {header['made_by']}"
     for direction, spec in header["maps"].items():
-        yield f"  {b} -> {a}: {spec}" if direction == "b2a" else f"  {a} -> {b}: {spec}"
+        yield f"  {b} -> {a}: {spec}" if direction.startswith("b") else f"  {a} -> {b}: {spec}"
     trained = f"  trained with {config.get('method')} on {' '.join(config.get('paths', []))}, {header['step']} steps"
     if "image_size" in preprocess:
         trained += f", images of {preprocess['image_size']} px"

@@ -23,7 +23,7 @@ from i2i.images.limits import MAX_MEGAPIXELS
 METHODS: dict[Data, tuple[str, ...]] = {
     "paired": ("pix2pix", "bicyclegan", "pix2pixhd"),
     "unpaired": ("cyclegan", "cut", "fastcut", "simgan"),
-    "single": ("gan",),
+    "single": ("gan", "ian"),
 }
 
 
