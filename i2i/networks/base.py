@@ -87,6 +87,15 @@ class LatentGenerator(nn.Module):
         """Draw latents from the prior: (count, latent) in float32, on the CPU."""
         return draw_latents(self.prior, count, self.latent, generator=generator)
 
+    def code(self, z: Tensor) -> Tensor:
+        """What editing moves in place of z (N, latent + classes): z itself, or what a flow makes of it."""
+        return z
+
+    def decode(self, code: Tensor) -> Tensor:
+        """The images of codes."""
+        images: Tensor = self(code)
+        return images
+
 
 class LatentEncoder(nn.Module):
     """A map from images to latents: (N, in_channels, image_size, image_size) in [-1, 1] -> (N, latent).
