@@ -111,7 +111,7 @@ def test_a_red_stroke_makes_the_image_red_there_and_changes_little_elsewhere(pri
     for seed in range(10, 14):
         one = editor(prior=prior)
         before = pixels(one.sample(seed=seed))
-        candidates = one.apply(stroke, smoothness=0.5)
+        candidates = one.apply(stroke, smoothness=2.0)
         assert [candidate.cost for candidate in candidates] == sorted(candidate.cost for candidate in candidates)
         after, other = pixels(candidates[0].image), pixels(editor(prior=prior).sample(seed=seed + 10))
         was.append(np.abs(before[corner] - [255, 0, 0]).mean())
