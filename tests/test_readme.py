@@ -59,10 +59,22 @@ def shoes(my_folder: Path) -> Path:
     return run
 
 
+@pytest.fixture
+def flowers(my_folder: Path) -> Path:
+    """A model of IAN."""
+    run = my_folder / "runs" / "flowers"
+    small = ["--generator", "ian:width=4", "--discriminator", "ian:width=4,minibatch=2"]
+    words = ["--image-size", "16", "--steps", "1", "--batch-size", "2", "--validate-every", "0"]
+    assert main(["train", "ian", "my_pairs/train", "--run", str(run), *small, *words]) == 0
+    return run
+
+
 @pytest.mark.parametrize("code", blocks("python"), ids=lambda code: code.splitlines()[0])
 def test_python_in_the_readme_runs(code: str, my_folder: Path, request: pytest.FixtureRequest) -> None:
     if "runs/shoes" in code:
         request.getfixturevalue("shoes")
+    if "runs/flowers" in code:
+        request.getfixturevalue("flowers")
     if "build_run" in code:
         for pattern, smaller in SMALLER.items():
             code, count = re.subn(pattern, smaller, code)
@@ -75,7 +87,7 @@ def test_python_in_the_readme_runs(code: str, my_folder: Path, request: pytest.F
 
 
 def test_flags_in_the_readmes_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    commands = [[name] for name in ("translate", "sample", "evaluate", "check", "info", "models", "report")]
+    commands = [[name] for name in ("translate", "sample", "edit", "evaluate", "check", "info", "models", "report")]
     for command in [*commands, *(["train", method] for method in methods)]:
         with contextlib.suppress(SystemExit):
             main([*command, "--help"])

@@ -13,7 +13,7 @@ from typing import Any
 from i2i.cli.arguments import one_or_two, parse, values_of
 from i2i.cli.train_flags import as_flags, flags_of_method
 from i2i.cli.train_imports import import_modules_of, resolved, saved_settings
-from i2i.config import RunConfig, from_dict
+from i2i.config import DataConfig, RunConfig, from_dict
 from i2i.errors import UsageError
 from i2i.training.presets import defaults_of, networks_over
 from i2i.version import __version__
@@ -44,6 +44,9 @@ def run_settings(name: str, method: Any, args: list[str]) -> tuple[RunConfig, Pa
         flags = parse(kind, command, args, about, default=_saved_flags(kind, flags, run, name, method))
     else:
         refuse_existing(run)
+        if method.of_run and (Path(flags.data[0]) / "config.json").exists():
+            flags = parse(kind, command, args, about, default=_flags_of_trained(kind, Path(flags.data[0]), method))
+            flags = dataclasses.replace(flags, data=tuple(saved_settings(Path(flags.data[0]))["paths"]))
     one_or_two(flags.data)
     if not flags.resume:
         refuse_inside(run, flags.data, flag="--run")
@@ -101,6 +104,13 @@ def _saved_flags(kind: Any, flags: Any, run: Path, name: str, method: Any) -> An
         training=saved.train,
         method=options,
     )
+
+
+def _flags_of_trained(kind: Any, trained: Path, method: Any) -> Any:
+    """The flags that train for the model of another run, on its images."""
+    images = from_dict(DataConfig, saved_settings(trained).get("data", {}), where=f"{trained / 'config.json'}: data")
+    options = dataclasses.replace(method.Config(), model=str(trained.resolve()))
+    return kind(images=dataclasses.replace(images, augment=()), training=method.train_config, method=options)
 
 
 def _read_settings(run: Path, name: str, method: Any) -> tuple[Any, RunConfig]:

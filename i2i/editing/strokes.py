@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, fields
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -72,6 +72,38 @@ class WarpStroke:
 
 
 Stroke: TypeAlias = ColourStroke | SketchStroke | WarpStroke
+
+
+_BRUSHES: dict[str, type[Stroke]] = {"colour": ColourStroke, "sketch": SketchStroke, "warp": WarpStroke}
+
+
+def strokes_from(described: Any) -> list[Stroke]:
+    """Strokes from JSON: a list of objects with `brush` (colour, sketch or warp) and the attributes of that stroke.
+
+    Raises:
+        UsageError: it is something else; the message says which stroke.
+    """
+    if not isinstance(described, list):
+        raise UsageError(
+            'expected a list of strokes, such as [{"brush": "sketch", "points": [[0.2, 0.5], [0.8, 0.5]]}]'
+        )
+    return [_stroke_from(given, number) for number, given in enumerate(described, 1)]
+
+
+def _stroke_from(given: Any, number: int) -> Stroke:
+    kind = _BRUSHES.get(given.get("brush", "")) if isinstance(given, dict) else None
+    if kind is None:
+        raise UsageError(f"stroke {number} needs a brush, one of {', '.join(_BRUSHES)}")
+    values = {name: value for name, value in given.items() if name != "brush"}
+    names = [field.name for field in fields(kind)]
+    if unknown := next((name for name in values if name not in names), None):
+        raise UsageError(f"stroke {number} has {unknown!r}; a {given['brush']} stroke has {', '.join(names)}")
+    try:
+        return kind(**values)
+    except UsageError as error:
+        raise UsageError(f"stroke {number}: {error}") from None
+    except (TypeError, ValueError):
+        raise UsageError(f"stroke {number} can't be read; a {given['brush']} stroke has {', '.join(names)}") from None
 
 
 def line_mask(points: Sequence[Point], width: float, size: int) -> Tensor:

@@ -46,13 +46,18 @@ class Perceptual:
             target: the same shape; no gradient flows here.
 
         Raises:
-            UsageError: another number of channels.
+            UsageError: another number of channels, or images too small for the network.
         """
         channels = image.shape[1]
         if channels not in (1, 3):
             raise UsageError(
                 f"the perceptual term compares colour or grey images, not {channels} channels; "
                 f"leave it out with {setting('perceptual_weight', 0)}"
+            )
+        if min(image.shape[2:]) < self._network.smallest:
+            raise UsageError(
+                f"the perceptual term needs images of {self._network.smallest} px or more; leave it out with "
+                f"{setting('perceptual_weight', 0)}"
             )
         self._network.to(image.device)
         with torch.no_grad():
@@ -69,6 +74,7 @@ class _Network(nn.Module):
     """Gives the activations of five layers, the finest first."""
 
     normalisation: tuple[tuple[float, ...], tuple[float, ...]]  # mean and standard deviation of values in [0, 1]
+    smallest: int  # height and width that it takes, in pixels
 
     @abstractmethod
     def forward(self, x: Tensor) -> list[Tensor]: ...
@@ -80,6 +86,7 @@ class _Network(nn.Module):
 
 class _VGG19(_Network):
     normalisation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    smallest = 16
     # Indices of relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1, and the weight of each.
     weights = {1: 1 / 32, 6: 1 / 16, 11: 1 / 8, 20: 1 / 4, 29: 1.0}  # noqa: RUF012
 
@@ -101,6 +108,7 @@ class _VGG19(_Network):
 
 class _EfficientNetLite0(_Network):
     normalisation = (127 / 255,), (128 / 255,)
+    smallest = 32
     last_blocks = (0, 2, 4, 10, 15)  # of 1/2, 1/4, 1/8, 1/16 and 1/32 of the image's height and width
 
     def __init__(self) -> None:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 from torch import Tensor, nn
 
 from i2i.errors import UsageError, setting
-from i2i.networks.base import Discriminator, LatentGenerator, discriminators, latent_generators
+from i2i.networks.base import (
+    Discriminator,
+    LatentEncoder,
+    LatentGenerator,
+    Prior,
+    discriminators,
+    latent_encoders,
+    latent_generators,
+)
 from i2i.networks.layers import (
     LatentNorm,
     MinibatchDiscrimination,
@@ -84,13 +93,8 @@ class DCGANDiscriminator(Discriminator):
         if width < 1 or minibatch < 0:
             raise UsageError("dcgan needs width >= 1 and minibatch >= 0")
         self.smallest = image_size
-        channels = [in_channels, *(width * 2**level for level in range(halvings))]
-        self.layers = nn.ModuleList()
-        for level in range(halvings):
-            convolution = nn.Conv2d(channels[level], channels[level + 1], 5, stride=2, padding=2, bias=False)
-            normed = normalize(norm if level else None, channels[level + 1])
-            self.layers.append(nn.Sequential(convolution, normed, nn.LeakyReLU(0.2)))
-        units = channels[-1] * _START**2
+        self.layers = nn.ModuleList(_convolutions(in_channels, halvings, width, norm))
+        units = width * 2 ** (halvings - 1) * _START**2
         compare = MinibatchDiscrimination(units, minibatch) if minibatch else nn.Identity()
         self.head = nn.Sequential(nn.Flatten(), compare, nn.Linear(units + minibatch, 1, bias=False))
         initialize(self, spectral=spectral)
@@ -106,6 +110,43 @@ class DCGANDiscriminator(Discriminator):
             x = layer(x)
             activations.append(x)
         return self.head(x), activations
+
+
+@latent_encoders.register("dcgan")
+class DCGANEncoder(LatentEncoder):
+    """Zhu et al. 2016, sec. 3.2, as in its code: DCGAN's discriminator with an output for each latent.
+
+    `prior` is that of the generator's latents; those from U(-1, 1) come out of a tanh.
+    """
+
+    def __init__(
+        self, in_channels: int, image_size: int, *, latent: int = 100, width: int = 128, prior: Prior = "uniform"
+    ) -> None:
+        super().__init__()
+        halvings = _halvings(image_size)
+        if latent < 1 or width < 1:
+            raise UsageError("dcgan needs latent >= 1 and width >= 1")
+        self.layers = nn.Sequential(
+            *_convolutions(in_channels, halvings, width, "batch"),
+            nn.Flatten(),
+            nn.Linear(width * 2 ** (halvings - 1) * _START**2, latent),
+            nn.Tanh() if prior == "uniform" else nn.Identity(),
+        )
+        initialize(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The latents of (N, in_channels, image_size, image_size) in [-1, 1]: (N, latent)."""
+        latents: Tensor = self.layers(x)
+        return latents
+
+
+def _convolutions(in_channels: int, halvings: int, width: int, norm: Norm) -> Iterator[nn.Module]:
+    """5x5 convolutions of stride 2 with LeakyReLU 0.2, each with twice the channels; a norm from the second on."""
+    channels = [in_channels, *(width * 2**level for level in range(halvings))]
+    for level, (before, after) in enumerate(itertools.pairwise(channels)):
+        convolution = nn.Conv2d(before, after, 5, stride=2, padding=2, bias=False)
+        normed = normalize(norm if level else None, after, at_inference="running")
+        yield nn.Sequential(convolution, normed, nn.LeakyReLU(0.2))
 
 
 def _double(before: int, after: int) -> nn.Module:

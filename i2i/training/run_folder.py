@@ -135,6 +135,8 @@ class RunFolder:
         write_whole(self.path / "config.json", json.dumps(described, indent=2).encode())
 
     def _model(self, networks: Mapping[str, Any], step: int) -> Model:
-        # A model file is shared: it does not tell where this machine keeps its images.
+        # A model file is shared: it does not tell where this machine keeps its images and models.
         provenance = {**to_dict(self.config), "paths": [Path(path).name for path in self.config.paths]}
+        if provenance["options"].get("model"):
+            provenance["options"]["model"] = Path(provenance["options"]["model"]).name
         return Model(dict(networks), self.domains, dict(self.preprocess), provenance, step)

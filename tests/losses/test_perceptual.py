@@ -124,6 +124,12 @@ def test_other_channels_are_refused(either, channels):
         either(x, x)
 
 
+def test_images_too_small_for_the_network_are_refused(efficientnet):
+    small = torch.zeros(1, 3, 16, 48)
+    with pytest.raises(UsageError, match="needs images of 32 px or more; leave it out with perceptual_weight=0"):
+        efficientnet(small, small)
+
+
 def test_bfloat16_gives_nearly_the_same_in_float32(either):
     x, y = pictures(seed=1), pictures(seed=2)
     with torch.autocast("cpu", torch.bfloat16):

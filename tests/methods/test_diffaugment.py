@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from i2i.methods import methods
 from i2i.methods.diffaugment import DiffAugment
 from i2i.training.player import freeze_all_but
-from support.methods import make, moved, moves, noise
+from support.methods import GAMES, make, moved, moves, noise
 
 EVERY = ("colour", "translation", "cutout")
 
@@ -101,7 +100,7 @@ def test_gradients_pass_through(change):
     assert (slope * direction).sum().item() == pytest.approx(((ends[0] - ends[1]) / (2 * step)).item(), rel=1e-5)
 
 
-@pytest.mark.parametrize("method_name", methods)
+@pytest.mark.parametrize("method_name", GAMES)
 def test_every_method_trains_with_it(method_name):
     method = make(method_name, diffaugment=EVERY)
     torch.manual_seed(1)
@@ -114,7 +113,7 @@ def test_every_method_trains_with_it(method_name):
         assert moved(method.players()[player]) == dict(method.players()[player].named_parameters()).keys()
 
 
-@pytest.mark.parametrize("method_name", methods)
+@pytest.mark.parametrize("method_name", GAMES)
 def test_without_it_no_method_draws_random_numbers_for_it(method_name):
     # Discriminators draw nothing in training; an image pool draws only once it is full.
     method = make(method_name)

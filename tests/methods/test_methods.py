@@ -21,6 +21,7 @@ from i2i.spec import Spec
 from i2i.training.player import freeze_all_but
 from support.methods import (
     ALIKE,
+    GAMES,
     LETTERS,
     at_zero,
     config,
@@ -35,7 +36,7 @@ from support.methods import (
 )
 
 KINDS = get_args(Kind)
-TRANSLATORS = [method for method in methods if methods[method].data != "single"]
+TRANSLATORS = [method for method in GAMES if methods[method].data != "single"]
 # The loss on one batch after 40 steps, as a share of the first: below 0.4 unless listed here. Patches of an image
 # resemble each other, so that the contrastive loss stays higher (0.34 to 0.66 over six seeds); pix2pixhd, without a
 # perceptual term here, learns the pairs by the discriminator's features alone (0.42).
@@ -59,7 +60,7 @@ def flat(a, b):
 # Every method by wasserstein, whose gradient penalty is a term of its own, and by one of the other kinds in turn.
 @pytest.mark.parametrize(
     ("method_name", "kind"),
-    [(name, kind) for index, name in enumerate(methods) for kind in ("wasserstein", KINDS[index % (len(KINDS) - 1)])],
+    [(name, kind) for index, name in enumerate(GAMES) for kind in ("wasserstein", KINDS[index % (len(KINDS) - 1)])],
 )
 def test_terms_and_their_gradients_are_finite(method_name, kind):
     method = make(method_name, adversarial=kind, gradient_penalty=10.0 if kind == "wasserstein" else 0.0)
@@ -76,7 +77,7 @@ def test_terms_and_their_gradients_are_finite(method_name, kind):
     assert all(p.grad.isfinite().all() for p in method.parameters())
 
 
-@pytest.mark.parametrize("method_name", methods)
+@pytest.mark.parametrize("method_name", GAMES)
 def test_every_parameter_belongs_to_exactly_one_player(method_name):
     method = make(method_name)
     players = method.players()
@@ -88,7 +89,7 @@ def test_every_parameter_belongs_to_exactly_one_player(method_name):
 
 
 @pytest.mark.parametrize("weight", [0.0, 10.0])
-@pytest.mark.parametrize("method_name", methods)
+@pytest.mark.parametrize("method_name", GAMES)
 def test_a_turn_gives_gradients_to_all_of_its_player_and_to_no_other(method_name, weight):
     method = make(method_name, gradient_penalty=weight, feature_matching=weight)
     players = method.players()
@@ -103,7 +104,7 @@ def test_a_turn_gives_gradients_to_all_of_its_player_and_to_no_other(method_name
     assert all(parameter.requires_grad for parameter in method.parameters())
 
 
-@pytest.mark.parametrize("method_name", methods)
+@pytest.mark.parametrize("method_name", GAMES)
 def test_the_discriminators_loss_never_reaches_a_generator(method_name):
     method = make(method_name, gradient_penalty=10.0)
     players = method.players()
@@ -115,7 +116,7 @@ def test_the_discriminators_loss_never_reaches_a_generator(method_name):
             assert moved(players[name])
 
 
-@pytest.mark.parametrize("method_name", methods)
+@pytest.mark.parametrize("method_name", GAMES)
 def test_images_have_the_size_and_channels_of_their_domain(method_name):
     channels = channels_of(method_name)
     method = make(method_name, channels=channels)
@@ -131,7 +132,7 @@ def test_images_have_the_size_and_channels_of_their_domain(method_name):
             assert torch.equal(image, batch[name[-1]])
 
 
-@pytest.mark.parametrize("method", [method for method in methods if method in ALIKE])
+@pytest.mark.parametrize("method", [method for method in GAMES if method in ALIKE])
 def test_methods_that_compare_input_and_output_need_equal_channels(method):
     with pytest.raises(
         UsageError, match=f"^{method.removeprefix('fast')}.*need the same number of channels, not 3 and 1"
@@ -139,7 +140,7 @@ def test_methods_that_compare_input_and_output_need_equal_channels(method):
         make(method, channels=(3, 1))
 
 
-@pytest.mark.parametrize("method_name", methods)
+@pytest.mark.parametrize("method_name", GAMES)
 def test_generators_map_between_the_domains_they_name(method_name):
     channels = channels_of(method_name)
     method = make(method_name, channels=channels)
@@ -157,7 +158,7 @@ def test_generators_map_between_the_domains_they_name(method_name):
         assert Spec.parse(str(network.spec)) == network.spec
 
 
-@pytest.mark.parametrize("method_name", methods)
+@pytest.mark.parametrize("method_name", GAMES)
 def test_a_preview_is_deterministic(method_name, tmp_path):
     channels = channels_of(method_name)
     method = make(method_name, channels=channels).eval()
@@ -174,7 +175,7 @@ def test_a_preview_is_deterministic(method_name, tmp_path):
     assert (tmp_path / "grid.png").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("method_name", methods)
+@pytest.mark.parametrize("method_name", GAMES)
 def test_the_generator_is_updated_every_kth_step(method_name):
     method = make(method_name, discriminator_steps=3)
     moving = [[name for name, _ in method.turns(step)] for step in range(9)]
@@ -185,9 +186,9 @@ def test_the_generator_is_updated_every_kth_step(method_name):
     assert indices[1] - indices[0] == indices[2] - indices[1] == 3
 
 
-@pytest.mark.parametrize("method", methods)
+@pytest.mark.parametrize("method", GAMES)
 def test_every_method_documents_how_it_differs_from_its_paper(method):
-    lines = [line.strip() for line in methods[method].__doc__.splitlines()]
+    lines = [line.strip() for line in GAMES[method].__doc__.splitlines()]
     assert any(re.match(r"Differs from the paper: \w+", line) for line in lines)
 
 
@@ -216,7 +217,7 @@ def test_turns_are_in_the_papers_order(method_name, order):
     }
 
 
-@pytest.mark.parametrize("method_name", methods)
+@pytest.mark.parametrize("method_name", GAMES)
 def test_feature_matching_is_a_term_of_the_generators_alone(method_name):
     said = {}
     for weight in (0.0, 5.0, 10.0):
@@ -235,7 +236,7 @@ def test_feature_matching_is_a_term_of_the_generators_alone(method_name):
         assert all(some[term] > 0 for term in new)
 
 
-@pytest.mark.parametrize("method_name", methods)
+@pytest.mark.parametrize("method_name", GAMES)
 def test_adversarial_weight_scales_the_generators_term_and_0_drops_it(method_name):
     said = {}
     for weight in (0.0, 1.0, 2.5):
@@ -268,7 +269,7 @@ def fooled(method, method_name, times):
     ("method_name", "kind", "share"),
     [
         (name, *(("lsgan", 1.0), ("non_saturating", 0.0 if name != "ian" else 1.0))[index % 2])
-        for index, name in enumerate(methods)
+        for index, name in enumerate(GAMES)
     ],
 )
 def test_discriminator_updates_are_skipped_while_fake_accuracy_is_too_high(method_name, kind, share):
@@ -294,7 +295,7 @@ def test_discriminator_updates_are_skipped_while_fake_accuracy_is_too_high(metho
     assert float(method.fake_accuracy) == pytest.approx(0.6)
 
 
-@pytest.mark.parametrize("method_name", methods)
+@pytest.mark.parametrize("method_name", GAMES)
 def test_at_the_default_max_fake_accuracy_the_discriminator_is_always_updated(method_name):
     method = make(method_name)
     everyone = method.players().keys()
@@ -302,7 +303,7 @@ def test_at_the_default_max_fake_accuracy_the_discriminator_is_always_updated(me
     assert {name for name, _ in method.turns(0)} == everyone
 
 
-@pytest.mark.parametrize("method", methods)
+@pytest.mark.parametrize("method", GAMES)
 def test_wasserstein_takes_no_max_fake_accuracy(method):
     with pytest.raises(UsageError, match="the critic of wasserstein has no decision boundary"):
         config(method, adversarial="wasserstein", max_fake_accuracy=0.8)
@@ -325,7 +326,7 @@ def remaining_loss(method, images, losses):
     return (images.fake_b - images.real_b).abs().mean().item() if method.data == "paired" else None
 
 
-@pytest.mark.parametrize("method_name", [name for name in methods if name != "ian"])  # noisy latents: see test_ian.py
+@pytest.mark.parametrize("method_name", [name for name in GAMES if name != "ian"])  # noisy latents: see test_ian.py
 def test_one_batch_is_overfit(method_name):
     method = make(method_name, width=8)
     players = method.players()
@@ -361,13 +362,13 @@ def has_norm(method):
     return "norm" in inspect.signature(registry_of_generators(method)[name]).parameters
 
 
-NORMED = [method for method in methods if has_norm(method)]
+NORMED = [method for method in GAMES if has_norm(method)]
 VIRTUAL = [method for method in NORMED if not takes_latent(method)]
 
 
 @pytest.mark.parametrize(
     ("method", "generator"),
-    [*((method, {}) for method in methods), *((method, {"norm": "virtual"}) for method in ("pix2pix", "gan"))],
+    [*((method, {}) for method in GAMES), *((method, {"norm": "virtual"}) for method in ("pix2pix", "gan"))],
 )
 def test_training_resumes_exactly_from_a_state_dict(method, generator):
     options = {"max_fake_accuracy": 0.7, **({"pool_size": 3} if has(method, "pool_size") else {})}
@@ -412,13 +413,13 @@ def test_virtual_batch_norm_with_a_latent_is_refused(method):
         make(method, generator={"norm": "virtual"})
 
 
-@pytest.mark.parametrize("method", methods)
+@pytest.mark.parametrize("method", GAMES)
 def test_discriminator_steps_of_0_are_refused(method):
     with pytest.raises(UsageError, match="discriminator_steps is 0; it should be above 0"):
         make(method, discriminator_steps=0)
 
 
-@pytest.mark.parametrize("method", methods)
+@pytest.mark.parametrize("method", GAMES)
 def test_a_smoothed_hinge_is_refused_as_a_usage_error(method):
     with pytest.raises(UsageError, match="'hinge' has no target to smooth"):
         make(method, adversarial="hinge", real_label=0.9)
@@ -530,7 +531,7 @@ def test_cyclegan_translates_there_and_back():
     torch.testing.assert_close(images.cycled_b, method.a2b(method.b2a(batch["b"])))
 
 
-@pytest.mark.parametrize("method_name", methods)
+@pytest.mark.parametrize("method_name", GAMES)
 def test_a_loss_has_no_side_effect(method_name):
     method = make(method_name, **({"pool_size": 3} if has(method_name, "pool_size") else {})).train()
     for seed in range(3):
@@ -586,7 +587,7 @@ def test_freeze_all_but_restores_requires_grad_even_after_an_error():
     assert [p.requires_grad for p in pair.parameters()] == [True, True, True, False]
 
 
-@pytest.mark.parametrize("method", methods)
+@pytest.mark.parametrize("method", GAMES)
 def test_max_fake_accuracy_is_at_most_1(method):
     with pytest.raises(UsageError, match=r"max_fake_accuracy is 5.0; expected a share of images, above 0"):
         config(method, max_fake_accuracy=5.0)

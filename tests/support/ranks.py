@@ -16,7 +16,7 @@ from i2i.networks.layers import BatchNorm
 from i2i.spec import Spec
 from i2i.training.build import build_run
 from i2i.training.synchronize import synchronize
-from support.methods import config, has, registry_of_generators, small
+from support.methods import GAMES, config, has, registry_of_generators, small
 
 STEPS, BATCH = 2, 4
 
@@ -34,7 +34,7 @@ def begun(method):
 
 # Every method with its own norms and a history that fills up, and what else the processes have to agree about.
 RUNS = {
-    **{method: (method, {}, {}) for method in methods},
+    **{method: (method, {}, {}) for method in GAMES},
     "pix2pix with r1": ("pix2pix", {"r1": 1000.0}, {}),
     "pix2pix with a gradient penalty": ("pix2pix", {"adversarial": "wasserstein", "gradient_penalty": 10.0}, {}),
     "pix2pix with diffaugment": ("pix2pix", {"diffaugment": ("colour", "translation", "cutout")}, {}),

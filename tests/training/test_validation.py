@@ -28,6 +28,7 @@ from i2i.training.checkpoint import load_state
 from i2i.training.validation import Validation
 from support.commands import refused_in_a_line
 from support.datasets import plain
+from support.methods import GAMES
 from support.runs import SMALL, assert_equal_states, states_equal, trainer
 
 CPU = torch.device("cpu")
@@ -267,7 +268,7 @@ SPECS = {
 FEATURES = {"validation_features": "mean-colour", "validate_every": 1}
 
 
-@pytest.mark.parametrize("method", [name for name in methods if name != "pix2pixhd"])  # whose VGG-19 takes long
+@pytest.mark.parametrize("method", [name for name in GAMES if name != "pix2pixhd"])  # whose VGG-19 takes long
 def test_every_method_can_be_validated_by_features(
     method: str, colours: list[int], pairs: Path, unpaired: Path, tmp_path: Path
 ) -> None:
