@@ -31,7 +31,8 @@ OPTIONS = {
     "pix2pixhd": {"perceptual_weight": 0.0},
     "simgan": {"refiner_warmup": 0, "discriminator_warmup": 0},
 }
-BATCH_SIZES = {"gan": 64}  # batch norm after a latent needs several images; other methods train on one
+BATCH_SIZES = {"gan": 64, "ian": 16}  # batch norm after a latent needs several images; other methods train on one
+MEASURED = ["pix2pix", *(name for name in methods if name not in ("pix2pix", "encoder"))]  # which needs a model
 
 
 def measure(method: str, *, image_size: int, steps: int, generator: str | None, discriminator: str | None) -> dict:
@@ -77,7 +78,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--image-size", type=int, default=128)
     parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--methods", nargs="*", default=["pix2pix", *(name for name in methods if name != "pix2pix")])
+    parser.add_argument("--methods", nargs="*", default=MEASURED)
     parser.add_argument("--generator", help="a spec, such as resnet:width=16")
     parser.add_argument("--discriminator", help="a spec, such as patchgan:layers=1")
     parser.add_argument("--quick", action="store_true", help="check that the script works")
@@ -85,7 +86,7 @@ def main() -> int:
     args = parser.parse_args()
     if args.quick:
         args.image_size, args.steps = 64, 1
-        BATCH_SIZES["gan"] = 2
+        BATCH_SIZES.update(gan=2, ian=2)
     reference: dict[str, float] = {}
     failed = 0
     for method in args.methods:
