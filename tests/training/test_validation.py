@@ -263,6 +263,7 @@ SPECS = {
     "fastcut": {"generator": "resnet:blocks=1,width=4"},
     "simgan": {"generator": "refiner:blocks=1,width=4", "discriminator": "local:width=4"},
     "gan": {"generator": "mlp:width=8,latent=4", "discriminator": "mlp:width=8,pieces=2"},
+    "ian": {"generator": "ian:width=4,latent=4", "discriminator": "ian:width=4,minibatch=2", "batch_size": 2},
     "bicyclegan": {"generator": "unet:depth=4,width=4,norm=instance,dropout=0", "batch_size": 2},
 }
 FEATURES = {"validation_features": "mean-colour", "validate_every": 1}
