@@ -44,9 +44,10 @@ def run_settings(name: str, method: Any, args: list[str]) -> tuple[RunConfig, Pa
         flags = parse(kind, command, args, about, default=_saved_flags(kind, flags, run, name, method))
     else:
         refuse_existing(run)
-        if method.of_run and (Path(flags.data[0]) / "config.json").exists():
-            flags = parse(kind, command, args, about, default=_flags_of_trained(kind, Path(flags.data[0]), method))
-            flags = dataclasses.replace(flags, data=tuple(saved_settings(Path(flags.data[0]))["paths"]))
+        if method.of_run and flags.data and (trained := Path(flags.data[0]) / "config.json").exists():
+            saved = saved_settings(trained.parent)
+            flags = parse(kind, command, args, about, default=_flags_of_trained(kind, trained, saved, method))
+            flags = dataclasses.replace(flags, data=tuple(saved["paths"]))
     one_or_two(flags.data)
     if not flags.resume:
         refuse_inside(run, flags.data, flag="--run")
@@ -106,10 +107,10 @@ def _saved_flags(kind: Any, flags: Any, run: Path, name: str, method: Any) -> An
     )
 
 
-def _flags_of_trained(kind: Any, trained: Path, method: Any) -> Any:
-    """The flags that train for the model of another run, on its images."""
-    images = from_dict(DataConfig, saved_settings(trained).get("data", {}), where=f"{trained / 'config.json'}: data")
-    options = dataclasses.replace(method.Config(), model=str(trained.resolve()))
+def _flags_of_trained(kind: Any, trained: Path, saved: dict[str, Any], method: Any) -> Any:
+    """The flags that train for the model of another run, on its images; its config.json holds the saved settings."""
+    images = from_dict(DataConfig, saved.get("data", {}), where=f"{trained}: data")
+    options = dataclasses.replace(method.Config(), model=str(trained.parent.resolve()))
     return kind(images=dataclasses.replace(images, augment=()), training=method.train_config, method=options)
 
 

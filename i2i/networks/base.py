@@ -85,7 +85,9 @@ class LatentGenerator(nn.Module):
 
     def draw(self, count: int, *, generator: torch.Generator | None = None) -> Tensor:
         """Draw latents from the prior: (count, latent) in float32, on the CPU."""
-        return draw_latents(self.prior, count, self.latent, generator=generator)
+        draw = torch.randn if self.prior == "normal" else torch.rand
+        drawn: Tensor = draw(count, self.latent, generator=generator, dtype=torch.float32, device="cpu")
+        return drawn if self.prior == "normal" else drawn * 2 - 1
 
     def code(self, z: Tensor) -> Tensor:
         """What editing moves in place of z (N, latent + classes): z itself, or what a flow makes of it."""
@@ -134,13 +136,6 @@ class Discriminator(nn.Module):
             UsageError: this backbone doesn't return any.
         """
         raise UsageError(f"'{self.spec.name}' has no features to match; use {setting('feature_matching', 0)}")
-
-
-def draw_latents(prior: Prior, count: int, length: int, *, generator: torch.Generator | None = None) -> Tensor:
-    """Draw latents from a prior: (count, length) in float32, on the CPU."""
-    draw = torch.randn if prior == "normal" else torch.rand
-    drawn: Tensor = draw(count, length, generator=generator, dtype=torch.float32, device="cpu")
-    return drawn if prior == "normal" else drawn * 2 - 1
 
 
 Network: TypeAlias = Generator | LatentGenerator | LatentEncoder

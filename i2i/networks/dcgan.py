@@ -26,7 +26,7 @@ from i2i.networks.layers import (
     normalize_units,
 )
 
-_START = 4  # height and width, in pixels, of the first feature map of the generator and the last of the discriminator
+START = 4  # height and width, in pixels, of the first feature map of the generator and the last of the discriminator
 
 
 @latent_generators.register("dcgan")
@@ -48,16 +48,16 @@ class DCGANGenerator(LatentGenerator):
         norm: LatentNorm = "batch",
     ) -> None:
         super().__init__()
-        doublings = _halvings(image_size)
+        doublings = halvings_of(image_size, "dcgan")
         if latent < 1 or width < 1:
             raise UsageError("dcgan needs latent >= 1 and width >= 1")
         widths = [width * 2 ** (doublings - 1 - level) for level in range(doublings)]
-        units = widths[0] * _START**2
+        units = widths[0] * START**2
         layers: list[nn.Module] = [
             nn.Linear(latent + classes, units, bias=False),
             normalize_units(norm, units),
             nn.ReLU(),
-            nn.Unflatten(1, (widths[0], _START, _START)),
+            nn.Unflatten(1, (widths[0], START, START)),
         ]
         for before, after in itertools.pairwise(widths):
             layers += [_double(before, after), normalize(norm, after, at_inference="running"), nn.ReLU()]
@@ -89,12 +89,12 @@ class DCGANDiscriminator(Discriminator):
         spectral: bool = False,
     ) -> None:
         super().__init__()
-        halvings = _halvings(image_size)
+        halvings = halvings_of(image_size, "dcgan")
         if width < 1 or minibatch < 0:
             raise UsageError("dcgan needs width >= 1 and minibatch >= 0")
         self.smallest = image_size
-        self.layers = nn.ModuleList(_convolutions(in_channels, halvings, width, norm))
-        units = width * 2 ** (halvings - 1) * _START**2
+        self.layers = nn.ModuleList(convolutions(in_channels, halvings, width, norm))
+        units = width * 2 ** (halvings - 1) * START**2
         compare = MinibatchDiscrimination(units, minibatch) if minibatch else nn.Identity()
         self.head = nn.Sequential(nn.Flatten(), compare, nn.Linear(units + minibatch, 1, bias=False))
         initialize(self, spectral=spectral)
@@ -123,13 +123,13 @@ class DCGANEncoder(LatentEncoder):
         self, in_channels: int, image_size: int, *, latent: int = 100, width: int = 128, prior: Prior = "uniform"
     ) -> None:
         super().__init__()
-        halvings = _halvings(image_size)
+        halvings = halvings_of(image_size, "dcgan")
         if latent < 1 or width < 1:
             raise UsageError("dcgan needs latent >= 1 and width >= 1")
         self.layers = nn.Sequential(
-            *_convolutions(in_channels, halvings, width, "batch"),
+            *convolutions(in_channels, halvings, width, "batch"),
             nn.Flatten(),
-            nn.Linear(width * 2 ** (halvings - 1) * _START**2, latent),
+            nn.Linear(width * 2 ** (halvings - 1) * START**2, latent),
             nn.Tanh() if prior == "uniform" else nn.Identity(),
         )
         initialize(self)
@@ -140,11 +140,14 @@ class DCGANEncoder(LatentEncoder):
         return latents
 
 
-def _convolutions(in_channels: int, halvings: int, width: int, norm: Norm) -> Iterator[nn.Module]:
+def convolutions(
+    in_channels: int, halvings: int, width: int, norm: Norm, *, first_bias: bool = False
+) -> Iterator[nn.Module]:
     """5x5 convolutions of stride 2 with LeakyReLU 0.2, each with twice the channels; a norm from the second on."""
     channels = [in_channels, *(width * 2**level for level in range(halvings))]
     for level, (before, after) in enumerate(itertools.pairwise(channels)):
-        convolution = nn.Conv2d(before, after, 5, stride=2, padding=2, bias=False)
+        bias = first_bias and level == 0
+        convolution = nn.Conv2d(before, after, 5, stride=2, padding=2, bias=bias)
         normed = normalize(norm if level else None, after, at_inference="running")
         yield nn.Sequential(convolution, normed, nn.LeakyReLU(0.2))
 
@@ -153,10 +156,15 @@ def _double(before: int, after: int) -> nn.Module:
     return nn.ConvTranspose2d(before, after, 5, stride=2, padding=2, output_padding=1, bias=False)
 
 
-def _halvings(image_size: int) -> int:
-    halvings = (image_size // _START).bit_length() - 1
-    if halvings < 1 or image_size != _START * 2**halvings:
+def halvings_of(image_size: int, name: str) -> int:
+    """How often an image is halved until it is 4 x 4.
+
+    Raises:
+        UsageError: it never is; `name` is that of the network.
+    """
+    halvings = (image_size // START).bit_length() - 1
+    if halvings < 1 or image_size != START * 2**halvings:
         raise UsageError(
-            f"image size {image_size}: 'dcgan' needs 8, 16, 32, 64, 128 or 256; use {setting('image_size', 64)}"
+            f"image size {image_size}: '{name}' needs 8, 16, 32, 64, 128 or 256; use {setting('image_size', 64)}"
         )
     return halvings

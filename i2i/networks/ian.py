@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from i2i.errors import UsageError, setting
+from i2i.errors import UsageError
 from i2i.networks.base import (
     Discriminator,
     LatentEncoder,
@@ -18,10 +18,9 @@ from i2i.networks.base import (
     latent_encoders,
     latent_generators,
 )
-from i2i.networks.dcgan import DCGANGenerator
+from i2i.networks.dcgan import START, DCGANGenerator, convolutions, halvings_of
 from i2i.networks.layers import LatentNorm, MinibatchDiscrimination, initialize, normalize, precise
 
-_START = 4  # height and width, in pixels, of the decoder's first feature map and the trunk's last
 _UNITS = 1000  # of the layer between the trunk and the latents
 
 
@@ -49,16 +48,16 @@ class IANDecoder(LatentGenerator):
         norm: LatentNorm = "batch",
     ) -> None:
         super().__init__()
-        doublings = _halvings(image_size)
+        doublings = halvings_of(image_size, "ian")
         if latent < 2 or width < 1:
             raise UsageError("ian needs latent >= 2 and width >= 1")
         self.latent = latent
         widths = [width * 2 ** max(doublings - 2 - level, 0) for level in range(doublings)]
         self.flow = InverseAutoregressiveFlow(latent)
         layers: list[nn.Module] = [
-            nn.Linear(latent + classes, widths[0] * _START**2),
+            nn.Linear(latent + classes, widths[0] * START**2),
             nn.LeakyReLU(0.2),
-            nn.Unflatten(1, (widths[0], _START, _START)),
+            nn.Unflatten(1, (widths[0], START, START)),
         ]
         for level, (before, after) in enumerate(itertools.pairwise([widths[0], *widths])):
             last = level == doublings - 1
@@ -105,7 +104,7 @@ class IANEncoder(LatentEncoder):
     def __init__(self, in_channels: int, image_size: int, *, latent: int = 100, width: int = 128) -> None:
         super().__init__()
         self.trunk = Trunk(in_channels, image_size, width)
-        self.head = LatentHead(self.trunk.channels[-1] * _START**2, latent)
+        self.head = LatentHead(self.trunk.channels[-1] * START**2, latent)
 
     def forward(self, x: Tensor) -> Tensor:
         """The mean latents of (N, in_channels, image_size, image_size) in [-1, 1]: (N, latent)."""
@@ -157,12 +156,9 @@ class Trunk(nn.Module):
         super().__init__()
         if width < 1:
             raise UsageError("ian needs width >= 1")
-        self.channels = [width * 2**level for level in range(_halvings(image_size))]
-        self.layers = nn.ModuleList()
-        for level, (before, after) in enumerate(itertools.pairwise([in_channels, *self.channels])):
-            convolution = nn.Conv2d(before, after, 5, stride=2, padding=2, bias=level == 0)
-            norm = normalize("batch" if level else None, after, at_inference="running")
-            self.layers.append(nn.Sequential(convolution, norm, nn.LeakyReLU(0.2)))
+        halvings = halvings_of(image_size, "ian")
+        self.channels = [width * 2**level for level in range(halvings)]
+        self.layers = nn.ModuleList(convolutions(in_channels, halvings, width, "batch", first_bias=True))
         initialize(self)
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -320,12 +316,3 @@ class MaskedLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs) to (N, outputs)."""
         return F.linear(x, self.weight * self.mask, self.bias)
-
-
-def _halvings(image_size: int) -> int:
-    halvings = (image_size // _START).bit_length() - 1
-    if halvings < 1 or image_size != _START * 2**halvings:
-        raise UsageError(
-            f"image size {image_size}: 'ian' needs 8, 16, 32, 64, 128 or 256; use {setting('image_size', 64)}"
-        )
-    return halvings
