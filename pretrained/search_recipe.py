@@ -34,7 +34,13 @@ BEST = f"{EMA} {RESIZE} --perceptual-weight 10"
 CANDIDATES = {
     "paper": "",
     "EMA": EMA,
+    "EMA, DiffAugment": f"{EMA} --diffaugment colour translation",
+    "EMA, spectral": f"{EMA} --discriminator patchgan:spectral=true",
+    "EMA, R1": f"{EMA} --r1 1",
     "EMA, resize": f"{EMA} {RESIZE}",
+    "EMA, resize, DiffAugment": f"{EMA} {RESIZE} --diffaugment colour translation",
+    "EMA, resize, spectral": f"{EMA} {RESIZE} --discriminator patchgan:spectral=true",
+    "EMA, resize, R1": f"{EMA} {RESIZE} --r1 1",
     "EMA, resize, perceptual": BEST,
     "EMA, shuffle, perceptual": f"{EMA} --generator GENERATOR:up=shuffle --perceptual-weight 10",
     "EMA, resize, perceptual x 3": f"{EMA} {RESIZE} --perceptual-weight 30",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
-import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import torch
 from numpy.typing import NDArray
@@ -16,26 +14,22 @@ from torch import Tensor
 
 from i2i.device import isolated, pick_device
 from i2i.errors import UsageError, setting
-from i2i.images.adapters import ImageAdapter, InvertedAdapter, adapt
+from i2i.images.adapters import InvertedAdapter, adapt
 from i2i.images.decoded import DecodedImage
 from i2i.images.inputs import ImageFile, ImageLike, ValueRange
-from i2i.images.padding import Frame, padded
 from i2i.inference.backends.base import Backend
 from i2i.inference.backends.torch import TorchBackend
 from i2i.inference.batches import batches
+from i2i.inference.execution import Request, translate_batch
 from i2i.inference.loading import find_direction, load_direction
-from i2i.inference.memory import out_of_memory
 from i2i.inference.options import BatchOptions, Callbacks, Options
 from i2i.model_file import Model
 from i2i.networks import Generator
-from i2i.seeding import seeded
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 AsGiven = TypeVar("AsGiven", NDArray[Any], Tensor, DecodedImage)
-
-_FALLBACK_TILES = (1024, 512, 256, 128)  # tried in turn if an image is too large for the memory
 
 
 class Translator:
@@ -203,11 +197,11 @@ class Translator:
             )
         requests = self._requests(images, seeds, value_range)
         for batch in batches(requests, batch_size, size=lambda request: request.adapter.shape):
-            yield from self._translate(batch, tile, callbacks or Callbacks())
+            yield from translate_batch(self.backend, batch, tile=tile, callbacks=callbacks or Callbacks())
 
     def _requests(
         self, images: Iterable[ImageLike], seeds: Iterable[int] | None, value_range: ValueRange | None
-    ) -> Iterator[_Request]:
+    ) -> Iterator[Request]:
         with_seeds = zip(images, itertools.repeat(0) if seeds is None else seeds, strict=seeds is not None)
         channels, widen = self.backend.in_channels, self.widens_to_16_bit
         for position, (image, seed) in enumerate(with_seeds):
@@ -215,81 +209,4 @@ class Translator:
                 adapter = adapt(image, channels=channels, widen_to_16_bit=widen, value_range=value_range)
                 if self.invert_dark:
                     adapter = InvertedAdapter(adapter)
-            yield _Request(adapter, seed, position)
-
-    def _translate(self, batch: list[_Request], tile: int | None, callbacks: Callbacks) -> list[Any]:
-        with isolated(self.device):
-            if tile is not None:
-                return [self._in_tiles(request, tile, callbacks) for request in batch]
-            if self.backend.fits(sum(math.prod(request.adapter.shape) for request in batch)):
-                try:
-                    return self._whole(batch)
-                except (RuntimeError, MemoryError) as error:
-                    if not out_of_memory(error):
-                        raise
-            if len(batch) > 1:
-                return [result for request in batch for result in self._translate([request], None, callbacks)]
-            return [self._in_fallback_tiles(batch[0], callbacks)]
-
-    def _whole(self, batch: list[_Request]) -> list[Any]:
-        _, height, width = batch[0].adapter.shape
-        rows, columns, frame = padded(height, width, multiple=self.backend.multiple, smallest=self.backend.smallest)
-        pixels = [request.adapter.read(rows, columns) for request in batch]
-        counts = [len(images) for images in pixels]
-        latents = [self._latent(request.seed, count) for request, count in zip(batch, counts, strict=True)]
-        z = torch.cat([latent for latent in latents if latent is not None]) if self.backend.latent else None
-        outputs = torch.split(self.backend.run(torch.cat(pixels), z), counts)
-        for request, output in zip(batch, outputs, strict=True):
-            _write_inside(frame, request.adapter, output, 0, 0)
-        return [request.adapter.result() for request in batch]
-
-    def _in_tiles(self, request: _Request, tile: int, callbacks: Callbacks) -> Any:
-        adapter = request.adapter
-        count, height, width = adapter.shape
-        rows, columns, frame = padded(height, width, multiple=self.backend.multiple, smallest=self.backend.smallest)
-
-        self.backend.tiler().translate(
-            lambda down, across: adapter.read(rows[down], columns[across]),
-            functools.partial(_write_inside, frame, adapter),
-            (len(rows), len(columns)),
-            tile=tile,
-            z=self._latent(request.seed, count),
-            on_progress=callbacks.on_progress,
-        )
-        return adapter.result()
-
-    def _in_fallback_tiles(self, request: _Request, callbacks: Callbacks) -> Any:
-        _, height, width = request.adapter.shape
-        for tile in _FALLBACK_TILES:
-            try:
-                result = self._in_tiles(request, tile, callbacks)
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error) or tile == _FALLBACK_TILES[-1]:
-                    raise
-                continue  # not in here, where the error keeps its tensors' memory alive
-            message = f"{width} x {height} pixels are too many at once for the memory: translated in tiles of {tile}"
-            callbacks.on_fallback(request.position, message)
-            return result
-        raise AssertionError("the last tile size returns or raises")
-
-    def _latent(self, seed: int, count: int) -> Tensor | None:
-        """The latent of a seed, the same for `count` images: (count, latent)."""
-        if not self.backend.latent:
-            return None
-        z = torch.randn(1, self.backend.latent, generator=seeded(seed), dtype=torch.float32)
-        return z.expand(count, -1)
-
-
-class _Request(NamedTuple):
-    adapter: ImageAdapter
-    seed: int
-    position: int  # among the images given
-
-
-def _write_inside(frame: Frame, adapter: ImageAdapter, output: Tensor, top: int, left: int) -> None:
-    """Write what lies inside the image of a part of the padded output, whose first row and column there are given."""
-    first_row, first_column = max(frame.top - top, 0), max(frame.left - left, 0)
-    stop_row, stop_column = max(frame.top + frame.height - top, 0), max(frame.left + frame.width - left, 0)
-    inside = output[:, :, first_row:stop_row, first_column:stop_column]
-    if inside.numel():
-        adapter.write(inside.float(), top=top + first_row - frame.top, left=left + first_column - frame.left)
+            yield Request(adapter, seed, position)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -13,18 +13,10 @@ from torch import Tensor, nn
 from i2i.config import DataConfig, TrainConfig, check_numbers
 from i2i.distributed import all_reduce_mean
 from i2i.errors import UsageError, setting
-from i2i.losses import (
-    AdversarialLoss,
-    Kind,
-    feature_matching,
-    gradient_penalty,
-    mean_feature_matching,
-    r1_penalty,
-)
-from i2i.methods.diffaugment import Change, DiffAugment
+from i2i.methods.adversarial_terms import AdversarialConfig, AdversarialTerms
 from i2i.methods.terms import Losses as Losses
 from i2i.methods.terms import LossFn as LossFn
-from i2i.networks import Backbones, Discriminator, Logits, Network
+from i2i.networks import Backbones, Network
 from i2i.networks.virtual_batch_norm import Reference
 from i2i.registry import Registry
 from i2i.spec import Spec
@@ -74,27 +66,13 @@ class Method(nn.Module, ABC):
     fake_accuracy: Tensor
 
     @dataclass(frozen=True)
-    class Config:
+    class Config(AdversarialConfig):
         """Settings that all methods share."""
 
-        adversarial: Kind = "non_saturating"
-        """The adversarial loss."""
-        real_label: float = 1.0
-        """Discriminator target for real images; 0.9 is one-sided label smoothing."""
-        gradient_penalty: float = 0.0
-        """Weight of the gradient penalty: 10 for wasserstein, with a discriminator without batch norm."""
-        r1: float = 0.0
-        """Weight of the R1 penalty on the discriminator's gradient at real images: 1 to 10."""
-        diffaugment: tuple[Change, ...] = ()
-        """DiffAugment: random augmentations of all images that the discriminator sees, for small data sets."""
         discriminator_steps: int = 1
         """Discriminator updates for each generator update (k of Algorithm 1)."""
         max_fake_accuracy: float = 1.0
         """Skip discriminator updates while fake_accuracy, the share of fakes it recognises, is above this; 1: never."""
-        feature_matching: float = 0.0
-        """Weight of feature matching: fakes should have the discriminator features of real images."""
-        adversarial_weight: float = 1.0
-        """Weight of the generator's adversarial term; 0 drops it (with --feature-matching 1: Salimans et al. 2016)."""
 
         def __post_init__(self) -> None:
             check_numbers(self, positive=("discriminator_steps", "max_fake_accuracy"))
@@ -111,11 +89,7 @@ class Method(nn.Module, ABC):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        try:
-            self.adversarial = AdversarialLoss(config.adversarial, real_label=config.real_label)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-        self.augment = DiffAugment(config.diffaugment)
+        self.terms = AdversarialTerms(config)
         self.register_buffer("fake_accuracy", torch.tensor(0.5))  # a running mean; see `update_metrics`
 
     @classmethod
@@ -204,102 +178,6 @@ class Method(nn.Module, ABC):
     def generator_moves(self, step: int) -> bool:
         """Whether this step, from 0, is the last of k discriminator updates (Goodfellow et al. 2014, alg. 1)."""
         return (step + 1) % self.config.discriminator_steps == 0
-
-    def discriminator_terms(
-        self,
-        discriminator: Discriminator,
-        *,
-        real: Tensor,
-        fake: Tensor,
-        condition: Tensor | None = None,
-        weight: float = 0.5,
-        domain: str = "",
-    ) -> Losses:
-        """The terms of a discriminator: adversarial, and the gradient penalties that are set.
-
-        Args:
-            discriminator: the network that the terms update.
-            real: (N, C, H, W) in [-1, 1].
-            fake: the same shape; no gradient flows back into it.
-            condition: channels that the discriminator sees before those of each image, (N, K, H, W).
-            weight: of all terms; one half unless given, as in the papers.
-            domain: suffix of the terms' names.
-        """
-
-        def logits(images: Tensor) -> Logits:
-            drawn = self.augment.draw(len(images), images.device)
-            output: Logits = discriminator(self._seen(images, condition, drawn))
-            return output
-
-        ending = f"_{domain}" if domain else ""
-        loss = self.adversarial.discriminator(logits(real), logits(fake.detach()))
-        penalties = self.gradient_penalties(logits, real=real, fake=fake)
-        losses = {"adversarial": loss, **penalties}
-        return Losses({f"{name}{ending}": weight * term for name, term in losses.items()})
-
-    def gradient_penalties(
-        self, discriminator: Callable[[Tensor], Logits], *, real: Tensor, fake: Tensor
-    ) -> dict[str, Tensor]:
-        """The weighted penalties on the discriminator's gradient that are set.
-
-        Args:
-            discriminator: gives logits.
-            real: (N, C, H, W) in [-1, 1].
-            fake: the same shape; no gradient flows back into it.
-        """
-        penalties = {}
-        if self.config.gradient_penalty:
-            penalties["gradient_penalty"] = self.config.gradient_penalty * gradient_penalty(discriminator, real, fake)
-        if self.config.r1:
-            penalties["r1"] = self.config.r1 * r1_penalty(discriminator, real)
-        return penalties
-
-    def generator_terms(
-        self,
-        discriminator: Discriminator,
-        *,
-        real: Tensor,
-        fake: Tensor,
-        condition: Tensor | None = None,
-        paired_features: bool = False,
-        domain: str = "",
-    ) -> Losses:
-        """The terms of a generator: adversarial, and feature matching where it is set.
-
-        With `adversarial_weight` 0 feature matching is the generator's only term (Salimans et al. 2016, sec. 3.1).
-
-        Args:
-            discriminator: sees the images.
-            real: (N, C, H, W) in [-1, 1].
-            fake: the same shape.
-            condition: channels that the discriminator sees before those of each image, (N, K, H, W).
-            paired_features: match the features of each fake with those of its own target, and not their means.
-            domain: suffix of the terms' names.
-
-        Returns:
-            The terms, with `fake_accuracy` as a metric.
-        """
-        ending = f"_{domain}" if domain else ""
-        losses = Losses()
-        drawn = self.augment.draw(len(fake), fake.device)  # the same for a fake and its target
-        if self.config.feature_matching:
-            logits, features = discriminator.forward_with_features(self._seen(fake, condition, drawn))
-            with torch.no_grad():
-                _, target = discriminator.forward_with_features(self._seen(real, condition, drawn))
-            match = feature_matching if paired_features else mean_feature_matching
-            losses[f"feature_matching{ending}"] = self.config.feature_matching * match(features, target)
-        else:
-            logits = discriminator(self._seen(fake, condition, drawn))
-        if self.config.adversarial != "wasserstein":
-            losses.metrics[f"fake_accuracy{ending}"] = self.adversarial.fake_accuracy(logits)
-        weight = self.config.adversarial_weight
-        adversarial = {f"adversarial{ending}": weight * self.adversarial.generator(logits)} if weight else {}
-        return adversarial | losses
-
-    def _seen(self, images: Tensor, condition: Tensor | None, drawn: Tensor) -> Tensor:
-        """The input of a discriminator: the condition's channels before the image's, both augmented as drawn."""
-        images, condition = self.augment(images, condition, drawn)
-        return images if condition is None else torch.cat([condition, images], dim=1)
 
 
 methods: Registry[Method] = Registry("method")

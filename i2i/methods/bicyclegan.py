@@ -115,10 +115,10 @@ class BicycleGAN(Method):
     def discriminator_loss(self, images: Images) -> Losses:
         """The adversarial loss of each discriminator, on reconstructions and on translations."""
         real, reconstructed, fake = images.real_b, images.reconstructed_b, images.fake_b
-        losses = self.discriminator_terms(
+        losses = self.terms.discriminator(
             self.discriminator_reconstructed, real=real, fake=reconstructed, weight=1.0, domain="reconstructed"
         )
-        return losses | self.discriminator_terms(
+        return losses | self.terms.discriminator(
             self.discriminator_sampled, real=real, fake=fake, weight=1.0, domain="sampled"
         )
 
@@ -128,14 +128,14 @@ class BicycleGAN(Method):
         # The encoder's weights are detached, so that it can't agree with the generator on a hidden code (sec. 3.4).
         fixed = {name: weight.detach() for name, weight in self.encoder.named_parameters()}
         recovered, _ = torch.func.functional_call(self.encoder, fixed, (images.fake_b,))
-        losses = self.generator_terms(
+        losses = self.terms.generator(
             self.discriminator_reconstructed,
             real=real,
             fake=reconstructed,
             paired_features=True,
             domain="reconstructed",
         )
-        losses |= self.generator_terms(self.discriminator_sampled, real=real, fake=images.fake_b, domain="sampled")
+        losses |= self.terms.generator(self.discriminator_sampled, real=real, fake=images.fake_b, domain="sampled")
         return losses | {
             "l1": config.l1_weight * l1(reconstructed, real),
             "latent": config.latent_weight * l1(recovered, images.sampled),

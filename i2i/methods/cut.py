@@ -89,11 +89,11 @@ class CUT(Method):
 
     def discriminator_loss(self, images: Images) -> Losses:
         """Half of the adversarial loss."""
-        return self.discriminator_terms(self.discriminator, real=images.real_b, fake=images.fake_b)
+        return self.terms.discriminator(self.discriminator, real=images.real_b, fake=images.fake_b)
 
     def generator_loss(self, images: Images) -> Losses:
         """The adversarial term, PatchNCE, and PatchNCE on the target domain (identity)."""
-        losses = self.generator_terms(self.discriminator, real=images.real_b, fake=images.fake_b)
+        losses = self.terms.generator(self.discriminator, real=images.real_b, fake=images.fake_b)
         losses["nce"] = self.config.nce_weight * self.contrast(images.fake_b, images.real_a, mirrored=images.mirrored)
         if self.config.identity_weight:
             same_b = self.generator(images.real_b)

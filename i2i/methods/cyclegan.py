@@ -90,8 +90,8 @@ class CycleGAN(Method):
     def generator_loss(self, images: Images) -> Losses:
         """The adversarial, cycle-consistency and identity terms."""
         weight = self.config.cycle_weight
-        losses = self.generator_terms(self.discriminator_a, real=images.real_a, fake=images.fake_a, domain="a")
-        losses |= self.generator_terms(self.discriminator_b, real=images.real_b, fake=images.fake_b, domain="b")
+        losses = self.terms.generator(self.discriminator_a, real=images.real_a, fake=images.fake_a, domain="a")
+        losses |= self.terms.generator(self.discriminator_b, real=images.real_b, fake=images.fake_b, domain="b")
         losses["cycle_a"] = weight * l1(images.cycled_a, images.real_a)
         losses["cycle_b"] = weight * l1(images.cycled_b, images.real_b)
         if self.config.identity_weight:
@@ -101,8 +101,8 @@ class CycleGAN(Method):
 
     def discriminator_loss(self, images: Images) -> Losses:
         """Half of the adversarial loss in each domain."""
-        losses = self.discriminator_terms(self.discriminator_a, real=images.real_a, fake=images.fake_a, domain="a")
-        return losses | self.discriminator_terms(
+        losses = self.terms.discriminator(self.discriminator_a, real=images.real_a, fake=images.fake_a, domain="a")
+        return losses | self.terms.discriminator(
             self.discriminator_b, real=images.real_b, fake=images.fake_b, domain="b"
         )
 

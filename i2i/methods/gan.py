@@ -71,7 +71,7 @@ class GAN(Method):
 
     def discriminator_loss(self, images: Images) -> Losses:
         """The adversarial loss."""
-        return self.discriminator_terms(
+        return self.terms.discriminator(
             self.discriminator,
             real=images.real_b,
             fake=images.fake_b,
@@ -81,7 +81,7 @@ class GAN(Method):
 
     def generator_loss(self, images: Images) -> Losses:
         """The adversarial term."""
-        return self.generator_terms(
+        return self.terms.generator(
             self.discriminator, real=images.real_b, fake=images.fake_b, condition=self._label_channels(images)
         )
 

@@ -140,11 +140,11 @@ class IAN(Method):
         config, real, fake = self.config, images.real_b, images.fake_b.detach()
         with _averages_kept(self.discriminator):
             answers = [self._answer(shown) for shown in (real, images.reconstructed_b.detach(), fake)]
-            losses = Losses({"adversarial": self.adversarial.discriminator(*map(real_logit, answers))})
+            losses = Losses({"adversarial": self.terms.loss.discriminator(*map(real_logit, answers))})
             if self.discriminator.answers == 3:
                 kinds = [F.cross_entropy(*_kind(logits, kind)) for kind, logits in enumerate(answers[1:])]
                 losses["kind"] = torch.stack(kinds).sum()
-            losses |= self.gradient_penalties(lambda x: real_logit(self._answer(x)), real=real, fake=fake)
+            losses |= self.terms.gradient_penalties(lambda x: real_logit(self._answer(x)), real=real, fake=fake)
         if config.orthogonal_weight:
             losses["orthogonal"] = config.orthogonal_weight * orthogonal_penalty(self.discriminator)
         return losses
@@ -152,19 +152,19 @@ class IAN(Method):
     def generator_loss(self, images: Images) -> Losses:
         """The adversarial terms, the distances of reconstructions, the KL divergence and the penalties on weights."""
         config, real, reconstructed = self.config, images.real_b, images.reconstructed_b
-        drawn = self.augment.draw(len(real), real.device)  # the same for an image and its reconstruction
+        drawn = self.terms.augment.draw(len(real), real.device)  # the same for an image and its reconstruction
         with _averages_kept(self.discriminator):
             with torch.no_grad():
-                expected = self.discriminator.trunk(self._seen(real, None, drawn))
+                expected = self.discriminator.trunk(self.terms.augmented(real, None, drawn))
             judge = self.discriminator.forward_with_features
-            answers, features = judge(self._seen(reconstructed, None, drawn))
-            of_fake, fake_features = judge(self._seen(images.fake_b, None, drawn))
+            answers, features = judge(self.terms.augmented(reconstructed, None, drawn))
+            of_fake, fake_features = judge(self.terms.augmented(images.fake_b, None, drawn))
         logits = [real_logit(answers), real_logit(of_fake)]
         losses = Losses({"l1": config.l1_weight * l1(reconstructed, real)})
         distances = [F.mse_loss(precise(f), precise(e)) for f, e in zip(features, expected, strict=True)]
         losses["feature"] = config.feature_weight * torch.stack(distances).mean()
         if config.adversarial_weight:
-            losses["adversarial"] = config.adversarial_weight * self.adversarial.generator(logits)
+            losses["adversarial"] = config.adversarial_weight * self.terms.loss.generator(logits)
         if config.feature_matching:
             losses["feature_matching"] = config.feature_matching * mean_feature_matching(fake_features, expected)
         divergence = standard_normal_divergence(images.mean, 2 * images.log_deviation) / images.mean.shape[1]
@@ -175,7 +175,7 @@ class IAN(Method):
             weights = [weight for weight in self.encoder.head.parameters() if weight.dim() > 1]
             losses["latent_decay"] = config.latent_decay * torch.stack([w.square().sum() for w in weights]).sum()
         if config.adversarial != "wasserstein":
-            losses.metrics["fake_accuracy"] = self.adversarial.fake_accuracy(logits)
+            losses.metrics["fake_accuracy"] = self.terms.loss.fake_accuracy(logits)
         return losses
 
     def players(self) -> dict[str, nn.Module]:
@@ -191,8 +191,8 @@ class IAN(Method):
 
     def _answer(self, images: Tensor) -> Tensor:
         """The discriminator's logits."""
-        drawn = self.augment.draw(len(images), images.device)
-        logits: Tensor = self.discriminator(self._seen(images, None, drawn))
+        drawn = self.terms.augment.draw(len(images), images.device)
+        logits: Tensor = self.discriminator(self.terms.augmented(images, None, drawn))
         return logits
 
 

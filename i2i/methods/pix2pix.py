@@ -50,14 +50,14 @@ class Conditional(Method):
 
     def discriminator_loss(self, images: Images) -> Losses:
         """Half of the adversarial loss (sec. 3.3), conditioned on the input."""
-        return self.discriminator_terms(
+        return self.terms.discriminator(
             self.discriminator, real=images.real_b, fake=images.fake_b, condition=images.real_a
         )
 
     def generator_loss(self, images: Images) -> Losses:
         """The adversarial term, conditioned on the input, and the perceptual distance to the target if it is set."""
         real, fake, condition = images.real_b, images.fake_b, images.real_a
-        losses = self.generator_terms(
+        losses = self.terms.generator(
             self.discriminator, real=real, fake=fake, condition=condition, paired_features=True
         )
         if self.perceptual is not None:

@@ -121,7 +121,7 @@ class SimGAN(Method):
 
     def generator_loss(self, images: Images) -> Losses:
         """The adversarial term and self-regularisation (eq. 4)."""
-        return self.generator_terms(self.discriminator, real=images.real_b, fake=images.fake_b) | self.self_loss(images)
+        return self.terms.generator(self.discriminator, real=images.real_b, fake=images.fake_b) | self.self_loss(images)
 
     def self_loss(self, images: Images) -> Losses:
         """Self-regularisation (sec. 2.1): mean L1 between a refined image, or features of it, and its input."""
@@ -137,7 +137,7 @@ class SimGAN(Method):
 
     def discriminator_loss(self, images: Images) -> Losses:
         """The adversarial loss (eq. 2), not halved."""
-        return self.discriminator_terms(self.discriminator, real=images.real_b, fake=images.fake_b, weight=1.0)
+        return self.terms.discriminator(self.discriminator, real=images.real_b, fake=images.fake_b, weight=1.0)
 
     def players(self) -> dict[str, nn.Module]:
         """The refiner as the generator, and the discriminator."""

@@ -5,32 +5,29 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import torch
 from torch import nn
 
 from i2i.errors import UsageError, setting
-from i2i.networks.base import (
-    MAX_DEPTH,
-    Discriminator,
-    Generator,
-    LatentEncoder,
-    LatentGenerator,
-    Network,
-    discriminators,
-    generators,
-    latent_encoders,
-    latent_generators,
-    registry_of,
-)
+from i2i.networks.base import MAX_DEPTH, Discriminator, Generator, discriminators, generators
 from i2i.networks.contract import check_discriminator, check_generator, check_latent_generator
+from i2i.networks.latent import LatentEncoder, LatentGenerator, latent_encoders, latent_generators
 from i2i.networks.skip_init import SkipInit
 from i2i.networks.virtual_batch_norm import hold_reference
 from i2i.registry import Registry
 from i2i.spec import Scalar, Spec
 
 T = TypeVar("T", bound=nn.Module)
+Network: TypeAlias = Generator | LatentGenerator | LatentEncoder  # what a model file holds
+
+
+def registry_of(direction: str) -> Registry[Any]:
+    """Where the network of a direction is registered: `z2b` from a latent, `b2z` to one, `a2b` and `b2a` of images."""
+    if direction.endswith("z"):
+        return latent_encoders
+    return latent_generators if direction.startswith("z") else generators
 
 
 def build_network(direction: str, spec: Spec | str) -> Network:

@@ -8,15 +8,8 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 
 from i2i.errors import UsageError, setting
-from i2i.networks.base import (
-    Discriminator,
-    LatentEncoder,
-    LatentGenerator,
-    Prior,
-    discriminators,
-    latent_encoders,
-    latent_generators,
-)
+from i2i.networks.base import Discriminator, discriminators
+from i2i.networks.latent import LatentEncoder, LatentGenerator, Prior, latent_encoders, latent_generators
 from i2i.networks.layers import (
     LatentNorm,
     MinibatchDiscrimination,

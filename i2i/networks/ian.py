@@ -10,15 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
-from i2i.networks.base import (
-    Discriminator,
-    LatentEncoder,
-    LatentGenerator,
-    discriminators,
-    latent_encoders,
-    latent_generators,
-)
+from i2i.networks.base import Discriminator, discriminators
 from i2i.networks.dcgan import START, DCGANGenerator, convolutions, halvings_of
+from i2i.networks.latent import LatentEncoder, LatentGenerator, latent_encoders, latent_generators
 from i2i.networks.layers import LatentNorm, MinibatchDiscrimination, initialize, normalize, precise
 
 _UNITS = 1000  # of the layer between the trunk and the latents

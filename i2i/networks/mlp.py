@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from i2i.errors import UsageError
-from i2i.networks.base import Discriminator, LatentGenerator, discriminators, latent_generators
+from i2i.networks.base import Discriminator, discriminators
+from i2i.networks.latent import LatentGenerator, latent_generators
 from i2i.networks.layers import (
     Dropout,
     LatentNorm,
