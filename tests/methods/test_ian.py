@@ -98,7 +98,7 @@ def test_it_learns_to_reconstruct():
     players = method.players()
     adams = {name: torch.optim.Adam(p.parameters(), lr=3e-3, betas=(0.5, 0.999)) for name, p in players.items()}
     line, draw, distances = torch.linspace(-1, 1, 32), torch.Generator().manual_seed(0), []
-    for step in range(60):
+    for step in range(30):
         centres = torch.rand(8, 2, 1, 1, generator=draw) - 0.5
         discs = ((line[:, None] - centres[:, 0]) ** 2 + (line - centres[:, 1]) ** 2 < 0.2).float() * 1.6 - 0.8
         images = method({"b": discs[:, None].expand(-1, 3, -1, -1)})

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 
 import pytest
@@ -27,8 +26,8 @@ def test_a_preset_changes_settings_that_exist_and_builds(name, preset):
     }
     assert changed == dict(method.presets[preset])
     train = settings.train
-    backbones = method.backbones(train.generator, train.discriminator, image_size=256, channels=(3, 3))
-    method(settings.options, dataclasses.replace(backbones, image_size=256))
+    size = settings.data.image_size
+    method(settings.options, method.backbones(train.generator, train.discriminator, image_size=size, channels=(3, 3)))
 
 
 def test_settings_and_options_of_networks_have_precedence_over_a_preset():
