@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,7 @@ class Entry:
         licence: what the weights may be used for.
         scores: on held-out images, in short.
         thumbnail: an image with inputs above their outputs.
+        palette: colours to draw its inputs with, by what they stand for: {"road": "#fffffc"}.
     """
 
     file: Path
@@ -33,6 +35,7 @@ class Entry:
     licence: str
     scores: str
     thumbnail: Path
+    palette: Mapping[str, str] = field(default_factory=dict)
 
 
 def folder() -> Path:

@@ -47,6 +47,7 @@ def main() -> None:
     write_thumbnail(thumbnail, translator, args.examples)
     index = FOLDER / "index.json"
     entries = json.loads(index.read_text()) if index.exists() else {}
+    palette = entries.get(args.name, {}).get("palette")  # written by hand, and kept
     entries[args.name] = {
         "file": file.name,
         "sha256": sha256_of(file),
@@ -55,6 +56,7 @@ def main() -> None:
         "licence": args.licence,
         "scores": in_short(json.loads(args.scores.read_text())) if args.scores else "",
         "thumbnail": thumbnail.name,
+        **({"palette": palette} if palette else {}),
     }
     write_whole(index, (json.dumps(dict(sorted(entries.items())), indent=2) + "\n").encode())
     print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")

@@ -225,6 +225,12 @@ class Editor:
         self.candidates = []
         self._constraints = Constraints.none(self._channels, self.image_size)
 
+    def restart(self) -> None:
+        """Go back to the projection, or the sample, and forget all strokes."""
+        if self._start is not None:
+            self._code = self._start
+        self.fix()
+
     def morph(self, count: int = 16) -> list[Image.Image]:
         """Images on the way from the projection to the present image, both included.
 

@@ -1,0 +1,194 @@
+"""The models that a server offers, by name, each loaded once."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from i2i.editing import Editor
+from i2i.errors import UsageError, unknown
+from i2i.inference.translator import Translator
+from i2i.model_file import Model, load_model, read_header
+from i2i.pretrained import model_file, pretrained
+from i2i.spec import Spec
+
+_EDITORS = 16  # photographs whose projections are kept
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A model that a server offers.
+
+    Attributes:
+        name: by which requests name it.
+        file: the model file.
+        description: what it does, in a few words.
+        licence: what its weights may be used for.
+        thumbnail: an image with inputs above their outputs, or None.
+        palette: colours to draw its inputs with, by what they stand for.
+    """
+
+    name: str
+    file: Path
+    description: str = ""
+    licence: str = ""
+    thumbnail: Path | None = None
+    palette: Mapping[str, str] | None = None
+
+    @cached_property
+    def header(self) -> dict[str, Any]:
+        """The header of the model file."""
+        return read_header(self.file)
+
+    @property
+    def edits(self) -> bool:
+        """Whether images are edited on it, rather than translated by it."""
+        return "z2b" in self.header["maps"]
+
+    def describe(self) -> dict[str, Any]:
+        """What the page and programs need to know, as JSON."""
+        a, b = self.header["domains"]
+        directions = [{"source": b, "target": a} if key == "b2a" else {"source": a, "target": b} for key in self._maps]
+        return {
+            "name": self.name,
+            "kind": "edit" if self.edits else "translate",
+            "description": self.description,
+            "licence": self.licence,
+            "directions": [] if self.edits else directions,
+            "image_size": int(self.header["preprocess"].get("image_size", 256)),
+            "samples": any(Spec.parse(spec).options.get("latent") for spec in self._maps.values()),
+            "thumbnail": self.thumbnail is not None,
+            "palette": dict(self.palette or {}),
+        }
+
+    @property
+    def _maps(self) -> dict[str, str]:
+        return {key: spec for key, spec in self.header["maps"].items() if key != "b2z"}
+
+
+class Models:
+    """Models by name, each loaded when it is first used, and once.
+
+    Args:
+        offered: the models.
+        device: `auto`, `cpu`, `cuda`, ...
+    """
+
+    def __init__(self, offered: list[Offered], *, device: str = "auto") -> None:
+        self._offered = {model.name: model for model in offered}
+        self._device = device
+        self._translators: dict[tuple[str, str | None], Translator] = {}
+        self._loaded: dict[str, Model] = {}
+        self._editors: OrderedDict[tuple[str, bytes | None, int], Editor] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Any:
+        return iter(self._offered.values())
+
+    def __len__(self) -> int:
+        return len(self._offered)
+
+    def find(self, name: str) -> Offered:
+        """The model of a name.
+
+        Raises:
+            UsageError: there is none; the message names those there are.
+        """
+        if name not in self._offered:
+            raise unknown("model", name, self._offered)
+        return self._offered[name]
+
+    def translator(self, name: str, to: str | None = None) -> Translator:
+        """The translator of a model, loaded at its first use.
+
+        Raises:
+            UsageError: there is no such model, it doesn't translate to `to`, or its file can't be read.
+        """
+        with self._lock:
+            if (name, to) not in self._translators:
+                offered = self.find(name)
+                if offered.edits:
+                    raise UsageError(f"{name} edits images and translates none")
+                loaded = Translator.load(offered.file, to=to, device=self._device)
+                # Asked for by its domain or not, one direction is one translator.
+                known = [each for (other, _), each in self._translators.items() if other == name]
+                same = [each for each in known if each.direction == loaded.direction]
+                self._translators[name, to] = same[0] if same else loaded
+            return self._translators[name, to]
+
+    def editor(self, name: str, photo: bytes | None, *, seed: int) -> Editor:
+        """An editor that starts from a photograph's projection, or from a sample; the latest ones are kept.
+
+        One thread may call it, which then uses the editor.
+
+        Raises:
+            ImageError: the photograph can't be read.
+            UsageError: there is no such model, no images are edited on it, or its file can't be read.
+        """
+        key = name, photo, seed
+        if key in self._editors:
+            self._editors.move_to_end(key)
+            self._editors[key].restart()
+            return self._editors[key]
+        offered = self.find(name)
+        if not offered.edits:
+            raise UsageError(f"{name} translates images; edit with a model that i2i train gan or ian has made")
+        if name not in self._loaded:
+            self._loaded[name] = load_model(offered.file)
+        editor = Editor(self._loaded[name], device=self._device)
+        if photo is None:
+            editor.sample(seed=seed)
+        else:
+            editor.project(photo, seed=seed)
+        self._editors[key] = editor
+        while len(self._editors) > _EDITORS:
+            self._editors.popitem(last=False)
+        return editor
+
+
+def offered_models(names: list[str], folder: Path | None = None) -> list[Offered]:
+    """The models that a server offers: the named ones, those in a folder, and where neither is given, the pretrained.
+
+    Args:
+        names: pretrained models, model files or run folders.
+        folder: its model files, and the runs in it.
+
+    Raises:
+        UsageError: a model isn't there or can't be read, or two have one name.
+    """
+    known = pretrained()
+    offered = []
+    for name in [*names, *(known if not names and folder is None else ())]:
+        file, entry = model_file(name), known.get(name)
+        if entry is None or entry.file != file:
+            offered.append(_of_file(file))
+        else:
+            palette = entry.palette
+            offered.append(Offered(name, file, entry.description, entry.licence, entry.thumbnail, palette))
+    if folder is not None:
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: there is no such folder")
+        found = sorted({*folder.glob("*.safetensors"), *folder.glob("*/model.safetensors")})
+        if not found:
+            raise UsageError(f"{folder}: no model files in this folder, and no runs")
+        offered += [_of_file(file) for file in found]
+    names = [model.name for model in offered]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"two models are called {name!r}; rename one of their files")
+    for model in offered:
+        _ = model.header  # a file that can't be read is refused now
+    return offered
+
+
+def _of_file(file: Path) -> Offered:
+    name = file.resolve().parent.name if file.name in ("model.safetensors", "best.safetensors") else file.stem
+    header = read_header(file)
+    a, b = header["domains"]
+    text = f"images of {b}" if "z2b" in header["maps"] else f"{a} to {b}"
+    return Offered(name, file, f"{text}, trained with {header['config'].get('method', 'i2i')}")
