@@ -39,6 +39,8 @@ CANDIDATES = {
     "EMA, R1": f"{EMA} --r1 1",
     "EMA, resize": f"{EMA} {RESIZE}",
     "EMA, resize, DiffAugment": f"{EMA} {RESIZE} --diffaugment colour translation",
+    "EMA, resize, identity": f"{EMA} {RESIZE} --identity-weight 5",
+    "EMA, resize, identity, DiffAugment": f"{EMA} {RESIZE} --identity-weight 5 --diffaugment colour translation",
     "EMA, resize, spectral": f"{EMA} {RESIZE} --discriminator patchgan:spectral=true",
     "EMA, resize, R1": f"{EMA} {RESIZE} --r1 1",
     "EMA, resize, perceptual": BEST,

@@ -9,7 +9,6 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from io import BytesIO
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import FastAPI, Query, Request
@@ -30,14 +29,13 @@ from i2i.images.writing import encode
 from i2i.version import __version__
 from i2i.web.limits import Gate, LimitBody, Limits, TooBusy
 from i2i.web.metrics import Measure, Metrics
-from i2i.web.models import Models
+from i2i.web.models import PAGE, Models
 from i2i.web.security import Guard
 from i2i.web.worker import Translation, Worker
 
 T = TypeVar("T")
 Format = Literal["png", "jpg", "webp"]
 
-PAGE = Path(__file__).parent / "page"
 _TYPES: dict[Format, str] = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 _ANY = {"schema": {"type": "string", "format": "binary"}}
 _IMAGE_BODY = {
@@ -80,6 +78,7 @@ class ModelInfo(BaseModel):
     samples: bool
     thumbnail: bool
     palette: dict[str, str]
+    examples: list[str]
 
 
 class ModelList(BaseModel):

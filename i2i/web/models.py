@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from i2i.model_file import Model, load_model, read_header
 from i2i.pretrained import model_file, pretrained
 from i2i.spec import Spec
 
+PAGE = Path(__file__).parent / "page"
 _EDITORS = 16  # photographs whose projections are kept
 
 
@@ -31,6 +32,7 @@ class Offered:
         licence: what its weights may be used for.
         thumbnail: an image with inputs above their outputs, or None.
         palette: colours to draw its inputs with, by what they stand for.
+        examples: inputs to try it on, which come with the page.
     """
 
     name: str
@@ -38,7 +40,8 @@ class Offered:
     description: str = ""
     licence: str = ""
     thumbnail: Path | None = None
-    palette: Mapping[str, str] | None = None
+    palette: Mapping[str, str] = field(default_factory=dict)
+    examples: tuple[Path, ...] = ()
 
     @cached_property
     def header(self) -> dict[str, Any]:
@@ -63,7 +66,8 @@ class Offered:
             "image_size": int(self.header["preprocess"].get("image_size", 256)),
             "samples": any(Spec.parse(spec).options.get("latent") for spec in self._maps.values()),
             "thumbnail": self.thumbnail is not None,
-            "palette": dict(self.palette or {}),
+            "palette": dict(self.palette),
+            "examples": [f"/page/examples/{path.name}" for path in self.examples],
         }
 
     @property
@@ -168,8 +172,9 @@ def offered_models(names: list[str], folder: Path | None = None) -> list[Offered
         if entry is None or entry.file != file:
             offered.append(_of_file(file))
         else:
-            palette = entry.palette
-            offered.append(Offered(name, file, entry.description, entry.licence, entry.thumbnail, palette))
+            examples = tuple(sorted((PAGE / "examples").glob(f"{name}-*.png")))
+            about = entry.description, entry.licence, entry.thumbnail, entry.palette
+            offered.append(Offered(name, file, *about, examples))
     if folder is not None:
         if not folder.is_dir():
             raise UsageError(f"{folder}: there is no such folder")

@@ -1,0 +1,129 @@
+// The tab "Edit": strokes on a photograph, and the images of a generator that fit them.
+
+import { base64, fetchJson, say } from "./api.js";
+import { points, smoothLine } from "./strokes.js";
+
+const one = (query) => document.querySelector(query);
+const canvas = one("#strokes"), paint = canvas.getContext("2d"), SIDE = 512, FRAMES = 16;
+const brushes = [...document.querySelectorAll("[data-brush]")];
+let model, brush = "colour", photo = null, seed = 0, strokes = [], line = null, candidate = 0, answer = null;
+
+export function useModel(chosen) {
+  if (model === chosen) return;
+  model = chosen;
+  canvas.width = canvas.height = SIDE;
+  begin(null);
+}
+
+function begin(file, nextSeed = 0) {
+  [photo, seed, strokes, candidate] = [file, nextSeed, [], 0];
+  one("#outcome-kind").value = photo ? "transfer" : "image";
+  for (const option of one("#outcome-kind").options) option.disabled = option.value !== "image" && !photo;
+  compute();
+}
+
+function choose(name) {
+  brush = name;
+  brushes.forEach((button) => button.setAttribute("aria-pressed", button.dataset.brush === name));
+}
+
+let waiting = false, busy = false;
+async function compute() {
+  waiting = true;
+  paintStrokes();
+  if (busy) return;
+  busy = true;
+  while (waiting) {
+    waiting = false;
+    one("#edit-time").textContent = "Computing …";
+    try {
+      const asked = { model: model.name, photo, seed, strokes: strokes.map(described), candidate, morph: FRAMES };
+      answer = await fetchJson("/v1/edit", asked);
+      one("#edit-time").textContent = `${answer.milliseconds} ms`;
+      showAnswer();
+      say("");
+    } catch (error) {
+      one("#edit-time").textContent = "";
+      say(error.message);
+    }
+  }
+  busy = false;
+}
+
+function showAnswer() {
+  one("#edited").src = answer.image;
+  one("#morph").value = FRAMES - 1;
+  one("#candidates").replaceChildren(...answer.candidates.map(({ image, cost }, at) => {
+    const button = document.createElement("button");
+    button.setAttribute("role", "radio");
+    button.setAttribute("aria-checked", at === candidate);
+    button.setAttribute("aria-pressed", at === candidate);
+    button.title = `Cost ${cost.toFixed(2)}`;
+    button.append(Object.assign(document.createElement("img"), { src: image, alt: `Candidate ${at + 1}` }));
+    button.addEventListener("click", () => { candidate = at; compute(); });
+    return button;
+  }));
+  showOutcome();
+}
+
+function showOutcome() {
+  const at = one("#morph").valueAsNumber;
+  const shown = at < FRAMES - 1 ? answer.morph[at] : answer[one("#outcome-kind").value] || answer.image;
+  one("#outcome").src = one("#save-outcome").href = shown;
+}
+
+// A stroke as the server takes it: with points from [0, 0], the top left corner, to [1, 1].
+function described({ brush: kind, colour, width, points: through }) {
+  const shares = through.map((point) => point.map((value) => value / SIDE));
+  if (kind === "warp") return { brush: kind, start: shares[0], end: shares.at(-1), radius: width };
+  if (kind === "sketch") return { brush: kind, points: shares, width };
+  return { brush: kind, points: shares, width, colour: [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)) };
+}
+
+function paintStrokes() {
+  paint.clearRect(0, 0, SIDE, SIDE);
+  paint.lineCap = paint.lineJoin = "round";
+  for (const { brush: kind, colour, width, points: through } of line ? [...strokes, line] : strokes) {
+    paint.lineWidth = kind === "warp" ? 2 : width * SIDE;
+    paint.strokeStyle = kind === "colour" ? colour : "#ffffff";
+    if (kind === "warp") {
+      paint.beginPath();
+      paint.arc(...through[0], width * SIDE, 0, 2 * Math.PI);
+      paint.stroke();
+    }
+    smoothLine(paint, kind === "warp" ? [through[0], through.at(-1)] : through);
+  }
+}
+
+canvas.addEventListener("pointerdown", (event) => {
+  if (event.button > 0) return;
+  event.preventDefault();
+  canvas.setPointerCapture(event.pointerId);
+  const share = one("#stroke-width").valueAsNumber / 100;
+  const width = { colour: share, sketch: share / 3, warp: Math.max(share, 0.08) }[brush];
+  line = { brush, colour: one("#stroke-colour").value, width, points: points(event, canvas) };
+  paintStrokes();
+});
+canvas.addEventListener("pointermove", (event) => {
+  if (!line) return;
+  line.points.push(...points(event, canvas));
+  paintStrokes();
+});
+canvas.addEventListener("pointerup", () => {
+  if (!line) return;
+  strokes.push(line);
+  [line, candidate] = [null, 0];
+  compute();
+});
+canvas.addEventListener("pointercancel", () => { line = null; paintStrokes(); });
+
+brushes.forEach((button) => button.addEventListener("click", () => choose(button.dataset.brush)));
+one("#photo").addEventListener("change", async ({ target }) => {
+  if (target.files.length) begin(await base64(target.files[0]));
+});
+one("#sample").addEventListener("click", () => begin(null, photo === null ? seed + 1 : 0));
+one("#undo-stroke").addEventListener("click", () => { strokes.pop(); candidate = 0; compute(); });
+one("#no-strokes").addEventListener("click", () => { strokes = []; candidate = 0; compute(); });
+one("#outcome-kind").addEventListener("change", showOutcome);
+one("#morph").addEventListener("input", showOutcome);
+choose("colour");
