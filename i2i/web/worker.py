@@ -19,7 +19,7 @@ BATCH = 8  # images that are translated together, at most
 _WAIT = 0.003  # seconds in which other images may join the first
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Translation:
     """An image to translate.
 
@@ -41,7 +41,7 @@ class Translation:
         return id(self.translator), self.image.pixels.shape, self.image.pixels.dtype, self.tile, self.seed is None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Job:
     work: Translation | Callable[[], Any]
     future: Future[Any] = field(default_factory=Future)
