@@ -14,6 +14,7 @@ from torch import Tensor
 from i2i.errors import UsageError
 
 Point: TypeAlias = tuple[float, float]
+_FAR = 10  # a point may lie outside of the image, and has to fit an integer once it is in pixels
 _SCALE = 8  # masks are drawn this much larger, so that their edges are smooth
 
 
@@ -91,7 +92,7 @@ def strokes_from(described: Any) -> list[Stroke]:
 
 
 def _stroke_from(given: Any, number: int) -> Stroke:
-    kind = _BRUSHES.get(given.get("brush", "")) if isinstance(given, dict) else None
+    kind = _BRUSHES.get(str(given.get("brush"))) if isinstance(given, dict) else None
     if kind is None:
         raise UsageError(f"stroke {number} needs a brush, one of {', '.join(_BRUSHES)}")
     values = {name: value for name, value in given.items() if name != "brush"}
@@ -128,7 +129,7 @@ def _reduced(sheet: np.ndarray, size: int) -> Tensor:
 
 
 def _check(points: Sequence[Point], width: float) -> None:
-    if not points or not all(len(point) == 2 and all(np.isfinite(point)) for point in points):
+    if not points or not all(len(point) == 2 and np.abs(point).max() <= _FAR for point in points):
         raise UsageError("a stroke needs points (x, y), from (0, 0), the top left corner, to (1, 1)")
     if not 0 < width <= 1:
         raise UsageError(f"a stroke of width {width}: expected a share of the image's side, above 0 and at most 1")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -260,7 +259,7 @@ def make_app(models: Models, limits: Limits | None = None, *, token: str = "", l
         strokes = strokes_from(asked.strokes)
         try:
             photo = None if asked.photo is None else base64.b64decode(asked.photo, validate=True)
-        except binascii.Error:
+        except ValueError:
             raise HTTPException(422, "photo isn't base64") from None
         if photo is not None:  # within the limits, before it is decoded again
             await run_in_threadpool(read, photo, max_megapixels=limits.max_megapixels)

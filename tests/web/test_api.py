@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 
@@ -20,8 +19,6 @@ from i2i import Translator
 from i2i.images.decoded import DecodedImage
 from i2i.images.reading import read
 from i2i.images.writing import encode
-from i2i.model_file import Model, save_model
-from i2i.networks import build_latent_generator
 from i2i.web import Limits, Models, make_app
 from i2i.web.models import Offered, offered_models
 from i2i.web.worker import Translation, Worker
@@ -32,16 +29,6 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
     if pixels.shape[2] == 4:
         return encode(DecodedImage(pixels[:, :, :3], alpha=pixels[:, :, 3]), ".png")
     return encode(DecodedImage(pixels), ".png")
-
-
-@pytest.fixture(scope="module")
-def manifold(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model file of a generator from latents."""
-    torch.manual_seed(0)
-    generator = build_latent_generator("dcgan:width=4,latent=4", out_channels=3, image_size=16, classes=0)
-    path = tmp_path_factory.mktemp("models") / "dots.safetensors"
-    save_model(path, Model({"z2b": generator}, ("a", "dots"), {"image_size": 16}, {"method": "gan"}, 1))
-    return path
 
 
 def serve(*models: Path | str, limits: Limits | None = None, **options: Any) -> TestClient:
@@ -233,6 +220,9 @@ def test_a_photograph_is_edited(client: TestClient) -> None:
         ({"model": "dost"}, 404, "did you mean 'dots'?"),
         ({"model": "dots", "strokes": [{"brush": "spray"}]}, 422, "stroke 1 needs a brush"),
         ({"model": "dots", "photo": "???"}, 422, "photo isn't base64"),
+        ({"model": "dots", "photo": "é"}, 422, "photo isn't base64"),
+        ({"model": "dots", "strokes": [{"brush": ["sketch"]}]}, 422, "stroke 1 needs a brush"),
+        ({"model": "dots", "strokes": [{"brush": "sketch", "points": [[0, 1e300]]}]}, 422, "stroke 1: a stroke needs"),
         ({"model": "dots", "photo": base64.b64encode(b"hello").decode()}, 422, "not an image"),
         ({"model": "dots", "candidate": 99, "strokes": [{"brush": "sketch", "points": [[0, 0]]}]}, 422, "candidate 99"),
     ],

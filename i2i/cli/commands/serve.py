@@ -61,7 +61,7 @@ def serve(flags: Flags) -> int:
     Raises:
         UsageError: the extra `web` isn't installed, the port is taken, or a model can't be read.
     """
-    for module in ("fastapi", "uvicorn", "multipart", "prometheus_client"):
+    for module in ("fastapi", "uvicorn", "python_multipart", "prometheus_client"):
         try:
             importlib.import_module(module)
         except ModuleNotFoundError as error:
@@ -108,7 +108,7 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.create_server((host, port), family=family, backlog=256)
     except OSError as error:
-        reason = error.strerror or error
+        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error  # its own text repeats the address
         raise UsageError(
             f"can't listen on {host} port {port}: {reason}; use {setting('port', 0)}, a free one"
         ) from None
