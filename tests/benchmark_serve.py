@@ -59,7 +59,10 @@ def main() -> None:
     print(f"answers: {', '.join(f'{count} of status {status}' for status, count in sorted(statuses.items()))}")
     low, middle, high = np.percentile(times, [5, 50, 95])
     print(f"{len(times) / seconds:.1f} images/s; latency {middle:.2f} s (5 % below {low:.2f}, 5 % above {high:.2f})")
-    print(f"memory: {before:.0f} MB after the first image, {busy:.0f} MB after a third of the time, {after:.0f} MB at its end")
+    print(
+        f"memory: {before:.0f} MB after the first image, {busy:.0f} MB after a third of the time, "
+        f"{after:.0f} MB at its end"
+    )
     if set(statuses) - {200, 429}:
         sys.exit("errors other than 429")
 

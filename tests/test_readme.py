@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +26,16 @@ READMES = [README, *(README.parent / folder / "README.md" for folder in ("datase
 # Flags of other programs, and of the command line as a whole.
 OTHER_FLAGS = {"--nproc-per-node", "--nnodes", "--rdzv-backend", "--rdzv-endpoint", "--no-deps", "--netG"}
 OTHER_FLAGS |= {"--print-completion", "--help"}
+OTHER_FLAGS |= {"--data-binary", "--output", "--form", "--tag", "--gpus", "--rm", "--publish"}
 SMALLER = {r"steps=\d+": "steps=2", r"image_size=\d+": "image_size=32", r'"unet:width=\d+"': '"unet:depth=4,width=4"'}
 
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def of_gradio(code: str) -> bool:
+    return code.startswith("import gradio")
 
 
 def imports_of(package: str) -> set[str]:
@@ -69,7 +77,9 @@ def flowers(my_folder: Path) -> Path:
     return run
 
 
-@pytest.mark.parametrize("code", blocks("python"), ids=lambda code: code.splitlines()[0])
+@pytest.mark.parametrize(
+    "code", [c for c in blocks("python") if not of_gradio(c)], ids=lambda code: code.splitlines()[0]
+)
 def test_python_in_the_readme_runs(code: str, my_folder: Path, request: pytest.FixtureRequest) -> None:
     if "runs/shoes" in code:
         request.getfixturevalue("shoes")
@@ -86,8 +96,22 @@ def test_python_in_the_readme_runs(code: str, my_folder: Path, request: pytest.F
         assert Path(names["model"]).exists()
 
 
+@pytest.mark.skipif(find_spec("gradio") is None, reason="needs gradio")
+def test_gradio_in_the_readme_translates() -> None:
+    (code,) = filter(of_gradio, blocks("python"))
+    checks = """
+import PIL.Image
+
+assert demo.fn(PIL.Image.new("RGB", (40, 30))).size == (40, 30)
+"""
+    code = code.replace('if __name__ == "__main__":', "if False:")
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code + checks], check=True)
+
+
 def test_flags_in_the_readmes_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    commands = [[name] for name in ("translate", "sample", "edit", "evaluate", "check", "info", "models", "report")]
+    commands = [
+        [name] for name in ("translate", "sample", "edit", "evaluate", "check", "info", "models", "report", "serve")
+    ]
     for command in [*commands, *(["train", method] for method in methods)]:
         with contextlib.suppress(SystemExit):
             main([*command, "--help"])

@@ -33,6 +33,7 @@ from i2i.seeding import seeded
 
 Projection: TypeAlias = Literal["hybrid", "optimise", "network"]
 
+ITERATIONS = 40  # of `apply`
 _LR, _BETAS = 0.1, (0.5, 0.999)
 _TRANSFER_FRAMES = 8
 
@@ -153,7 +154,7 @@ class Editor:
     def apply(
         self,
         *strokes: Stroke,
-        iterations: int = 40,
+        iterations: int = ITERATIONS,
         count: int = 16,
         keep: int = 8,
         smoothness: float = 5.0,

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 
@@ -19,10 +20,13 @@ from i2i import Translator
 from i2i.images.decoded import DecodedImage
 from i2i.images.reading import read
 from i2i.images.writing import encode
+from i2i.model_file import Model, save_model
+from i2i.networks import build_generator
 from i2i.web import Limits, Models, make_app
 from i2i.web.models import Offered, offered_models
 from i2i.web.worker import Translation, Worker
 from support.images import noise
+from support.images import png as png_chunks
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:
@@ -266,6 +270,50 @@ def test_a_folder_of_models(run: Path, manifold: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="no model files"):
         offered_models([], tmp_path / "empty")
+
+
+def test_seeds_choose_among_outputs(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    generator = build_generator("unet:depth=3,width=4,latent=4,dropout=0", in_channels=3, out_channels=3)
+    save_model(tmp_path / "many.safetensors", Model({"a2b": generator}, ("a", "b"), {"image_size": 32}, {}, 1))
+    given, translator = noise(32, 32, 3), Translator.load(tmp_path / "many.safetensors", device="cpu")
+    with serve(tmp_path / "many.safetensors") as client:
+        assert client.get("/v1/models").json()["models"][0]["samples"]
+        for seed in (None, 0, 5):
+            params = {"model": "many"} if seed is None else {"model": "many", "seed": seed}
+            found = read(client.post("/v1/translate", params=params, content=png(given)).content).pixels
+            assert np.array_equal(found, translator(given, seed=seed))
+    assert not np.array_equal(translator(given, seed=0), translator(given, seed=5))
+
+
+HOSTILE = {
+    "a huge PNG": png_chunks((60_000, 60_000), 8, 2, [b"\0"]),
+    "a PNG of many rows that are cut off": png_chunks((4000, 4000), 8, 2, [b"\0"] * 10),
+    "a cut PNG": png(noise(64, 64, 3))[:2000],
+    "a changed PNG": png(noise(64, 64, 3)).replace(b"IDAT", b"IDOT"),
+    "a TIFF without an image": b"II*\0" + bytes(60),
+    "a GIF of 65535 x 65535": b"GIF89a" + b"\xff" * 7 + bytes(20),
+    "a page": b"<!doctype html><script>alert(1)</script>",
+    "a drawing with entities": b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a "&a;">]><svg>&a;</svg>',
+    "an archive": b"PK\3\4" + bytes(100),
+    "a pickle": b"\x80\x04\x95" + bytes(100),
+    "an array of objects": b"\x93NUMPY\x01\0v\0{'descr': '|O', 'fortran_order': False, 'shape': (3,), }".ljust(128)
+    + b"\n",
+    "zeros": bytes(10**6),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_images_are_refused_in_a_line(client: TestClient, run: Path, name: str) -> None:
+    began = time.monotonic()
+    for body in ({"content": HOSTILE[name]}, {"files": {"image": ("../../x", HOSTILE[name])}}):
+        answer = client.post("/v1/translate", params={"model": run.name}, **body)
+        assert (answer.status_code, answer.headers["content-type"]) == (422, "application/json")
+        assert "\n" not in answer.json()["error"]
+    photo = base64.b64encode(HOSTILE[name]).decode()
+    assert client.post("/v1/edit", json={"model": "dots", "photo": photo}).status_code == 422
+    assert time.monotonic() - began < 10
+    assert client.post("/v1/translate", params={"model": run.name}, content=png(noise(8, 8, 3))).status_code == 200
 
 
 def test_a_model_is_loaded_once(run: Path) -> None:

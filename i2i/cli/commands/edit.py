@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -59,6 +60,7 @@ def run(args: list[str]) -> int:
         raise UsageError(f"--morph {flags.morph}: give a .gif file")
 
     from i2i.editing import Editor
+    from i2i.editing.editor import ITERATIONS
     from i2i.images.outputs import files_of_model, refuse_inputs
     from i2i.images.pillow import from_pil
     from i2i.images.writing import write
@@ -71,7 +73,9 @@ def run(args: list[str]) -> int:
     strokes = _read_strokes(flags.strokes)
     editor = Editor.load(flags.model, label=flags.label, device=flags.device)
     editor.project(flags.photo, seed=flags.seed)
+    began = time.perf_counter()
     found = editor.apply(*strokes, seed=flags.seed)
+    pace = 1000 * (time.perf_counter() - began) / ITERATIONS
     image = editor.choose(flags.candidate)
     if flags.show != "image":
         image = editor.transfer() if flags.show == "transfer" else editor.blend()
@@ -81,7 +85,10 @@ def run(args: list[str]) -> int:
     if flags.morph:
         _write_morph(editor, flags.morph)
     print(
-        one_line(f"{flags.output}: candidate {flags.candidate} of {len(found)}, cost {found[flags.candidate].cost:.3f}")
+        one_line(
+            f"{flags.output}: candidate {flags.candidate} of {len(found)}, cost {found[flags.candidate].cost:.3f}; "
+            f"{pace:.0f} ms an iteration"
+        )
     )
     return 0
 

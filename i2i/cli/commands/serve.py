@@ -108,7 +108,8 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.create_server((host, port), family=family, backlog=256)
     except OSError as error:
-        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error  # its own text repeats the address
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error  # its own text repeats the address
         raise UsageError(
             f"can't listen on {host} port {port}: {reason}; use {setting('port', 0)}, a free one"
         ) from None
