@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -52,16 +53,24 @@ class Constraints:
 
     def cost(self, images: Tensor) -> Tensor:
         """How far images (N, C, S, S) are from what is asked: (N,), >= 0."""
-        block = 4 if images.shape[1] == 1 else 8
         colour = _masked_mean((images - self.colour).square(), self.colour_mask)
         if not bool(self.sketch_mask.any()):
             return colour
-        edges = (hog(images, block=block) - hog(self.sketch, block=block)).square()
-        return colour + _SKETCH_WEIGHT * _masked_mean(edges, hog_mask(self.sketch_mask, block=block))
+        wanted, mask = self._wanted_edges
+        edges = (hog(images, block=self._block) - wanted).square()
+        return colour + _SKETCH_WEIGHT * _masked_mean(edges, mask)
 
     def to(self, device: torch.device) -> Constraints:
         """The same on a device."""
-        return Constraints(*(tensor.to(device) for tensor in vars(self).values()))
+        return Constraints(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+    @property
+    def _block(self) -> int:
+        return 4 if self.colour.shape[1] == 1 else 8
+
+    @cached_property
+    def _wanted_edges(self) -> tuple[Tensor, Tensor]:
+        return hog(self.sketch, block=self._block), hog_mask(self.sketch_mask, block=self._block)
 
     def _with(self, stroke: Stroke, image: Tensor) -> Constraints:
         size = image.shape[-1]
