@@ -19,5 +19,5 @@ RUN useradd --create-home i2i
 USER i2i
 EXPOSE 8000
 HEALTHCHECK CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://localhost:8000/healthz')"]
-# Reached through the published port only; set I2I_TOKEN before it is published to other machines.
-ENTRYPOINT ["i2i", "serve", "--host", "0.0.0.0"]
+# Reached through the published port, as localhost only; for other machines set I2I_TOKEN and add --allow-host NAME.
+ENTRYPOINT ["i2i", "serve", "--host", "0.0.0.0", "--allow-host", "localhost"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from numbers import Real
 from typing import Any, TypeAlias
 
 import cv2
@@ -15,6 +16,7 @@ from i2i.errors import UsageError
 
 Point: TypeAlias = tuple[float, float]
 _FAR = 10  # a point may lie outside of the image, and has to fit an integer once it is in pixels
+_MOST = 10_000  # points of a stroke
 _SCALE = 8  # masks are drawn this much larger, so that their edges are smooth
 
 
@@ -34,7 +36,7 @@ class ColourStroke:
 
     def __post_init__(self) -> None:
         _check(self.points, self.width)
-        if len(self.colour) != 3 or not all(0 <= level <= 255 for level in self.colour):
+        if len(self.colour) != 3 or not all(isinstance(level, Real) and 0 <= level <= 255 for level in self.colour):
             raise UsageError(f"colour {self.colour}: expected red, green and blue from 0 to 255")
 
 
@@ -128,8 +130,12 @@ def _reduced(sheet: np.ndarray, size: int) -> Tensor:
     return torch.from_numpy(small.astype(np.float32) / 255)[None, None]
 
 
+def _is_share(value: object) -> bool:
+    return isinstance(value, Real) and abs(value) <= _FAR  # type: ignore[operator]
+
+
 def _check(points: Sequence[Point], width: float) -> None:
-    if not points or not all(len(point) == 2 and np.abs(point).max() <= _FAR for point in points):
-        raise UsageError("a stroke needs points (x, y), from (0, 0), the top left corner, to (1, 1)")
+    if not 0 < len(points) <= _MOST or not all(len(p) == 2 and all(map(_is_share, p)) for p in points):
+        raise UsageError(f"a stroke needs points (x, y) from (0, 0), the top left corner, to (1, 1), {_MOST} at most")
     if not 0 < width <= 1:
         raise UsageError(f"a stroke of width {width}: expected a share of the image's side, above 0 and at most 1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
@@ -30,14 +30,16 @@ class Health(BaseModel):
     version: str
 
 
-def make_app(models: Models, limits: Limits | None = None, *, token: str = "", loopback_only: bool = True) -> FastAPI:
+def make_app(
+    models: Models, limits: Limits | None = None, *, token: str = "", hosts: Collection[str] | None = ()
+) -> FastAPI:
     """The web application.
 
     Args:
         models: what it offers.
         limits: what it refuses.
         token: that requests must give, if any.
-        loopback_only: whether it answers requests to this machine's own names only.
+        hosts: names under which it may be reached, besides those of this machine; None for any.
     """
     limits = limits or Limits()
     service, metrics = Service(models, limits), Metrics()
@@ -45,7 +47,7 @@ def make_app(models: Models, limits: Limits | None = None, *, token: str = "", l
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        await run_in_threadpool(service.worker.close)
+        await run_in_threadpool(service.worker.close, timeout=5)
 
     app = FastAPI(
         title="i2i",
@@ -56,7 +58,7 @@ def make_app(models: Models, limits: Limits | None = None, *, token: str = "", l
         lifespan=lifespan,
         middleware=[
             Middleware(Measure, metrics=metrics, paths=_PATHS),
-            Middleware(Guard, token=token, loopback_only=loopback_only),
+            Middleware(Guard, token=token, hosts=hosts),
             Middleware(LimitBody, max_bytes=round(limits.max_megabytes * 1e6)),
         ],
     )

@@ -73,25 +73,27 @@ class LimitBody:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        received, started = 0, False
+        received, started, too_large = 0, False, False
         announced = dict(scope["headers"]).get(b"content-length", b"0")
-        too_long = announced.isdigit() and int(announced) > self.max_bytes
 
         async def counted() -> Message:
-            nonlocal received
+            nonlocal received, too_large
             message = await receive()
             received += len(message.get("body", b""))
             if received > self.max_bytes:
+                too_large = True
                 raise TooLarge
             return message
 
         async def watched(message: Message) -> None:
             nonlocal started
+            if too_large and not started:
+                raise TooLarge  # in place of what a reader of the body made of it
             started = True
             await send(message)
 
         try:
-            if too_long:
+            if announced.isdigit() and int(announced) > self.max_bytes:
                 raise TooLarge
             await self.app(scope, counted, watched)
         except TooLarge:

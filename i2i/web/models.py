@@ -12,6 +12,7 @@ from typing import Any
 
 from i2i.editing import Editor
 from i2i.errors import UsageError, unknown
+from i2i.inference.loading import find_direction
 from i2i.inference.translator import Translator
 from i2i.model_file import Model, load_model, read_header
 from i2i.pretrained import model_file, pretrained
@@ -86,7 +87,7 @@ class Models:
     def __init__(self, offered: list[Offered], *, device: str = "auto") -> None:
         self._offered = {model.name: model for model in offered}
         self._device = device
-        self._translators: dict[tuple[str, str | None], Translator] = {}
+        self._translators: dict[tuple[str, str], Translator] = {}
         self._loaded: dict[str, Model] = {}
         self._editors: OrderedDict[tuple[str, bytes | None, int], Editor] = OrderedDict()
         self._lock = threading.Lock()
@@ -113,17 +114,15 @@ class Models:
         Raises:
             UsageError: there is no such model, it doesn't translate to `to`, or its file can't be read.
         """
+        offered = self.find(name)
+        if offered.edits:
+            raise UsageError(f"{name} edits images and translates none")
+        direction = find_direction(offered.header["maps"], offered.header["domains"], to)
         with self._lock:
-            if (name, to) not in self._translators:
-                offered = self.find(name)
-                if offered.edits:
-                    raise UsageError(f"{name} edits images and translates none")
+            if (name, direction) not in self._translators:
                 loaded = Translator.load(offered.file, to=to, device=self._device)
-                # Asked for by its domain or not, one direction is one translator.
-                known = [each for (other, _), each in self._translators.items() if other == name]
-                same = [each for each in known if each.direction == loaded.direction]
-                self._translators[name, to] = same[0] if same else loaded
-            return self._translators[name, to]
+                self._translators[name, direction] = loaded
+            return self._translators[name, direction]
 
     def editor(self, name: str, photo: bytes | None, *, seed: int) -> Editor:
         """An editor that starts from a photograph's projection, or from a sample; the latest ones are kept.
@@ -179,6 +178,8 @@ def offered_models(names: list[str], folder: Path | None = None) -> list[Offered
         if not folder.is_dir():
             raise UsageError(f"{folder}: there is no such folder")
         found = sorted({*folder.glob("*.safetensors"), *folder.glob("*/model.safetensors")})
+        if folder / "model.safetensors" in found:  # the folder of a run
+            found = [file for file in found if file.name != "best.safetensors"]
         if not found:
             raise UsageError(f"{folder}: no model files in this folder, and no runs")
         offered += [_of_file(file) for file in found]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import logging
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_log = logging.getLogger("uvicorn.error")
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -29,12 +33,12 @@ class Guard:
     Args:
         app: what answers.
         token: that `Authorization: Bearer TOKEN` must give; none if it is empty.
-        loopback_only: whether only names of this machine are allowed as the host of a request, so that no site can
-            reach the server under a name of its own (DNS rebinding).
+        hosts: names under which the server may be reached, besides those of this machine, so that no site can reach it
+            under a name of its own (DNS rebinding); None for any.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str = "", loopback_only: bool = True) -> None:
-        self.app, self.token, self.loopback_only = app, token, loopback_only
+    def __init__(self, app: ASGIApp, *, token: str = "", hosts: Collection[str] | None = ()) -> None:
+        self.app, self.token, self.hosts = app, token, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
@@ -42,7 +46,11 @@ class Guard:
             await self.app(scope, receive, send)
             return
 
+        started = False
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            started = True
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
@@ -50,13 +58,21 @@ class Guard:
             await send(message)
 
         refused = self._refused(scope["path"], Headers(scope=scope))
-        await (refused or self.app)(scope, receive, send_with_headers)
+        try:
+            await (refused or self.app)(scope, receive, send_with_headers)
+        except Exception:
+            if started:
+                raise
+            _log.exception("%s %s", scope["method"], scope["path"])
+            await JSONResponse({"error": "the server failed; its log says why"}, 500)(scope, receive, send_with_headers)
 
     def _refused(self, path: str, headers: Headers) -> JSONResponse | None:
         host, origin = headers.get("host", ""), headers.get("origin")
-        if self.loopback_only and not is_loopback(urlsplit(f"//{host}").hostname or ""):
-            return JSONResponse({"error": "this server answers requests to localhost only"}, 403)
-        if origin is not None and urlsplit(origin).netloc != host:
+        name, site = _name(f"//{host}"), None if origin is None else _name(origin)
+        if self.hosts is not None and name not in self.hosts and not is_loopback(name):
+            return JSONResponse({"error": "this server has another name; give it with --allow-host"}, 403)
+        same = origin is None or origin.partition("://")[2] == host  # a proxy may pass on another host
+        if not same and (site is None or site not in (self.hosts or ())):
             return JSONResponse({"error": "pages of other sites may not use this server"}, 403)
         if not self.token or path in _OPEN or path.startswith(_OPEN[-1]):
             return None
@@ -66,6 +82,13 @@ class Guard:
         return JSONResponse(
             {"error": "give the server's token: Authorization: Bearer TOKEN"}, 401, {"WWW-Authenticate": "Bearer"}
         )
+
+
+def _name(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
 
 
 def is_loopback(host: str) -> bool:

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from i2i.errors import ImageError, UsageError
 from i2i.web.limits import Gate, Limits, TooBusy
@@ -88,8 +89,8 @@ class Service:
 def describe_errors(app: FastAPI) -> None:
     """Answer every error as JSON with a field `error`, in a line."""
 
-    def answer(status: int, error: str, **headers: str) -> JSONResponse:
-        return JSONResponse({"error": error}, status, headers)
+    def answer(status: int, error: str) -> JSONResponse:
+        return JSONResponse({"error": error}, status)
 
     @app.exception_handler(HTTPException)
     def http(_: Request, error: HTTPException) -> JSONResponse:
@@ -110,6 +111,11 @@ def describe_errors(app: FastAPI) -> None:
     def busy(_: Request, __: TooBusy) -> JSONResponse:
         return JSONResponse({"error": "too many requests at a time; try again in a second"}, 429, {"Retry-After": "1"})
 
+    @app.exception_handler(ClientDisconnect)
+    def gone(_: Request, __: ClientDisconnect) -> JSONResponse:
+        return answer(400, "the request ended before its body did")
+
     @app.exception_handler(TimeoutError)
+    @app.exception_handler(asyncio.TimeoutError)  # another one in Python 3.10
     def late(_: Request, __: TimeoutError) -> JSONResponse:
         return answer(504, "it took longer than this server allows")

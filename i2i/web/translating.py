@@ -90,7 +90,9 @@ def routes(service: Service) -> APIRouter:
         seed: Annotated[
             int | None, Query(ge=0, le=2**31, description="which of the outputs, for a model with many")
         ] = None,
-        tile: Annotated[int | None, Query(ge=1, le=2**16, description="translate in tiles of this many pixels")] = None,
+        tile: Annotated[
+            int | None, Query(ge=64, le=2**16, description="translate in tiles of this many pixels")
+        ] = None,
         format: Annotated[Format, Query(description="of the answer")] = "png",
     ) -> Response:
         """Translate an image: a file as the body, or as the field `image` of a form."""
@@ -98,15 +100,16 @@ def routes(service: Service) -> APIRouter:
 
         async def answer() -> Response:
             data = await _image_of(request)
-            began = time.perf_counter()
+            began = time.monotonic()
             translator = await run_in_threadpool(service.models.translator, model, to)
             many = bool(translator.backend.latent)
             if seed is not None and not many:
                 raise UsageError(f"{model} gives one output for an input; leave out {setting('seed')}")
             image = await run_in_threadpool(read, data, max_megapixels=service.limits.max_megapixels)
-            result = await service.work(Translation(translator, image, (seed or 0) if many else None, tile))
+            late = began + service.limits.timeout
+            result = await service.work(Translation(translator, image, (seed or 0) if many else None, tile, late))
             encoded = await run_in_threadpool(encode, result, f".{format}")
-            took = f"translate;dur={1000 * (time.perf_counter() - began):.1f}"
+            took = f"translate;dur={1000 * (time.monotonic() - began):.1f}"
             return Response(encoded, media_type=_TYPES[format], headers={"Server-Timing": took})
 
         return await service.limited(answer())

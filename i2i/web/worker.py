@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import threading
 import time
@@ -28,12 +29,14 @@ class Translation:
         image: what to translate.
         seed: which of the plausible outputs, for a model that has many; None for others.
         tile: translate in tiles of this height and width, in pixels.
+        late: when nobody waits for it any more, by `time.monotonic`; checked between tiles.
     """
 
     translator: Translator
     image: DecodedImage
     seed: int | None = None
     tile: int | None = None
+    late: float = math.inf
 
     @property
     def kind(self) -> tuple[Any, ...]:
@@ -61,10 +64,10 @@ class Worker:
         self._jobs.put(job)
         return job.future
 
-    def close(self) -> None:
-        """Finish what is queued, and end the thread."""
+    def close(self, *, timeout: float | None = None) -> None:
+        """Finish what is queued, and end the thread, within so many seconds if they are given."""
         self._jobs.put(None)
-        self._thread.join()
+        self._thread.join(timeout)
 
     def _run(self) -> None:
         for jobs in self._batches():
@@ -118,6 +121,12 @@ def _compute(works: list[Translation | Callable[[], Any]]) -> list[Any]:
         return [first()]
     translations = [work for work in works if isinstance(work, Translation)]
     seeds = None if first.seed is None else [work.seed or 0 for work in translations]
-    silent = Callbacks(on_fallback=lambda *_: None)
+    late = max(work.late for work in translations)
+
+    def check(_: float) -> None:
+        if time.monotonic() > late:
+            raise TimeoutError("nobody waits for it any more")
+
+    silent = Callbacks(on_progress=check, on_fallback=lambda *_: None)
     images = [work.image for work in translations]
     return list(first.translator.batch(images, batch_size=BATCH, seeds=seeds, tile=first.tile, callbacks=silent))

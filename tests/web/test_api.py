@@ -61,11 +61,11 @@ def test_a_translation_is_that_of_the_translator(client: TestClient, run: Path, 
 
 
 def test_formats_and_tiles(client: TestClient, run: Path) -> None:
-    given = png(noise(64, 64, 3))
+    given = png(noise(96, 128, 3))
     for suffix, head in (("jpg", b"\xff\xd8"), ("webp", b"RIFF"), ("png", b"\x89PNG")):
         answer = client.post("/v1/translate", params={"model": run.name, "format": suffix}, content=given)
         assert answer.content.startswith(head)
-    tiled = client.post("/v1/translate", params={"model": run.name, "tile": 32}, content=given)
+    tiled = client.post("/v1/translate", params={"model": run.name, "tile": 64}, content=given)
     difference = read(tiled.content).pixels.astype(int) - read(answer.content).pixels
     assert np.abs(difference).max() <= 1
 
@@ -78,7 +78,7 @@ REFUSED = {
     "a form without a file": ({"model": "boxes"}, {"data": {"a": "b"}, "files": {}}, 422, "these bytes: not an image"),
     "another domain": ({"model": "boxes", "to": "cat"}, png(noise(8, 8, 3)), 422, "cat"),
     "a seed": ({"model": "boxes", "seed": 1}, png(noise(8, 8, 3)), 422, "one output for an input; leave out seed"),
-    "a tile of 0": ({"model": "boxes", "tile": 0}, b"", 422, "tile: Input should be greater than or equal to 1"),
+    "a tile of 0": ({"model": "boxes", "tile": 0}, b"", 422, "tile: Input should be greater than or equal to 64"),
     "another format": ({"model": "boxes", "format": "exe"}, b"", 422, "format: Input should be"),
     "an editing model": ({"model": "dots"}, png(noise(8, 8, 3)), 422, "dots edits images and translates none"),
     "too many pixels": ({"model": "boxes"}, png(np.zeros((1200, 1000, 3), np.uint8)), 422, "more than the"),
@@ -96,10 +96,11 @@ def test_what_is_refused(run: Path, manifold: Path, case: str) -> None:
         assert words in answer.json()["error"]
 
 
-def test_bodies_that_are_too_large(run: Path) -> None:
+@pytest.mark.parametrize("path", ["/v1/translate", "/v1/edit"])
+def test_bodies_that_are_too_large(run: Path, path: str) -> None:
     with serve(run, limits=Limits(max_megabytes=0.1)) as client:
         for body in (bytes(200_000), (bytes(1000) for _ in range(200))):  # announced, and not
-            answer = client.post("/v1/translate", params={"model": run.name}, content=body)
+            answer = client.post(path, params={"model": run.name}, content=body)
             assert (answer.status_code, answer.json()) == (413, {"error": "more than 0.1 MB; send a smaller image"})
         assert client.get("/healthz").json()["status"] == "ok"
 
@@ -113,15 +114,43 @@ def test_who_may_use_it(run: Path) -> None:
             ({"Origin": "http://evil.example"}, 403),
             ({"Origin": "http://localhost"}, 200),
             ({"Origin": "null"}, 403),
+            ({"Origin": "http://["}, 403),
+            ({"Host": "[::1"}, 403),
         ):
             assert client.get("/v1/models", headers=headers).status_code == status, headers
-    with serve(run, token="secret", loopback_only=False) as client:
+    with serve(run, token="secret", hosts=None) as client:
         for path in ("/v1/models", "/metrics", "/openapi.json"):
             assert client.get(path).status_code == 401
             assert client.get(path, headers={"Authorization": "Bearer secres"}).status_code == 401
             assert client.get(path, headers={"Authorization": "Bearer secret"}).status_code == 200
         for path in ("/", "/healthz", "/page/page.js"):
             assert client.get(path, headers={"Host": "any.example"}).status_code == 200
+
+
+def test_a_site_behind_a_proxy_is_named(run: Path) -> None:
+    with serve(run, hosts=("my.example",)) as client:
+        for headers, status in (
+            ({"Host": "my.example"}, 200),
+            ({"Host": "my.example", "Origin": "https://my.example"}, 200),
+            ({"Host": "127.0.0.1:8000", "Origin": "https://my.example"}, 200),  # of a proxy that passes on its own
+            ({"Host": "other.example"}, 403),
+            ({"Host": "my.example", "Origin": "https://other.example"}, 403),
+        ):
+            assert client.get("/v1/models", headers=headers).status_code == status, headers
+
+
+def test_a_failure_is_answered_in_json_and_logged(
+    run: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(Translator, "batch", fail)
+    with serve(run) as client:
+        answer = client.post("/v1/translate", params={"model": run.name}, content=png(noise(8, 8, 3)))
+    assert (answer.status_code, answer.json()) == (500, {"error": "the server failed; its log says why"})
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "ZeroDivisionError: a bug" in caplog.text
 
 
 def test_nothing_outside_the_page_and_the_models_is_read(client: TestClient) -> None:
@@ -159,6 +188,13 @@ def test_a_request_that_takes_too_long(run: Path, monkeypatch: pytest.MonkeyPatc
         answer = client.post("/v1/translate", params={"model": run.name}, content=png(noise(8, 8, 3)))
         free.set()
         assert (answer.status_code, answer.json()) == (504, {"error": "it took longer than this server allows"})
+
+
+def test_tiles_that_nobody_waits_for_any_more_are_not_computed(run: Path) -> None:
+    worker, image = Worker(), DecodedImage(noise(256, 256, 3))
+    late = worker.submit(Translation(Translator.load(run, device="cpu"), image, tile=64, late=time.monotonic()))
+    assert isinstance(late.exception(30), TimeoutError)
+    worker.close()
 
 
 def test_images_that_arrive_together_are_translated_together(run: Path) -> None:
@@ -224,6 +260,13 @@ def test_a_photograph_is_edited(client: TestClient) -> None:
         ({"model": "dost"}, 404, "did you mean 'dots'?"),
         ({"model": "dots", "strokes": [{"brush": "spray"}]}, 422, "stroke 1 needs a brush"),
         ({"model": "dots", "photo": "???"}, 422, "photo isn't base64"),
+        ({"model": "dots", "strokes": [{"brush": "sketch", "points": [[[0, 0], [0, 0]]]}]}, 422, "stroke 1: a stroke"),
+        (
+            {"model": "dots", "strokes": [{"brush": "warp", "start": [[0, 0]], "end": [0, 0]}]},
+            422,
+            "stroke 1: a stroke",
+        ),
+        ({"model": "dots", "strokes": [{"brush": "sketch", "points": [[0, 0]] * 10_001}]}, 422, "10000 at most"),
         ({"model": "dots", "photo": "é"}, 422, "photo isn't base64"),
         ({"model": "dots", "strokes": [{"brush": ["sketch"]}]}, 422, "stroke 1 needs a brush"),
         ({"model": "dots", "strokes": [{"brush": "sketch", "points": [[0, 1e300]]}]}, 422, "stroke 1: a stroke needs"),
@@ -261,6 +304,8 @@ def test_a_folder_of_models(run: Path, manifold: Path, tmp_path: Path) -> None:
     (tmp_path / "one" / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes())
     (tmp_path / "two.safetensors").write_bytes(manifold.read_bytes())
     assert [model.name for model in offered_models([], tmp_path)] == ["one", "two"]
+    (tmp_path / "one" / "best.safetensors").write_bytes((run / "model.safetensors").read_bytes())
+    assert [model.name for model in offered_models([], tmp_path / "one")] == ["one"]
     (tmp_path / "one.safetensors").write_bytes(manifold.read_bytes())
     with pytest.raises(ValueError, match="two models are called 'one'"):
         offered_models([], tmp_path)

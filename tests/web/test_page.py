@@ -108,6 +108,10 @@ def test_a_drawing_is_translated_while_it_is_drawn(page: Any) -> None:
     assert page.locator("#canvas").evaluate(corner) == [0, 0, 0, 255]
     page.get_by_role("button", name="Empty").click()
     assert page.locator("#canvas").evaluate(corner) == [255, 255, 255, 255]
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("tab", name="Edit").click()
+    page.get_by_role("tab", name="Draw").click()
+    assert page.locator("#canvas").evaluate(corner) == [0, 0, 0, 255]
 
 
 def test_an_image_is_edited_by_strokes(page: Any) -> None:

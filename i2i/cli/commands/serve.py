@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import os
 import socket
+import threading
 import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,9 @@ class Flags:
     """Port to listen on; 0 takes a free one."""
     token: str = ""
     """Requests must give it: Authorization: Bearer TOKEN. The page asks for it. (Default: $I2I_TOKEN, if it is set.)"""
+    allow_host: tuple[str, ...] = ()
+    """Names under which the server may be reached, such as that of a proxy before it (default: this machine's own; with
+    another --host, any)."""
     open: bool = False
     """Open the page in a browser."""
     max_megabytes: float = 20.0
@@ -84,7 +88,8 @@ def serve(flags: Flags) -> int:
     limits = Limits(flags.max_megabytes, flags.max_megapixels, flags.max_requests, flags.timeout)
     offered = offered_models(list(flags.names), flags.models)
     token, local = flags.token or os.environ.get("I2I_TOKEN", ""), is_loopback(flags.host)
-    app = make_app(Models(offered, device=flags.device), limits, token=token, loopback_only=local)
+    hosts = flags.allow_host if local or flags.allow_host else None
+    app = make_app(Models(offered, device=flags.device), limits, token=token, hosts=hosts)
     listening = _listen(flags.host, flags.port)
     shown = "localhost" if flags.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else flags.host
     url = f"http://{shown}:{listening.getsockname()[1]}"
@@ -92,7 +97,7 @@ def serve(flags: Flags) -> int:
     if not local and not token:
         print("anyone who can reach this address can use it; --token TOKEN keeps others out", flush=True)
     if flags.open:
-        webbrowser.open(url)
+        threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()  # a browser in the terminal blocks
     config = uvicorn.Config(
         app, log_level="warning", timeout_graceful_shutdown=10, server_header=False, h11_max_incomplete_event_size=2**16
     )

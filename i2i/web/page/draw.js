@@ -13,14 +13,18 @@ let model, tool = "pen", colour = "#000000", paper = "#ffffff", undone = [], pas
 export function useModel(chosen) {
   if (model === chosen) return;
   model = chosen;
-  canvas.width = canvas.height = model.image_size;
+  if (canvas.width === model.image_size && canvas.height === model.image_size) {
+    remember(); // the other model's drawing, which undo brings back
+  } else {
+    canvas.width = canvas.height = model.image_size;
+    [past, undone] = [[], []];
+  }
   const colours = Object.entries(Object.keys(model.palette).length ? model.palette : PLAIN);
   paper = colours[0][1];
   palette.replaceChildren(...colours.map(([name, value]) => swatch(name, value)), ownColour());
   palette.querySelectorAll("input[type=radio]")[colours.length > 1 ? 1 : 0].click();
   width.max = Math.round(model.image_size / 6);
   one("#load-example").hidden = model.examples.length === 0;
-  past = undone = [];
   empty();
 }
 
@@ -67,7 +71,6 @@ function step(from, to) {
 }
 
 function empty() {
-  if (model && past.length) remember();
   paint.fillStyle = paper;
   paint.fillRect(0, 0, canvas.width, canvas.height);
   redraw();
@@ -107,9 +110,8 @@ function paintStroke() {
 }
 
 canvas.addEventListener("pointerdown", (event) => {
-  if (event.button > 0) return;
+  if (event.button > 0 || !event.isPrimary) return;
   event.preventDefault();
-  canvas.focus();
   canvas.setPointerCapture(event.pointerId);
   remember();
   const [at] = points(event, canvas);
@@ -122,12 +124,14 @@ canvas.addEventListener("pointerdown", (event) => {
   redraw();
 });
 canvas.addEventListener("pointermove", (event) => {
-  if (!stroke) return;
+  if (!stroke || !event.isPrimary) return;
   stroke.points.push(...points(event, canvas));
   paintStroke();
   redraw();
 });
-for (const kind of ["pointerup", "pointercancel"]) canvas.addEventListener(kind, () => { stroke = null; });
+for (const kind of ["pointerup", "pointercancel"]) {
+  canvas.addEventListener(kind, (event) => { if (event.isPrimary) stroke = null; });
+}
 
 // Translate the canvas whenever it has changed, one request at a time.
 let waiting = false, busy = false;
@@ -175,7 +179,9 @@ one("#load-example").addEventListener("click", async () => {
 const traced = one("#traced"), opacity = one("#trace-opacity");
 one("#trace").addEventListener("change", ({ target }) => {
   if (!target.files.length) return;
+  URL.revokeObjectURL(traced.src);
   traced.src = URL.createObjectURL(target.files[0]);
+  target.value = "";
   traced.style.opacity = opacity.querySelector("input").value / 100;
   traced.hidden = opacity.hidden = false;
 });

@@ -4,7 +4,7 @@ import { base64, fetchJson, say } from "./api.js";
 import { points, smoothLine } from "./strokes.js";
 
 const one = (query) => document.querySelector(query);
-const canvas = one("#strokes"), paint = canvas.getContext("2d"), SIDE = 512, FRAMES = 16;
+const canvas = one("#strokes"), paint = canvas.getContext("2d"), SIDE = 512, FRAMES = 16, LONGEST = 1200;
 const brushes = [...document.querySelectorAll("[data-brush]")];
 let model, brush = "colour", photo = null, seed = 0, strokes = [], line = null, candidate = 0, answer = null;
 
@@ -25,6 +25,16 @@ function begin(file, nextSeed = 0) {
 function choose(name) {
   brush = name;
   brushes.forEach((button) => button.setAttribute("aria-pressed", button.dataset.brush === name));
+}
+
+// A photograph with sides of at most LONGEST pixels: an edit of a larger one takes long, and shows no more.
+async function smaller(file) {
+  const image = await createImageBitmap(file), scale = LONGEST / Math.max(image.width, image.height);
+  if (scale >= 1) return file;
+  const sheet = document.createElement("canvas");
+  [sheet.width, sheet.height] = [image.width, image.height].map((side) => Math.round(side * scale));
+  sheet.getContext("2d").drawImage(image, 0, 0, sheet.width, sheet.height);
+  return new Promise((done) => sheet.toBlob(done));
 }
 
 let waiting = false, busy = false;
@@ -51,18 +61,19 @@ async function compute() {
 }
 
 function showAnswer() {
+  const focused = one("#candidates").contains(document.activeElement);
   one("#edited").src = answer.image;
   one("#morph").value = FRAMES - 1;
   one("#candidates").replaceChildren(...answer.candidates.map(({ image, cost }, at) => {
     const button = document.createElement("button");
     button.setAttribute("role", "radio");
     button.setAttribute("aria-checked", at === candidate);
-    button.setAttribute("aria-pressed", at === candidate);
     button.title = `Cost ${cost.toFixed(2)}`;
     button.append(Object.assign(document.createElement("img"), { src: image, alt: `Candidate ${at + 1}` }));
     button.addEventListener("click", () => { candidate = at; compute(); });
     return button;
   }));
+  if (focused) one("#candidates").children[candidate]?.focus();
   showOutcome();
 }
 
@@ -96,7 +107,7 @@ function paintStrokes() {
 }
 
 canvas.addEventListener("pointerdown", (event) => {
-  if (event.button > 0) return;
+  if (event.button > 0 || !event.isPrimary) return;
   event.preventDefault();
   canvas.setPointerCapture(event.pointerId);
   const share = one("#stroke-width").valueAsNumber / 100;
@@ -105,7 +116,7 @@ canvas.addEventListener("pointerdown", (event) => {
   paintStrokes();
 });
 canvas.addEventListener("pointermove", (event) => {
-  if (!line) return;
+  if (!line || !event.isPrimary) return;
   line.points.push(...points(event, canvas));
   paintStrokes();
 });
@@ -119,10 +130,23 @@ canvas.addEventListener("pointercancel", () => { line = null; paintStrokes(); })
 
 brushes.forEach((button) => button.addEventListener("click", () => choose(button.dataset.brush)));
 one("#photo").addEventListener("change", async ({ target }) => {
-  if (target.files.length) begin(await base64(target.files[0]));
+  const [file] = target.files;
+  if (!file) return;
+  try {
+    begin(await base64(await smaller(file)));
+  } catch {
+    say(`${file.name} can't be read as an image.`);
+  }
+  target.value = "";
 });
 one("#sample").addEventListener("click", () => begin(null, photo === null ? seed + 1 : 0));
-one("#undo-stroke").addEventListener("click", () => { strokes.pop(); candidate = 0; compute(); });
+const undo = () => { strokes.pop(); candidate = 0; compute(); };
+one("#undo-stroke").addEventListener("click", undo);
+document.addEventListener("keydown", (event) => {
+  if (one("#edit").hidden || !(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z") return;
+  event.preventDefault();
+  undo();
+});
 one("#no-strokes").addEventListener("click", () => { strokes = []; candidate = 0; compute(); });
 one("#outcome-kind").addEventListener("change", showOutcome);
 one("#morph").addEventListener("input", showOutcome);

@@ -26,7 +26,8 @@ export function useModel(chosen) {
 
 // Translate files with the chosen model, one after the other; later ones wait for these.
 function add(chosen) {
-  const seeds = model.samples ? [...Array(Math.max(1, one("#outputs input").valueAsNumber || 1)).keys()] : [undefined];
+  const outputsOfEach = Math.min(12, Math.max(1, Math.floor(one("#outputs input").valueAsNumber) || 1));
+  const seeds = model.samples ? [...Array(outputsOfEach).keys()] : [undefined];
   const settings = { model: model.name, to: one("#directions").hidden ? undefined : one("#directions select").value };
   say("");
   for (const file of chosen) {
@@ -85,7 +86,9 @@ async function download() {
     entries[unique] = new Uint8Array(await blob.arrayBuffer());
   }
   const zipped = new Blob([zipSync(entries, { level: 0 })], { type: "application/zip" });
-  Object.assign(document.createElement("a"), { href: URL.createObjectURL(zipped), download: `${model.name}.zip` }).click();
+  const href = URL.createObjectURL(zipped);
+  Object.assign(document.createElement("a"), { href, download: `${model.name}.zip` }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 60_000); // once it is saved
 }
 
 function cancel() {
@@ -105,9 +108,11 @@ for (const kind of ["dragover", "drop", "dragleave"]) {
   drop.addEventListener(kind, (event) => {
     event.preventDefault();
     drop.classList.toggle("over", kind === "dragover");
-    if (kind === "drop") add([...event.dataTransfer.files]);
   });
 }
+document.addEventListener("drop", (event) => {
+  if (!one("#images").hidden) add([...event.dataTransfer.files]);
+});
 document.addEventListener("paste", (event) => {
   const pasted = [...(event.clipboardData?.files ?? [])];
   if (pasted.length && !one("#images").hidden) add(pasted);
@@ -117,12 +122,17 @@ one("#zip").addEventListener("click", download);
 one("#clear").addEventListener("click", () => {
   cancel();
   [total, done, outputs] = [0, 0, []];
+  for (const image of results.querySelectorAll("img")) URL.revokeObjectURL(image.src);
   results.replaceChildren();
   showProgress();
 });
 
 const camera = one("#camera"), video = camera.querySelector("video");
 one("#webcam").addEventListener("click", async () => {
+  if (!navigator.mediaDevices) {
+    say("A browser gives the camera to pages from localhost or over HTTPS only.");
+    return;
+  }
   try {
     video.srcObject = await navigator.mediaDevices.getUserMedia({ video: true });
     camera.showModal();

@@ -7,6 +7,8 @@ import * as images from "./images.js";
 
 const tabs = { images, draw, edit };
 const one = (query) => document.querySelector(query);
+const chosen = {}; // the name of each tab's model
+const thumbnails = {}; // their addresses, by the name of the model
 let models = [];
 
 function show(tab) {
@@ -23,7 +25,7 @@ function show(tab) {
 }
 
 function listModels(fitting, tab) {
-  const list = one("#models"), before = list.querySelector(":checked")?.value;
+  const list = one("#models");
   list.querySelectorAll("label").forEach((label) => label.remove());
   for (const model of fitting) {
     const label = document.createElement("label"), input = document.createElement("input");
@@ -32,7 +34,8 @@ function listModels(fitting, tab) {
     label.append(input);
     if (model.thumbnail) {
       const thumbnail = Object.assign(document.createElement("img"), { alt: "", loading: "lazy" });
-      imageUrl(`/v1/models/${encodeURIComponent(model.name)}/thumbnail`).then((url) => { thumbnail.src = url; });
+      thumbnails[model.name] ??= imageUrl(`/v1/models/${encodeURIComponent(model.name)}/thumbnail`);
+      thumbnails[model.name].then((url) => { thumbnail.src = url; }, (error) => say(error.message));
       label.append(thumbnail);
     }
     const directions = model.directions.map(({ source, target }) => `${source} → ${target}`).join(", ");
@@ -42,14 +45,15 @@ function listModels(fitting, tab) {
     label.title = model.description;
     list.append(label);
   }
-  const chosen = fitting.find((model) => model.name === before) ?? fitting[0];
-  if (chosen) {
-    list.querySelector(`input[value="${CSS.escape(chosen.name)}"]`).checked = true;
-    choose(chosen, tab);
+  const model = fitting.find(({ name }) => name === chosen[tab]) ?? fitting[0];
+  if (model) {
+    list.querySelector(`input[value="${CSS.escape(model.name)}"]`).checked = true;
+    choose(model, tab);
   }
 }
 
 function choose(model, tab) {
+  chosen[tab] = model.name;
   say("");
   tabs[tab].useModel(model);
 }
@@ -66,5 +70,14 @@ one("[role=tablist]").addEventListener("keydown", (event) => {
 const tabInAddress = () => (location.hash.slice(1) in tabs ? location.hash.slice(1) : "images");
 window.addEventListener("hashchange", () => show(tabInAddress()));
 
-models = (await fetchJson("/v1/models")).models;
-show(tabInAddress());
+// A file that is dropped beside its place would replace the page.
+for (const kind of ["dragover", "drop"]) {
+  document.addEventListener(kind, (event) => event.preventDefault());
+}
+
+try {
+  models = (await fetchJson("/v1/models")).models;
+  show(tabInAddress());
+} catch (error) {
+  say(error.message);
+}
