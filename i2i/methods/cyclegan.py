@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -32,6 +33,16 @@ class CycleGAN(Method):
     discriminator_spec = "patchgan:norm=instance"
     generator_first = True
     inversion_advice = f"{setting('identity_weight', 5)}, which keeps colours"
+    presets = MappingProxyType(
+        {
+            "quality": {
+                "ema_decay": 0.998,
+                "generator": "resnet:up=resize",
+                "identity_weight": 5.0,
+                "diffaugment": ("colour", "translation"),
+            }
+        }
+    )
     fewest_steps = 8000  # facades: 200 epochs of 400 images are 80,000 (sec. 7)
 
     @dataclass(frozen=True)
