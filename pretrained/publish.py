@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageOps
 
-from i2i import Translator
+from i2i import Sampler, Translator
 from i2i.files import sha256_of, write_whole
 from i2i.model_file import load_model, save_model
 from i2i.pretrained import model_file
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--to", help="domain to translate to, of a model that has two directions")
     parser.add_argument("--licence", default="research only", help="what the weights may be used for")
     parser.add_argument("--scores", type=Path, help="JSON file of i2i evaluate")
-    parser.add_argument("--examples", type=Path, nargs="+", required=True, help="inputs of the thumbnail")
+    parser.add_argument("--examples", type=Path, nargs="+", help="inputs of the thumbnail; of a translator only")
     args = parser.parse_args()
     file, thumbnail = FOLDER / f"{args.name}.safetensors", FOLDER / f"{args.name}.jpg"
     model = load_model(model_file(args.run))
@@ -43,8 +43,13 @@ def main() -> None:
         direction = "a2b" if args.to == model.domains[1] else "b2a"
         model = model.__class__(**{**vars(model), "generators": {direction: model.generators[direction]}})
     save_model(file, model, dtype=torch.float16)
-    translator = Translator.load(file)
-    write_thumbnail(thumbnail, translator, args.examples)
+    if "z2b" in model.generators:
+        write_samples(thumbnail, Sampler.load(file))
+        direction = f"latent -> {model.domains[1]}"
+    else:
+        translator = Translator.load(file)
+        write_thumbnail(thumbnail, translator, args.examples)
+        direction = " -> ".join(translator.domains)
     index = FOLDER / "index.json"
     entries = json.loads(index.read_text()) if index.exists() else {}
     palette = entries.get(args.name, {}).get("palette")  # written by hand, and kept
@@ -52,7 +57,7 @@ def main() -> None:
         "file": file.name,
         "sha256": sha256_of(file),
         "description": args.description,
-        "direction": " -> ".join(translator.domains),
+        "direction": direction,
         "licence": args.licence,
         "scores": in_short(json.loads(args.scores.read_text())) if args.scores else "",
         "thumbnail": thumbnail.name,
@@ -80,6 +85,15 @@ def write_thumbnail(path: Path, translator: Translator, examples: list[Path]) ->
             sheet.paste(
                 shown.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS), (SIDE * column, SIDE * row)
             )
+    write_whole(path, lambda temporary: sheet.save(temporary, "JPEG", quality=88))
+
+
+def write_samples(path: Path, sampler: Sampler) -> None:
+    """Write a JPEG of eight generated images, in two rows."""
+    sheet = Image.new("RGB", (SIDE * 4, SIDE * 2))
+    for number, image in enumerate(sampler(8)):
+        shown = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        sheet.paste(shown, (SIDE * (number % 4), SIDE * (number // 4)))
     write_whole(path, lambda temporary: sheet.save(temporary, "JPEG", quality=88))
 
 

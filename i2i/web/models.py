@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -92,7 +92,8 @@ class Models:
         self._editors: OrderedDict[tuple[str, bytes | None, int], Editor] = OrderedDict()
         self._lock = threading.Lock()
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Offered]:
+        """The models, in the order in which they were given."""
         return iter(self._offered.values())
 
     def __len__(self) -> int:

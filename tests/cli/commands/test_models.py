@@ -19,9 +19,8 @@ def test_each_model_is_listed_with_direction_size_licence_scores_and_thumbnail(c
 def test_what_the_index_says_of_a_model_is_true():
     for name, entry in pretrained().items():
         header = read_header(entry.file)
-        ((direction, _),) = header["maps"].items()
-        a, b = header["domains"]
-        assert entry.direction == (f"{a} -> {b}" if direction == "a2b" else f"{b} -> {a}")
+        directions = {"a2b": "{0} -> {1}", "b2a": "{1} -> {0}", "z2b": "latent -> {1}"}
+        assert entry.direction in [directions[key].format(*header["domains"]) for key in header["maps"] if key != "b2z"]
         assert all((entry.description, entry.licence, entry.scores))
         with Image.open(entry.thumbnail) as thumbnail:
             thumbnail.load()
