@@ -46,9 +46,9 @@ class LatentSpace:
         near = code + _SPREAD * noise.to(code)
         return near.clamp(-_LIMIT, _LIMIT) if self._bounded else near
 
-    def free(self, codes: Tensor) -> Tensor:
-        """The variables that an optimiser moves."""
-        return torch.atanh(codes.clamp(-_LIMIT, _LIMIT)) if self._bounded else codes.clone()
+    def free(self, codes: Tensor, *, limit: float = _LIMIT) -> Tensor:
+        """The variables that an optimiser moves; bounded codes are clipped, since near 1 they hardly move."""
+        return torch.atanh(codes.clamp(-limit, limit)) if self._bounded else codes.clone()
 
     def bound(self, free: Tensor) -> Tensor:
         """The codes of such variables."""

