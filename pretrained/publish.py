@@ -10,6 +10,7 @@ the model card, NAME.md, by hand.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from pathlib import Path
 
@@ -33,15 +34,19 @@ def main() -> None:
     parser.add_argument("name", help="name of the model, such as map2sat")
     parser.add_argument("description", help="what the model does, in a few words")
     parser.add_argument("--to", help="domain to translate to, of a model that has two directions")
+    parser.add_argument("--domains", nargs=2, help="their names, where those of the run are names of folders")
     parser.add_argument("--licence", default="research only", help="what the weights may be used for")
     parser.add_argument("--scores", type=Path, help="JSON file of i2i evaluate")
+    parser.add_argument("--in-short", help="scores in a line, of a model that i2i evaluate doesn't score")
     parser.add_argument("--examples", type=Path, nargs="+", help="inputs of the thumbnail; of a translator only")
     args = parser.parse_args()
     file, thumbnail = FOLDER / f"{args.name}.safetensors", FOLDER / f"{args.name}.jpg"
     model = load_model(model_file(args.run))
     if args.to:
         direction = "a2b" if args.to == model.domains[1] else "b2a"
-        model = model.__class__(**{**vars(model), "generators": {direction: model.generators[direction]}})
+        model = dataclasses.replace(model, generators={direction: model.generators[direction]})
+    if args.domains:
+        model = dataclasses.replace(model, domains=tuple(args.domains))
     save_model(file, model, dtype=torch.float16)
     if "z2b" in model.generators:
         write_samples(thumbnail, Sampler.load(file))
@@ -59,7 +64,7 @@ def main() -> None:
         "description": args.description,
         "direction": direction,
         "licence": args.licence,
-        "scores": in_short(json.loads(args.scores.read_text())) if args.scores else "",
+        "scores": args.in_short or (in_short(json.loads(args.scores.read_text())) if args.scores else ""),
         "thumbnail": thumbnail.name,
         **({"palette": palette} if palette else {}),
     }

@@ -93,6 +93,7 @@ function described({ brush: kind, colour, width, points: through }) {
 
 function paintStrokes() {
   paint.clearRect(0, 0, SIDE, SIDE);
+  paint.globalAlpha = 0.6; // the image shows through
   paint.lineCap = paint.lineJoin = "round";
   for (const { brush: kind, colour, width, points: through } of line ? [...strokes, line] : strokes) {
     paint.lineWidth = kind === "warp" ? 2 : width * SIDE;
