@@ -71,18 +71,8 @@ class Worker:
 
     def _run(self) -> None:
         for jobs in self._batches():
-            started = [job for job in jobs if job.future.set_running_or_notify_cancel()]
-            try:
-                results = _compute([job.work for job in started])
-            except Exception as error:
-                if len(started) == 1:
-                    started[0].future.set_exception(error)
-                    continue
-                for job in started:  # one by one, so that only the one at fault fails
-                    _settle(job)
-                continue
-            for job, result in zip(started, results, strict=True):
-                job.future.set_result(result)
+            if started := [job for job in jobs if job.future.set_running_or_notify_cancel()]:
+                _settle(started)
 
     def _batches(self) -> Iterator[list[_Job]]:
         """Jobs in the order in which they came, with those of the same kind that came within a moment."""
@@ -105,17 +95,22 @@ def _kind(job: _Job) -> Any:
     return job.work.kind if isinstance(job.work, Translation) else job
 
 
-def _settle(job: _Job) -> None:
+def _settle(jobs: list[_Job]) -> None:
     try:
-        job.future.set_result(_compute([job.work])[0])
+        results = _compute([job.work for job in jobs])
     except Exception as error:
-        job.future.set_exception(error)
+        if len(jobs) == 1:
+            jobs[0].future.set_exception(error)
+        else:  # one by one, so that only the one at fault fails
+            for job in jobs:
+                _settle([job])
+        return
+    for job, result in zip(jobs, results, strict=True):
+        job.future.set_result(result)
 
 
 def _compute(works: list[Translation | Callable[[], Any]]) -> list[Any]:
     """The results of one function, or of translations of one kind."""
-    if not works:
-        return []
     first = works[0]
     if not isinstance(first, Translation):
         return [first()]
