@@ -59,6 +59,21 @@ export async function translate(file, { model, to, seed, signal }) {
   return { blob, computed, took: performance.now() - began };
 }
 
+// A function that runs once more if it was called while it ran: one run at a time, and the last one sees the last state.
+export function oneAtATime(run) {
+  let waiting = false, busy = false;
+  return async () => {
+    waiting = true;
+    if (busy) return;
+    busy = true;
+    while (waiting) {
+      waiting = false;
+      await run();
+    }
+    busy = false;
+  };
+}
+
 export function base64(file) {
   return new Promise((done, failed) => {
     const reader = new FileReader();

@@ -1,7 +1,7 @@
 // The tab "Draw": a canvas whose translation follows the pen.
 
-import { say, translate } from "./api.js";
-import { points, smoothLine } from "./strokes.js";
+import { oneAtATime, say, translate } from "./api.js";
+import { levels, points, smoothLine } from "./strokes.js";
 
 const one = (query) => document.querySelector(query);
 const canvas = one("#canvas"), paint = canvas.getContext("2d", { willReadFrequently: true });
@@ -80,7 +80,7 @@ function fill([x, y]) {
   const image = all(), pixels = new Uint32Array(image.data.buffer), side = canvas.width;
   const start = Math.floor(y) * side + Math.floor(x), old = pixels[start];
   paint.fillStyle = colour;
-  const [r, g, b] = [1, 3, 5].map((at) => parseInt(paint.fillStyle.slice(at, at + 2), 16));
+  const [r, g, b] = levels(paint.fillStyle);
   const fresh = ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
   if (old === fresh) return;
   const waiting = [start];
@@ -133,31 +133,23 @@ for (const kind of ["pointerup", "pointercancel"]) {
   canvas.addEventListener(kind, (event) => { if (event.isPrimary) stroke = null; });
 }
 
-// Translate the canvas whenever it has changed, one request at a time.
-let waiting = false, busy = false;
-async function redraw() {
-  waiting = true;
-  if (busy) return;
-  busy = true;
-  while (waiting) {
-    waiting = false;
-    const asked = model, blob = await new Promise((done) => canvas.toBlob(done));
-    try {
-      const output = await translate(blob, { model: asked.name, to: asked.directions[0].target });
-      if (asked !== model) continue;
-      for (const [link, data] of [["#save-drawing", blob], ["#save-drawn", output.blob]]) {
-        URL.revokeObjectURL(one(link).href);
-        one(link).href = URL.createObjectURL(data);
-      }
-      one("#drawn").src = one("#save-drawn").href;
-      one("#latency").textContent = `${Math.round(output.took)} ms, of which ${Math.round(output.computed)} ms computing`;
-      say("");
-    } catch (error) {
-      say(error.message);
+// Translate the canvas whenever it has changed.
+const redraw = oneAtATime(async () => {
+  const asked = model, blob = await new Promise((done) => canvas.toBlob(done));
+  try {
+    const output = await translate(blob, { model: asked.name, to: asked.directions[0].target });
+    if (asked !== model) return;
+    for (const [link, data] of [["#save-drawing", blob], ["#save-drawn", output.blob]]) {
+      URL.revokeObjectURL(one(link).href);
+      one(link).href = URL.createObjectURL(data);
     }
+    one("#drawn").src = one("#save-drawn").href;
+    one("#latency").textContent = `${Math.round(output.took)} ms, of which ${Math.round(output.computed)} ms computing`;
+    say("");
+  } catch (error) {
+    say(error.message);
   }
-  busy = false;
-}
+});
 
 async function put(image) {
   remember();

@@ -1,7 +1,7 @@
 // The tab "Edit": strokes on a photograph, and the images of a generator that fit them.
 
-import { base64, fetchJson, say } from "./api.js";
-import { points, smoothLine } from "./strokes.js";
+import { base64, fetchJson, oneAtATime, say } from "./api.js";
+import { levels, points, smoothLine } from "./strokes.js";
 
 const one = (query) => document.querySelector(query);
 const canvas = one("#strokes"), paint = canvas.getContext("2d"), SIDE = 512, FRAMES = 16, LONGEST = 1200;
@@ -37,27 +37,23 @@ async function smaller(file) {
   return new Promise((done) => sheet.toBlob(done));
 }
 
-let waiting = false, busy = false;
-async function compute() {
-  waiting = true;
-  paintStrokes();
-  if (busy) return;
-  busy = true;
-  while (waiting) {
-    waiting = false;
-    one("#edit-time").textContent = "Computing …";
-    try {
-      const asked = { model: model.name, photo, seed, strokes: strokes.map(described), candidate, morph: FRAMES };
-      answer = await fetchJson("/v1/edit", asked);
-      one("#edit-time").textContent = `${answer.milliseconds} ms`;
-      showAnswer();
-      say("");
-    } catch (error) {
-      one("#edit-time").textContent = "";
-      say(error.message);
-    }
+const ask = oneAtATime(async () => {
+  one("#edit-time").textContent = "Computing …";
+  try {
+    const asked = { model: model.name, photo, seed, strokes: strokes.map(described), candidate, morph: FRAMES };
+    answer = await fetchJson("/v1/edit", asked);
+    one("#edit-time").textContent = `${answer.milliseconds} ms`;
+    showAnswer();
+    say("");
+  } catch (error) {
+    one("#edit-time").textContent = "";
+    say(error.message);
   }
-  busy = false;
+});
+
+function compute() {
+  paintStrokes();
+  ask();
 }
 
 function showAnswer() {
@@ -88,7 +84,7 @@ function described({ brush: kind, colour, width, points: through }) {
   const shares = through.map((point) => point.map((value) => value / SIDE));
   if (kind === "warp") return { brush: kind, start: shares[0], end: shares.at(-1), radius: width };
   if (kind === "sketch") return { brush: kind, points: shares, width };
-  return { brush: kind, points: shares, width, colour: [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)) };
+  return { brush: kind, points: shares, width, colour: levels(colour) };
 }
 
 function paintStrokes() {

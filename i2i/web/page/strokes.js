@@ -10,6 +10,9 @@ export function points(event, canvas) {
   ]);
 }
 
+// Red, green and blue from 0 to 255 of a colour such as #d03030.
+export const levels = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+
 // A line through points, rounded at each: quadratic curves from middle to middle.
 export function smoothLine(paint, through) {
   const [first] = through, last = through.at(-1);
