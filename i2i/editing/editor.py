@@ -19,12 +19,13 @@ from i2i.editing.latent_space import LatentSpace
 from i2i.editing.projection import optimise, reconstruction_error
 from i2i.editing.strokes import Stroke
 from i2i.editing.transfer import Pixels, blend_edit, transfer_edit
-from i2i.errors import UsageError, setting, unknown
+from i2i.errors import UsageError, setting
 from i2i.images.adapters import ImageAdapter, adapt
 from i2i.images.decoded import DecodedImage
 from i2i.images.inputs import ImageLike
 from i2i.images.pillow import to_pil
 from i2i.images.tensors import to_pixels
+from i2i.inference.sampler import label_codes
 from i2i.model_file import Model, load_model, read_header
 from i2i.networks import LatentEncoder, LatentGenerator
 from i2i.plugins import load_plugins
@@ -78,7 +79,7 @@ class Editor:
         self.device = pick_device(device)
         with isolated(self.device):
             self._encoder = encoder.to(self.device) if isinstance(encoder, LatentEncoder) else None
-            code = _one_hot(label, tuple(model.preprocess.get("classes", ())))
+            code = label_codes(1, label, tuple(model.preprocess.get("classes", ())))
             self._space = LatentSpace(generator.to(self.device), code.to(self.device))
         self.image_size, self._channels = generator.image_size, generator.out_channels
         self._start: Tensor | None = None
@@ -313,14 +314,3 @@ def _read(adapter: ImageAdapter) -> Tensor:
 
 def _to_array(image: Tensor) -> Pixels:
     return np.ascontiguousarray(image.detach().cpu().permute(1, 2, 0).numpy(), dtype=np.float32)
-
-
-def _one_hot(label: str | None, classes: tuple[str, ...]) -> Tensor:
-    if label is not None and not classes:
-        raise UsageError(f"label {label!r}: this model was trained without {setting('labels')}")
-    if label is not None and label not in classes:
-        raise unknown("class", label, classes)
-    code = torch.zeros(1, len(classes), dtype=torch.float32)
-    if classes:
-        code[0, classes.index(label) if label else 0] = 1
-    return code

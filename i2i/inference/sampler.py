@@ -112,21 +112,27 @@ class Sampler:
     def draw(self, latents: Tensor, *, label: str | None = None, batch_size: int = 64) -> list[Image.Image]:
         """Generate the image of each latent (N, latent)."""
         with isolated(self.device):
-            codes = torch.cat([latents, self._labels(len(latents), label)], dim=1)
+            codes = torch.cat([latents, label_codes(len(latents), label, self.classes)], dim=1)
             drawn: list[Tensor] = []
             for batch in torch.split(codes, batch_size):
                 drawn += self.generator(batch.to(self.device)).float()
             return [to_pil(DecodedImage(to_pixels(image))) for image in drawn]
 
-    def _labels(self, count: int, label: str | None) -> Tensor:
-        if label is not None and not self.classes:
-            raise UsageError(f"label {label!r}: this model was trained without {setting('labels')}")
-        if label is not None and label not in self.classes:
-            raise unknown("class", label, self.classes)
-        if not self.classes:
-            return torch.zeros(count, 0, dtype=torch.float32)
-        indices: Sequence[int] = [self.classes.index(label)] * count if label else range(count)
-        return F.one_hot(torch.tensor(indices) % len(self.classes), len(self.classes)).float()
+
+def label_codes(count: int, label: str | None, classes: Sequence[str]) -> Tensor:
+    """One-hot codes (count, classes) of a label, or of all classes in turn where none is given.
+
+    Raises:
+        UsageError: there is no such class.
+    """
+    if label is not None and not classes:
+        raise UsageError(f"label {label!r}: this model was trained without {setting('labels')}")
+    if label is not None and label not in classes:
+        raise unknown("class", label, classes)
+    if not classes:
+        return torch.zeros(count, 0, dtype=torch.float32)
+    indices: Sequence[int] = [classes.index(label)] * count if label else range(count)
+    return F.one_hot(torch.tensor(indices) % len(classes), len(classes)).float()
 
 
 def _direction_of(directions: Iterable[str]) -> str:
