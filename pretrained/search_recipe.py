@@ -3,8 +3,9 @@
     python pretrained/search_recipe.py DATA --data-set facades --method pix2pix --seeds 0
     python pretrained/search_recipe.py --table
 
-A candidate is a name and the flags that it adds to `i2i train`; see CANDIDATES. Scores go into recipe.json in this
-folder as soon as a run ends, and a run that is there already is skipped, so that the search resumes where it stopped.
+A candidate is a name and the flags that it adds to `i2i train`; see FOR_ALL, FOR_PAIRS and FOR_UNPAIRED. Scores go into
+recipe.json in this folder as soon as a run ends, and a run that is there already is skipped, so that the search resumes
+where it stopped.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 from tqdm import tqdm
 
 from i2i.files import write_whole
+from i2i.methods import methods
 
 RESULTS = Path(__file__).with_name("recipe.json")
 COLUMNS = ("kernel_distance_efficientnet_lite0", "kernel_distance_efficientnet_lite2", "checkerboard", "ssim", "l1")
@@ -31,18 +33,12 @@ RESIZE = "--generator GENERATOR:up=resize"
 BEST = f"{EMA} {RESIZE} --perceptual-weight 10"
 
 # What each candidate adds to the paper's settings; GENERATOR is the method's backbone.
-CANDIDATES = {
+FOR_ALL = {
     "paper": "",
     "EMA": EMA,
-    "EMA, DiffAugment": f"{EMA} --diffaugment colour translation",
-    "EMA, spectral": f"{EMA} --discriminator patchgan:spectral=true",
-    "EMA, R1": f"{EMA} --r1 1",
     "EMA, resize": f"{EMA} {RESIZE}",
-    "EMA, resize, DiffAugment": f"{EMA} {RESIZE} --diffaugment colour translation",
-    "EMA, resize, identity": f"{EMA} {RESIZE} --identity-weight 5",
-    "EMA, resize, identity, DiffAugment": f"{EMA} {RESIZE} --identity-weight 5 --diffaugment colour translation",
-    "EMA, resize, spectral": f"{EMA} {RESIZE} --discriminator patchgan:spectral=true",
-    "EMA, resize, R1": f"{EMA} {RESIZE} --r1 1",
+}
+FOR_PAIRS = {
     "EMA, resize, perceptual": BEST,
     "EMA, shuffle, perceptual": f"{EMA} --generator GENERATOR:up=shuffle --perceptual-weight 10",
     "EMA, resize, perceptual x 3": f"{EMA} {RESIZE} --perceptual-weight 30",
@@ -59,6 +55,15 @@ CANDIDATES = {
     "EMA, resize, perceptual, instance norm": f"{EMA} --generator GENERATOR:up=resize,norm=instance "
     "--perceptual-weight 10",
 }
+FOR_UNPAIRED = {
+    "EMA, DiffAugment": f"{EMA} --diffaugment colour translation",
+    "EMA, resize, DiffAugment": f"{EMA} {RESIZE} --diffaugment colour translation",
+    "EMA, resize, identity": f"{EMA} {RESIZE} --identity-weight 5",
+    "EMA, resize, identity, DiffAugment": f"{EMA} {RESIZE} --identity-weight 5 --diffaugment colour translation",
+    "EMA, resize, spectral": f"{EMA} {RESIZE} --discriminator patchgan:spectral=true",
+    "EMA, resize, R1": f"{EMA} {RESIZE} --r1 1",
+}
+CANDIDATES = {**FOR_ALL, **FOR_PAIRS, **FOR_UNPAIRED}
 
 
 def main() -> None:
@@ -68,7 +73,7 @@ def main() -> None:
     parser.add_argument("--data-set", default="facades", help="its name in the table")
     parser.add_argument("--method", default="pix2pix")
     parser.add_argument("--flags", default="", help="flags of all candidates, such as --swap")
-    parser.add_argument("--candidates", nargs="+", choices=CANDIDATES, default=list(CANDIDATES), metavar="NAME")
+    parser.add_argument("--candidates", nargs="+", choices=CANDIDATES, metavar="NAME", help="default: all that fit")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--image-size", type=int, default=128)
@@ -81,7 +86,9 @@ def main() -> None:
         print("\n".join(table()))
         return
     args.models.mkdir(parents=True, exist_ok=True)
-    for name, seed in tqdm([(name, seed) for seed in args.seeds for name in args.candidates], unit="run"):
+    fitting = FOR_PAIRS if methods[args.method].data == "paired" else FOR_UNPAIRED
+    candidates = args.candidates or [*FOR_ALL, *fitting]
+    for name, seed in tqdm([(name, seed) for seed in args.seeds for name in candidates], unit="run"):
         key = f"{args.method} | {args.data_set} | {name} | {seed}"
         model = args.models / (re.sub(r"\W+", "-", key) + ".safetensors")
         result = results().get(key) or {"command": "", "scores": {}}
