@@ -2,8 +2,8 @@
 # With a GPU: docker run --gpus all ...; without, a smaller image: see TORCH_INDEX
 # Your own models: docker run --volume ./runs:/models:ro ... i2i --models /models
 FROM python:3.12-slim AS build
-# The package index of PyTorch's builds, such as those without CUDA, which are smaller by 4 GB: see pytorch.org. PyPI's
-# builds, with CUDA on x86, unless given.
+# The package index of PyTorch's builds, such as those without CUDA, which are smaller by 4 GB; PyTorch's
+# instructions name it. PyPI's builds, with CUDA on x86, unless given.
 ARG TORCH_INDEX
 WORKDIR /source
 RUN python -m venv /venv

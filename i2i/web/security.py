@@ -70,9 +70,7 @@ class Guard:
         host, origin = headers.get("host", ""), headers.get("origin")
         name, site = _name(f"//{host}"), None if origin is None else _name(origin)
         if self.hosts is not None and name not in self.hosts and not is_loopback(name):
-            return JSONResponse(
-                {"error": "this server doesn't answer to that name; whoever runs it can allow it: allow_host"}, 403
-            )
+            return JSONResponse({"error": "this host name isn't allowed; whoever runs the server can allow it"}, 403)
         same = origin is None or origin.partition("://")[2] == host  # a proxy may pass on another host
         if not same and (site is None or site not in (self.hosts or ())):
             return JSONResponse({"error": "pages of other sites may not use this server"}, 403)
