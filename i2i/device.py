@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from collections.abc import Iterator
-
-import torch
+from typing import TYPE_CHECKING
 
 from i2i.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def pick_device(name: str) -> torch.device:
@@ -17,6 +20,8 @@ def pick_device(name: str) -> torch.device:
     Raises:
         UsageError: there is no such device here.
     """
+    import torch
+
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -34,15 +39,19 @@ def pick_device(name: str) -> torch.device:
 
 
 @contextlib.contextmanager
-def isolated(device: torch.device | None = None) -> Iterator[None]:
+def isolated(device: torch.device | str = "cpu") -> Iterator[None]:
     """Ignore what the caller has set: no default device, autocast, inference mode, or gradients.
 
-    PyTorch's default dtype is shared by all threads, so it isn't changed: name the dtype of tensors made in here.
+    PyTorch's default dtype is shared by all threads, so it isn't changed: name the dtype of tensors made in here. Where
+    PyTorch isn't loaded, nothing is set.
     """
     with contextlib.ExitStack() as settings:
-        settings.enter_context(torch.inference_mode(False))  # turns gradients on, too
-        settings.enter_context(torch.no_grad())
-        settings.enter_context(torch.device("cpu"))
-        for kind in {"cpu", device.type if device else "cpu"}:
-            settings.enter_context(torch.autocast(kind, enabled=False))
+        if "torch" in sys.modules:
+            import torch
+
+            settings.enter_context(torch.inference_mode(False))  # turns gradients on, too
+            settings.enter_context(torch.no_grad())
+            settings.enter_context(torch.device("cpu"))
+            for kind in {"cpu", str(device).partition(":")[0]}:
+                settings.enter_context(torch.autocast(kind, enabled=False))
         yield

@@ -27,15 +27,30 @@ def metrics_module(module: str, *, needed_by: str, requested_by: str) -> ModuleT
     Raises:
         UsageError: it isn't installed; the message says how to install it.
     """
+    advice = f"or leave out {setting(requested_by)}"
+    return extra_module(module, extra="metrics", needed_by=needed_by, advice=advice)
+
+
+def extra_module(module: str, *, extra: str, needed_by: str = "this", advice: str = "") -> ModuleType:
+    """Import a module of optional dependencies.
+
+    Args:
+        module: its dotted name.
+        extra: the name of the optional dependencies.
+        needed_by: what needs it, for the error.
+        advice: what else can be done.
+
+    Raises:
+        UsageError: it isn't installed; the message says how to install it.
+    """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
             raise
-        raise UsageError(
-            f'{needed_by} needs {error.name}, which isn\'t installed: pip install "i2i-toolkit[metrics]", or leave out '
-            f"{setting(requested_by)}"
-        ) from None
+        install = f'pip install "i2i-toolkit[{extra}]"'
+        reason = f"{needed_by} needs {error.name}, which isn't installed: {install}"
+        raise UsageError(", ".join(filter(None, [reason, advice]))) from None
 
 
 def load_efficientnet_lite0(*, needed_by: str, requested_by: str) -> tuple[nn.Module, Path]:

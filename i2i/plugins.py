@@ -15,8 +15,14 @@ from i2i.errors import UsageError, setting
 
 def discover(package: str) -> None:
     """Import every module of a package, so that each registers what it defines."""
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__, prefix=f"{package}."):
-        importlib.import_module(module.name)
+    for module in submodules(package):
+        importlib.import_module(module)
+
+
+def submodules(package: str) -> list[str]:
+    """The dotted names of a package's modules, none of which is imported."""
+    found = pkgutil.iter_modules(importlib.import_module(package).__path__, prefix=f"{package}.")
+    return [module.name for module in found]
 
 
 def load_plugins(modules: Iterable[str] = ()) -> None:

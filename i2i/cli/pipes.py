@@ -44,7 +44,9 @@ def through_pipe(flags: Flags, *, suffix: str | None) -> int:
         UsageError: a folder or a terminal instead of an image, or flags for several images.
     """
     _check(flags, suffix)
-    translator = Translator.load(flags.model, to=flags.to, device=flags.device, invert_dark=flags.invert_dark)
+    translator = Translator.load(
+        flags.model, to=flags.to, device=flags.device, backend=flags.backend, invert_dark=flags.invert_dark
+    )
     if flags.seed is not None and not translator.backend.latent:
         raise UsageError(f"{flags.model} gives one output for an input; leave out --seed")
     try:

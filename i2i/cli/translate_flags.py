@@ -21,7 +21,7 @@ class Flags:
     """A folder; for a single image also an image file, or - for stdout. It may be INPUT if --format changes all file
     names."""
     model: str
-    """A pretrained model (see: i2i models), a model file, or the folder of a run."""
+    """A pretrained model (see: i2i models), a model file, the folder of a run, or an exported file (i2i export)."""
     to: str | None = None
     """Domain to translate to, for a model that translates both ways."""
     samples: int | None = None
@@ -47,6 +47,8 @@ class Flags:
     """Also write an image that shows inputs beside their outputs."""
     device: str = "auto"
     """cpu, cuda, cuda:1 or mps; auto: a GPU if there is one."""
+    backend: str = "auto"
+    """What computes: torch, onnx or openvino; auto: torch for a model file, for an exported file what is installed."""
     imports: Imports = ()
     """Import a module or .py file that defines the model's network. Repeatable."""
     quiet: Quiet = False

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from i2i.data.layout import Source
 from i2i.errors import ImageError, setting
+from i2i.images.arrays import match_channels
 from i2i.images.decoded import DecodedImage, PixelArray
 from i2i.images.limits import MAX_MEGAPIXELS
 from i2i.images.reading import read
-from i2i.images.tensors import match_channels
 
 
 def read_source(source: Source, *, channels: int, max_megapixels: float = MAX_MEGAPIXELS) -> PixelArray:

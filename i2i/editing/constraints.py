@@ -11,7 +11,7 @@ from torch import Tensor
 
 from i2i.editing.hog import hog, hog_mask
 from i2i.editing.strokes import ColourStroke, SketchStroke, Stroke, disc_mask, line_mask
-from i2i.images.tensors import BT601
+from i2i.images.arrays import BT601
 
 _SKETCH_WEIGHT = 0.2
 _EPSILON = 1e-5

@@ -20,11 +20,12 @@ from i2i.editing.projection import optimise, reconstruction_error
 from i2i.editing.strokes import Stroke
 from i2i.editing.transfer import Pixels, blend_edit, transfer_edit
 from i2i.errors import UsageError, setting
-from i2i.images.adapters import ImageAdapter, adapt
+from i2i.images.adapters import adapt
+from i2i.images.array_adapters import ImageAdapter
+from i2i.images.arrays import to_pixels
 from i2i.images.decoded import DecodedImage
 from i2i.images.inputs import ImageLike
 from i2i.images.pillow import to_pil
-from i2i.images.tensors import to_pixels
 from i2i.inference.sampler import label_codes
 from i2i.model_file import Model, load_model, read_header
 from i2i.networks import LatentEncoder, LatentGenerator
@@ -308,8 +309,8 @@ class Editor:
 
 
 def _read(adapter: ImageAdapter) -> Tensor:
-    rows, columns = (torch.arange(side) for side in adapter.shape[1:])
-    return adapter.read(rows, columns)
+    rows, columns = (np.arange(side) for side in adapter.shape[1:])
+    return torch.as_tensor(adapter.read(rows, columns))
 
 
 def _to_array(image: Tensor) -> Pixels:

@@ -9,7 +9,7 @@ import numpy as np
 
 from i2i.evaluation.bootstrap import Bootstrap, Score, Values, score_of_means
 from i2i.evaluation.pixels import Pixels
-from i2i.images.tensors import BT601
+from i2i.images.arrays import BT601
 
 PERIODS = (2, 4, 8)
 SMALLEST = 32

@@ -15,6 +15,7 @@ from i2i.data import Layout
 from i2i.data.layout import Source, Split
 from i2i.data.reading import read_source
 from i2i.data.resizing import resized
+from i2i.device import pick_device
 from i2i.errors import UsageError, setting
 from i2i.evaluation.artifacts import SMALLEST, artifact_scores, luminance_correlation, peaks
 from i2i.evaluation.bootstrap import Bootstrap, Score, Values, score_of_means
@@ -120,8 +121,9 @@ def evaluate(
     in_channels, out_channels = translator.backend.in_channels, translator.backend.out_channels
     # What a score lacks is found before the work begins.
     _check(settings, split, out_channels, pairs=pairs)
-    network = feature_networks[settings.features](translator.device) if settings.features else None
-    of_pairs = _paired_scores(settings, Outputs(size, out_channels, translator.device)) if pairs else {}
+    device = pick_device(translator.device)
+    network = feature_networks[settings.features](device) if settings.features else None
+    of_pairs = _paired_scores(settings, Outputs(size, out_channels, device)) if pairs else {}
 
     fakes, reals = (_ImageSet(network, settings.batch_size) for _ in range(2))
     values: dict[str, list[float]] = defaultdict(list)

@@ -8,9 +8,10 @@ import numpy as np
 from torch import Tensor
 
 from i2i.evaluation.bootstrap import Bootstrap, Score, Values, score_of_means
+from i2i.images.arrays import to_pixels
 from i2i.images.decoded import DecodedImage
 from i2i.images.reading import read
-from i2i.images.tensors import to_pixels, to_tensor
+from i2i.images.tensors import to_tensor
 from i2i.images.writing import encode
 
 STORED_AS = {"float": "translation in float", "8bit": "translation in 8 bit", "jpeg": "translation as JPEG 75"}

@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from i2i.files import write_whole
+from i2i.images.arrays import to_pixels
 from i2i.images.decoded import DecodedImage, PixelArray, as_eight_bit
 from i2i.images.fonts import Font, caption_font
 from i2i.images.pillow import to_pil
-from i2i.images.tensors import to_pixels
 from i2i.images.writing import encode
 
 _GAP, _CAPTION = 4, 22

@@ -9,23 +9,23 @@ import sys
 import warnings
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from i2i.errors import ImageError, UsageError
+from i2i.images.arrays import lies_otherwise
 from i2i.images.decoded import DecodedImage
-from i2i.images.tensors import lies_otherwise
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ImageFile: TypeAlias = Image.Image | str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
-ImageLike: TypeAlias = ImageFile | NDArray[Any] | Tensor | DecodedImage
+ImageLike: TypeAlias = "ImageFile | NDArray[Any] | Tensor | DecodedImage"
 ValueRange: TypeAlias = tuple[float, float]
 
-_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _PACKAGE = str(Path(__file__).parents[1])
 
 
@@ -83,37 +83,6 @@ def plain_array(array: NDArray[Any], *, channels: int) -> NDArray[Any]:
             f"an array of shape {array.shape} looks like (C, H, W), and arrays are (H, W, C): image.transpose(1, 2, 0)"
         )
     return array.view(np.ndarray)
-
-
-def plain_tensor(tensor: Tensor, *, channels: int) -> Tensor:
-    """The tensor without its subclass and gradient, checked to be an image (C, H, W) or several (N, C, H, W).
-
-    Args:
-        tensor: what a caller gave.
-        channels: what the network takes, by which (H, W, C) is recognised.
-
-    Raises:
-        ImageError: it has another shape or type, or holds no values, as on the meta device.
-    """
-    kind = type(tensor).__name__
-    if type(tensor).__torch_dispatch__ != Tensor.__torch_dispatch__:
-        raise ImageError(f"a {kind}, which may hold no values of its own; give a plain tensor")
-    if tensor.layout is not torch.strided or tensor.is_nested:
-        raise ImageError("a sparse or nested tensor; give a dense one: image.to_dense()")
-    if tensor.is_meta:
-        raise ImageError("a tensor on the meta device, which holds no values")
-    if tensor.is_quantized:
-        raise ImageError("a quantized tensor; give its values: image.dequantize()")
-    if tensor.dtype not in (torch.uint8, torch.uint16, *_FLOATS):
-        raise ImageError(f"a tensor of {tensor.dtype}; give uint8 or uint16 pixels, or floats (16 bit or more)")
-    plain = tensor.detach().as_subclass(Tensor).resolve_neg()
-    shape = tuple(plain.shape)
-    if plain.dim() not in (3, 4) or 0 in shape:
-        raise ImageError(f"a tensor of shape {shape}; an image is (C, H, W), several are (N, C, H, W)")
-    if lies_otherwise(shape[-3:], channels):
-        fix = "image.permute(2, 0, 1)" if plain.dim() == 3 else "images.permute(0, 3, 1, 2)"
-        raise ImageError(f"a tensor of shape {shape} looks like (H, W, C), and tensors are (C, H, W): {fix}")
-    return plain
 
 
 def check_range(low: float, high: float, *, value_range: ValueRange | None) -> None:

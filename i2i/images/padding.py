@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
+
+Indices: TypeAlias = NDArray[np.int64]
 
 
 class Frame(NamedTuple):
@@ -17,7 +19,7 @@ class Frame(NamedTuple):
     width: int
 
 
-def padded(height: int, width: int, *, multiple: int, smallest: int = 1) -> tuple[Tensor, Tensor, Frame]:
+def padded(height: int, width: int, *, multiple: int, smallest: int = 1) -> tuple[Indices, Indices, Frame]:
     """Reflect-pad an image, by more than its own size if needed, to multiples of `multiple` of at least `smallest`.
 
     Returns:
@@ -28,9 +30,9 @@ def padded(height: int, width: int, *, multiple: int, smallest: int = 1) -> tupl
     return rows, columns, Frame(top, left, height, width)
 
 
-def _mirrored(size: int, multiple: int, smallest: int) -> tuple[Tensor, int]:
+def _mirrored(size: int, multiple: int, smallest: int) -> tuple[Indices, int]:
     needed = -(-max(size, smallest) // multiple) * multiple
     before = (needed - size) // 2
     period = max(2 * (size - 1), 1)
-    index = (torch.arange(needed) - before) % period
-    return torch.where(index < size, index, period - index), before
+    index = (np.arange(needed) - before) % period
+    return np.where(index < size, index, period - index), before

@@ -6,16 +6,17 @@ import functools
 import math
 from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from i2i.device import isolated
-from i2i.images.adapters import ImageAdapter
+from i2i.images.array_adapters import ImageAdapter
+from i2i.images.arrays import Array, as_float32, concatenate
 from i2i.images.padding import Frame, padded
 from i2i.inference.backends.base import Backend
 from i2i.inference.memory import out_of_memory
 from i2i.inference.options import Callbacks
-from i2i.seeding import seeded
+from i2i.seeding import latent_of
 
 _FALLBACK_TILES = (1024, 512, 256, 128)  # tried in turn if an image is too large for the memory
 
@@ -44,6 +45,9 @@ def translate_batch(backend: Backend, batch: list[Request], *, tile: int | None,
             large for the memory is translated in tiles.
         callbacks: called while large images are translated.
     """
+    if backend.window is not None:  # windows overlap by half, so that they can be blended
+        fits = max(batch[0].adapter.shape[1:]) <= backend.window
+        tile = None if fits else backend.window // 2
     with isolated(backend.device):
         if tile is not None:
             return [_in_tiles(backend, request, tile, callbacks) for request in batch]
@@ -62,12 +66,12 @@ def _whole(backend: Backend, batch: list[Request]) -> list[Any]:
     _, height, width = batch[0].adapter.shape
     rows, columns, frame = padded(height, width, multiple=backend.multiple, smallest=backend.smallest)
     pixels = [request.adapter.read(rows, columns) for request in batch]
-    counts = [len(images) for images in pixels]
-    latents = [_latent(backend, request.seed, count) for request, count in zip(batch, counts, strict=True)]
-    z = torch.cat([latent for latent in latents if latent is not None]) if backend.latent else None
-    outputs = torch.split(backend.run(torch.cat(pixels), z), counts)
-    for request, output in zip(batch, outputs, strict=True):
-        _write_inside(frame, request.adapter, output, 0, 0)
+    latents = [_latent(backend, request.seed, len(images)) for request, images in zip(batch, pixels, strict=True)]
+    z = np.concatenate([latent for latent in latents if latent is not None]) if backend.latent else None
+    outputs, start = backend.run(concatenate(pixels), z), 0
+    for request, images in zip(batch, pixels, strict=True):
+        _write_inside(frame, request.adapter, outputs[start : start + len(images)], 0, 0)
+        start += len(images)
     return [request.adapter.result() for request in batch]
 
 
@@ -102,18 +106,17 @@ def _in_fallback_tiles(backend: Backend, request: Request, callbacks: Callbacks)
     raise AssertionError("the last tile size returns or raises")
 
 
-def _latent(backend: Backend, seed: int, count: int) -> Tensor | None:
+def _latent(backend: Backend, seed: int, count: int) -> NDArray[np.float32] | None:
     """The latent of a seed, the same for `count` images: (count, latent)."""
     if not backend.latent:
         return None
-    z = torch.randn(1, backend.latent, generator=seeded(seed), dtype=torch.float32)
-    return z.expand(count, -1)
+    return np.repeat(latent_of(seed, backend.latent), count, axis=0)
 
 
-def _write_inside(frame: Frame, adapter: ImageAdapter, output: Tensor, top: int, left: int) -> None:
+def _write_inside(frame: Frame, adapter: ImageAdapter, output: Array, top: int, left: int) -> None:
     """Write what lies inside the image of a part of the padded output, whose first row and column there are given."""
     first_row, first_column = max(frame.top - top, 0), max(frame.left - left, 0)
     stop_row, stop_column = max(frame.top + frame.height - top, 0), max(frame.left + frame.width - left, 0)
     inside = output[:, :, first_row:stop_row, first_column:stop_column]
-    if inside.numel():
-        adapter.write(inside.float(), top=top + first_row - frame.top, left=left + first_column - frame.left)
+    if 0 not in inside.shape:
+        adapter.write(as_float32(inside), top=top + first_row - frame.top, left=left + first_column - frame.left)

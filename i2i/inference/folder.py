@@ -76,7 +76,7 @@ def convert(
             from other images.
     """
     if batch_size is None:
-        batch_size = 1 if translator.device.type == "cpu" else 8
+        batch_size = 1 if translator.device == "cpu" else 8
     if batch_size < 1:
         raise UsageError(f"batch size {batch_size}: it must be 1 or more")
     if tile is not None and tile < 1:

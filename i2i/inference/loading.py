@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from i2i.errors import UsageError, unknown
-from i2i.model_file import Model, load_model, read_header
+from i2i.inference.backends.exported import is_export, open_export
 from i2i.plugins import load_plugins
 from i2i.pretrained import model_file
+
+if TYPE_CHECKING:
+    from i2i.model_file import Model
 
 
 def load_direction(model: str | Path, choose: Callable[[Mapping[str, Any]], str]) -> Model:
@@ -25,9 +28,24 @@ def load_direction(model: str | Path, choose: Callable[[Mapping[str, Any]], str]
     Raises:
         UsageError: there is no such model, or it can't be read.
     """
+    from i2i.model_file import load_model, read_header
+
     load_plugins()
     file = model_file(model)
     return load_model(file, directions=[choose(read_header(file))])
+
+
+def header_of(file: Path) -> dict[str, Any]:
+    """The header of a model file or of an exported file; see `i2i.model_file.read_header`.
+
+    Raises:
+        UsageError: there is no such file, or it is neither.
+    """
+    if is_export(file):
+        return open_export(file).header
+    from i2i.model_file import read_header
+
+    return read_header(file)
 
 
 def find_direction(directions: Iterable[str], domains: tuple[str, str], to: str | None) -> str:

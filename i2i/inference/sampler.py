@@ -12,9 +12,9 @@ from torch import Tensor
 
 from i2i.device import isolated, pick_device
 from i2i.errors import UsageError, setting, unknown
+from i2i.images.arrays import to_pixels
 from i2i.images.decoded import DecodedImage
 from i2i.images.pillow import to_pil
-from i2i.images.tensors import to_pixels
 from i2i.inference.loading import load_direction
 from i2i.model_file import Model
 from i2i.networks import LatentGenerator

@@ -23,6 +23,7 @@ class ModelOptions(Options, total=False):
 
     to: str | None
     device: str
+    backend: str
     invert_dark: bool
 
 
@@ -48,6 +49,7 @@ def translate(
     *,
     to: str | None = None,
     device: str = "auto",
+    backend: str = "auto",
     invert_dark: bool = False,
     seed: int | None = None,
     samples: int | None = None,
@@ -61,9 +63,11 @@ def translate(
     Args:
         image: a PIL image, an array, a tensor, a path, an open file, or the bytes of an image file; see
             `i2i.images.adapters.adapt`.
-        model: the name of a pretrained model, a model file, a run's folder, or a Translator.
+        model: the name of a pretrained model, a model file, a run's folder, an exported file (.onnx, .xml), or a
+            Translator.
         to: name of the domain to translate to, if the model translates both ways.
         device: `auto`, `cpu`, `cuda`, ...; ignored for a Translator, which has its own.
+        backend: `torch`, `onnx`, `openvino` or `auto`; see `Translator.load`. Ignored for a Translator.
         invert_dark: invert an image that is mostly dark first, such as white lines on black for a model that was
             trained on black lines; ignored for a Translator.
         seed: which of the plausible outputs, if the model has many; see `Translator.__call__`.
@@ -77,11 +81,18 @@ def translate(
     """
     if not isinstance(model, Translator):
         file = model_file(model)
-        model = _loaded(file, file.stat().st_mtime_ns, to, device, invert_dark)
+        model = _loaded(file, file.stat().st_mtime_ns, to, device, backend, invert_dark)
     call: Callable[..., Any] = model  # instead of an overload
     return call(image, seed=seed, samples=samples, tile=tile, value_range=value_range)
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(file: Path, mtime: int, to: str | None, device: str, invert_dark: bool) -> Translator:  # noqa: ARG001
-    return Translator.load(file, to=to, device=device, invert_dark=invert_dark)
+def _loaded(
+    file: Path,
+    mtime: int,  # noqa: ARG001
+    to: str | None,
+    device: str,
+    backend: str,
+    invert_dark: bool,
+) -> Translator:
+    return Translator.load(file, to=to, device=device, backend=backend, invert_dark=invert_dark)

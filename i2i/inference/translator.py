@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from i2i.device import isolated, pick_device
 from i2i.errors import UsageError, setting
@@ -18,18 +16,20 @@ from i2i.images.adapters import InvertedAdapter, adapt
 from i2i.images.decoded import DecodedImage
 from i2i.images.inputs import ImageFile, ImageLike, ValueRange
 from i2i.inference.backends.base import Backend
-from i2i.inference.backends.torch import TorchBackend
+from i2i.inference.backends.exported import ExportedBackend, is_export, open_export
 from i2i.inference.batches import batches
 from i2i.inference.execution import Request, translate_batch
 from i2i.inference.loading import find_direction, load_direction
 from i2i.inference.options import BatchOptions, Callbacks, Options
-from i2i.model_file import Model
-from i2i.networks import Generator
+from i2i.pretrained import model_file
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from typing_extensions import Unpack
 
-AsGiven = TypeVar("AsGiven", NDArray[Any], Tensor, DecodedImage)
+    from i2i.model_file import Model
+
+AsGiven = TypeVar("AsGiven", NDArray[Any], "Tensor", DecodedImage)
 
 
 class Translator:
@@ -63,48 +63,88 @@ class Translator:
 
     @classmethod
     def load(
-        cls, model: str | Path, *, to: str | None = None, device: str = "auto", invert_dark: bool = False
+        cls,
+        model: str | Path,
+        *,
+        to: str | None = None,
+        device: str = "auto",
+        backend: str = "auto",
+        invert_dark: bool = False,
     ) -> Translator:
-        """Load a model: the name of a pretrained model, a model file, or a run's folder.
+        """Load a model: the name of a pretrained model, a model file, a run's folder, or an exported file.
 
         Backbones of installed plug-ins (entry points of group `i2i`) are found; those of other modules must have been
-        imported before.
+        imported before. An exported file (.onnx, .xml) needs no PyTorch.
 
         Args:
             model: the name or the path.
             to: name of the domain to translate to, if the model translates both ways.
-            device: `auto`, `cpu`, `cuda`, ...
+            device: `auto`, `cpu`, `cuda`, ...; an exported file is run on the CPU.
+            backend: the library that computes: `torch`, `onnx` or `openvino`. `auto` is PyTorch for a model file, and
+                for an exported file the fastest that is installed.
             invert_dark: invert images that are mostly dark before they are translated.
 
         Raises:
-            UsageError: there is no such model or device, the model can't be read, or it doesn't translate to `to`.
+            UsageError: there is no such model, device or backend, the model can't be read, or it doesn't translate to
+                `to`.
         """
-        loaded = load_direction(model, lambda header: find_direction(header["maps"], header["domains"], to))
-        return cls.from_model(loaded, to=to, device=device, invert_dark=invert_dark)
+        if is_export(file := model_file(model)):
+            exported = open_export(file, backend)
+            return cls._exported(exported, to=to, device=device, invert_dark=invert_dark)
+        loaded = load_direction(file, lambda header: find_direction(header["maps"], header["domains"], to))
+        return cls.from_model(loaded, to=to, device=device, backend=backend, invert_dark=invert_dark)
 
     @classmethod
     def from_model(
-        cls, model: Model, *, to: str | None = None, device: str = "auto", invert_dark: bool = False
+        cls,
+        model: Model,
+        *,
+        to: str | None = None,
+        device: str = "auto",
+        backend: str = "auto",
+        invert_dark: bool = False,
     ) -> Translator:
         """Translate with a generator of a loaded model file; see `load`."""
+        from i2i.inference.backends.torch import TorchBackend
+        from i2i.networks import Generator
+
         direction = find_direction(model.generators, model.domains, to)
-        forward = direction == "a2b"
-        depths = tuple(model.preprocess.get("depths", (8, 8)))
         generator = model.generators[direction]
         assert isinstance(generator, Generator)
+        if backend in ("auto", "torch"):
+            computing = TorchBackend(generator, device=pick_device(device))
+            return cls._of(computing, direction, vars(model), invert_dark=invert_dark)
+        from i2i.inference.exporting.onnx_file import header_of_model, to_onnx
+
+        header, network = header_of_model(model, direction)
+        exported = open_export(to_onnx(generator, header, network), backend)
+        return cls._exported(exported, to=to, device=device, invert_dark=invert_dark)
+
+    @classmethod
+    def _exported(cls, exported: ExportedBackend, *, to: str | None, device: str, invert_dark: bool) -> Translator:
+        direction = find_direction([exported.network.direction], exported.header["domains"], to)
+        if device not in ("auto", "cpu"):
+            raise UsageError(f"{setting('device', device)}: an exported model is run on the CPU; use the model file")
+        return cls._of(exported, direction, exported.header, invert_dark=invert_dark)
+
+    @classmethod
+    def _of(cls, backend: Backend, direction: str, about: Mapping[str, Any], *, invert_dark: bool) -> Translator:
+        """Translate with a backend, as the entries `domains`, `preprocess` and `config` of its header say."""
+        forward, preprocess = direction == "a2b", about["preprocess"]
+        depths = tuple(preprocess.get("depths", (8, 8)))
         return cls(
-            TorchBackend(generator, device=pick_device(device)),
+            backend,
             direction=direction,
-            domains=model.domains if forward else model.domains[::-1],
-            swapped=bool(model.config.get("data", {}).get("swap")) == forward,
-            image_size=int(model.preprocess.get("image_size", 256)),
+            domains=about["domains"] if forward else about["domains"][::-1],
+            swapped=bool(about["config"].get("data", {}).get("swap")) == forward,
+            image_size=int(preprocess.get("image_size", 256)),
             widens_to_16_bit=(depths if forward else depths[::-1]) == (8, 16),
             invert_dark=invert_dark,
         )
 
     @property
-    def device(self) -> torch.device:
-        """Where the backend computes."""
+    def device(self) -> str:
+        """Where the backend computes, as PyTorch names it: `cpu`, `cuda`, `cuda:1`."""
         return self.backend.device
 
     @overload

@@ -1,14 +1,10 @@
-"""The header of a model file: validation, and the checksum."""
+"""The header of a model file, and its validation."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
-
-import torch
-from torch import Tensor
 
 from i2i.config import MOST_CHANNELS
 
@@ -56,23 +52,6 @@ def decode(metadata: Mapping[str, str]) -> dict[str, Any]:
             raise ValueError(f"{where} in its header is {_shortened(value)}; expected {rule.expected}")
     header["domains"] = tuple(header["domains"])
     return header
-
-
-def checksum(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
-    """The SHA-256 checksum of a model file's tensors and header, as `sha256:` and hexadecimal digits.
-
-    Args:
-        metadata: the header's text; the checksum in it is left out.
-        tensors: all tensors by their names in the file, on the CPU.
-    """
-    digest = hashlib.sha256()
-    for key in sorted(metadata.keys() - {CHECKSUM}):
-        digest.update(json.dumps([key, metadata[key]]).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name].contiguous()
-        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return f"sha256:{digest.hexdigest()}"
 
 
 def _too_deep(value: Any) -> bool:

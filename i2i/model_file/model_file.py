@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from torch import Tensor
 from i2i.device import isolated
 from i2i.errors import UsageError
 from i2i.files import write_whole
-from i2i.model_file.header import CHECKSUM, checksum, decode
+from i2i.model_file.header import CHECKSUM, decode
 from i2i.model_file.rebuild import MEND, of_direction, rebuild_all
 from i2i.networks import Network
 from i2i.networks.virtual_batch_norm import Reference
@@ -58,7 +59,14 @@ def save_model(path: Path, model: Model, *, dtype: torch.dtype | None = None) ->
         for name, tensor in generator.state_dict().items():
             converted = tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
             tensors[f"{direction}.{name}"] = converted.detach().cpu().contiguous().clone()  # tied weights: two copies
-    header = {
+    header = describe(model)
+    header[CHECKSUM] = checksum(header, tensors)
+    write_whole(path, lambda temporary: save_file(tensors, temporary, metadata=header))
+
+
+def describe(model: Model) -> dict[str, str]:
+    """The header of a model, as text, but for the checksum."""
+    return {
         "format": FORMAT,
         "made_by": f"i2i-toolkit {__version__}",
         "maps": json.dumps({direction: str(generator.spec) for direction, generator in model.generators.items()}),
@@ -70,8 +78,6 @@ def save_model(path: Path, model: Model, *, dtype: torch.dtype | None = None) ->
         "config": json.dumps(dict(model.config)),
         "step": str(model.step),
     }
-    header[CHECKSUM] = checksum(header, tensors)
-    write_whole(path, lambda temporary: save_file(tensors, temporary, metadata=header))
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -112,6 +118,23 @@ def load_model(path: Path, *, directions: Collection[str] | None = None) -> Mode
             if isinstance(reference := getattr(generator, "reference", None), Reference) and len(reference.batch):
                 generator(reference.batch[:1])  # computes its statistics now, before several threads would do so
     return Model(generators, header["domains"], header["preprocess"], header["config"], header["step"])
+
+
+def checksum(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    """The SHA-256 checksum of a model file's tensors and header, as `sha256:` and hexadecimal digits.
+
+    Args:
+        metadata: the header's text; the checksum in it is left out.
+        tensors: all tensors by their names in the file, on the CPU.
+    """
+    digest = hashlib.sha256()
+    for key in sorted(metadata.keys() - {CHECKSUM}):
+        digest.update(json.dumps([key, metadata[key]]).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return f"sha256:{digest.hexdigest()}"
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ Down: TypeAlias = Literal["strided", "blur"]
 Up: TypeAlias = Literal["transposed", "resize", "bilinear", "shuffle"]
 Init: TypeAlias = Literal["normal", "xavier"]
 
+_PATTERN = 32  # height and width of a dropout mask at inference before it repeats
 _FEW_PIXELS = 512  # of a batch: the break-even of `ResizeConv` on one and two CPU cores, with 64 to 512 channels
 
 
@@ -46,13 +47,15 @@ class Dropout(nn.Module):
     """Dropout with a stated behaviour at inference: off, or on, the only noise of pix2pix (Isola et al. 2017, sec.
     2.1).
 
-    At inference the mask is drawn from `seed` in each call and is the same for every image, so that an image's
-    translation is the same alone, in a batch, and on every device.
+    At inference the mask is drawn from `seed` and is the same for every image, so that an image's translation is the
+    same alone, in a batch, and on every device. It is a pattern that repeats, so that one drawing is enough for images
+    of every size, in an exported file too.
     """
 
     def __init__(self, p: float, *, at_inference: bool, seed: int) -> None:
         super().__init__()
         self.p, self.at_inference, self.seed = p, at_inference, seed
+        self._patterns: dict[tuple[int, int], Tensor] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop entries of (N, C, H, W) or (N, C)."""
@@ -67,9 +70,19 @@ class Dropout(nn.Module):
         return x.new_empty(x.shape).bernoulli_(1 - self.p)
 
     def kept(self, shape: Sequence[int]) -> Tensor:
-        """A mask of the entries of (C, H, W) that are kept at inference."""
-        draw = torch.rand(tuple(shape), generator=torch.Generator().manual_seed(self.seed), dtype=torch.float32)
-        return draw >= self.p
+        """A mask of the entries of (C, H, W) or (C,) that are kept at inference."""
+        channels, *sides = shape
+        kept = self._pattern(int(channels), len(sides))  # a tensor where the network is traced
+        for axis, side in enumerate(sides, start=1):
+            kept = kept.index_select(axis, torch.arange(side) % _PATTERN)
+        return kept
+
+    def _pattern(self, channels: int, dimensions: int) -> Tensor:
+        if (channels, dimensions) not in self._patterns:
+            seeded = torch.Generator().manual_seed(self.seed)
+            draw = torch.rand(channels, *[_PATTERN] * dimensions, generator=seeded, dtype=torch.float32)
+            self._patterns[channels, dimensions] = draw >= self.p
+        return self._patterns[channels, dimensions]
 
     def dropped(self, x: Tensor, kept: Tensor) -> Tensor:
         """Set the other entries of (N, C, H, W) to 0 and scale to keep the mean."""
@@ -200,14 +213,27 @@ class ResizeConv(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) to (N, out_channels, 2 H, 2 W)."""
         repeat, convolution = self
+        assert isinstance(convolution, nn.Conv2d)
         if x.shape[0] * x.shape[2] * x.shape[3] < _FEW_PIXELS:
             result: Tensor = convolution(repeat(x))
             return result
+        return F.conv_transpose2d(x, self.kernel(), convolution.bias, stride=2, padding=1)
+
+    def kernel(self) -> Tensor:
+        """The kernel of the transposed convolution, (in_channels, out_channels, 4, 4)."""
+        _, convolution = self
         assert isinstance(convolution, nn.Conv2d)
         framed = F.pad(convolution.weight.flip(2, 3), (1, 1, 1, 1))
         rows = framed[:, :, :-1] + framed[:, :, 1:]
-        kernel = (rows[..., :-1] + rows[..., 1:]).transpose(0, 1)
-        return F.conv_transpose2d(x, kernel, convolution.bias, stride=2, padding=1)
+        return (rows[..., :-1] + rows[..., 1:]).transpose(0, 1)
+
+    def folded(self) -> nn.ConvTranspose2d:
+        """The transposed convolution alone, for inference."""
+        _, convolution = self
+        assert isinstance(convolution, nn.Conv2d)
+        layer = nn.ConvTranspose2d(convolution.in_channels, convolution.out_channels, 4, 2, 1, bias=False)
+        layer.weight, layer.bias = nn.Parameter(self.kernel().detach().clone()), convolution.bias
+        return layer
 
 
 def upsample(up: Up, in_channels: int, out_channels: int, *, kernel: Literal[3, 4], bias: bool) -> nn.Module:

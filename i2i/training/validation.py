@@ -17,8 +17,8 @@ from i2i.evaluation.pixels import pixels_of
 from i2i.evaluation.scores import set_distances
 from i2i.evaluation.scores.paired import l1, psnr, ssim
 from i2i.evaluation.set_distances import estimate
+from i2i.images.arrays import to_pixels
 from i2i.images.decoded import PixelArray
-from i2i.images.tensors import to_pixels
 from i2i.networks import LatentEncoder, LatentGenerator
 from i2i.seeding import seeded
 

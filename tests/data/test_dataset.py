@@ -11,7 +11,7 @@ from i2i.data import ShuffledDataset, load
 from i2i.data.layout import Source, Split
 from i2i.data.reading import read_source
 from i2i.errors import UsageError
-from i2i.images.tensors import to_pixels
+from i2i.images.arrays import to_pixels
 from support.datasets import EVERY, alone, assert_equal, level, make, many, plain, save, stream, twins
 
 

@@ -14,9 +14,10 @@ from PIL import Image
 
 from i2i.errors import ImageError
 from i2i.images.adapters import adapt
+from i2i.images.arrays import match_channels, to_pixels
 from i2i.images.decoded import DecodedImage, all_channels, as_depth
 from i2i.images.reading import read
-from i2i.images.tensors import match_channels, to_pixels, to_tensor
+from i2i.images.tensors import to_tensor
 from i2i.images.writing import encode
 from support.images import Same, assert_same_image, enter, made, noise, pad, png, same, translator
 from support.pairwise import pairwise

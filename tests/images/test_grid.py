@@ -8,9 +8,9 @@ import torch
 from numpy.testing import assert_array_equal
 from torch import Tensor
 
+from i2i.images.arrays import to_pixels
 from i2i.images.grid import contact_sheet, save_sample_grid
 from i2i.images.reading import read
-from i2i.images.tensors import to_pixels
 
 WHITE = 255
 

@@ -8,8 +8,8 @@ from PIL import Image
 
 from i2i.data import ImageDataset
 from i2i.data.layout import Source, Split
+from i2i.images.arrays import to_pixels
 from i2i.images.decoded import DecodedImage
-from i2i.images.tensors import to_pixels
 from support.images import made, noise
 
 EVERY = ("flip", "vertical_flip", "rotate90", "affine", "colour")

@@ -177,7 +177,7 @@ def enter(image: ImageLike, channels: int) -> tuple[Tensor, Callable[[Tensor], A
         adapter.write(result, top=0, left=0)
         return adapter.result()
 
-    return adapter.read(torch.arange(height), torch.arange(width)), leave
+    return torch.as_tensor(adapter.read(np.arange(height), np.arange(width))), leave
 
 
 def pad(x: Tensor, *, multiple: int, smallest: int = 1) -> tuple[Tensor, Frame]:

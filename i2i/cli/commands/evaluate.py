@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -29,7 +30,7 @@ class Flags:
     """Flags of `i2i evaluate`."""
 
     model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
-    """A pretrained model (see: i2i models), a model file, or the folder of a run."""
+    """A pretrained model (see: i2i models), a model file, the folder of a run, or an exported file."""
     data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")]
     """A folder of images, or two, laid out as for training. Scores use the val or test images, or all if there are
     none."""
@@ -60,6 +61,8 @@ class Flags:
     """Also write the scores, and everything they depend on, to this JSON file."""
     device: str = "auto"
     """cpu, cuda, cuda:1 or mps; auto: a GPU if there is one."""
+    backend: str = "auto"
+    """What computes: torch, onnx or openvino; auto: torch for a model file, for an exported file what is installed."""
     imports: Imports = ()
     """Import a module or .py file that defines the model's network. Repeatable."""
     quiet: Quiet = False
@@ -78,9 +81,9 @@ def run(args: list[str]) -> int:
     from i2i.evaluation.table import as_table
     from i2i.files import sha256_of, write_whole
     from i2i.images.outputs import files_of_model, images_of, refuse_inputs
+    from i2i.inference.loading import header_of
     from i2i.inference.planning import some_of, unreadable
     from i2i.inference.translator import Translator
-    from i2i.model_file import load_model
     from i2i.plugins import load_plugins
     from i2i.pretrained import model_file
     from i2i.progress import logger
@@ -91,22 +94,23 @@ def run(args: list[str]) -> int:
         if flags.json.is_dir():
             raise UsageError(f"--json {flags.json} is a folder; give a file, such as evaluate.json")
         refuse_inputs([flags.json], [*files_of_model(file), *images_of(flags.data)], flag="--json")
-    model = load_model(file)
-    translator = Translator.from_model(model, to=flags.to, device=flags.device)
-    both_ways = {"a2b", "b2a"} <= model.generators.keys()
-    back = Translator.from_model(model, to=translator.domains[0], device=flags.device) if both_ways else None
-    layout, pairs = _find(flags, translator, model.config)
+    header = header_of(file)
+    load = partial(Translator.load, file, device=flags.device, backend=flags.backend)
+    translator = load(to=flags.to)
+    both_ways = {"a2b", "b2a"} <= header["maps"].keys()
+    back = load(to=translator.domains[0]) if both_ways else None
+    layout, pairs = _find(flags, translator, header["config"])
     described = layout.describe(layout.validation or layout.train)
     print(one_line(f"{' -> '.join(translator.domains)}: {described}"))
     for reason, paths in (found for path in flags.data for found in unreadable(path).items()):
         print(one_line(f"left out: {some_of(paths)}: {reason}"))
-    logger.info("%s, step %s, on %s: %s", file, model.step, translator.device, translator.backend.spec)
+    logger.info("%s, step %s, on %s: %s", file, header["step"], translator.device, translator.backend.spec)
     extra_scores = tuple(name for name in ("ms_ssim", "lpips") if getattr(flags, name))
     settings = Settings(flags.features, extra_scores, flags.resamples, flags.seed, flags.batch_size)
     found = score(translator, layout, settings, pairs=pairs, back=back)
     print(f"{_counted(found)}, at {found.size} px\n\n{as_table(found.scores.values())}")
     if flags.json:
-        about = {"name": flags.model, "file": file.name, "sha256": sha256_of(file), "step": model.step}
+        about = {"name": flags.model, "file": file.name, "sha256": sha256_of(file), "step": header["step"]}
         known = {"i2i": __version__, "model": about, "domains": translator.domains, "layout": described}
         write_whole(flags.json, json.dumps(known | found.to_dict(), indent=2).encode())
     return 0

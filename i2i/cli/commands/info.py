@@ -22,7 +22,7 @@ class Flags:
     """Flags of `i2i info`."""
 
     model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
-    """A pretrained model (see: i2i models), a model file, or the folder of a run."""
+    """A pretrained model (see: i2i models), a model file, the folder of a run, or an exported file."""
     json: bool = False
     """Print the whole header as JSON."""
 
@@ -31,11 +31,11 @@ def run(args: list[str]) -> int:
     """Describe a model file."""
     flags = parse(Flags, "info", args, SUMMARY)
 
-    from i2i.model_file import read_header
+    from i2i.inference.loading import header_of
     from i2i.pretrained import model_file
 
     file = model_file(flags.model)
-    header = read_header(file)
+    header = header_of(file)
     if flags.json:
         print(json.dumps(header, indent=2))
         return 0
@@ -61,7 +61,12 @@ def _lines(model: str, file: Path, header: Mapping[str, Any]) -> Iterator[str]:
         yield trained + (f" of {', '.join(classes)}" if classes else "")
         yield f"use it: i2i sample {model} samples.png"
         return
-    yield f"{trained}; any size can be translated"
+    network = header.get("network", {})
+    if network:
+        taken = f"of {network['size']} px, larger images in tiles" if network["size"] else "of any size"
+        yield f"{trained}; exported in {network['precision']}, for images {taken}"
+    else:
+        yield f"{trained}; any size can be translated"
     channels, depths = preprocess.get("channels", [3, 3]), preprocess.get("depths", [8, 8])
     if [*channels, *depths] != [3, 3, 8, 8]:
         yield "  " + ", ".join(f"{n}: {c} x {d} bit" for n, c, d in zip((a, b), channels, depths, strict=True))

@@ -66,7 +66,9 @@ def _translate(flags: Flags, jobs: list[Job]) -> int:
     from i2i.progress import logger
 
     output = Path(flags.output)
-    translator = Translator.load(flags.model, to=flags.to, device=flags.device, invert_dark=flags.invert_dark)
+    translator = Translator.load(
+        flags.model, to=flags.to, device=flags.device, backend=flags.backend, invert_dark=flags.invert_dark
+    )
     logger.info("%s on %s: %s", flags.model, translator.device, translator.backend.spec)
     one_file = jobs[0].target == output
     jobs = _with_seeds(flags, jobs, has_latent=bool(translator.backend.latent))

@@ -6,10 +6,9 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from i2i.images.arrays import Array, as_array
 from i2i.inference.memory import free_memory
 from i2i.inference.tiling.blended import BlendedTiler
 from i2i.inference.tiling.tiler import Tiler
@@ -32,8 +31,9 @@ class Backend(ABC):
         out_channels: channels of the output.
         multiple: height and width of the input are multiples of this,
         smallest: and at least this.
+        window: height and width that the input must have, where it takes no other; images are translated in windows.
         latent: length of the latent z that chooses among the plausible outputs; 0 where there is one output.
-        device: where it computes, as PyTorch names it.
+        device: where it computes, as PyTorch names it: `cpu`, `cuda:0`.
     """
 
     spec: str
@@ -41,8 +41,9 @@ class Backend(ABC):
     out_channels: int
     multiple: int = 1
     smallest: int = 1
+    window: int | None = None
     latent: int = 0
-    device: torch.device = torch.device("cpu")
+    device: str = "cpu"
 
     @abstractmethod
     def __call__(self, x: NDArray[np.float32], z: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
@@ -56,9 +57,9 @@ class Backend(ABC):
             (N, out_channels, H, W) in [-1, 1].
         """
 
-    def run(self, x: Tensor, z: Tensor | None = None) -> Tensor:
-        """The same with tensors on any device, which `TorchBackend` doesn't move needlessly."""
-        return torch.from_numpy(np.ascontiguousarray(self(_array(x), None if z is None else _array(z)), np.float32))
+    def run(self, x: Array, z: NDArray[np.float32] | None = None) -> Array:
+        """The same with images that may be tensors on any device, which `TorchBackend` doesn't move needlessly."""
+        return np.ascontiguousarray(self(np.ascontiguousarray(as_array(x), np.float32), z), np.float32)
 
     def tiler(self) -> Tiler:
         """What translates an image tile by tile: overlapping tiles, blended."""
@@ -78,7 +79,3 @@ class Backend(ABC):
     def hash_weights(self, digest: _Hash) -> None:
         """Add to a checksum what the results depend on besides `spec`: by default the class alone."""
         digest.update(type(self).__qualname__.encode())
-
-
-def _array(x: Tensor) -> NDArray[np.float32]:
-    return np.ascontiguousarray(x.float().cpu().numpy())

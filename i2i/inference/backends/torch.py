@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from i2i.device import isolated
+from i2i.images.arrays import Array
 from i2i.inference.backends.base import Backend
-from i2i.inference.memory import memory_per_pixel
+from i2i.inference.footprint import memory_per_pixel
 from i2i.inference.tiling.exact import ExactTiler
 from i2i.networks import Generator
 
@@ -27,9 +28,10 @@ class TorchBackend(Backend):
     """
 
     def __init__(self, generator: Generator, *, device: torch.device | None = None) -> None:
-        self.device = device or torch.device("cpu")
+        self._device = device or torch.device("cpu")
+        self.device = str(self._device)
         with isolated(self.device):
-            self.generator = generator.to(self.device).eval()
+            self.generator = generator.to(self._device).eval()
         self.spec = str(getattr(generator, "spec", type(generator).__name__))  # only `build_generator` sets it
         self.in_channels, self.out_channels = generator.in_channels, generator.out_channels
         self.multiple, self.smallest, self.latent = generator.multiple, generator.smallest, generator.latent
@@ -37,19 +39,18 @@ class TorchBackend(Backend):
     def __call__(self, x: NDArray[np.float32], z: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Translate images; see `Backend.__call__`."""
         with isolated(self.device):
-            result = self.run(torch.from_numpy(x), None if z is None else torch.from_numpy(z))
-            array: NDArray[np.float32] = result.float().cpu().numpy()
+            array: NDArray[np.float32] = self.run(x, z).float().cpu().numpy()
             return array
 
-    def run(self, x: Tensor, z: Tensor | None = None) -> Tensor:
-        """The same with tensors on any device; the result is on the network's."""
-        latent = () if z is None else (z.to(self.device),)
-        result: Tensor = self.generator(x.to(self.device), *latent)
+    def run(self, x: Array, z: NDArray[np.float32] | None = None) -> Tensor:
+        """The same with images that may be tensors on any device; the result is on the network's."""
+        latent = () if z is None else (torch.from_numpy(z).to(self._device),)
+        result: Tensor = self.generator(torch.as_tensor(x).to(self._device), *latent)
         return result
 
     def tiler(self) -> ExactTiler:
         """Tiles with the normalisation statistics of the full image, in windows as wide as the receptive field."""
-        return ExactTiler(self.generator, self.device)
+        return ExactTiler(self.generator, self._device)
 
     def memory_per_pixel(self) -> float:
         """About how many bytes a pixel of the input takes on its way through the network, in float32."""

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
+from i2i.images.arrays import Array, as_array
 from i2i.inference.tiling.tiler import Read, Span, Tiler, Write, spans
+
+Run: TypeAlias = Callable[[Array, NDArray[np.float32] | None], Array]
 
 
 class BlendedTiler(Tiler):
@@ -24,7 +28,9 @@ class BlendedTiler(Tiler):
         smallest: and at least this.
     """
 
-    def __init__(self, run: Callable[[Tensor, Tensor | None], Tensor], *, multiple: int, smallest: int) -> None:
+    def __init__(
+        self, run: Callable[[Array, NDArray[np.float32] | None], Array], *, multiple: int, smallest: int
+    ) -> None:
         self._run, self._multiple, self._smallest = run, multiple, smallest
 
     def translate(
@@ -34,7 +40,7 @@ class BlendedTiler(Tiler):
         size: tuple[int, int],
         *,
         tile: int,
-        z: Tensor | None = None,
+        z: NDArray[np.float32] | None = None,
         on_progress: Callable[[float], None] | None = None,
     ) -> None:
         """Translate an image; see `Tiler.translate`."""
@@ -44,7 +50,7 @@ class BlendedTiler(Tiler):
         )
         done = itertools.count(1)
 
-        def run(row: Span, column: Span) -> Tensor:
+        def run(row: Span, column: Span) -> Array:
             x = read(slice(row.window_start, row.window_stop), slice(column.window_start, column.window_stop))
             result = self._run(x, z)
             if on_progress:
@@ -60,7 +66,7 @@ def fade_width(tile: int) -> int:
 
 
 def blend(
-    run: Callable[[Span, Span], Tensor], write: Write, rows: Sequence[Span], columns: Sequence[Span], *, fade: int
+    run: Callable[[Span, Span], Array], write: Write, rows: Sequence[Span], columns: Sequence[Span], *, fade: int
 ) -> None:
     """Write overlapping tiles, each of which fades out from `fade` pixels before its edges to `fade` pixels past them.
 
@@ -71,17 +77,17 @@ def blend(
         columns: the tiles from left to right.
         fade: half the width of a blend, in pixels; 0 for none.
     """
-    shared: Tensor | None = None  # the rows that a row of tiles has in common with the next
+    shared: NDArray[Any] | None = None  # the rows that a row of tiles has in common with the next
     for row in rows:
         top, bottom, row_weights = _weights(row, rows, fade)
-        band: Tensor | None = None
+        band: NDArray[Any] | None = None
         for column in columns:
             left, right, column_weights = _weights(column, columns, fade)
-            result = run(row, column)
+            result = as_array(run(row, column))
             down = slice(top - row.window_start, bottom - row.window_start)
             piece = result[:, :, down, left - column.window_start : right - column.window_start]
-            band = piece.new_zeros((*piece.shape[:3], columns[-1].stop)) if band is None else band
-            band[..., left:right] += piece * (row_weights[:, None] * column_weights).to(piece)
+            band = np.zeros((*piece.shape[:3], columns[-1].stop), piece.dtype) if band is None else band
+            band[..., left:right] += piece * (row_weights[:, None] * column_weights)
         assert band is not None
         if shared is not None:
             band[:, :, : shared.shape[2]] += shared
@@ -90,14 +96,14 @@ def blend(
         shared = band[:, :, ready:]
 
 
-def _weights(span: Span, axis: Sequence[Span], fade: int) -> tuple[int, int, Tensor]:
+def _weights(span: Span, axis: Sequence[Span], fade: int) -> tuple[int, int, NDArray[np.float32]]:
     """Where a tile begins and stops with the pixels that it shares with its neighbours, and its weights there."""
     before, after = (0 if span is end else fade for end in (axis[0], axis[-1]))
     start, stop = span.start - before, span.stop + after
-    weights = torch.ones(stop - start, dtype=torch.float32)
-    ramp = (torch.arange(2 * fade, dtype=torch.float32) + 0.5) / (2 * fade)
+    weights = np.ones(stop - start, np.float32)
+    ramp = (np.arange(2 * fade, dtype=np.float32) + 0.5) / (2 * fade)
     if before:
         weights[: 2 * fade] *= ramp
     if after:
-        weights[-2 * fade :] *= ramp.flip(0)
+        weights[-2 * fade :] *= ramp[::-1]
     return start, stop, weights

@@ -20,8 +20,10 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from i2i.images.arrays import Array, as_array
 from i2i.inference.tiling.blended import blend, fade_width
 from i2i.inference.tiling.global_norm import NormStatistics, StatisticsPending, with_global_norms
 from i2i.inference.tiling.receptive_field import Segment, segments_of
@@ -48,7 +50,7 @@ class ExactTiler(Tiler):
         size: tuple[int, int],
         *,
         tile: int,
-        z: Tensor | None = None,
+        z: NDArray[np.float32] | None = None,
         on_progress: Callable[[float], None] | None = None,
     ) -> None:
         """Translate an image; see `Tiler.translate`."""
@@ -73,7 +75,7 @@ class _TiledImage:
         size: tuple[int, int],
         *,
         tile: int,
-        z: Tensor | None,
+        z: NDArray[np.float32] | None,
         on_progress: Callable[[float], None] | None,
     ) -> None:
         self.generator, self.device, self.size, self.tile = generator, device, size, tile
@@ -81,7 +83,7 @@ class _TiledImage:
         self.fade = fade_width(tile) if self._needs_blend() else 0
         self.statistics = NormStatistics(size)
         self.stages = with_global_norms(generator, self.statistics).stages()
-        self.latent = () if z is None else (z.to(device),)
+        self.latent = () if z is None else (torch.from_numpy(z).to(device),)
         self.on_progress = on_progress
         passes = sum(len(segment.norm_radii) + 1 for segment in self.segments)
         self.done, self.total = 0, passes * math.prod(map(len, self._grid(0)))
@@ -107,7 +109,7 @@ class _TiledImage:
             self.on_progress(self.done / self.total)
         self.statistics.begin_tile(rows, columns)
         region = slice(rows.window_start, rows.window_stop), slice(columns.window_start, columns.window_stop)
-        x = read(*region).to(self.device)
+        x = torch.as_tensor(read(*region)).to(self.device)
         for stage in self.stages[segment.start : segment.stop]:
             x = stage(x, *self.latent)
         return x
@@ -159,10 +161,10 @@ class _FeatureFile:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def write(self, piece: Tensor, top: int, left: int) -> None:
+    def write(self, piece: Array, top: int, left: int) -> None:
         # Row by row, all channels of a pixel together.
         self._shape = (piece.shape[0], piece.shape[1])
-        rows = piece.float().cpu().permute(2, 3, 0, 1).contiguous().numpy()
+        rows = np.ascontiguousarray(as_array(piece).transpose(2, 3, 0, 1), np.float32)
         for index, row in enumerate(rows):
             self._file.seek(self._offset(top + index, left))
             self._file.write(row.tobytes())

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from i2i.inference.memory import blank_input
+from i2i.inference.footprint import blank_input
 from i2i.inference.tiling.global_norm import NormStatistics, with_global_norms
 from i2i.networks.base import Generator
 from i2i.networks.layers import Dropout

@@ -8,10 +8,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-Read: TypeAlias = Callable[[slice, slice], Tensor]  # rows, columns -> (N, C, h, w)
-Write: TypeAlias = Callable[[Tensor, int, int], None]  # a piece (N, C, h, w), its top and its left
+from i2i.images.arrays import Array
+
+Read: TypeAlias = Callable[[slice, slice], Array]  # rows, columns -> (N, C, h, w)
+Write: TypeAlias = Callable[[Array, int, int], None]  # a piece (N, C, h, w), its top and its left
 Grid: TypeAlias = "tuple[list[Span], list[Span]]"  # tiles down and across
 
 
@@ -26,7 +29,7 @@ class Tiler(ABC):
         size: tuple[int, int],
         *,
         tile: int,
-        z: Tensor | None = None,
+        z: NDArray[np.float32] | None = None,
         on_progress: Callable[[float], None] | None = None,
     ) -> None:
         """Translate an image.

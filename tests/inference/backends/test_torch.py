@@ -32,7 +32,7 @@ def test_arrays_and_tensors_give_the_same() -> None:
     assert isinstance(array, np.ndarray)
     assert array.shape == (2, 2, 8, 12)
     with torch.no_grad():
-        assert np.array_equal(array, backend.run(x, z).numpy())
+        assert np.array_equal(array, backend.run(x, z.numpy()).numpy())
     assert not np.array_equal(array, backend(x.numpy(), 0 * z.numpy()))
 
 

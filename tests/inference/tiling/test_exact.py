@@ -117,12 +117,12 @@ def tiled(generator, x, tile, *, shown=None, on_progress=None):
 
     def write(piece, top, left):
         rows, columns = slice(top, top + piece.shape[2]), slice(left, left + piece.shape[3])
-        result[:, :, rows, columns] = piece
+        result[:, :, rows, columns] = torch.as_tensor(piece)
         given[rows, columns] += 1
 
     latent = next(iter(latents(generator, len(x))), None)
     ExactTiler(generator, torch.device("cpu")).translate(
-        read, write, x.shape[2:], tile=tile, z=latent, on_progress=on_progress
+        read, write, x.shape[2:], tile=tile, z=None if latent is None else latent.numpy(), on_progress=on_progress
     )
     assert (given == 1).all()
     return result

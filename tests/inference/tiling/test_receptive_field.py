@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from i2i.inference.memory import memory_per_pixel
+from i2i.inference.footprint import memory_per_pixel
 from i2i.inference.tiling.receptive_field import Segment, segments_of
 from i2i.networks import Generator, build_generator, generators
 from i2i.spec import Spec

@@ -1,0 +1,1 @@
+"""Export a trained generator to a file that libraries for deployment run, without PyTorch."""
