@@ -108,8 +108,9 @@ class Blur(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C, H / 2, W / 2), rounded up."""
-        weights = self.weights.to(x.dtype).expand(x.shape[1], 1, 3, 3)
-        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weights, stride=2, groups=x.shape[1])
+        channels = int(x.shape[1])  # a tensor where the network is traced
+        weights = self.weights.to(x.dtype).expand(channels, 1, 3, 3)
+        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weights, stride=2, groups=channels)
 
 
 class MinibatchDiscrimination(nn.Module):

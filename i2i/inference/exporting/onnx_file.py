@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import io
 import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -55,7 +53,6 @@ def to_onnx(generator: Generator, header: Mapping[str, Any], network: ExportedNe
         with (
             tempfile.TemporaryDirectory() as folder,
             warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),  # where it prints the graph of a network that it can't export
         ):
             file = Path(folder, "network.onnx")
             # The exporter by tracing takes 0.2 s where the newer one takes 5 s, and needs no other package.
@@ -115,20 +112,25 @@ def _deployable(generator: Generator) -> Generator:
     """A copy for inference: resize-convolutions as one layer each, spectral norms as plain weights."""
     prepared = copy.deepcopy(generator).cpu().float().eval().requires_grad_(False)
     for module in list(prepared.modules()):
+        if parametrize.is_parametrized(module):
+            _fix_weights(module)
+    for module in list(prepared.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, ResizeConv):
-                _remove_parametrizations(child)
                 setattr(module, name, child.folded())
-            else:
-                _remove_parametrizations(child)
     return prepared
 
 
-def _remove_parametrizations(module: nn.Module) -> None:
-    for part in module.modules():
-        parametrizations: Any = getattr(part, "parametrizations", {})
-        for name in list(parametrizations):
-            parametrize.remove_parametrizations(part, name)
+def _fix_weights(module: nn.Module) -> None:
+    """Make the weights that a module computes, such as those of spectral norm, weights of its own.
+
+    `parametrize.remove_parametrizations` would change the class, which the original has in common with its copy.
+    """
+    computed = {name: getattr(module, name).detach().clone() for name in cast(Any, module.parametrizations)}
+    del module._modules["parametrizations"]
+    module.__class__ = type(module).__bases__[0]
+    for name, weight in computed.items():
+        module.register_parameter(name, nn.Parameter(weight, requires_grad=False))
 
 
 def _name_constants(onnx: Any, model: Any) -> None:
