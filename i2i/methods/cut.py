@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -34,6 +35,15 @@ class CUT(Method):
     generator_spec = "resnet:down=blur,up=bilinear,init=xavier"
     inversion_advice = f"{setting('identity_weight', 5)}, which keeps colours"
     discriminator_spec = "patchgan:norm=instance,down=blur,init=xavier"
+    presets = MappingProxyType(
+        {
+            "quality": {
+                "ema_decay": 0.998,
+                "generator": "resnet:up=resize",
+                "discriminator": "patchgan:spectral=true",
+            }
+        }
+    )
     data_config = DataConfig(crop="before_decay")
     train_config = TrainConfig(epochs=400)
     fewest_steps = 8000  # as CycleGAN, whose generator it trains for twice as many epochs
@@ -135,6 +145,7 @@ class FastCUT(CUT):
     """
 
     summary = "like cut, in about half the time"
+    presets = MappingProxyType({})  # that of CUT hasn't been measured with it
     train_config = TrainConfig(epochs=200, lr_decay_fraction=0.25)
 
     @dataclass(frozen=True)
