@@ -11,66 +11,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
-import tempfile
-import time
-from pathlib import Path
 
-import torch
-from PIL import Image
-
-from i2i.data import find_layout
 from i2i.methods import methods
 from i2i.spec import Spec
-from i2i.training.build import build_run, run_config
+from i2i.training.speed import measure_training
 
-# No downloaded weights, and all players move from the first step on.
-OPTIONS = {
-    "pix2pixhd": {"perceptual_weight": 0.0},
-    "simgan": {"refiner_warmup": 0, "discriminator_warmup": 0},
-}
-BATCH_SIZES = {"gan": 64, "ian": 16}  # batch norm after a latent needs several images; other methods train on one
 MEASURED = ["pix2pix", *(name for name in methods if name not in ("pix2pix", "encoder"))]  # which needs a model
-
-
-def measure(method: str, *, image_size: int, steps: int, generator: str | None, discriminator: str | None) -> dict:
-    """Seconds per image and peak megabytes of training steps in this process."""
-    kind = methods[method]
-    batch_size = BATCH_SIZES.get(method, 1)
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "data"
-        for name in ("train",) if kind.data == "single" else ("trainA", "trainB"):
-            (data / name).mkdir(parents=True)
-            Image.new("RGB", (image_size, image_size)).save(data / name / "1.png")
-        settings = {"image_size": image_size, "load_size": image_size, "batch_size": batch_size}
-        networks = {"generator": generator, "discriminator": discriminator}
-        config = run_config(method, data, **settings, **networks, **OPTIONS.get(method, {}))
-        trainer = build_run(config, find_layout([data], data=kind.data), Path(folder) / "run")
-        before = _peak(trainer.device)
-        batch = {
-            side: torch.rand(batch_size, 3, image_size, image_size, device=trainer.device) * 2 - 1
-            for side in ("b" if kind.data == "single" else "ab")
-        }
-        trainer.train_step(batch)
-        begun = time.perf_counter()
-        for _ in range(steps):
-            losses = trainer.train_step(batch)
-        float(next(iter(losses.values())))  # waits for the device
-        seconds = (time.perf_counter() - begun) / steps / batch_size
-        return {"seconds": seconds, "megabytes": _peak(trainer.device) - before}
 
 
 def _narrow(spec: str) -> str:
     parsed = Spec.parse(spec)
     return str(Spec(parsed.name, {**parsed.options, "width": 24}))
-
-
-def _peak(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated() / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
 def main() -> int:
@@ -86,7 +39,6 @@ def main() -> int:
     args = parser.parse_args()
     if args.quick:
         args.image_size, args.steps = 64, 1
-        BATCH_SIZES.update(gan=2, ian=2)
     reference: dict[str, float] = {}
     failed = 0
     for method in args.methods:
@@ -98,7 +50,10 @@ def main() -> int:
                     "generator": _narrow(kind.generator_spec),
                     "discriminator": _narrow(kind.discriminator_spec),
                 }
-            measured = measure(method, image_size=args.image_size, steps=args.steps, **networks)
+            batch_size = 2 if args.quick and kind.data == "single" else None
+            measured = measure_training(
+                method, image_size=args.image_size, steps=args.steps, batch_size=batch_size, **networks
+            )._asdict()
         else:
             words = [sys.executable, *sys.argv, "--in-process", "--methods", method]
             done = subprocess.run(words, capture_output=True, text=True)

@@ -38,11 +38,14 @@ def decode_png(data: bytes, *, max_pixels: int) -> DecodedImage:
     return replace(decoded, alpha=alpha, icc=png.icc, frames=png.frames)
 
 
+_LEVEL = 1  # of 9: photographs take 9 % more bytes than with Pillow's 6, in a third of the time
+
+
 def encode_png(image: DecodedImage, *, quality: int) -> bytes:  # noqa: ARG001
     """Encode 8 or 16 bit, grey or RGB, with or without alpha; see `i2i.images.formats.Encode`."""
     pixels = all_channels(image)
     if pixels.dtype == np.uint8 or pixels.shape[-1] == 1:
-        return encode_pillow(pixels, "PNG", image)
+        return encode_pillow(pixels, "PNG", image, compress_level=_LEVEL)
     if pixels.shape[-1] == 2:
         data = _encode_16_bit_grey_alpha(pixels)
     else:

@@ -81,7 +81,8 @@ class Translator:
             to: name of the domain to translate to, if the model translates both ways.
             device: `auto`, `cpu`, `cuda`, ...; an exported file is run on the CPU.
             backend: the library that computes: `torch`, `onnx` or `openvino`. `auto` is PyTorch for a model file, and
-                for an exported file the fastest that is installed.
+                for an exported file the fastest that is installed. `fastest` is that for a model file too, if it is on
+                the CPU and gives what PyTorch gives; it is exported in memory first, which takes half a second.
             invert_dark: invert images that are mostly dark before they are translated.
 
         Raises:
@@ -111,14 +112,15 @@ class Translator:
         direction = find_direction(model.generators, model.domains, to)
         generator = model.generators[direction]
         assert isinstance(generator, Generator)
-        if backend in ("auto", "torch"):
-            computing = TorchBackend(generator, device=pick_device(device))
-            return cls._of(computing, direction, vars(model), invert_dark=invert_dark)
-        from i2i.inference.exporting.onnx_file import header_of_model, to_onnx
+        computing: Backend = (reference := TorchBackend(generator, device=pick_device(device)))
+        if backend not in ("auto", "torch"):
+            from i2i.inference.exporting.in_memory import exported_in_memory, fastest
 
-        header, network = header_of_model(model, direction)
-        exported = open_export(to_onnx(generator, header, network), backend)
-        return cls._exported(exported, to=to, device=device, invert_dark=invert_dark)
+            if backend != "fastest":
+                exported = exported_in_memory(model, direction, reference, backend)
+                return cls._exported(exported, to=to, device=device, invert_dark=invert_dark)
+            computing = fastest(model, direction, reference)
+        return cls._of(computing, direction, vars(model), invert_dark=invert_dark)
 
     @classmethod
     def _exported(cls, exported: ExportedBackend, *, to: str | None, device: str, invert_dark: bool) -> Translator:

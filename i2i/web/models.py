@@ -12,9 +12,9 @@ from typing import Any
 
 from i2i.editing import Editor
 from i2i.errors import UsageError, unknown
-from i2i.inference.loading import find_direction
+from i2i.inference.loading import find_direction, header_of
 from i2i.inference.translator import Translator
-from i2i.model_file import Model, load_model, read_header
+from i2i.model_file import Model, load_model
 from i2i.pretrained import model_file, pretrained
 from i2i.spec import Spec
 
@@ -47,7 +47,7 @@ class Offered:
     @cached_property
     def header(self) -> dict[str, Any]:
         """The header of the model file."""
-        return read_header(self.file)
+        return header_of(self.file)
 
     @property
     def edits(self) -> bool:
@@ -82,11 +82,12 @@ class Models:
     Args:
         offered: the models.
         device: `auto`, `cpu`, `cuda`, ...
+        backend: what computes translations; see `Translator.load`.
     """
 
-    def __init__(self, offered: list[Offered], *, device: str = "auto") -> None:
+    def __init__(self, offered: list[Offered], *, device: str = "auto", backend: str = "fastest") -> None:
         self._offered = {model.name: model for model in offered}
-        self._device = device
+        self._device, self._backend = device, backend
         self._translators: dict[tuple[str, str], Translator] = {}
         self._loaded: dict[str, Model] = {}
         self._editors: OrderedDict[tuple[str, bytes | None, int], Editor] = OrderedDict()
@@ -121,7 +122,7 @@ class Models:
         direction = find_direction(offered.header["maps"], offered.header["domains"], to)
         with self._lock:
             if (name, direction) not in self._translators:
-                loaded = Translator.load(offered.file, to=to, device=self._device)
+                loaded = Translator.load(offered.file, to=to, device=self._device, backend=self._backend)
                 self._translators[name, direction] = loaded
             return self._translators[name, direction]
 
@@ -195,7 +196,7 @@ def offered_models(names: list[str], folder: Path | None = None) -> list[Offered
 
 def _of_file(file: Path) -> Offered:
     name = file.resolve().parent.name if file.name in ("model.safetensors", "best.safetensors") else file.stem
-    header = read_header(file)
+    header = header_of(file)
     a, b = header["domains"]
     text = f"images of {b}" if "z2b" in header["maps"] else f"{a} to {b}"
     return Offered(name, file, f"{text}, trained with {header['config'].get('method', 'i2i')}")

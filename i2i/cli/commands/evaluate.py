@@ -62,7 +62,8 @@ class Flags:
     device: str = "auto"
     """cpu, cuda, cuda:1 or mps; auto: a GPU if there is one."""
     backend: str = "auto"
-    """What computes: torch, onnx or openvino; auto: torch for a model file, for an exported file what is installed."""
+    """What computes: torch, onnx, openvino or fastest (on a CPU, OpenVINO or ONNX Runtime if one is installed); auto:
+    torch for a model file, what is installed for an exported file."""
     imports: Imports = ()
     """Import a module or .py file that defines the model's network. Repeatable."""
     quiet: Quiet = False

@@ -50,6 +50,8 @@ class Flags:
     """Seconds that a request may take."""
     device: str = "auto"
     """cpu, cuda, cuda:1 or mps; auto: a GPU if there is one."""
+    backend: str = "fastest"
+    """What translates: torch, onnx or openvino; fastest: on a CPU, OpenVINO or ONNX Runtime if one is installed."""
     imports: Imports = ()
     """Import a module or .py file that defines a model's network. Repeatable."""
 
@@ -89,7 +91,7 @@ def serve(flags: Flags) -> int:
     offered = offered_models(list(flags.names), flags.models)
     token, local = flags.token or os.environ.get("I2I_TOKEN", ""), is_loopback(flags.host)
     hosts = flags.allow_host if local or flags.allow_host else None
-    app = make_app(Models(offered, device=flags.device), limits, token=token, hosts=hosts)
+    app = make_app(Models(offered, device=flags.device, backend=flags.backend), limits, token=token, hosts=hosts)
     listening = _listen(flags.host, flags.port)
     shown = "localhost" if flags.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else flags.host
     url = f"http://{shown}:{listening.getsockname()[1]}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from i2i.errors import UsageError, setting, unknown
 from i2i.inference.backends.base import Backend
+from i2i.inference.tiling.tiler import Tiler
 from i2i.model_file.header import decode
 from i2i.plugins import submodules
 from i2i.registry import Registry
@@ -37,6 +38,7 @@ class ExportedNetwork:
         smallest: and at least this.
         latent: length of the latent; 0 where it takes none.
         size: height and width of the input, where the file takes no other; 0 where it takes any.
+        bytes_per_pixel: about how much memory a pixel of the input takes on its way through the network.
         precision: `fp32`, `fp16` (of the weights in the file; computed in float32) or `int8`.
     """
 
@@ -47,6 +49,7 @@ class ExportedNetwork:
     smallest: int = 1
     latent: int = 0
     size: int = 0
+    bytes_per_pixel: int = 0
     precision: str = "fp32"
 
 
@@ -62,11 +65,13 @@ class ExportedBackend(Backend):
         rank: where several can run a file, `auto` takes the installed one of the lowest rank.
         header: of the file, as `i2i.model_file.read_header` gives it.
         network: what the header says of the network.
+        tiles_by: what translates tiles, where a network was exported in memory: PyTorch, whose tiles are exact.
     """
 
     suffixes: ClassVar[tuple[str, ...]]
     module: ClassVar[str]
     rank: ClassVar[int] = 0
+    tiles_by: Backend | None = None
 
     def __init__(self, source: Path | bytes) -> None:
         self._source = source
@@ -93,6 +98,14 @@ class ExportedBackend(Backend):
     @abstractmethod
     def _metadata(self) -> Mapping[str, str]:
         """The header's text, once it is open."""
+
+    def tiler(self) -> Tiler:
+        """What translates an image tile by tile; see `tiles_by`."""
+        return self.tiles_by.tiler() if self.tiles_by else super().tiler()
+
+    def memory_per_pixel(self) -> float | None:
+        """About how many bytes a pixel of the input takes, as measured in PyTorch when it was exported."""
+        return self.network.bytes_per_pixel or None
 
     def hash_weights(self, digest: _Hash) -> None:
         """Add the whole file to a checksum."""
@@ -128,12 +141,18 @@ def is_export(file: Path) -> bool:
     return any(file.suffix.lower() in backend.suffixes for backend in backends_by_name().values())
 
 
+def fastest_backend() -> str:
+    """The backend that is probably the fastest one for a network on this machine's CPU, of those installed."""
+    able = {cls.rank: name for name, cls in backends_by_name().items() if cls.installed() and ".onnx" in cls.suffixes}
+    return able[min(able)] if able and importlib.util.find_spec("onnx") else "torch"
+
+
 def open_export(source: Path | bytes, backend: str = "auto") -> ExportedBackend:
     """Open an exported file, or what would be in one.
 
     Args:
         source: the file or its bytes.
-        backend: the name of a backend; `auto` takes the fastest one that is installed.
+        backend: the name of a backend; `auto` and `fastest` take the fastest one that is installed.
 
     Raises:
         UsageError: there is no such backend, it isn't installed or doesn't run such files, or the file is damaged.
@@ -141,14 +160,14 @@ def open_export(source: Path | bytes, backend: str = "auto") -> ExportedBackend:
     known = backends_by_name()
     suffix = source.suffix.lower() if isinstance(source, Path) else ".onnx"
     able = {name: cls for name, cls in known.items() if suffix in cls.suffixes}
-    if backend == "auto":
+    if backend in ("auto", "fastest"):
         for cls in sorted(able.values(), key=lambda cls: cls.rank):
             if cls.installed():
                 return cls(source)
         needed = " or ".join(f'pip install "i2i-toolkit[{name}]"' for name in able)
         raise UsageError(f"{suffix} files need a library that isn't installed: {needed}")
     if backend not in known and backend != "torch":
-        raise unknown("backend", backend, ("auto", "torch", *known))
+        raise unknown("backend", backend, ("auto", "fastest", "torch", *known))
     if backend not in able:
         use = " or ".join(setting("backend", name) for name in ("auto", *able))
         raise UsageError(f"{setting('backend', backend)} doesn't run {suffix} files; use {use}")
@@ -190,6 +209,7 @@ def _network(entry: Any) -> ExportedNetwork:
     counts = [network.in_channels, network.out_channels, network.multiple, network.smallest]
     if not all(type(n) is int and 1 <= n <= _MOST for n in counts):
         raise ValueError(f"{counts} in its header are not channels and pixels")
-    if not all(type(n) is int and 0 <= n <= _MOST for n in (network.latent, network.size)):
-        raise ValueError(f"latent {network.latent} or size {network.size} in its header is not a number of values")
+    counts = [network.latent, network.size, network.bytes_per_pixel]
+    if not all(type(n) is int and 0 <= n <= _MOST for n in counts):
+        raise ValueError(f"{counts} in its header are not numbers of values, pixels and bytes")
     return network

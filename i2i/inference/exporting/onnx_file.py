@@ -17,7 +17,7 @@ from torch.nn.utils import parametrize
 from i2i.device import isolated
 from i2i.errors import UsageError
 from i2i.inference.backends.exported import ExportedNetwork, write_metadata
-from i2i.inference.footprint import blank_input
+from i2i.inference.footprint import blank_input, memory_per_pixel
 from i2i.model_file import Model
 from i2i.model_file.model_file import describe
 from i2i.networks import Generator
@@ -95,6 +95,7 @@ def header_of_model(
         generator.smallest,
         generator.latent,
         size,
+        round(memory_per_pixel(generator)),
         precision,
     )
     return header, network

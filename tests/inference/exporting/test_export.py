@@ -182,6 +182,37 @@ def test_what_differs_from_pytorch_is_not_written(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+class TestFastest:
+    def test_it_is_openvino_where_that_is_installed(self) -> None:
+        translator = Translator.from_model(model_of(NETWORKS[0]), backend="fastest", device="cpu")
+        assert type(translator.backend).__name__ == "OpenVinoBackend"
+
+    def test_it_is_pytorch_where_nothing_else_is_or_gives_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        generator = ByContent()
+        generator.spec = build_generator("unet:depth=2,width=4", in_channels=3, out_channels=3).spec
+        model = Model({"a2b": generator}, ("a", "b"), {}, {}, 0)
+        assert isinstance(Translator.from_model(model, backend="fastest", device="cpu").backend, TorchBackend)
+        for backend in backends_by_name().values():
+            monkeypatch.setattr(backend, "module", "not_installed_at_all")
+        model = model_of(NETWORKS[0])
+        assert isinstance(Translator.from_model(model, backend="fastest", device="cpu").backend, TorchBackend)
+
+    def test_its_tiles_are_exact(self) -> None:
+        model, image = model_of("resnet:blocks=1,width=4"), noise(96, 128, 3)
+        whole, tiled = (
+            Translator.from_model(model, backend="fastest", device="cpu")(image, tile=tile).astype(int)
+            for tile in (None, 64)
+        )
+        assert np.abs(whole - tiled).max() <= 1
+
+    def test_large_images_are_translated_in_tiles_where_memory_is_short(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        backend = exported(model_of(NETWORKS[1]), "onnx")
+        assert backend.memory_per_pixel() == TorchBackend(model_of(NETWORKS[1]).generators["a2b"]).memory_per_pixel()
+        monkeypatch.setattr("i2i.inference.backends.base.free_memory", lambda _: 10**7)
+        with pytest.warns(UserWarning, match="translated in tiles of 1024"):
+            assert Translator(backend)(noise(1100, 1100, 3)).shape == (1100, 1100, 2)
+
+
 def test_no_torch_is_needed_to_run_a_file(file: Path, tmp_path: Path) -> None:
     Image.fromarray(noise(40, 50, 3)).save(tmp_path / "in.png")
     script = f"""

@@ -1,0 +1,58 @@
+"""What `i2i bench` measures and prints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from i2i.cli import main
+from support.images import noise
+
+
+def test_every_backend_and_precision_is_measured(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images, report = tmp_path / "images", tmp_path / "bench.json"
+    images.mkdir()
+    for name in "ab":
+        Image.fromarray(noise(32, 32, 3)).save(images / f"{name}.png")
+    flags = ["--seconds", "0.01", "--sizes", "32", "48", "--backends", "torch", "openvino", "--image-size", "32"]
+    flags += ["--calibration", str(images), "--methods", "pix2pix", "--json", str(report)]
+    assert main(["bench", str(run), *flags]) == 0
+    found = json.loads(report.read_text())["measurements"]
+    kinds = {(entry.get("backend"), entry.get("precision"), entry["size"]) for entry in found}
+    both = {("torch", "fp32"), ("openvino", "fp32"), ("openvino", "int8")}
+    assert kinds == {(*kind, size) for kind in both for size in (32, 48)} | {(None, None, 32)}
+    for entry in found:
+        assert all(entry[name] > 0 for name in ("median", "slow", "startup", "megabytes") if "model" in entry)
+    by_backend = {entry["backend"]: entry["startup"] for entry in found if "model" in entry}
+    assert by_backend["openvino"] < by_backend["torch"]  # which has PyTorch to import
+    said = capsys.readouterr().out
+    assert "openvino int8" in said
+    assert "training step" in said
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--backends", "onxn"], "did you mean 'onnx'"),
+        (["--methods", "pix2pics"], "did you mean 'pix2pix'"),
+        (["--seconds", "0"], "more than 0"),
+        (["nothing"], "unknown model 'nothing'"),
+    ],
+)
+def test_wrong_use(flags: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", *flags]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_model_that_fails_is_named_and_the_others_are_measured(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.onnx").write_bytes(b"no network")
+    flags = ["--seconds", "0.01", "--sizes", "32", "--backends", "onnx", "--methods"]
+    assert main(["bench", str(tmp_path / "broken.onnx"), str(run), *flags]) == 0
+    said = capsys.readouterr()
+    assert "broken.onnx, onnx, fp32: " in said.err
+    assert str(run) in said.out
