@@ -10,7 +10,7 @@ RUN python -m venv /venv
 ENV PATH=/venv/bin:$PATH
 RUN pip install --no-cache-dir ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch torchvision
 COPY . .
-RUN pip install --no-cache-dir ".[web]"
+RUN pip install --no-cache-dir ".[web,openvino]"
 
 FROM python:3.12-slim
 COPY --from=build /venv /venv
