@@ -56,8 +56,8 @@ class ExportedNetwork:
 class ExportedBackend(Backend):
     """A network that a library for deployment runs on the CPU.
 
-    A subclass says which files it runs and what it needs, and implements `_open`, `_run` and `_metadata`; it registers
-    itself in `exported_backends` and is found in this folder.
+    A subclass says which files it runs and what it needs, and implements `_open`, `_metadata`, `_channels` and
+    `__call__`; it registers itself in `exported_backends` and is found in this folder.
 
     Attributes:
         suffixes: of the files that it runs.
@@ -87,6 +87,9 @@ class ExportedBackend(Backend):
         self.header, self.network = read_metadata(name, metadata)
         self.spec = str(self.header["maps"][self.network.direction])
         self.in_channels, self.out_channels = self.network.in_channels, self.network.out_channels
+        for given, taken in zip(self._channels(), (self.in_channels, self.out_channels), strict=True):
+            if given not in (taken, None):
+                raise UsageError(f"{name} is damaged: a network of {given} channels says that it has {taken}")
         self.multiple, self.smallest, self.latent = self.network.multiple, self.network.smallest, self.network.latent
         if self.network.size:
             self.multiple, self.smallest, self.window = 1, self.network.size, self.network.size
@@ -98,6 +101,10 @@ class ExportedBackend(Backend):
     @abstractmethod
     def _metadata(self) -> Mapping[str, str]:
         """The header's text, once it is open."""
+
+    @abstractmethod
+    def _channels(self) -> tuple[int | None, int | None]:
+        """Channels of the input and of the output, where the network says so."""
 
     def tiler(self) -> Tiler:
         """What translates an image tile by tile; see `tiles_by`."""

@@ -36,6 +36,12 @@ class OnnxBackend(ExportedBackend):
         found: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
         return found
 
+    def _channels(self) -> tuple[int | None, int | None]:
+        image, translation = self._session.get_inputs()[0], self._session.get_outputs()[0]
+        counts = [entry.shape[1] if len(entry.shape) == 4 else 0 for entry in (image, translation)]
+        taken, given = (count if isinstance(count, int) else None for count in counts)
+        return taken, given
+
     def __call__(self, x: NDArray[np.float32], z: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Translate images; see `Backend.__call__`."""
         given = [x] if z is None else [x, z]

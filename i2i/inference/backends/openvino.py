@@ -44,6 +44,12 @@ class OpenVinoBackend(ExportedBackend):
         )
         return {key: entry.astype(str) for key, entry in entries.items()}
 
+    def _channels(self) -> tuple[int | None, int | None]:
+        shapes = [port.partial_shape for port in (self._network.inputs[0], self._network.outputs[0])]
+        counts = [shape[1] if shape.rank.is_static and len(shape) == 4 else None for shape in shapes]
+        taken, given = (count.get_length() if count is not None and count.is_static else None for count in counts)
+        return taken, given
+
     def __call__(self, x: NDArray[np.float32], z: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Translate images; see `Backend.__call__`."""
         if not hasattr(self._requests, "mine"):  # a request is one thread's, the compiled network everyone's

@@ -230,23 +230,27 @@ print(*(name for name in ("torch", "torchvision", "albumentations") if name in s
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "end"), done.stderr
 
 
-@pytest.mark.parametrize("damage", ["cut", "noise", "empty", "text", "no header", "wrong header", "another network"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "noise", "empty", "text", "no header", "wrong header", "another network", "channels"]
+)
 def test_damaged_and_foreign_files_are_refused_in_a_line(file: Path, damage: str) -> None:
     data = file.read_bytes()
-    if damage in ("no header", "wrong header", "another network"):
+    if damage in ("no header", "wrong header", "another network", "channels"):
         model = onnx.load(file)
         for entry in model.metadata_props if damage != "no header" else ():
             if entry.key == "domains" and damage == "wrong header":
                 entry.value = "[1]"
             if entry.key == "network" and damage == "another network":
                 entry.value = json.dumps({**json.loads(entry.value), "multiple": -1})
+            if entry.key == "network" and damage == "channels":
+                entry.value = json.dumps({**json.loads(entry.value), "in_channels": 4})
         if damage == "no header":
             del model.metadata_props[:]
         data = model.SerializeToString()
     broken = {"cut": data[: len(data) // 2], "noise": noise(5000).tobytes(), "empty": b"", "text": b"<xml/>"}
     file.write_bytes(broken.get(damage, data))
     for backend in BACKENDS:
-        with pytest.raises(UsageError, match=r"^[^\n]*(i2i export)[^\n]*$"):
+        with pytest.raises(UsageError, match=r"^[^\n]*(i2i export|is damaged)[^\n]*$"):
             Translator.load(file, backend=backend)
 
 
