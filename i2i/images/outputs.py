@@ -53,7 +53,8 @@ def images_of(data: Iterable[str | Path]) -> list[Path]:
 
 def files_of_model(file: Path) -> list[Path]:
     """A model file, and the files of its run that can't be made again."""
-    return [file, *(file.with_name(name) for name in _OF_RUN)]
+    weights = [file.with_suffix(".bin")] if file.suffix.lower() == ".xml" else []
+    return [file, *weights, *(file.with_name(name) for name in _OF_RUN)]
 
 
 def _elsewhere(folder: Path, inputs: str | Path) -> Path:

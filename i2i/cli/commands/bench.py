@@ -50,6 +50,7 @@ def run(args: list[str]) -> int:
         raise UsageError("--seconds, --sizes and --image-size must be more than 0")
 
     from i2i.files import write_whole
+    from i2i.images.outputs import files_of_model, refuse_inputs
     from i2i.inference.backends.exported import backends_by_name
     from i2i.methods import methods
     from i2i.pretrained import model_file
@@ -63,6 +64,12 @@ def run(args: list[str]) -> int:
         methods[name]
     backends = flags.backends or ("torch", *(name for name, backend in known.items() if backend.installed()))
     models = {name: model_file(name) for name in flags.models or ("map2sat", "sketch2flower")}
+    if flags.json:
+        if flags.json.is_dir():
+            raise UsageError(f"--json {flags.json} is a folder; give a file, such as bench.json")
+        refuse_inputs(
+            [flags.json], [known for file in models.values() for known in files_of_model(file)], flag="--json"
+        )
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         total = len(models) * len(backends) * len(flags.sizes) + len(flags.methods)
@@ -105,12 +112,13 @@ def _of_model(
 
 def _export(flags: Flags, file: Path, precision: Any, folder: Path) -> Path:
     """The model as an .onnx file, made once."""
+    from i2i.files import sha256_of
     from i2i.images.reading import images_in
     from i2i.inference.exporting.export import export
     from i2i.inference.loading import find_direction
     from i2i.model_file import load_model
 
-    target = folder / f"{file.resolve().parent.name}-{file.stem}-{precision}.onnx"
+    target = folder / f"{sha256_of(file)[:16]}-{precision}.onnx"
     if not target.exists():
         model = load_model(file)
         direction = find_direction(model.generators, model.domains, None)

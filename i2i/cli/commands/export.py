@@ -50,8 +50,10 @@ def run(args: list[str]) -> int:
     flags = parse(Flags, "export", args, SUMMARY)
     if flags.size is not None and flags.size < 1:
         raise UsageError(f"--size {flags.size}: it must be 1 or more pixels")
-    if flags.output.exists() and not flags.overwrite:
-        raise UsageError(f"{flags.output} exists already; add --overwrite, or choose another OUTPUT")
+    written = [flags.output, *([flags.output.with_suffix(".bin")] if flags.output.suffix == ".xml" else [])]
+    for file in written:
+        if file.exists() and not flags.overwrite:
+            raise UsageError(f"{file} exists already; add --overwrite, or choose another OUTPUT")
 
     from i2i.images.reading import images_in
     from i2i.inference.exporting.export import export
@@ -68,8 +70,8 @@ def run(args: list[str]) -> int:
         raise UsageError(f"--calibration {flags.calibration}: there are no images in this folder")
     model = load_model(model_file(flags.model))
     direction = find_direction(model.generators, model.domains, flags.to)
-    written = export(model, direction, flags.output, precision=flags.precision, size=flags.size or 0, images=images)
-    for line in _lines(written, flags):
+    made = export(model, direction, flags.output, precision=flags.precision, size=flags.size or 0, images=images)
+    for line in _lines(made, flags):
         print(one_line(line))
     return 0
 

@@ -204,7 +204,7 @@ def read_metadata(name: str, metadata: Mapping[str, str]) -> tuple[dict[str, Any
         network = _network(json.loads(metadata.get(_NETWORK, "null")))
         if network.direction not in header["maps"]:
             raise ValueError(f"it has no network {network.direction}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{name} is a damaged export: {error}; export the model again: i2i export") from None
     return header | {_NETWORK: asdict(network)}, network
 
@@ -213,6 +213,8 @@ def _network(entry: Any) -> ExportedNetwork:
     if not isinstance(entry, dict) or entry.keys() != {field.name for field in fields(ExportedNetwork)}:
         raise ValueError("its header does not describe the network")
     network = ExportedNetwork(**entry)
+    if network.direction not in ("a2b", "b2a") or network.precision not in ("fp32", "fp16", "int8"):
+        raise ValueError("its header has an unknown direction or precision")
     counts = [network.in_channels, network.out_channels, network.multiple, network.smallest]
     if not all(type(n) is int and 1 <= n <= _MOST for n in counts):
         raise ValueError(f"{counts} in its header are not channels and pixels")

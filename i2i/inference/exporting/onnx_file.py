@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
+import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,6 +26,7 @@ from i2i.networks.layers import ResizeConv
 from i2i.optional import extra_module
 
 _OPSET = 17
+_exporting = threading.Lock()
 _LARGE = 256  # values; smaller tensors stay in float32
 
 
@@ -40,7 +42,7 @@ def to_onnx(generator: Generator, header: Mapping[str, Any], network: ExportedNe
         UsageError: a package is missing, or the network has operations that ONNX lacks.
     """
     onnx: Any = extra_module("onnx", extra="onnx")
-    with isolated():
+    with _exporting, isolated():  # PyTorch's exporter and Python's warnings have state of their process
         prepared = _deployable(generator)
         side = network.size or -(-max(network.smallest, 64) // network.multiple) * network.multiple
         example = tuple(blank_input(prepared, side, side))
