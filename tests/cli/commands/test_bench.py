@@ -39,12 +39,23 @@ def test_every_backend_and_precision_is_measured(run: Path, tmp_path: Path, caps
         (["--backends", "onxn"], "did you mean 'onnx'"),
         (["--methods", "pix2pics"], "did you mean 'pix2pix'"),
         (["--seconds", "0"], "more than 0"),
+        (["--calibration", "nowhere"], "--calibration nowhere is not a folder"),
         (["nothing"], "unknown model 'nothing'"),
     ],
 )
 def test_wrong_use(flags: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", *flags]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_numbers_overwrite_no_model(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / "copy.safetensors"
+    model.write_bytes((run / "model.safetensors").read_bytes())
+    assert main(["bench", str(model), "--methods", "--json", str(model)]) == 2
+    assert "--json would overwrite the input" in capsys.readouterr().err
+    assert model.read_bytes() == (run / "model.safetensors").read_bytes()
+    assert main(["bench", str(model), "--methods", "--json", str(tmp_path)]) == 2
+    assert "is a folder" in capsys.readouterr().err
 
 
 def test_a_model_that_fails_is_named_and_the_others_are_measured(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +183,14 @@ def test_what_differs_from_pytorch_is_not_written(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_several_threads_export_at_once(tmp_path: Path) -> None:
+    save_model(tmp_path / "model.safetensors", model_of(NETWORKS[0]))
+    with ThreadPoolExecutor(4) as threads:
+        loading = [threads.submit(Translator.load, tmp_path / "model.safetensors", backend="onnx") for _ in range(8)]
+    first, *others = (done.result()(noise(40, 50, 3)) for done in loading)
+    assert all(np.array_equal(first, other) for other in others)
+
+
 class TestFastest:
     def test_it_is_openvino_where_that_is_installed(self) -> None:
         translator = Translator.from_model(model_of(NETWORKS[0]), backend="fastest", device="cpu")
@@ -231,11 +240,11 @@ print(*(name for name in ("torch", "torchvision", "albumentations") if name in s
 
 
 @pytest.mark.parametrize(
-    "damage", ["cut", "noise", "empty", "text", "no header", "wrong header", "another network", "channels"]
+    "damage", ["cut", "noise", "empty", "text", "no header", "wrong header", "another network", "channels", "direction"]
 )
 def test_damaged_and_foreign_files_are_refused_in_a_line(file: Path, damage: str) -> None:
     data = file.read_bytes()
-    if damage in ("no header", "wrong header", "another network", "channels"):
+    if damage in ("no header", "wrong header", "another network", "channels", "direction"):
         model = onnx.load(file)
         for entry in model.metadata_props if damage != "no header" else ():
             if entry.key == "domains" and damage == "wrong header":
@@ -244,6 +253,8 @@ def test_damaged_and_foreign_files_are_refused_in_a_line(file: Path, damage: str
                 entry.value = json.dumps({**json.loads(entry.value), "multiple": -1})
             if entry.key == "network" and damage == "channels":
                 entry.value = json.dumps({**json.loads(entry.value), "in_channels": 4})
+            if entry.key == "network" and damage == "direction":
+                entry.value = json.dumps({**json.loads(entry.value), "direction": ["a2b"]})
         if damage == "no header":
             del model.metadata_props[:]
         data = model.SerializeToString()
@@ -292,6 +303,15 @@ class TestCommand:
         assert main(["translate", str(images), str(tmp_path / "out"), "--model", str(path)]) == 0
         assert main(["translate", str(images), str(tmp_path / "out"), "--model", str(path)]) == 0
         assert "1 there already" in capsys.readouterr().out
+
+    def test_weights_beside_another_file_are_not_overwritten(
+        self, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "x.bin").write_bytes(b"precious")
+        assert main(["export", str(run), str(tmp_path / "x.xml")]) == 2
+        assert "x.bin exists already" in capsys.readouterr().err
+        assert [path.name for path in tmp_path.iterdir()] == ["x.bin"]
+        assert (tmp_path / "x.bin").read_bytes() == b"precious"
 
     def test_scores_of_an_export_are_those_of_its_model(
         self, run: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
