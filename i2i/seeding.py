@@ -40,7 +40,7 @@ def seeded(seed: int) -> torch.Generator:
     """
     import torch
 
-    return torch.Generator().manual_seed(checked(seed))
+    return torch.Generator().manual_seed(check_seed(seed))
 
 
 def latent_of(seed: int, length: int) -> NDArray[np.float32]:
@@ -49,11 +49,11 @@ def latent_of(seed: int, length: int) -> NDArray[np.float32]:
     Raises:
         UsageError: the seed is negative, or 2^63 or more.
     """
-    return np.random.default_rng(checked(seed)).standard_normal((1, length), np.float32)
+    return np.random.default_rng(check_seed(seed)).standard_normal((1, length), np.float32)
 
 
-def checked(seed: int) -> int:
-    """The seed.
+def check_seed(seed: int) -> int:
+    """Return the seed if random generators take it.
 
     Raises:
         UsageError: it is negative, or 2^63 or more.

@@ -12,7 +12,7 @@ import shutil
 import sys
 import textwrap
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
 
@@ -95,6 +95,20 @@ def one_or_two(data: Sequence[str]) -> None:
         raise UsageError("DATA is missing; give a data folder")
     if len(data) > 2:
         raise UsageError(f"{len(data)} data folders given; give one, or two whose files match by name")
+
+
+def check_json(file: Path | None, command: str, inputs: Iterable[Path]) -> None:
+    """Refuse a file for --json that is a folder, or one of the files that the command reads.
+
+    Raises:
+        UsageError: it is.
+    """
+    from i2i.images.outputs import refuse_inputs
+
+    if file and file.is_dir():
+        raise UsageError(f"--json {file} is a folder; give a file, such as {command}.json")
+    if file:
+        refuse_inputs([file], inputs, flag="--json")
 
 
 def print_error(message: str, code: int) -> int:

@@ -53,8 +53,12 @@ def images_of(data: Iterable[str | Path]) -> list[Path]:
 
 def files_of_model(file: Path) -> list[Path]:
     """A model file, and the files of its run that can't be made again."""
-    weights = [file.with_suffix(".bin")] if file.suffix.lower() == ".xml" else []
-    return [file, *weights, *(file.with_name(name) for name in _OF_RUN)]
+    return [*with_weights(file), *(file.with_name(name) for name in _OF_RUN)]
+
+
+def with_weights(file: Path) -> list[Path]:
+    """The files of an exported network: for an .xml file, also the .bin file beside it."""
+    return [file, file.with_suffix(".bin")] if file.suffix.lower() == ".xml" else [file]
 
 
 def _elsewhere(folder: Path, inputs: str | Path) -> Path:

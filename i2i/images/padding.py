@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -31,8 +32,13 @@ def padded(height: int, width: int, *, multiple: int, smallest: int = 1) -> tupl
 
 
 def _mirrored(size: int, multiple: int, smallest: int) -> tuple[Indices, int]:
-    needed = -(-max(size, smallest) // multiple) * multiple
+    needed = round_up(max(size, smallest), multiple)
     before = (needed - size) // 2
     period = max(2 * (size - 1), 1)
     index = (np.arange(needed) - before) % period
     return np.where(index < size, index, period - index), before
+
+
+def round_up(number: float, multiple: int) -> int:
+    """The next multiple that isn't less."""
+    return math.ceil(number / multiple) * multiple

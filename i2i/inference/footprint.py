@@ -8,6 +8,7 @@ import weakref
 import torch
 from torch import Tensor, nn
 
+from i2i.images.padding import round_up
 from i2i.networks.base import Generator
 
 _LIVE_COPIES = 4  # tensors as large as the largest output that are in memory at once, PyTorch's own included: measured
@@ -20,7 +21,7 @@ def memory_per_pixel(generator: Generator) -> float:
     """
     if generator not in _measured:
         multiple = generator.multiple
-        side = -(-max(generator.smallest, 64) // multiple) * multiple
+        side = round_up(max(generator.smallest, 64), multiple)
         sizes: list[int] = []
 
         def record(_: nn.Module, __: object, output: object) -> None:

@@ -35,14 +35,14 @@ def load_direction(model: str | Path, choose: Callable[[Mapping[str, Any]], str]
     return load_model(file, directions=[choose(read_header(file))])
 
 
-def header_of(file: Path) -> dict[str, Any]:
+def header_of(file: Path, backend: str = "auto") -> dict[str, Any]:
     """The header of a model file or of an exported file; see `i2i.model_file.read_header`.
 
     Raises:
         UsageError: there is no such file, or it is neither.
     """
     if is_export(file):
-        return open_export(file).header
+        return open_export(file, backend).header
     from i2i.model_file import read_header
 
     return read_header(file)

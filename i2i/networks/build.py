@@ -164,10 +164,15 @@ def _take_from_options(network: nn.Module, name: str, registry: Registry[T], who
         )
 
 
+def nearest_size(generator: Generator, size: int) -> int:
+    """The height and width nearest to `size`, in pixels, that a generator takes."""
+    return max(round(size / generator.multiple) * generator.multiple, generator.smallest)
+
+
 def _check_size(size: int, asked: Spec, generator: Generator, given: Mapping[str, Scalar]) -> None:
     if size % generator.multiple == 0 and size >= generator.smallest:
         return
-    fitting = max(round(size / generator.multiple) * generator.multiple, generator.smallest)
+    fitting = nearest_size(generator, size)
     depth = generator.spec.options.get("depth")
     label = Spec(asked.name, {"depth": depth} if depth is not None else {})
     resnet = "" if asked.name == "resnet" else f", or {setting('generator', 'resnet')} (a multiple of 4)"

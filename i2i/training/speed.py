@@ -16,11 +16,11 @@ from i2i.methods import methods
 from i2i.training.build import build_run, run_config
 
 # No downloaded weights, and all players move from the first step on.
-OPTIONS: dict[str, dict[str, Any]] = {
+_OPTIONS: dict[str, dict[str, Any]] = {
     "pix2pixhd": {"perceptual_weight": 0.0},
     "simgan": {"refiner_warmup": 0, "discriminator_warmup": 0},
 }
-BATCH_SIZES = {"gan": 64, "ian": 16}  # batch norm after a latent needs several images; other methods train on one
+_BATCH_SIZES = {"gan": 64, "ian": 16}  # batch norm after a latent needs several images; other methods train on one
 
 
 class TrainingSpeed(NamedTuple):
@@ -49,14 +49,14 @@ def measure_training(
     Memory is that of a process which hasn't done the like before.
     """
     kind: Any = methods[method]
-    batch_size = batch_size or BATCH_SIZES.get(method, 1)
+    batch_size = batch_size or _BATCH_SIZES.get(method, 1)
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         for name in ("train",) if kind.data == "single" else ("trainA", "trainB"):
             (data / name).mkdir(parents=True)
             Image.new("RGB", (image_size, image_size)).save(data / name / "1.png")
         settings: dict[str, Any] = {"image_size": image_size, "load_size": image_size, "batch_size": batch_size}
-        settings |= {"generator": generator, "discriminator": discriminator, **OPTIONS.get(method, {})}
+        settings |= {"generator": generator, "discriminator": discriminator, **_OPTIONS.get(method, {})}
         config = run_config(method, data, **settings)
         trainer = build_run(config, find_layout([data], data=kind.data), Path(folder) / "run")
         before = _peak(trainer.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import platform
 import tempfile
@@ -11,7 +12,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from i2i.cli.arguments import Quiet, Verbose, one_line, parse, print_error
+from i2i.cli.arguments import Quiet, Verbose, check_json, one_line, parse, print_error
 from i2i.errors import UsageError, unknown
 from i2i.version import __version__
 
@@ -50,8 +51,9 @@ def run(args: list[str]) -> int:
         raise UsageError("--seconds, --sizes and --image-size must be more than 0")
 
     from i2i.files import write_whole
-    from i2i.images.outputs import files_of_model, refuse_inputs
+    from i2i.images.outputs import files_of_model
     from i2i.inference.backends.exported import backends_by_name
+    from i2i.inference.exporting.parity import calibration_images
     from i2i.methods import methods
     from i2i.pretrained import model_file
     from i2i.progress import progress_bar
@@ -64,18 +66,14 @@ def run(args: list[str]) -> int:
         methods[name]
     backends = flags.backends or ("torch", *(name for name, backend in known.items() if backend.installed()))
     models = {name: model_file(name) for name in flags.models or ("map2sat", "sketch2flower")}
-    if flags.json:
-        if flags.json.is_dir():
-            raise UsageError(f"--json {flags.json} is a folder; give a file, such as bench.json")
-        refuse_inputs(
-            [flags.json], [known for file in models.values() for known in files_of_model(file)], flag="--json"
-        )
+    check_json(flags.json, "bench", itertools.chain.from_iterable(map(files_of_model, models.values())))
+    images = calibration_images(flags.calibration) if flags.calibration else []
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         total = len(models) * len(backends) * len(flags.sizes) + len(flags.methods)
         with progress_bar(total=total, unit="measurement", disable=flags.quiet) as bar:
             for name, file in models.items():
-                found += _of_model(flags, name, file, backends, Path(folder), bar)
+                found += _of_model(flags, name, file, backends, images, Path(folder), bar)
             for method in flags.methods:
                 found.append(_of_training(method, flags.image_size))
                 bar.update()
@@ -88,17 +86,17 @@ def run(args: list[str]) -> int:
 
 
 def _of_model(
-    flags: Flags, name: str, file: Path, backends: tuple[str, ...], folder: Path, bar: Any
+    flags: Flags, name: str, file: Path, backends: tuple[str, ...], images: list[Path], folder: Path, bar: Any
 ) -> list[dict[str, Any]]:
     from i2i.inference.backends.exported import is_export
     from i2i.inference.speed import measure_inference
 
     found = []
-    precisions = ("fp32", "int8") if flags.calibration else ("fp32",)
+    precisions = ("fp32", "int8") if images else ("fp32",)
     for backend in backends:
         for precision in precisions if backend != "torch" else ("fp32",):
             try:
-                measured = file if backend == "torch" or is_export(file) else _export(flags, file, precision, folder)
+                measured = file if backend == "torch" or is_export(file) else _export(file, precision, images, folder)
                 for size in flags.sizes:
                     speed = measure_inference(measured, backend=backend, size=size, seconds=flags.seconds)
                     what = {"model": name, "backend": backend, "precision": precision, "size": size}
@@ -110,10 +108,9 @@ def _of_model(
     return found
 
 
-def _export(flags: Flags, file: Path, precision: Any, folder: Path) -> Path:
+def _export(file: Path, precision: Any, images: list[Path], folder: Path) -> Path:
     """The model as an .onnx file, made once."""
     from i2i.files import sha256_of
-    from i2i.images.reading import images_in
     from i2i.inference.exporting.export import export
     from i2i.inference.loading import find_direction
     from i2i.model_file import load_model
@@ -122,7 +119,6 @@ def _export(flags: Flags, file: Path, precision: Any, folder: Path) -> Path:
     if not target.exists():
         model = load_model(file)
         direction = find_direction(model.generators, model.domains, None)
-        images = images_in(flags.calibration) if flags.calibration else ()
         export(model, direction, target, precision=precision, images=images)
     return target
 

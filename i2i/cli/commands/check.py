@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from i2i.cli.arguments import Quiet, Verbose, one_or_two, parse
+from i2i.cli.arguments import Quiet, Verbose, check_json, one_or_two, parse
 from i2i.errors import UsageError
 
 USAGE = "DATA"
@@ -44,12 +44,9 @@ def run(args: list[str]) -> int:
     from i2i.data.check import as_text
     from i2i.data.check import check as check_data
     from i2i.files import write_whole
-    from i2i.images.outputs import images_of, refuse_inputs
+    from i2i.images.outputs import images_of
 
-    if flags.json:
-        if flags.json.is_dir():
-            raise UsageError(f"--json {flags.json} is a folder; give a file, such as check.json")
-        refuse_inputs([flags.json], images_of(flags.data), flag="--json")
+    check_json(flags.json, "check", images_of(flags.data) if flags.json else ())
     report = check_data(
         flags.data, image_size=flags.image_size, channels=flags.channels, max_megapixels=flags.max_megapixels
     )

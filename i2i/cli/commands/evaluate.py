@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from i2i.cli.arguments import Imports, Quiet, Verbose, one_line, one_or_two, parse
+from i2i.cli.arguments import Imports, Quiet, Verbose, check_json, one_line, one_or_two, parse
 from i2i.errors import UsageError
 from i2i.version import __version__
 
@@ -81,7 +81,7 @@ def run(args: list[str]) -> int:
     from i2i.evaluation.evaluate import evaluate as score
     from i2i.evaluation.table import as_table
     from i2i.files import sha256_of, write_whole
-    from i2i.images.outputs import files_of_model, images_of, refuse_inputs
+    from i2i.images.outputs import files_of_model, images_of
     from i2i.inference.loading import header_of
     from i2i.inference.planning import some_of, unreadable
     from i2i.inference.translator import Translator
@@ -91,11 +91,8 @@ def run(args: list[str]) -> int:
 
     load_plugins(flags.imports)
     file = model_file(flags.model, which="best" if flags.best else "last")
-    if flags.json:
-        if flags.json.is_dir():
-            raise UsageError(f"--json {flags.json} is a folder; give a file, such as evaluate.json")
-        refuse_inputs([flags.json], [*files_of_model(file), *images_of(flags.data)], flag="--json")
-    header = header_of(file)
+    check_json(flags.json, "evaluate", [*files_of_model(file), *images_of(flags.data)] if flags.json else ())
+    header = header_of(file, flags.backend)
     load = partial(Translator.load, file, device=flags.device, backend=flags.backend)
     translator = load(to=flags.to)
     both_ways = {"a2b", "b2a"} <= header["maps"].keys()

@@ -50,28 +50,24 @@ def run(args: list[str]) -> int:
     flags = parse(Flags, "export", args, SUMMARY)
     if flags.size is not None and flags.size < 1:
         raise UsageError(f"--size {flags.size}: it must be 1 or more pixels")
-    written = [flags.output, *([flags.output.with_suffix(".bin")] if flags.output.suffix == ".xml" else [])]
-    for file in written:
-        if file.exists() and not flags.overwrite:
-            raise UsageError(f"{file} exists already; add --overwrite, or choose another OUTPUT")
 
-    from i2i.images.reading import images_in
+    from i2i.images.outputs import with_weights
     from i2i.inference.exporting.export import export
+    from i2i.inference.exporting.parity import calibration_images
     from i2i.inference.loading import find_direction
     from i2i.model_file import load_model
     from i2i.plugins import load_plugins
     from i2i.pretrained import model_file
 
+    for file in with_weights(flags.output):
+        if file.exists() and not flags.overwrite:
+            raise UsageError(f"{file} exists already; add --overwrite, or choose another OUTPUT")
     load_plugins(flags.imports)
-    if flags.calibration and not flags.calibration.is_dir():
-        raise UsageError(f"--calibration {flags.calibration} is not a folder; give a folder of inputs")
-    images = images_in(flags.calibration) if flags.calibration else []
-    if flags.calibration and not images:
-        raise UsageError(f"--calibration {flags.calibration}: there are no images in this folder")
+    images = calibration_images(flags.calibration) if flags.calibration else []
     model = load_model(model_file(flags.model))
     direction = find_direction(model.generators, model.domains, flags.to)
-    made = export(model, direction, flags.output, precision=flags.precision, size=flags.size or 0, images=images)
-    for line in _lines(made, flags):
+    written = export(model, direction, flags.output, precision=flags.precision, size=flags.size or 0, images=images)
+    for line in _lines(written, flags):
         print(one_line(line))
     return 0
 

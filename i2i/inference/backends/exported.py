@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from i2i.errors import UsageError, setting, unknown
+from i2i.images.outputs import with_weights
 from i2i.inference.backends.base import Backend
 from i2i.inference.tiling.tiler import Tiler
 from i2i.model_file.header import decode
@@ -76,11 +77,11 @@ class ExportedBackend(Backend):
     def __init__(self, source: Path | bytes) -> None:
         self._source = source
         name = source.name if isinstance(source, Path) else "the exported network"
+        if isinstance(source, Path) and not source.is_file():
+            raise UsageError(f"{source!s}: there is no such file")
         try:
             self._open(source)
             metadata = self._metadata()
-        except FileNotFoundError:
-            raise UsageError(f"{source!s}: there is no such file") from None
         except Exception as error:  # each library has its own, and none is known for all damaged files
             reason = (str(error).strip() or type(error).__name__).splitlines()[-1][:200]
             raise UsageError(f"{name} can't be opened ({reason}); export the model again: i2i export") from None
@@ -117,14 +118,9 @@ class ExportedBackend(Backend):
     def hash_weights(self, digest: _Hash) -> None:
         """Add the whole file to a checksum."""
         super().hash_weights(digest)
-        files = [self._source] if isinstance(self._source, bytes) else self.files(self._source)
-        for file in files:
-            digest.update(file if isinstance(file, bytes) else file.read_bytes())
-
-    @classmethod
-    def files(cls, file: Path) -> list[Path]:
-        """The files that an export consists of."""
-        return [file]
+        source = self._source
+        for data in [source] if isinstance(source, bytes) else (file.read_bytes() for file in with_weights(source)):
+            digest.update(data)
 
     @classmethod
     def installed(cls) -> bool:

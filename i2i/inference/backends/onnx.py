@@ -27,8 +27,6 @@ class OnnxBackend(ExportedBackend):
         options.log_severity_level = 4  # its errors are raised
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # cores are for reading and writing
         given: Any = source if isinstance(source, bytes) else str(source)
-        if isinstance(source, Path) and not source.is_file():
-            raise FileNotFoundError(source)
         self._session = onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
         self._inputs = [entry.name for entry in self._session.get_inputs()]
 

@@ -27,8 +27,6 @@ class OpenVinoBackend(ExportedBackend):
     def _open(self, source: Path | bytes) -> None:
         import openvino
 
-        if isinstance(source, Path) and not source.is_file():
-            raise FileNotFoundError(source)
         core = openvino.Core()
         self._network = core.read_model(source if isinstance(source, bytes) else str(source))
         # Without the hint it computes in bfloat16 where the CPU has it, up to 0.01 off.
@@ -37,12 +35,11 @@ class OpenVinoBackend(ExportedBackend):
         self._requests = threading.local()
 
     def _metadata(self) -> Mapping[str, str]:
-        network = self._network
-        section = SECTION if network.has_rt_info([SECTION]) else _OF_ONNX
-        entries: Mapping[str, Any] = (
-            network.get_rt_info([section]).astype(dict) if network.has_rt_info([section]) else {}
-        )
-        return {key: entry.astype(str) for key, entry in entries.items()}
+        for section in (SECTION, _OF_ONNX):
+            if self._network.has_rt_info([section]):
+                entries: Mapping[str, Any] = self._network.get_rt_info([section]).astype(dict)
+                return {key: entry.astype(str) for key, entry in entries.items()}
+        return {}
 
     def _channels(self) -> tuple[int | None, int | None]:
         shapes = [port.partial_shape for port in (self._network.inputs[0], self._network.outputs[0])]
@@ -57,9 +54,3 @@ class OpenVinoBackend(ExportedBackend):
         given = {0: x} if z is None else {0: x, 1: z}
         result: NDArray[np.float32] = self._requests.mine.infer(given)[0]
         return result.copy()  # the next call writes over it
-
-    @classmethod
-    def files(cls, file: Path) -> list[Path]:
-        """The .xml file and the weights beside it."""
-        weights = file.with_suffix(".bin")
-        return [file, weights] if file.suffix.lower() == ".xml" and weights.is_file() else [file]

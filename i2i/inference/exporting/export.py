@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from i2i.errors import UsageError, setting
 from i2i.files import write_whole
-from i2i.inference.backends.exported import ExportedBackend, open_export
+from i2i.images.outputs import with_weights
+from i2i.inference.backends.exported import open_export, write_metadata
 from i2i.inference.backends.openvino import SECTION
 from i2i.inference.backends.torch import TorchBackend
 from i2i.inference.exporting.int8 import quantized
@@ -17,6 +18,7 @@ from i2i.inference.exporting.onnx_file import header_of_model, to_onnx
 from i2i.inference.exporting.parity import TOLERANCES, Parity, compare, inputs_of, synthetic_inputs
 from i2i.model_file import Model
 from i2i.networks import Generator
+from i2i.networks.build import nearest_size
 from i2i.optional import extra_module
 from i2i.seeding import latent_of
 
@@ -72,7 +74,7 @@ def export(
     header, network = header_of_model(model, direction, size=size, precision=precision)
     reference = TorchBackend(generator)
     side = size or int(model.preprocess.get("image_size", 256))
-    some = inputs_of(images[:_CALIBRATION], like=reference, side=side)
+    some = inputs_of(images[: _CALIBRATION if precision == "int8" else _COMPARED], like=reference, side=side)
     z = latent_of(0, generator.latent) if generator.latent else None
     content = to_onnx(generator, header, network)
     if precision == "int8":
@@ -83,18 +85,19 @@ def export(
     parity = compare(exported, reference, compared, z)
     if not parity.fits(precision):
         raise UsageError(_too_far(parity, precision))
-    files = _write_openvino(content, exported, output, precision) if output.suffix == ".xml" else [output]
-    if output.suffix == ".onnx":
+    if output.suffix == ".xml":
+        _write_openvino(content, write_metadata(header, network), output, precision)
+    else:
         write_whole(output, content)
-    return Export(files, parity, bool(images))
+    return Export(with_weights(output), parity, bool(images))
 
 
 def _check(generator: Generator, output: Path, precision: str, size: int, images: Sequence[Path]) -> None:
     if output.suffix not in SUFFIXES:
         raise UsageError(f"{output}: give a file that ends in {' or '.join(SUFFIXES)}")
     if size and (size % generator.multiple or size < generator.smallest):
-        nearest = max(round(size / generator.multiple) * generator.multiple, generator.smallest)
-        raise UsageError(f"{setting('size', size)}: the network takes multiples of {generator.multiple}; use {nearest}")
+        fitting = nearest_size(generator, size)
+        raise UsageError(f"{setting('size', size)}: the network takes multiples of {generator.multiple}; use {fitting}")
     if precision == "int8" and not images:
         fix = setting("calibration", "FOLDER")
         raise UsageError(f"int8 has to see images like those that it will translate; add {fix}, with 20 inputs or more")
@@ -108,14 +111,13 @@ def _too_far(parity: Parity, precision: str) -> str:
     return f"not written: the {precision} export differs from PyTorch by {found}, where {allowed}; {fix}"
 
 
-def _write_openvino(content: bytes, exported: ExportedBackend, output: Path, precision: str) -> list[Path]:
+def _write_openvino(content: bytes, metadata: Mapping[str, str], output: Path, precision: str) -> None:
     openvino: Any = extra_module("openvino", extra="openvino")
     network = openvino.Core().read_model(content)
-    for key, value in exported._metadata().items():
+    for key, value in metadata.items():
         network.set_rt_info(value, [SECTION, key])
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder, "export.xml")
         openvino.save_model(network, str(written), compress_to_fp16=precision == "fp16")
         for suffix in (".bin", ".xml"):  # the weights first, so that the file that names them comes with them
             write_whole(output.with_suffix(suffix), written.with_suffix(suffix).read_bytes())
-    return [output, output.with_suffix(".bin")]

@@ -17,6 +17,7 @@ from torch.nn.utils import parametrize
 
 from i2i.device import isolated
 from i2i.errors import UsageError
+from i2i.images.padding import round_up
 from i2i.inference.backends.exported import ExportedNetwork, write_metadata
 from i2i.inference.footprint import blank_input, memory_per_pixel
 from i2i.model_file import Model
@@ -44,7 +45,7 @@ def to_onnx(generator: Generator, header: Mapping[str, Any], network: ExportedNe
     onnx: Any = extra_module("onnx", extra="onnx")
     with _exporting, isolated():  # PyTorch's exporter and Python's warnings have state of their process
         prepared = _deployable(generator)
-        side = network.size or -(-max(network.smallest, 64) // network.multiple) * network.multiple
+        side = network.size or round_up(max(network.smallest, 64), network.multiple)
         example = tuple(blank_input(prepared, side, side))
         prepared(*example)  # dropout draws its patterns, which are constants of the graph
         names = ["image", "latent"][: len(example)]
@@ -52,10 +53,7 @@ def to_onnx(generator: Generator, header: Mapping[str, Any], network: ExportedNe
         if not network.size:
             for name in ("image", "translation"):
                 batch[name] |= {2: "height", 3: "width"}
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            warnings.catch_warnings(),
-        ):
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             file = Path(folder, "network.onnx")
             # The exporter by tracing takes 0.2 s where the newer one takes 5 s, and needs no other package.
             warnings.simplefilter("ignore")

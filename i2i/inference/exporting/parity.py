@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
+from i2i.errors import UsageError, setting
 from i2i.images.array_adapters import DecodedAdapter
 from i2i.images.padding import padded
-from i2i.images.reading import read
+from i2i.images.reading import images_in, read
 from i2i.inference.backends.base import Backend
 
 Batch = NDArray[np.float32]
@@ -71,9 +72,22 @@ def compare(exported: Backend, reference: Backend, images: Sequence[Batch], z: B
     return Parity(len(images), largest, float(np.mean(psnr)), float(np.mean(ssim)), *times)
 
 
+def calibration_images(folder: Path) -> list[Path]:
+    """The inputs in a folder.
+
+    Raises:
+        UsageError: it is none, or holds no images.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{setting('calibration', folder)} is not a folder; give a folder of inputs")
+    if not (images := images_in(folder)):
+        raise UsageError(f"{setting('calibration', folder)}: there are no images in this folder")
+    return images
+
+
 def inputs_of(paths: Sequence[Path], *, like: Backend, side: int) -> list[Batch]:
     """Images as a network sees them: the middle of each, `side` pixels high and wide at most."""
-    side = max(side // like.multiple * like.multiple, like.smallest)
+    side = _side_taken(like, side)
     inputs = []
     for path in paths:
         adapter = DecodedAdapter(read(path), channels=like.in_channels)
@@ -86,7 +100,7 @@ def inputs_of(paths: Sequence[Path], *, like: Backend, side: int) -> list[Batch]
 
 def synthetic_inputs(count: int, *, like: Backend, side: int) -> list[Batch]:
     """Smooth random images with some noise, where there are no real ones."""
-    side = max(side // like.multiple * like.multiple, like.smallest)
+    side = _side_taken(like, side)
     rng = np.random.default_rng(0)
     across = np.linspace(0, 2 * np.pi, side, dtype=np.float32)
     inputs = []
@@ -96,6 +110,11 @@ def synthetic_inputs(count: int, *, like: Backend, side: int) -> list[Batch]:
         noisy = 0.8 * np.stack(planes) + 0.1 * rng.standard_normal((like.in_channels, side, side))
         inputs.append(noisy.clip(-1, 1)[None].astype(np.float32))
     return inputs
+
+
+def _side_taken(network: Backend, side: int) -> int:
+    """The largest height and width that a network takes, not above `side` if it takes such."""
+    return max(side // network.multiple * network.multiple, network.smallest)
 
 
 def _median_ms(run: Callable[[], object]) -> float:

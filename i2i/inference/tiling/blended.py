@@ -28,9 +28,7 @@ class BlendedTiler(Tiler):
         smallest: and at least this.
     """
 
-    def __init__(
-        self, run: Callable[[Array, NDArray[np.float32] | None], Array], *, multiple: int, smallest: int
-    ) -> None:
+    def __init__(self, run: Run, *, multiple: int, smallest: int) -> None:
         self._run, self._multiple, self._smallest = run, multiple, smallest
 
     def translate(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2i.images.arrays import Array
+from i2i.images.padding import round_up
 
 Read: TypeAlias = Callable[[slice, slice], Array]  # rows, columns -> (N, C, h, w)
 Write: TypeAlias = Callable[[Array, int, int], None]  # a piece (N, C, h, w), its top and its left
@@ -76,8 +76,3 @@ def spans(length: int, tile: int, *, overlap: int, multiple: int, smallest: int)
         first = max(min(first, last - smallest), 0)
         result.append(Span(start, stop, first, min(max(last, first + smallest), length)))
     return result
-
-
-def round_up(number: float, multiple: int) -> int:
-    """The next multiple that isn't less."""
-    return math.ceil(number / multiple) * multiple
