@@ -35,7 +35,7 @@ def pick_device(name: str) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"device {name!r} can't be used here: {str(error).splitlines()[0]}; try auto or cpu") from None
-    return device
+    return torch.device("cpu") if device.type == "cpu" else device  # there is one, of any index
 
 
 @contextlib.contextmanager

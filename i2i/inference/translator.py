@@ -125,7 +125,7 @@ class Translator:
     @classmethod
     def _exported(cls, exported: ExportedBackend, *, to: str | None, device: str, invert_dark: bool) -> Translator:
         direction = find_direction([exported.network.direction], exported.header["domains"], to)
-        if device not in ("auto", "cpu"):
+        if device.partition(":")[0] not in ("auto", "cpu"):
             raise UsageError(f"{setting('device', device)}: an exported model is run on the CPU; use the model file")
         return cls._of(exported, direction, exported.header, invert_dark=invert_dark)
 

@@ -100,6 +100,7 @@ def test_a_file_says_what_it_is(file: Path, backend: str) -> None:
         Translator.load(file, backend=backend, to="drawing")
     with pytest.raises(UsageError, match="is run on the CPU"):
         Translator.load(file, backend=backend, device="cuda")
+    assert Translator.load(file, backend=backend, device="cpu:0").device == "cpu"
     with pytest.raises(UsageError, match=r"backend=torch doesn't run .onnx files"):
         Translator.load(file, backend="torch")
 
@@ -205,6 +206,11 @@ class TestFastest:
             monkeypatch.setattr(backend, "module", "not_installed_at_all")
         model = model_of(NETWORKS[0])
         assert isinstance(Translator.from_model(model, backend="fastest", device="cpu").backend, TorchBackend)
+
+    def test_the_first_cpu_is_the_cpu(self) -> None:
+        assert Translator.from_model(model_of(NETWORKS[0]), device="cpu:0").device == "cpu"
+        translator = Translator.from_model(model_of(NETWORKS[0]), backend="fastest", device="cpu:0")
+        assert type(translator.backend).__name__ == "OpenVinoBackend"
 
     def test_its_tiles_are_exact(self) -> None:
         model, image = model_of("resnet:blocks=1,width=4"), noise(96, 128, 3)
