@@ -18,7 +18,7 @@ from i2i.methods import methods
 from i2i.spec import Spec
 from i2i.training.speed import measure_training
 
-MEASURED = ["pix2pix", *(name for name in methods if name not in ("pix2pix", "encoder"))]  # which needs a model
+MEASURED = ["pix2pix", *(name for name in methods if name != "pix2pix" and not methods[name].of_run)]
 
 
 def _narrow(spec: str) -> str:

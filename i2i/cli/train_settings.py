@@ -110,8 +110,9 @@ def _saved_flags(kind: Any, flags: Any, run: Path, name: str, method: Any) -> An
 def _flags_of_trained(kind: Any, trained: Path, saved: dict[str, Any], method: Any) -> Any:
     """The flags that train for the model of another run, on its images; its config.json holds the saved settings."""
     images = from_dict(DataConfig, saved.get("data", {}), where=f"{trained}: data")
-    options = dataclasses.replace(method.Config(), model=str(trained.parent.resolve()))
-    return kind(images=dataclasses.replace(images, augment=()), training=method.train_config, method=options)
+    options = dataclasses.replace(method.Config(), **{method.of_run: str(trained.parent.resolve())})
+    augment = images.augment if method.data_config.augment else ()
+    return kind(images=dataclasses.replace(images, augment=augment), training=method.train_config, method=options)
 
 
 def _read_settings(run: Path, name: str, method: Any) -> tuple[Any, RunConfig]:

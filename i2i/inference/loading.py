@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from i2i.errors import UsageError, unknown
 from i2i.inference.backends.exported import is_export, open_export
 from i2i.plugins import load_plugins
 from i2i.pretrained import model_file
@@ -46,19 +45,3 @@ def header_of(file: Path, backend: str = "auto") -> dict[str, Any]:
     from i2i.model_file import read_header
 
     return read_header(file)
-
-
-def find_direction(directions: Iterable[str], domains: tuple[str, str], to: str | None) -> str:
-    """The direction that translates to a domain; the first one unless a domain is named.
-
-    Raises:
-        UsageError: no direction translates to it, or the model doesn't translate at all.
-    """
-    targets = {"a2b": domains[1], "b2a": domains[0]}
-    by_target = {targets[direction]: direction for direction in directions if direction in targets}
-    if not by_target:
-        raise UsageError("this model generates images from a latent; use Sampler, or: i2i sample MODEL OUT")
-    target = to or next(iter(by_target))
-    if target not in by_target:
-        raise unknown("domain to translate to", target, by_target)
-    return by_target[target]

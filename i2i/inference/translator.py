@@ -19,8 +19,9 @@ from i2i.inference.backends.base import Backend
 from i2i.inference.backends.exported import ExportedBackend, is_export, open_export
 from i2i.inference.batches import batches
 from i2i.inference.execution import Request, translate_batch
-from i2i.inference.loading import find_direction, load_direction
+from i2i.inference.loading import load_direction
 from i2i.inference.options import BatchOptions, Callbacks, Options
+from i2i.model_file.header import find_direction
 from i2i.pretrained import model_file
 
 if TYPE_CHECKING:

@@ -35,7 +35,8 @@ class Method(nn.Module, ABC):
     Attributes:
         summary: what it is for, in a line, for `i2i train --help`.
         data: what it trains on: pairs, two unpaired sets, or a single one (domain b only).
-        of_run: it trains for the model of another run, whose folder may stand for the data.
+        of_run: the setting that names a trained model, for methods that need one; the folder of its run may then stand
+            for the data. Empty for other methods.
         generator_spec: its default generator.
         discriminator_spec: its default discriminator.
         Images: a NamedTuple of the step's tensors. A field whose name ends in _a or _b is an image of that domain,
@@ -53,7 +54,7 @@ class Method(nn.Module, ABC):
 
     summary: ClassVar[str] = ""
     data: ClassVar[Literal["paired", "unpaired", "single"]]
-    of_run: ClassVar[bool] = False
+    of_run: ClassVar[str] = ""
     generator_spec: ClassVar[str]
     discriminator_spec: ClassVar[str]
     Images: ClassVar[type]

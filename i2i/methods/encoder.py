@@ -30,7 +30,7 @@ class Encoder(Method):
 
     summary = "finds the latents of photographs for a run of gan, to edit them"
     data = "single"
-    of_run = True
+    of_run = "model"
     generator_spec = "dcgan"
     discriminator_spec = "dcgan"
     data_config = DataConfig(image_size=64, augment=())

@@ -1,12 +1,13 @@
-"""The header of a model file, and its validation."""
+"""The header of a model file, its validation, and the direction that it names."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from i2i.config import MOST_CHANNELS
+from i2i.errors import UsageError, unknown
 
 CHECKSUM = "checksum"
 _JSON = ("maps", "modules", "domains", "preprocess", "config", "step")
@@ -130,3 +131,19 @@ _RULES = (
     _Rule("config", "data", _is_object, "an object"),
     _Rule("step", None, lambda v: _is_whole(v, 2**63, 0), "an integer, 0 or more"),
 )
+
+
+def find_direction(directions: Iterable[str], domains: tuple[str, str], to: str | None) -> str:
+    """The direction that translates to a domain; the first one unless a domain is named.
+
+    Raises:
+        UsageError: no direction translates to it, or the model doesn't translate at all.
+    """
+    targets = {"a2b": domains[1], "b2a": domains[0]}
+    by_target = {targets[direction]: direction for direction in directions if direction in targets}
+    if not by_target:
+        raise UsageError("this model generates images from a latent; use Sampler, or: i2i sample MODEL OUT")
+    target = to or next(iter(by_target))
+    if target not in by_target:
+        raise unknown("domain to translate to", target, by_target)
+    return by_target[target]

@@ -12,9 +12,10 @@ from typing import Any
 
 from i2i.editing import Editor
 from i2i.errors import UsageError, unknown
-from i2i.inference.loading import find_direction, header_of
+from i2i.inference.loading import header_of
 from i2i.inference.translator import Translator
 from i2i.model_file import Model, load_model
+from i2i.model_file.header import find_direction
 from i2i.pretrained import model_file, pretrained
 from i2i.spec import Spec
 

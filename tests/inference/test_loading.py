@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from i2i.errors import UsageError
-from i2i.inference.loading import find_direction, load_direction
+from i2i.inference.loading import load_direction
 from i2i.model_file import Model, save_model
+from i2i.model_file.header import find_direction
 from i2i.networks import build_generator
 
 DOMAINS = ("map", "sat")

@@ -11,8 +11,8 @@ from i2i.networks import Backbones, discriminators, generators, latent_generator
 from i2i.spec import Spec
 from i2i.training.player import freeze_all_but
 
-# Methods with a discriminator.
-GAMES = {name: methods[name] for name in methods if name != "encoder"}
+# Methods that need no trained model.
+GAMES = {name: methods[name] for name in methods if not methods[name].of_run}
 # What makes a game small, or lets all of its players move in the first step; a new method may add its own.
 OPTIONS = {
     "bicyclegan": {"encoder_width": 4},

@@ -112,8 +112,8 @@ def _export(file: Path, precision: Any, images: list[Path], folder: Path) -> Pat
     """The model as an .onnx file, made once."""
     from i2i.files import sha256_of
     from i2i.inference.exporting.export import export
-    from i2i.inference.loading import find_direction
     from i2i.model_file import load_model
+    from i2i.model_file.header import find_direction
 
     target = folder / f"{sha256_of(file)[:16]}-{precision}.onnx"
     if not target.exists():

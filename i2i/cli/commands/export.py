@@ -54,8 +54,8 @@ def run(args: list[str]) -> int:
     from i2i.images.outputs import with_weights
     from i2i.inference.exporting.export import export
     from i2i.inference.exporting.parity import calibration_images
-    from i2i.inference.loading import find_direction
     from i2i.model_file import load_model
+    from i2i.model_file.header import find_direction
     from i2i.plugins import load_plugins
     from i2i.pretrained import model_file
 
