@@ -20,7 +20,7 @@ from i2i.images.array_adapters import (
     IntegerArrayAdapter,
     PILAdapter,
 )
-from i2i.images.arrays import Array, as_array, as_kind
+from i2i.images.arrays import Array, as_array, like
 from i2i.images.decoded import DecodedImage
 from i2i.images.inputs import ImageLike, ValueRange, path_or_bytes, plain_array
 from i2i.images.padding import Indices
@@ -83,7 +83,7 @@ class InvertedAdapter(ImageAdapter):
 
     def read(self, rows: Indices, columns: Indices) -> Array:
         images = self._adapter.read(rows, columns)
-        return images * as_kind(self._signs, images)
+        return images * like(self._signs, images)
 
     def write(self, tile: Array, *, top: int, left: int) -> None:
         self._adapter.write(tile, top=top, left=left)

@@ -14,9 +14,9 @@ from i2i.errors import ImageError
 from i2i.images.arrays import (
     Array,
     as_float32,
-    as_kind,
     check_channels,
     empty_like,
+    like,
     match_channels,
     to_array,
     to_pixels,
@@ -149,7 +149,7 @@ class FloatAdapter(ImageAdapter):
             values = (values + 1) * ((white - black) / 2) + black
         if self._output is None:
             self._output = empty_like(self._values, (channels, *self.shape[1:]))
-        self._output[:, top : top + height, left : left + width] = as_kind(values, self._values)
+        self._output[:, top : top + height, left : left + width] = like(values, self._values)
 
     def result(self) -> Any:
         output = self._output

@@ -40,7 +40,7 @@ def match_channels(image: DecodedImage, channels: int) -> PixelArray:
     return pixels
 
 
-def lies_otherwise(shape: tuple[int, ...], channels: int) -> bool:
+def looks_transposed(shape: tuple[int, ...], channels: int) -> bool:
     """Whether a shape taken for (C, H, W) is channels-last: only its last axis is short, or `channels` long."""
     few = [count <= 4 or count == channels for count in shape]
     return few == [False, False, True]
@@ -101,7 +101,7 @@ def as_float32(values: A) -> A:
     return cast(A, values.astype(np.float32, copy=False) if isinstance(values, np.ndarray) else values.float())
 
 
-def as_kind(values: Array, other: A) -> A:
+def like(values: Array, other: A) -> A:
     """Values as an array or a tensor, whatever the other is, and where that is."""
     if isinstance(other, np.ndarray):
         return cast(A, as_array(values))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from i2i.errors import ImageError, UsageError
-from i2i.images.arrays import lies_otherwise
+from i2i.images.arrays import looks_transposed
 from i2i.images.decoded import DecodedImage
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def plain_array(array: NDArray[Any], *, channels: int) -> NDArray[Any]:
         raise ImageError(f"an array of shape {array.shape}; an image is (H, W) or (H, W, C), several go to .batch()")
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise ImageError(f"an array of shape {array.shape}; an image is (H, W) or (H, W, C)")
-    if array.ndim == 3 and lies_otherwise(array.shape[::-1], channels):
+    if array.ndim == 3 and looks_transposed(array.shape[::-1], channels):
         raise ImageError(
             f"an array of shape {array.shape} looks like (C, H, W), and arrays are (H, W, C): image.transpose(1, 2, 0)"
         )

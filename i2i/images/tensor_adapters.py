@@ -11,7 +11,7 @@ from torch import Tensor
 
 from i2i.errors import ImageError
 from i2i.images.array_adapters import FloatAdapter, ImageAdapter, IntegerArrayAdapter
-from i2i.images.arrays import Array, check_channels, concatenate, lies_otherwise
+from i2i.images.arrays import Array, check_channels, concatenate, looks_transposed
 from i2i.images.inputs import ValueRange, check_range
 from i2i.images.padding import Indices
 
@@ -80,7 +80,7 @@ def plain_tensor(tensor: Tensor, *, channels: int) -> Tensor:
     shape = tuple(plain.shape)
     if plain.dim() not in (3, 4) or 0 in shape:
         raise ImageError(f"a tensor of shape {shape}; an image is (C, H, W), several are (N, C, H, W)")
-    if lies_otherwise(shape[-3:], channels):
+    if looks_transposed(shape[-3:], channels):
         fix = "image.permute(2, 0, 1)" if plain.dim() == 3 else "images.permute(0, 3, 1, 2)"
         raise ImageError(f"a tensor of shape {shape} looks like (H, W, C), and tensors are (C, H, W): {fix}")
     return plain

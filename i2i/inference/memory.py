@@ -11,7 +11,9 @@ def out_of_memory(error: BaseException) -> bool:
     # On the CPU PyTorch raises a plain RuntimeError, whose text depends on the system; oneDNN's gives no reason.
     words: tuple[str, ...] = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
     words += ("could not create a primitive", "could not execute a primitive")
-    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+    words += ("failed to allocate",)  # ONNX Runtime's and OpenVINO's
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(word in text for word in words)
 
 
 def free_memory(device: str) -> int | None:

@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from i2i.errors import UsageError
+
 
 class InferenceSpeed(NamedTuple):
     """What translating one image after the other took.
@@ -77,4 +79,7 @@ def _peak_megabytes() -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_measure(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))._asdict()))
+    try:
+        print(json.dumps(_measure(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))._asdict()))
+    except UsageError as error:
+        sys.exit(error.with_flags())

@@ -25,6 +25,7 @@ from i2i.networks.virtual_batch_norm import Reference
 from i2i.version import __version__
 
 FORMAT = "i2i-model/1"
+_EXPORTED = (".onnx", ".xml", ".pt2")
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,10 @@ def _opened(path: Path) -> Iterator[Any]:
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such model file") from None
     except (SafetensorError, OSError) as error:
+        if path.suffix.lower() in _EXPORTED:
+            raise UsageError(
+                f"{path} is an exported model, which only translates; give the model file that it was made from"
+            ) from None
         reason = str(error).splitlines()[0][:200]
         raise UsageError(f"{path} is not an i2i model file ({reason}); expected RUN/model.safetensors") from None
 

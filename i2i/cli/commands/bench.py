@@ -64,16 +64,21 @@ def run(args: list[str]) -> int:
             raise unknown("backend", name, ("torch", *known))
     for name in flags.methods:
         methods[name]
-    backends = flags.backends or ("torch", *(name for name, backend in known.items() if backend.installed()))
     models = {name: model_file(name) for name in flags.models or ("map2sat", "sketch2flower")}
     check_json(flags.json, "bench", itertools.chain.from_iterable(map(files_of_model, models.values())))
     images = calibration_images(flags.calibration) if flags.calibration else []
     found: list[dict[str, Any]] = []
+    failed = 0
     with tempfile.TemporaryDirectory() as folder:
-        total = len(models) * len(backends) * len(flags.sizes) + len(flags.methods)
+        kinds = {name: _kinds(file, flags.backends, int8=bool(images)) for name, file in models.items()}
+        total = sum(map(len, kinds.values())) + len(flags.methods)
         with progress_bar(total=total, unit="measurement", disable=flags.quiet) as bar:
             for name, file in models.items():
-                found += _of_model(flags, name, file, backends, images, Path(folder), bar)
+                for backend, precision in kinds[name]:
+                    measured = _of_model(flags, name, file, backend, precision, images, Path(folder))
+                    found += measured
+                    failed += not measured
+                    bar.update()
             for method in flags.methods:
                 found.append(_of_training(method, flags.image_size))
                 bar.update()
@@ -82,29 +87,43 @@ def run(args: list[str]) -> int:
     if flags.json:
         about = {"i2i": __version__, "machine": platform.platform(), "processor": platform.processor()}
         write_whole(flags.json, json.dumps(about | {"measurements": found}, indent=2).encode())
-    return 0
+    return 1 if failed else 0
+
+
+def _kinds(file: Path, asked: tuple[str, ...], *, int8: bool) -> list[tuple[str, str]]:
+    """Backends and precisions to measure a model with; an exported file has one precision, and not all can run it."""
+    from i2i.inference.backends.exported import backends_by_name, is_export
+    from i2i.inference.loading import header_of
+
+    known = backends_by_name()
+    if is_export(file):
+        able = [name for name, backend in known.items() if file.suffix.lower() in backend.suffixes]
+        precision = header_of(file)["network"]["precision"]
+        return [(name, precision) for name in asked or able if asked or known[name].installed()]
+    kinds = []
+    for name in asked or ("torch", *(name for name, backend in known.items() if backend.installed())):
+        kinds += [(name, precision) for precision in (("fp32", "int8") if int8 and name != "torch" else ("fp32",))]
+    return kinds
 
 
 def _of_model(
-    flags: Flags, name: str, file: Path, backends: tuple[str, ...], images: list[Path], folder: Path, bar: Any
+    flags: Flags, name: str, file: Path, backend: str, precision: str, images: list[Path], folder: Path
 ) -> list[dict[str, Any]]:
+    """The measurements of one kind, one for each size; none where it fails, which is printed."""
     from i2i.inference.backends.exported import is_export
     from i2i.inference.speed import measure_inference
 
     found = []
-    precisions = ("fp32", "int8") if images else ("fp32",)
-    for backend in backends:
-        for precision in precisions if backend != "torch" else ("fp32",):
-            try:
-                measured = file if backend == "torch" or is_export(file) else _export(file, precision, images, folder)
-                for size in flags.sizes:
-                    speed = measure_inference(measured, backend=backend, size=size, seconds=flags.seconds)
-                    what = {"model": name, "backend": backend, "precision": precision, "size": size}
-                    found.append(what | speed._asdict())
-            except (UsageError, RuntimeError) as error:
-                text = error.with_flags() if isinstance(error, UsageError) else str(error)
-                print_error(f"{name}, {backend}, {precision}: {text}", 1)
-        bar.update(len(flags.sizes))
+    try:
+        measured = file if backend == "torch" or is_export(file) else _export(file, precision, images, folder)
+        for size in flags.sizes:
+            speed = measure_inference(measured, backend=backend, size=size, seconds=flags.seconds)
+            what = {"model": name, "backend": backend, "precision": precision, "size": size}
+            found.append(what | speed._asdict())
+    except (UsageError, RuntimeError) as error:
+        text = error.with_flags() if isinstance(error, UsageError) else str(error)
+        print_error(f"{name}, {backend}, {precision}: {text}", 1)
+        return []
     return found
 
 
@@ -135,7 +154,7 @@ def _table(found: list[dict[str, Any]]) -> list[str]:
     rows += [
         (
             entry["model"],
-            entry["backend"] + (" int8" if entry["precision"] == "int8" else ""),
+            entry["backend"] + ("" if entry["precision"] == "fp32" else f" {entry['precision']}"),
             str(entry["size"]),
             f"{1000 / entry['median']:.1f}",
             f"{entry['median']:.1f} ({entry['slow']:.1f})",

@@ -6,14 +6,19 @@ import importlib
 import importlib.util
 import json
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
+from i2i.config import MOST_CHANNELS
 from i2i.errors import UsageError, setting, unknown
 from i2i.images.outputs import with_weights
 from i2i.inference.backends.base import Backend
+from i2i.inference.memory import out_of_memory
 from i2i.inference.tiling.tiler import Tiler
 from i2i.model_file.header import decode
 from i2i.plugins import submodules
@@ -24,7 +29,9 @@ if TYPE_CHECKING:
 
 FORMAT = "i2i-export/1"
 _NETWORK = "network"
-_MOST = 2**16  # channels, pixels
+_MOST_VALUES = 2**16  # of a latent, pixels of a side, bytes of a pixel
+_LARGEST_MULTIPLE = 2**12  # pixels: what an image is padded to, at most
+Shape: TypeAlias = Sequence[int | None] | None  # None where the network takes any
 
 
 @dataclass(frozen=True)
@@ -57,8 +64,8 @@ class ExportedNetwork:
 class ExportedBackend(Backend):
     """A network that a library for deployment runs on the CPU.
 
-    A subclass says which files it runs and what it needs, and implements `_open`, `_metadata`, `_channels` and
-    `__call__`; it registers itself in `exported_backends` and is found in this folder.
+    A subclass says which files it runs and what it needs, and implements `_open`, `_metadata`, `_shapes` and `_run`; it
+    registers itself in `exported_backends` and is found in this folder.
 
     Attributes:
         suffixes: of the files that it runs.
@@ -88,9 +95,8 @@ class ExportedBackend(Backend):
         self.header, self.network = read_metadata(name, metadata)
         self.spec = str(self.header["maps"][self.network.direction])
         self.in_channels, self.out_channels = self.network.in_channels, self.network.out_channels
-        for given, taken in zip(self._channels(), (self.in_channels, self.out_channels), strict=True):
-            if given not in (taken, None):
-                raise UsageError(f"{name} is damaged: a network of {given} channels says that it has {taken}")
+        if (found := _differs(*self._shapes(), self.network)) is not None:
+            raise UsageError(f"{name} is damaged: its header says otherwise than its network, which has {found}")
         self.multiple, self.smallest, self.latent = self.network.multiple, self.network.smallest, self.network.latent
         if self.network.size:
             self.multiple, self.smallest, self.window = 1, self.network.size, self.network.size
@@ -104,8 +110,27 @@ class ExportedBackend(Backend):
         """The header's text, once it is open."""
 
     @abstractmethod
-    def _channels(self) -> tuple[int | None, int | None]:
-        """Channels of the input and of the output, where the network says so."""
+    def _shapes(self) -> tuple[Sequence[Shape], Shape]:
+        """The shapes of the inputs, and that of the output."""
+
+    @abstractmethod
+    def _run(self, x: NDArray[np.float32], z: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        """Translate images; see `__call__`."""
+
+    def __call__(self, x: NDArray[np.float32], z: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Translate images; see `Backend.__call__`.
+
+        Raises:
+            MemoryError: memory doesn't suffice.
+            RuntimeError: the library can't run the network on such images.
+        """
+        try:
+            return self._run(x, z)
+        except Exception as error:  # of a class of the library's own
+            reason = " ".join(str(error).split())[-300:] or type(error).__name__
+            if out_of_memory(error):
+                raise MemoryError(f"{self.module}: {reason}") from None
+            raise RuntimeError(f"{self.module} can't translate an image of {x.shape[2:]}: {reason}") from error
 
     def tiler(self) -> Tiler:
         """What translates an image tile by tile; see `tiles_by`."""
@@ -124,8 +149,20 @@ class ExportedBackend(Backend):
 
     @classmethod
     def installed(cls) -> bool:
-        """Whether the library is there."""
+        """Whether the library is there; it isn't imported."""
         return importlib.util.find_spec(cls.module) is not None
+
+    @classmethod
+    def why_unusable(cls) -> str:
+        """Why the library can't be imported; empty if it can."""
+        if not cls.installed():
+            return "isn't installed"
+        try:
+            importlib.import_module(cls.module)
+        except Exception as error:  # such as a library of the system that is missing or too old
+            reason = (str(error).strip() or type(error).__name__).splitlines()[-1][:200]
+            return f"is installed, but can't be imported ({reason})"
+        return ""
 
 
 exported_backends: Registry[ExportedBackend] = Registry("backend", base=ExportedBackend)
@@ -146,8 +183,9 @@ def is_export(file: Path) -> bool:
 
 def fastest_backend() -> str:
     """The backend that is probably the fastest one for a network on this machine's CPU, of those installed."""
-    able = {cls.rank: name for name, cls in backends_by_name().items() if cls.installed() and ".onnx" in cls.suffixes}
-    return able[min(able)] if able and importlib.util.find_spec("onnx") else "torch"
+    able = {name: cls for name, cls in backends_by_name().items() if ".onnx" in cls.suffixes}
+    usable = _first_usable(able) if importlib.util.find_spec("onnx") else None
+    return usable or "torch"
 
 
 def open_export(source: Path | bytes, backend: str = "auto") -> ExportedBackend:
@@ -164,19 +202,25 @@ def open_export(source: Path | bytes, backend: str = "auto") -> ExportedBackend:
     suffix = source.suffix.lower() if isinstance(source, Path) else ".onnx"
     able = {name: cls for name, cls in known.items() if suffix in cls.suffixes}
     if backend in ("auto", "fastest"):
-        for cls in sorted(able.values(), key=lambda cls: cls.rank):
-            if cls.installed():
-                return cls(source)
-        needed = " or ".join(f'pip install "i2i-toolkit[{name}]"' for name in able)
-        raise UsageError(f"{suffix} files need a library that isn't installed: {needed}")
+        if (usable := _first_usable(able)) is not None:
+            return able[usable](source)
+        needed = " or ".join(f"{cls.module}, which {cls.why_unusable()}" for cls in able.values())
+        install = " or ".join(f'pip install "i2i-toolkit[{name}]"' for name in able)
+        raise UsageError(f"{suffix} files need {needed}: {install}")
     if backend not in known and backend != "torch":
         raise unknown("backend", backend, ("auto", "fastest", "torch", *known))
     if backend not in able:
         use = " or ".join(setting("backend", name) for name in ("auto", *able))
         raise UsageError(f"{setting('backend', backend)} doesn't run {suffix} files; use {use}")
-    if not able[backend].installed():
-        raise UsageError(f'{setting("backend", backend)} isn\'t installed: pip install "i2i-toolkit[{backend}]"')
+    if reason := able[backend].why_unusable():
+        raise UsageError(f'{setting("backend", backend)} {reason}: pip install "i2i-toolkit[{backend}]"')
     return able[backend](source)
+
+
+def _first_usable(backends: Mapping[str, type[ExportedBackend]]) -> str | None:
+    """The name of the fastest of these backends whose library can be imported."""
+    ranked = sorted(backends, key=lambda name: backends[name].rank)
+    return next((name for name in ranked if not backends[name].why_unusable()), None)
 
 
 def write_metadata(header: Mapping[str, Any], network: ExportedNetwork) -> dict[str, str]:
@@ -211,10 +255,42 @@ def _network(entry: Any) -> ExportedNetwork:
     network = ExportedNetwork(**entry)
     if network.direction not in ("a2b", "b2a") or network.precision not in ("fp32", "fp16", "int8"):
         raise ValueError("its header has an unknown direction or precision")
-    counts = [network.in_channels, network.out_channels, network.multiple, network.smallest]
-    if not all(type(n) is int and 1 <= n <= _MOST for n in counts):
-        raise ValueError(f"{counts} in its header are not channels and pixels")
-    counts = [network.latent, network.size, network.bytes_per_pixel]
-    if not all(type(n) is int and 0 <= n <= _MOST for n in counts):
-        raise ValueError(f"{counts} in its header are not numbers of values, pixels and bytes")
+    counts = {
+        "in_channels": (1, MOST_CHANNELS),
+        "out_channels": (1, MOST_CHANNELS),
+        "multiple": (1, _LARGEST_MULTIPLE),
+        "smallest": (1, _LARGEST_MULTIPLE),
+        "latent": (0, _MOST_VALUES),
+        "size": (0, _MOST_VALUES),
+        "bytes_per_pixel": (1, _MOST_VALUES),
+    }
+    for name, (least, most) in counts.items():
+        if type(count := getattr(network, name)) is not int or not least <= count <= most:
+            raise ValueError(f"{name} is {str(count)[:60]} in its header, and should be from {least} to {most}")
     return network
+
+
+def _differs(inputs: Sequence[Shape], output: Shape, network: ExportedNetwork) -> str | None:
+    """What the graph of a file has that its header doesn't say; None if the two agree."""
+    if len(inputs) != (2 if network.latent else 1):
+        return f"{len(inputs)} inputs"
+    side = network.size or None
+    declared = [
+        (None, network.in_channels, side, side),
+        (None, network.latent),
+        (None, network.out_channels, side, side),
+    ]
+    found = [("an image", inputs[0]), ("a latent", inputs[1] if network.latent else None), ("an output", output)]
+    for (what, shape), expected in zip(found, declared, strict=True):
+        if shape is not None and not _agree(shape, expected):
+            return f"{what} of shape {tuple(shape)}"
+    if inputs[0] is not None and side and inputs[0][2] != side:
+        return "an image of any size"
+    return None
+
+
+def _agree(shape: Sequence[int | None], declared: Sequence[int | None]) -> bool:
+    """Whether a graph's shape, with None for any length, is the one that was declared."""
+    if len(shape) != len(declared):
+        return False
+    return all(found in (None, length) for found, length in zip(shape[1:], declared[1:], strict=True))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from i2i.inference.backends.exported import ExportedBackend, exported_backends
+from i2i.inference.backends.exported import ExportedBackend, Shape, exported_backends
 
 
 @exported_backends.register("onnx")
@@ -34,14 +34,13 @@ class OnnxBackend(ExportedBackend):
         found: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
         return found
 
-    def _channels(self) -> tuple[int | None, int | None]:
-        image, translation = self._session.get_inputs()[0], self._session.get_outputs()[0]
-        counts = [entry.shape[1] if len(entry.shape) == 4 else 0 for entry in (image, translation)]
-        taken, given = (count if isinstance(count, int) else None for count in counts)
-        return taken, given
+    def _shapes(self) -> tuple[Sequence[Shape], Shape]:
+        def shape(entry: Any) -> Shape:
+            return [length if isinstance(length, int) else None for length in entry.shape]
 
-    def __call__(self, x: NDArray[np.float32], z: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        """Translate images; see `Backend.__call__`."""
+        return [shape(entry) for entry in self._session.get_inputs()], shape(self._session.get_outputs()[0])
+
+    def _run(self, x: NDArray[np.float32], z: NDArray[np.float32] | None) -> NDArray[np.float32]:
         given = [x] if z is None else [x, z]
         result: NDArray[np.float32] = self._session.run(None, dict(zip(self._inputs, given, strict=True)))[0]
         return result

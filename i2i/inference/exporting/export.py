@@ -80,24 +80,30 @@ def export(
     if precision == "int8":
         latent = {} if z is None else {"latent": z}
         content = quantized(content, [{"image": image, **latent} for image in some])
-    exported = open_export(content, "openvino" if output.suffix == ".xml" else "auto")
+    exported = open_export(content, "openvino" if _is_openvino(output) else "auto")
     compared = some[:_COMPARED] or synthetic_inputs(_COMPARED, like=reference, side=side)
     parity = compare(exported, reference, compared, z)
     if not parity.fits(precision):
         raise UsageError(_too_far(parity, precision))
-    if output.suffix == ".xml":
+    if _is_openvino(output):
         _write_openvino(content, write_metadata(header, network), output, precision)
     else:
         write_whole(output, content)
     return Export(with_weights(output), parity, bool(images))
 
 
+def _is_openvino(output: Path) -> bool:
+    return output.suffix.lower() == ".xml"
+
+
 def _check(generator: Generator, output: Path, precision: str, size: int, images: Sequence[Path]) -> None:
-    if output.suffix not in SUFFIXES:
+    if output.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{output}: give a file that ends in {' or '.join(SUFFIXES)}")
     if size and (size % generator.multiple or size < generator.smallest):
         fitting = nearest_size(generator, size)
         raise UsageError(f"{setting('size', size)}: the network takes multiples of {generator.multiple}; use {fitting}")
+    if size and not TorchBackend(generator).fits(size * size):
+        raise UsageError(f"{setting('size', size)}: an image of this size takes more memory than is free here")
     if precision == "int8" and not images:
         fix = setting("calibration", "FOLDER")
         raise UsageError(f"int8 has to see images like those that it will translate; add {fix}, with 20 inputs or more")

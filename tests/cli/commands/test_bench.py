@@ -58,12 +58,27 @@ def test_the_numbers_overwrite_no_model(run: Path, tmp_path: Path, capsys: pytes
     assert "is a folder" in capsys.readouterr().err
 
 
-def test_a_model_that_fails_is_named_and_the_others_are_measured(
+def test_what_fails_is_named_and_the_rest_is_measured(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "broken.onnx").write_bytes(b"no network")
-    flags = ["--seconds", "0.01", "--sizes", "32", "--backends", "onnx", "--methods"]
-    assert main(["bench", str(tmp_path / "broken.onnx"), str(run), *flags]) == 0
+    file = tmp_path / "model.onnx"
+    assert main(["export", str(run), str(file), "--precision", "fp16"]) == 0
+    flags = ["--seconds", "0.01", "--sizes", "32", "--methods"]
+    capsys.readouterr()
+    assert main(["bench", str(file), str(run), *flags, "--backends", "torch", "onnx"]) == 1
     said = capsys.readouterr()
-    assert "broken.onnx, onnx, fp32: " in said.err
-    assert str(run) in said.out
+    assert "model.onnx, torch, fp16: --backend torch doesn't run .onnx files" in said.err
+    assert [line.split()[1:3] for line in said.out.splitlines()[1:]] == [
+        ["onnx", "fp16"],
+        ["torch", "32"],
+        ["onnx", "32"],
+    ]
+    assert main(["bench", str(file), *flags]) == 0  # what can run it, by itself
+    kinds = [line.split()[1:3] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert sorted(kinds) == [["onnx", "fp16"], ["openvino", "fp16"]]
+
+
+def test_a_damaged_file_is_named_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "broken.onnx").write_bytes(b"no network")
+    assert main(["bench", str(tmp_path / "broken.onnx"), "map2sat"]) == 2
+    assert "broken.onnx can't be opened" in capsys.readouterr().err

@@ -246,21 +246,30 @@ print(*(name for name in ("torch", "torchvision", "albumentations") if name in s
 
 
 @pytest.mark.parametrize(
-    "damage", ["cut", "noise", "empty", "text", "no header", "wrong header", "another network", "channels", "direction"]
+    "damage",
+    [
+        *("cut", "noise", "empty", "text", "no header", "wrong header", "another network", "channels", "direction"),
+        *("multiple", "latent", "size", "memory"),
+    ],
 )
 def test_damaged_and_foreign_files_are_refused_in_a_line(file: Path, damage: str) -> None:
     data = file.read_bytes()
-    if damage in ("no header", "wrong header", "another network", "channels", "direction"):
+    otherwise = {
+        "another network": {"multiple": -1},
+        "channels": {"in_channels": 4},
+        "direction": {"direction": ["a2b"]},
+        "multiple": {"multiple": 2**16},
+        "latent": {"latent": 2**15},
+        "size": {"size": 2**15},
+        "memory": {"bytes_per_pixel": 0},
+    }
+    if damage in ("no header", "wrong header", *otherwise):
         model = onnx.load(file)
         for entry in model.metadata_props if damage != "no header" else ():
             if entry.key == "domains" and damage == "wrong header":
                 entry.value = "[1]"
-            if entry.key == "network" and damage == "another network":
-                entry.value = json.dumps({**json.loads(entry.value), "multiple": -1})
-            if entry.key == "network" and damage == "channels":
-                entry.value = json.dumps({**json.loads(entry.value), "in_channels": 4})
-            if entry.key == "network" and damage == "direction":
-                entry.value = json.dumps({**json.loads(entry.value), "direction": ["a2b"]})
+            if entry.key == "network" and damage in otherwise:
+                entry.value = json.dumps(json.loads(entry.value) | otherwise[damage])
         if damage == "no header":
             del model.metadata_props[:]
         data = model.SerializeToString()
@@ -278,6 +287,63 @@ def test_a_backend_that_is_not_installed_says_how(file: Path, monkeypatch: pytes
         Translator.load(file, backend="openvino")
     with pytest.raises(UsageError, match=r'pip install "i2i-toolkit\[onnx\]" or pip install'):
         Translator.load(file)
+
+
+@pytest.fixture
+def broken_openvino(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """OpenVINO, as if its libraries didn't suit the system."""
+    reason = "libtbb.so.12: cannot open shared object file"
+    (tmp_path / "broken_openvino.py").write_text(f"raise ImportError({reason!r})")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(backends_by_name()["openvino"], "module", "broken_openvino")
+    return reason
+
+
+def test_a_library_that_can_not_be_imported_leaves_the_other(file: Path, broken_openvino: str) -> None:
+    assert type(Translator.load(file).backend).__name__ == "OnnxBackend"
+    fastest = Translator.from_model(model_of(NETWORKS[0]), backend="fastest", device="cpu")
+    assert type(fastest.backend).__name__ == "OnnxBackend"
+    with pytest.raises(UsageError, match=f"openvino is installed, but can't be imported .{broken_openvino}"):
+        Translator.load(file, backend="openvino")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_is_too_large_for_the_memory_is_translated_in_tiles(backend: str, tmp_path: Path) -> None:
+    model = tmp_path / "model.onnx"
+    exporting.export(model_of("unet:depth=2,width=64,norm=instance,dropout=0"), "a2b", model)
+    script = f"""
+import re, resource, warnings
+from pathlib import Path
+import numpy as np
+from i2i import Translator
+translator = Translator.load({str(model)!r}, backend={backend!r})
+image = np.random.default_rng(0).integers(0, 256, (2048, 2048, 3), np.uint8)
+small = image[:64, :64]
+expected = translator(small)
+taken = 1024 * int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+resource.setrlimit(resource.RLIMIT_AS, (taken + 500 * 2**20,) * 2)
+with warnings.catch_warnings(record=True) as found:
+    warnings.simplefilter("always")
+    assert translator(image).shape == (2048, 2048, 2)
+assert "translated in tiles of" in str(found[0].message), found
+assert np.array_equal(translator(small), expected)
+print("done")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout == "done\n", done.stderr
+
+
+def test_only_translation_takes_an_exported_file(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upper = tmp_path / "upper.ONNX"
+    for command in (["export", str(file), str(upper)], ["sample", str(file), str(tmp_path / "out.png")]):
+        assert main(command) == 2
+        assert "is an exported model, which only translates; give the model file" in capsys.readouterr().err
+    assert main(["export", "map2sat", str(upper)]) == 0
+    assert main(["info", str(upper)]) == 0
+    capsys.readouterr()
 
 
 def test_parity_finds_the_largest_difference() -> None:
@@ -339,6 +405,7 @@ class TestCommand:
             (["x.pt"], "ends in .onnx or .xml"),
             (["x.onnx", "--precision", "int8"], "--calibration FOLDER"),
             (["x.onnx", "--size", "33"], "multiples of 16; use 32"),
+            (["x.onnx", "--size", "65536"], "takes more memory than is free"),
             (["x.onnx", "--size", "0"], "1 or more"),
             (["x.onnx", "--calibration", "nowhere"], "not a folder"),
             (["x.onnx", "--to", "drawing"], "domain to translate to"),
