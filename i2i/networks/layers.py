@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from i2i.networks.few_pixels import ConvTranspose2d, convolve, transposed
 from i2i.networks.virtual_batch_norm import VirtualBatchNorm
 
 Norm: TypeAlias = Literal["batch", "instance"] | None
@@ -216,9 +217,8 @@ class ResizeConv(nn.Sequential):
         repeat, convolution = self
         assert isinstance(convolution, nn.Conv2d)
         if x.shape[0] * x.shape[2] * x.shape[3] < _FEW_PIXELS:
-            result: Tensor = convolution(repeat(x))
-            return result
-        return F.conv_transpose2d(x, self.kernel(), convolution.bias, stride=2, padding=1)
+            return convolve(repeat(x), convolution.weight, convolution.bias, padding=1)
+        return transposed(x, self.kernel(), convolution.bias, stride=2, padding=1)
 
     def kernel(self) -> Tensor:
         """The kernel of the transposed convolution, (in_channels, out_channels, 4, 4)."""
@@ -228,11 +228,11 @@ class ResizeConv(nn.Sequential):
         rows = framed[:, :, :-1] + framed[:, :, 1:]
         return (rows[..., :-1] + rows[..., 1:]).transpose(0, 1)
 
-    def folded(self) -> nn.ConvTranspose2d:
+    def folded(self) -> ConvTranspose2d:
         """The transposed convolution alone, for inference."""
         _, convolution = self
         assert isinstance(convolution, nn.Conv2d)
-        layer = nn.ConvTranspose2d(convolution.in_channels, convolution.out_channels, 4, 2, 1, bias=False)
+        layer = ConvTranspose2d(convolution.in_channels, convolution.out_channels, 4, 2, 1, bias=False)
         layer.weight, layer.bias = nn.Parameter(self.kernel().detach().clone()), convolution.bias
         return layer
 
@@ -251,9 +251,7 @@ def upsample(up: Up, in_channels: int, out_channels: int, *, kernel: Literal[3, 
         return nn.Sequential(
             nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
         )
-    return nn.ConvTranspose2d(
-        in_channels, out_channels, kernel, stride=2, padding=1, output_padding=4 - kernel, bias=bias
-    )
+    return ConvTranspose2d(in_channels, out_channels, kernel, stride=2, padding=1, output_padding=4 - kernel, bias=bias)
 
 
 def initialize(network: nn.Module, *, spectral: bool = False, init: Init = "normal") -> None:

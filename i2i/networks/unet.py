@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from i2i.errors import UsageError
 from i2i.networks.base import MAX_DEPTH, Generator, generators
+from i2i.networks.few_pixels import Conv2d
 from i2i.networks.layers import (
     Dropout,
     GeneratorNorm,
@@ -71,7 +72,7 @@ class UNet(Generator):
             inner = 0 < level < depth - 1
             taken = widths[level - 1] if level else in_channels
             taken += latent if level == 0 or where == "all" else 0
-            layers.append(nn.Conv2d(taken, widths[level], 4, stride=2, padding=1, bias=bias))
+            layers.append(Conv2d(taken, widths[level], 4, stride=2, padding=1, bias=bias))
             if inner:
                 layers.append(normalize(norm, widths[level], at_inference=norm_at_inference))
             self.down.append(nn.Sequential(*layers))

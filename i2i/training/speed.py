@@ -43,10 +43,20 @@ def measure_training(
     generator: str | None = None,
     discriminator: str | None = None,
     batch_size: int | None = None,
+    **others: Any,
 ) -> TrainingSpeed:
-    """Train on a batch of noise that is in memory already, with default settings, in this process.
+    """Train on a batch of noise that is in memory already, in this process.
 
     Memory is that of a process which hasn't done the like before.
+
+    Args:
+        method: its name.
+        image_size: height and width of an image, in pixels.
+        steps: how many are measured, after one that isn't.
+        generator: the network; the method's own unless given.
+        discriminator: likewise.
+        batch_size: images of a step.
+        others: settings of the run; see `run_config`.
     """
     kind: Any = methods[method]
     batch_size = batch_size or _BATCH_SIZES.get(method, 1)
@@ -56,7 +66,7 @@ def measure_training(
             (data / name).mkdir(parents=True)
             Image.new("RGB", (image_size, image_size)).save(data / name / "1.png")
         settings: dict[str, Any] = {"image_size": image_size, "load_size": image_size, "batch_size": batch_size}
-        settings |= {"generator": generator, "discriminator": discriminator, **_OPTIONS.get(method, {})}
+        settings |= {"generator": generator, "discriminator": discriminator, **_OPTIONS.get(method, {}), **others}
         config = run_config(method, data, **settings)
         trainer = build_run(config, find_layout([data], data=kind.data), Path(folder) / "run")
         before = _peak(trainer.device)
