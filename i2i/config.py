@@ -109,6 +109,9 @@ class TrainConfig:
     """Use deterministic GPU algorithms where PyTorch has them; slower."""
     channels_last: bool = False
     """Use the channels-last memory format; faster on some GPUs."""
+    checkpoint_activations: bool = False
+    """Activation checkpointing: compute the generator's blocks again in the backward pass, which takes less memory and
+    more time; for large images."""
     log_every: int = 50
     """Steps between lines of metrics.jsonl."""
     sample_every: int = 500

@@ -99,7 +99,7 @@ class _Level(nn.Module):
         bias = needs_bias(norm)
 
         def activated(channels: int) -> list[nn.Module]:
-            return [normalize(norm, channels, at_inference=norm_at_inference), nn.ReLU()]
+            return [normalize(norm, channels, at_inference=norm_at_inference), nn.ReLU(inplace=norm is not None)]
 
         widths = [width * 2**halvings for halvings in range(depth + 1)]
         encode = [nn.ReflectionPad2d(3), nn.Conv2d(in_channels, width, 7, bias=bias), *activated(width)]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from i2i.networks.few_pixels import ConvTranspose2d, convolve, transposed
+from i2i.networks.recompute import Recomputable
 from i2i.networks.virtual_batch_norm import VirtualBatchNorm
 
 Norm: TypeAlias = Literal["batch", "instance"] | None
@@ -160,14 +161,14 @@ def needs_bias(norm: GeneratorNorm) -> bool:
     return norm not in ("batch", "virtual")
 
 
-class Residual(nn.Module):
+class Residual(Recomputable):
     """x + branch(x)."""
 
     def __init__(self, branch: nn.Module) -> None:
         super().__init__()
         self.branch = branch
 
-    def forward(self, x: Tensor) -> Tensor:
+    def compute(self, x: Tensor) -> Tensor:
         """Keep the shape, (N, C, H, W)."""
         result: Tensor = x + self.branch(x)
         return result
@@ -185,7 +186,8 @@ def residual(
         normed = normalize(norm, channels, at_inference=norm_at_inference)
         return [nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3, bias=needs_bias(norm)), normed]
 
-    middle: list[nn.Module] = [nn.ReLU()] if dropout is None else [nn.ReLU(), dropout]
+    relu = nn.ReLU(inplace=norm is not None)
+    middle: list[nn.Module] = [relu] if dropout is None else [relu, dropout]
     return Residual(nn.Sequential(*convolution(), *middle, *convolution()))
 
 

@@ -78,10 +78,10 @@ def _patches(in_channels: int, layers: int, width: int, norm: Norm, down: Down, 
     if layers == 0:
         return nn.Sequential(
             nn.Conv2d(in_channels, width, 1),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(0.2, inplace=True),
             nn.Conv2d(width, 2 * width, 1, bias=bias),
             normalize(norm, 2 * width),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(0.2, inplace=True),
             nn.Conv2d(2 * width, 1, 1, bias=bias),
         )
     built: list[nn.Module] = []
@@ -91,5 +91,5 @@ def _patches(in_channels: int, layers: int, width: int, norm: Norm, down: Down, 
         stride = 2 if halves and down == "strided" else 1
         built += [nn.Conv2d(before, after, 4, stride=stride, padding=padding, bias=bias or level == 0)]
         built += [normalize(norm, after)] if level else []
-        built += [nn.LeakyReLU(0.2), *([Blur()] if halves and down == "blur" else [])]
+        built += [nn.LeakyReLU(0.2, inplace=True), *([Blur()] if halves and down == "blur" else [])]
     return nn.Sequential(*built, nn.Conv2d(width * min(2**layers, 8), 1, 4, padding=padding))

@@ -59,22 +59,25 @@ class ResNet(Generator):
         def normed(channels: int) -> nn.Module:
             return normalize(norm, channels, at_inference=norm_at_inference)
 
+        def relu() -> nn.Module:
+            return nn.ReLU(inplace=norm is not None)  # without a norm, `features` keeps the input
+
         def block(seed: int) -> Residual:
             drop = Dropout(dropout, at_inference=dropout_at_inference, seed=seed) if dropout else None
             return residual(4 * width, norm=norm, norm_at_inference=norm_at_inference, dropout=drop)
 
         layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(in_channels, width, 7, bias=bias)]
-        layers += [normed(width), nn.ReLU()]
+        layers += [normed(width), relu()]
         self._feature_layers = []
         for channels in (width, 2 * width):
             self._feature_layers.append(len(layers))
             stride = 2 if down == "strided" else 1
             layers += [nn.Conv2d(channels, 2 * channels, 3, stride=stride, padding=1, bias=bias)]
-            layers += [normed(2 * channels), nn.ReLU(), *([Blur()] if down == "blur" else [])]
+            layers += [normed(2 * channels), relu(), *([Blur()] if down == "blur" else [])]
         self._feature_layers += [len(layers), len(layers) + min(4, blocks - 1)]
         layers += [block(seed) for seed in range(blocks)]
         for channels in (4 * width, 2 * width):
-            layers += [upsample(up, channels, channels // 2, kernel=3, bias=bias), normed(channels // 2), nn.ReLU()]
+            layers += [upsample(up, channels, channels // 2, kernel=3, bias=bias), normed(channels // 2), relu()]
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels, 7), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         initialize(self, spectral=spectral, init=init)

@@ -21,6 +21,7 @@ from i2i.networks.layers import (
     normalize,
     upsample,
 )
+from i2i.networks.recompute import Block
 from i2i.spec import Scalar
 
 Where: TypeAlias = Literal["input", "all"]
@@ -75,17 +76,18 @@ class UNet(Generator):
             layers.append(Conv2d(taken, widths[level], 4, stride=2, padding=1, bias=bias))
             if inner:
                 layers.append(normalize(norm, widths[level], at_inference=norm_at_inference))
-            self.down.append(nn.Sequential(*layers))
+            self.down.append(Block(*layers))
 
         self.up = nn.ModuleList()
         for index, level in enumerate(range(depth - 1, 0, -1)):
             taken = widths[level] * (1 if index == 0 else 2)
-            layers = [nn.ReLU(), upsample(up, taken, widths[level - 1], kernel=4, bias=bias)]
+            layers = [nn.ReLU(inplace=index > 0), upsample(up, taken, widths[level - 1], kernel=4, bias=bias)]
             layers.append(normalize(norm, widths[level - 1], at_inference=norm_at_inference))
             if index < 3 and dropout > 0:
                 layers.append(Dropout(dropout, at_inference=dropout_at_inference, seed=index))
-            self.up.append(nn.Sequential(*layers))
-        self.up.append(nn.Sequential(nn.ReLU(), upsample(up, 2 * width, out_channels, kernel=4, bias=True), nn.Tanh()))
+            self.up.append(Block(*layers))
+        last = upsample(up, 2 * width, out_channels, kernel=4, bias=True)
+        self.up.append(Block(nn.ReLU(inplace=True), last, nn.Tanh()))
         initialize(self, spectral=spectral, init=init)
 
     @classmethod

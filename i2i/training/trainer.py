@@ -20,6 +20,7 @@ from i2i.device import pick_device
 from i2i.distributed import all_reduce_max, all_reduce_mean, is_peer_failure, rank, world_size
 from i2i.methods import Method
 from i2i.methods.base import Batch
+from i2i.networks.recompute import recompute_activations
 from i2i.progress import progress_bar
 from i2i.seeding import random_state, set_random_state
 from i2i.training.callbacks import Callbacks
@@ -94,6 +95,9 @@ class Trainer:
         self.method = method.to(self.device)
         if settings.channels_last:
             self.method.to(memory_format=torch.channels_last)
+        if settings.checkpoint_activations:
+            for generator in method.generators().values():
+                recompute_activations(generator)
         synchronize(self.method)
         self.ema = ModelEMA(method.generators(), decay=settings.ema_decay) if settings.ema_decay else None
         self.players = {

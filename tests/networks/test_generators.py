@@ -322,7 +322,7 @@ def test_where_all_joins_the_latent_to_every_layer_of_the_encoder():
         down.register_forward_hook(lambda _, taken, y: seen.append((taken[0], y)))
     skips = []
     for up in generator.up:
-        up.register_forward_hook(lambda _, taken, __: skips.append(taken[0]))
+        up.register_forward_pre_hook(lambda _, taken: skips.append(taken[0].clone()))
     generator(x, z)
     for taken, _ in seen:
         assert torch.equal(taken[:, -2:], z[:, :, None, None].expand(-1, -1, *taken.shape[2:]))

@@ -504,3 +504,14 @@ def test_training_on_a_gpu(precision: str, pairs: Path, tmp_path: Path) -> None:
     one = trainer(pairs, tmp_path, device="cuda", precision=precision, channels_last=True)
     one.fit()
     assert load_model(tmp_path / "model.safetensors").step == 6
+
+
+def test_activation_checkpointing_changes_nothing_but_memory(pairs: Path, tmp_path: Path) -> None:
+    states = []
+    for checkpointed in (False, True):
+        one = trainer(pairs, tmp_path / str(checkpointed), steps=3, checkpoint_activations=checkpointed)
+        assert any(getattr(module, "recompute", False) for module in one.method.modules()) == checkpointed
+        one.fit()
+        states.append(one.method.state_dict())
+    for name, before in states[0].items():
+        torch.testing.assert_close(states[1][name], before, msg=name)
