@@ -1,4 +1,4 @@
-"""`i2i export MODEL OUTPUT`: write a model for ONNX Runtime or OpenVINO."""
+"""`i2i export MODEL OUTPUT`: write a model for ONNX Runtime, OpenVINO or C++."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from i2i.inference.exporting.export import Export
 
 USAGE = "MODEL OUTPUT"
-SUMMARY = "Write a model for ONNX Runtime or OpenVINO, without PyTorch"
+SUMMARY = "Write a model for ONNX Runtime, OpenVINO or C++"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Flags:
     model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
     """A pretrained model (see: i2i models), a model file, or the folder of a run."""
     output: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUTPUT")]
-    """A file that ends in .onnx (for ONNX Runtime and OpenVINO) or .xml (for OpenVINO; weights lie beside it)."""
+    """A file that ends in .onnx (for ONNX Runtime and OpenVINO), .xml (for OpenVINO; weights lie beside it) or .pt2 (a
+    program of torch.export, to compile for C++; i2i doesn't open it)."""
     to: str | None = None
     """Domain to translate to, for a model that translates both ways."""
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
@@ -72,6 +73,12 @@ def run(args: list[str]) -> int:
     return 0
 
 
+def _use(output: Path) -> str:
+    if output.suffix.lower() == ".pt2":
+        return f"use it: torch.export.load({str(output)!r}).module()"
+    return f"use it: i2i translate INPUT OUTPUT --model {output}"
+
+
 def _lines(written: Export, flags: Flags) -> list[str]:
     size = sum(file.stat().st_size for file in written.files) / 1e6
     parity = written.parity
@@ -82,5 +89,5 @@ def _lines(written: Export, flags: Flags) -> list[str]:
         f"beside PyTorch, on {compared}: largest difference {parity.largest:.2g} (black is -1, white 1), "
         f"PSNR {parity.psnr:.1f} dB, SSIM {parity.ssim:.4f}",
         f"{parity.milliseconds:.1f} ms an image, {parity.milliseconds_torch:.1f} ms in PyTorch ({faster:.1f}x)",
-        f"use it: i2i translate INPUT OUTPUT --model {flags.output}",
+        _use(flags.output),
     ]

@@ -10,12 +10,14 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from i2i.errors import UsageError, setting
 from i2i.files import write_whole
 from i2i.images.outputs import with_weights
+from i2i.inference.backends.base import Backend
 from i2i.inference.backends.exported import open_export, write_metadata
 from i2i.inference.backends.openvino import SECTION
 from i2i.inference.backends.torch import TorchBackend
 from i2i.inference.exporting.int8 import quantized
 from i2i.inference.exporting.onnx_file import header_of_model, to_onnx
 from i2i.inference.exporting.parity import TOLERANCES, Parity, compare, inputs_of, synthetic_inputs
+from i2i.inference.exporting.program import ProgramBackend, to_bytes, to_program
 from i2i.model_file import Model
 from i2i.networks import Generator
 from i2i.networks.build import nearest_size
@@ -23,7 +25,7 @@ from i2i.optional import extra_module
 from i2i.seeding import latent_of
 
 Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
-SUFFIXES = (".onnx", ".xml")
+SUFFIXES = (".onnx", ".xml", ".pt2")
 _CALIBRATION = 100  # images, at most
 _COMPARED = 8  # images, at most
 
@@ -51,7 +53,7 @@ def export(
     size: int = 0,
     images: Sequence[Path] = (),
 ) -> Export:
-    """Write a generator for ONNX Runtime and OpenVINO (.onnx), or for OpenVINO (.xml and .bin).
+    """Write a generator for ONNX Runtime and OpenVINO (.onnx), for OpenVINO (.xml and .bin), or for PyTorch (.pt2).
 
     Args:
         model: a loaded model file.
@@ -76,29 +78,36 @@ def export(
     side = size or int(model.preprocess.get("image_size", 256))
     some = inputs_of(images[: _CALIBRATION if precision == "int8" else _COMPARED], like=reference, side=side)
     z = latent_of(0, generator.latent) if generator.latent else None
-    content = to_onnx(generator, header, network)
-    if precision == "int8":
-        latent = {} if z is None else {"latent": z}
-        content = quantized(content, [{"image": image, **latent} for image in some])
-    exported = open_export(content, "openvino" if _is_openvino(output) else "auto")
+    exported: Backend
+    if _suffix(output) == ".pt2":
+        program = to_program(generator, size=size)
+        content, exported = to_bytes(program, write_metadata(header, network)), ProgramBackend(program, reference)
+    else:
+        content = to_onnx(generator, header, network)
+        if precision == "int8":
+            latent = {} if z is None else {"latent": z}
+            content = quantized(content, [{"image": image, **latent} for image in some])
+        exported = open_export(content, "openvino" if _suffix(output) == ".xml" else "auto")
     compared = some[:_COMPARED] or synthetic_inputs(_COMPARED, like=reference, side=side)
     parity = compare(exported, reference, compared, z)
     if not parity.fits(precision):
         raise UsageError(_too_far(parity, precision))
-    if _is_openvino(output):
+    if _suffix(output) == ".xml":
         _write_openvino(content, write_metadata(header, network), output, precision)
     else:
         write_whole(output, content)
     return Export(with_weights(output), parity, bool(images))
 
 
-def _is_openvino(output: Path) -> bool:
-    return output.suffix.lower() == ".xml"
+def _suffix(output: Path) -> str:
+    return output.suffix.lower()
 
 
 def _check(generator: Generator, output: Path, precision: str, size: int, images: Sequence[Path]) -> None:
-    if output.suffix.lower() not in SUFFIXES:
+    if _suffix(output) not in SUFFIXES:
         raise UsageError(f"{output}: give a file that ends in {' or '.join(SUFFIXES)}")
+    if _suffix(output) == ".pt2" and precision != "fp32":
+        raise UsageError(f"{output}: a .pt2 file is written in fp32 only; {precision} is for .onnx and .xml")
     if size and (size % generator.multiple or size < generator.smallest):
         fitting = nearest_size(generator, size)
         raise UsageError(f"{setting('size', size)}: the network takes multiples of {generator.multiple}; use {fitting}")

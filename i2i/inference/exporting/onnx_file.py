@@ -44,7 +44,7 @@ def to_onnx(generator: Generator, header: Mapping[str, Any], network: ExportedNe
     """
     onnx: Any = extra_module("onnx", extra="onnx")
     with _exporting, isolated():  # PyTorch's exporter and Python's warnings have state of their process
-        prepared = _deployable(generator)
+        prepared = deployable(generator)
         side = network.size or round_up(max(network.smallest, 64), network.multiple)
         example = tuple(blank_input(prepared, side, side))
         prepared(*example)  # dropout draws its patterns, which are constants of the graph
@@ -109,7 +109,7 @@ def set_metadata(model: Any, metadata: Mapping[str, str]) -> None:
         entry.key, entry.value = key, value
 
 
-def _deployable(generator: Generator) -> Generator:
+def deployable(generator: Generator) -> Generator:
     """A copy for inference: resize-convolutions as one layer each, spectral norms as plain weights."""
     prepared = copy.deepcopy(generator).cpu().float().eval().requires_grad_(False)
     for module in list(prepared.modules()):

@@ -22,6 +22,7 @@ from i2i.inference.backends.torch import TorchBackend
 from i2i.inference.exporting import export as exporting
 from i2i.inference.exporting.onnx_file import header_of_model, to_onnx
 from i2i.inference.exporting.parity import compare
+from i2i.inference.exporting.program import HEADER
 from i2i.model_file import Model, save_model
 from support.images import noise
 
@@ -144,6 +145,23 @@ def test_half_precision_is_half_the_size(tmp_path: Path) -> None:
         sizes[precision] = written.files[0].stat().st_size
         assert written.parity.psnr > 60
     assert sizes["fp16"] < 0.55 * sizes["fp32"]
+
+
+@pytest.mark.parametrize("spec", [NETWORKS[0], NETWORKS[3], NETWORKS[5]])
+def test_a_program_for_cpp_takes_images_of_any_size(spec: str, tmp_path: Path) -> None:
+    model, path = model_of(spec), tmp_path / "model.pt2"
+    exporting.export(model, "a2b", path)
+    header = {HEADER: ""}
+    program = torch.export.load(path, extra_files=header).module()
+    reference = TorchBackend(model.generators["a2b"])
+    for count, height, width in ((1, 32, 32), (3, 160, 64)):
+        x = noise(count, 3, height, width, dtype=np.float32) * 2 - 1
+        z = np.ones((count, reference.latent), np.float32) if reference.latent else None
+        found = program(*(torch.from_numpy(given) for given in (x, z) if given is not None))
+        np.testing.assert_allclose(found.detach().numpy(), reference(x, z), atol=1e-5)
+    assert json.loads(json.loads(header[HEADER])["domains"]) == ["drawing", "photo"]
+    with pytest.raises(UsageError, match="an exported model, which only translates"):
+        Translator.load(path)
 
 
 def test_int8_is_near_on_images_like_those_of_its_calibration(tmp_path: Path) -> None:
@@ -402,7 +420,8 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("flags", "message"),
         [
-            (["x.pt"], "ends in .onnx or .xml"),
+            (["x.pt"], "ends in .onnx or .xml or .pt2"),
+            (["x.pt2", "--precision", "fp16"], "written in fp32 only"),
             (["x.onnx", "--precision", "int8"], "--calibration FOLDER"),
             (["x.onnx", "--size", "33"], "multiples of 16; use 32"),
             (["x.onnx", "--size", "65536"], "takes more memory than is free"),
