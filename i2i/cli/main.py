@@ -16,6 +16,7 @@ from i2i.cli.streams import lasting_streams
 from i2i.errors import ImageError, UsageError, unknown
 from i2i.version import __version__
 
+_LEFT_OUT = ("torch", "torchvision", "albumentations", "safetensors", "skimage", "jinja2")  # for exported models alone
 _HELP = """\
 i2i {version}: image-to-image translation with adversarial networks
 
@@ -60,6 +61,14 @@ def _run(args: list[str]) -> int:
         return _run_command(args[0], args[1:])
     except UsageError as error:  # the same in all processes of a run
         return print_error(error.with_flags(), 2) if os.environ.get("RANK", "0") == "0" else 2
+    except ModuleNotFoundError as error:
+        if error.name not in _LEFT_OUT:
+            raise
+        return print_error(
+            f"this needs {error.name}, which isn't installed: pip install i2i-toolkit; only exported models, such as "
+            "MODEL.onnx of i2i export, do without",
+            2,
+        )
     except ImageError as error:
         return print_error(error.with_flags(), 2)
     except BrokenPipeError:  # of a result; text is dropped

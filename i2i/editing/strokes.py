@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from numbers import Real
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
 
 from i2i.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Point: TypeAlias = tuple[float, float]
 _FAR = 10  # a point may lie outside of the image, and has to fit an integer once it is in pixels
@@ -127,6 +128,8 @@ def disc_mask(centre: Point, radius: float, size: int) -> Tensor:
 
 def _reduced(sheet: np.ndarray, size: int) -> Tensor:
     small = cv2.resize(sheet, (size, size), interpolation=cv2.INTER_AREA)
+    import torch
+
     return torch.from_numpy(small.astype(np.float32) / 255)[None, None]
 
 

@@ -8,16 +8,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from i2i.editing import Editor
 from i2i.errors import UsageError, unknown
+from i2i.inference.backends.exported import is_export
 from i2i.inference.loading import header_of
 from i2i.inference.translator import Translator
-from i2i.model_file import Model, load_model
 from i2i.model_file.header import find_direction
 from i2i.pretrained import model_file, pretrained
 from i2i.spec import Spec
+
+if TYPE_CHECKING:
+    from i2i.editing import Editor
+    from i2i.model_file import Model
 
 PAGE = Path(__file__).parent / "page"
 _EDITORS = 16  # photographs whose projections are kept
@@ -136,6 +139,9 @@ class Models:
             ImageError: the photograph can't be read.
             UsageError: there is no such model, no images are edited on it, or its file can't be read.
         """
+        from i2i.editing import Editor
+        from i2i.model_file import load_model
+
         key = name, photo, seed
         if key in self._editors:
             self._editors.move_to_end(key)
@@ -162,7 +168,7 @@ def offered_models(names: list[str], folder: Path | None = None) -> list[Offered
 
     Args:
         names: pretrained models, model files or run folders.
-        folder: its model files, and the runs in it.
+        folder: its model files, exported files, and the runs in it.
 
     Raises:
         UsageError: a model isn't there or can't be read, or two have one name.
@@ -180,11 +186,12 @@ def offered_models(names: list[str], folder: Path | None = None) -> list[Offered
     if folder is not None:
         if not folder.is_dir():
             raise UsageError(f"{folder}: there is no such folder")
-        found = sorted({*folder.glob("*.safetensors"), *folder.glob("*/model.safetensors")})
+        models = {file for file in folder.iterdir() if file.suffix == ".safetensors" or is_export(file)}
+        found = sorted({*models, *folder.glob("*/model.safetensors")})
         if folder / "model.safetensors" in found:  # the folder of a run
             found = [file for file in found if file.name != "best.safetensors"]
         if not found:
-            raise UsageError(f"{folder}: no model files in this folder, and no runs")
+            raise UsageError(f"{folder}: no model files in this folder, exported or not, and no runs")
         offered += [_of_file(file) for file in found]
     names = [model.name for model in offered]
     for name in names:

@@ -80,15 +80,17 @@ def serve(flags: Flags) -> int:
     import uvicorn
 
     from i2i.device import pick_device
+    from i2i.inference.backends.exported import is_export
     from i2i.plugins import load_plugins
     from i2i.web import Limits, Models, make_app
     from i2i.web.models import offered_models
     from i2i.web.security import is_loopback
 
     load_plugins(flags.imports)
-    pick_device(flags.device)
     limits = Limits(flags.max_megabytes, flags.max_megapixels, flags.max_requests, flags.timeout)
     offered = offered_models(list(flags.names), flags.models)
+    if not all(is_export(model.file) for model in offered):
+        pick_device(flags.device)
     token, local = flags.token or os.environ.get("I2I_TOKEN", ""), is_loopback(flags.host)
     hosts = flags.allow_host if local or flags.allow_host else None
     app = make_app(Models(offered, device=flags.device, backend=flags.backend), limits, token=token, hosts=hosts)

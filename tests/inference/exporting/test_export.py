@@ -257,10 +257,35 @@ for backend in ("onnx", "openvino"):
     out = {str(tmp_path / "out")!r} + backend
     assert main(["translate", {str(tmp_path)!r}, out, "--model", {str(file)!r}, "--backend", backend]) == 0
 assert main(["info", {str(file)!r}]) == 0
-print(*(name for name in ("torch", "torchvision", "albumentations") if name in sys.modules), "end")
+from starlette.testclient import TestClient
+from i2i.web import Limits, Models, make_app
+from i2i.web.models import offered_models
+from pathlib import Path
+app = make_app(Models(offered_models([], Path({str(tmp_path)!r}))), Limits())
+with TestClient(app, base_url="http://localhost") as client:
+    image = open({str(tmp_path / "in.png")!r}, "rb").read()
+    assert client.get("/v1/models").status_code == 200
+    answer = client.post("/v1/translate?model=model", content=image, headers={{"content-type": "image/png"}})
+    assert answer.status_code == 200, answer.text
+heavy = ("torch", "torchvision", "albumentations", "safetensors", "skimage")
+print(*(name for name in heavy if name in sys.modules), "end")
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "end"), done.stderr
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["end"]), done.stderr
+
+
+def test_without_pytorch_a_model_file_says_what_is_missing(tmp_path: Path) -> None:
+    script = """
+import sys
+sys.modules["torch"] = None
+from i2i.cli import main
+sys.exit(main(["translate", "datasets/examples", sys.argv[1], "--model", "map2sat"]))
+"""
+    words = [sys.executable, "-c", script, str(tmp_path / "out")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert "this needs torch, which isn't installed: pip install i2i-toolkit" in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
