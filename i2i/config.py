@@ -99,6 +99,9 @@ class TrainConfig:
     """Generator network, such as resnet:blocks=6,width=32 (default: the generator of the method)."""
     discriminator: str | None = None
     """Discriminator network, such as patchgan:layers=1 (default: the discriminator of the method)."""
+    init: str = ""
+    """Start from the generators of this model: a pretrained one, a run folder, a model file, or a checkpoint (.pth) of
+    another toolkit. Their networks must be those of the run (--generator). Empty: from random weights."""
     seed: int = 0
     """Random seed. The same seed gives the same run: bit for bit on a CPU, up to rounding on a GPU."""
     device: str = "auto"

@@ -35,7 +35,7 @@ class Distill(Conditional):
     searched for: give it with --generator.
     """
 
-    summary = "pairs of input and output, and a trained model: makes a smaller and faster one of it"
+    summary = "pairs and a trained model, of which it makes a smaller and faster one"
     of_run = "teacher"
     generator_spec = "unet:width=16,dropout=0,up=resize"
     discriminator_spec = "patchgan"

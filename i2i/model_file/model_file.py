@@ -20,6 +20,7 @@ from i2i.errors import UsageError
 from i2i.files import write_whole
 from i2i.model_file.header import CHECKSUM, decode
 from i2i.model_file.rebuild import MEND, of_direction, rebuild_all
+from i2i.model_file.toolkits import is_checkpoint, load_checkpoint
 from i2i.networks import Network
 from i2i.networks.virtual_batch_norm import Reference
 from i2i.version import __version__
@@ -90,12 +91,16 @@ def read_header(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: there is no such file, or it isn't a model file that this version reads.
     """
+    if is_checkpoint(path):
+        return decode(describe(_recognised(path)))
     with _opened(path) as file:
         return _header_of(path, file.metadata() or {})
 
 
 def load_model(path: Path, *, directions: Collection[str] | None = None) -> Model:
     """Rebuild the generators of a model file, on the CPU, in float32 and evaluation mode.
+
+    Checkpoints (.pth) of other toolkits are recognised too; see `i2i.model_file.toolkits`.
 
     The header and the list of tensors are checked before a network is built, and bound the work of building it.
 
@@ -107,6 +112,8 @@ def load_model(path: Path, *, directions: Collection[str] | None = None) -> Mode
         UsageError: it isn't a model file, it needs a backbone that isn't registered, its weights don't fit its specs,
             or it is damaged: its checksum differs, or weights are NaN or infinite.
     """
+    if is_checkpoint(path):
+        return _recognised(path)
     with isolated(), _opened(path) as file:
         metadata = file.metadata() or {}
         header = _header_of(path, metadata)
@@ -119,6 +126,14 @@ def load_model(path: Path, *, directions: Collection[str] | None = None) -> Mode
             if isinstance(reference := getattr(generator, "reference", None), Reference) and len(reference.batch):
                 generator(reference.batch[:1])  # computes its statistics now, before several threads would do so
     return Model(generators, header["domains"], header["preprocess"], header["config"], header["step"])
+
+
+def _recognised(path: Path) -> Model:
+    """The model that a checkpoint of another toolkit holds."""
+    found = load_checkpoint(path)
+    channels = [found.generator.in_channels, found.generator.out_channels]
+    preprocess = {"image_size": found.image_size, "channels": channels, "depths": [8, 8]}
+    return Model({"a2b": found.generator}, ("A", "B"), preprocess, {"method": found.method, "from": found.toolkit}, 0)
 
 
 def checksum(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:

@@ -25,6 +25,7 @@ from i2i.networks.recompute import Block
 from i2i.spec import Scalar
 
 Where: TypeAlias = Literal["input", "all"]
+DropoutLayers: TypeAlias = Literal["paper", "code"]
 
 
 @generators.register("unet")
@@ -32,11 +33,10 @@ class UNet(Generator):
     """Isola et al. 2017, sec. 6.1.1: C64-C128-C256-C512 x5 down, mirrored up, 4x4 kernels of stride 2.
 
     `depth` halvings: 8 is the paper's network for 256 px (54.414 M parameters at width 64), 7 the one for 128 px. The
-    first three decoder layers have dropout. The order of the weights is that of the reference code. A latent is
+    first three decoder layers have dropout; with `dropout_layers=code` those of its PyTorch code, 2 to 4 (2 and 3 at
+    depth 7). The order of the weights is that of the reference code. A latent is
     concatenated to the image alone, or with `where=all` to the input of every layer of the encoder (Zhu et al. 2017b,
     fig. 3).
-
-    Differs from the paper's PyTorch code: that has dropout in the decoder layers 2 to 4 (2 and 3 at depth 7).
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class UNet(Generator):
         dropout_at_inference: bool = True,
         where: Where = "input",
         init: Init = "normal",
+        dropout_layers: DropoutLayers = "paper",
     ) -> None:
         super().__init__()
         if not 2 <= depth <= MAX_DEPTH or width < 1 or latent < 0 or not 0 <= dropout < 1:
@@ -78,12 +79,13 @@ class UNet(Generator):
                 layers.append(normalize(norm, widths[level], at_inference=norm_at_inference))
             self.down.append(Block(*layers))
 
+        dropped = range(3) if dropout_layers == "paper" else range(1, depth - 4)
         self.up = nn.ModuleList()
         for index, level in enumerate(range(depth - 1, 0, -1)):
             taken = widths[level] * (1 if index == 0 else 2)
             layers = [nn.ReLU(inplace=index > 0), upsample(up, taken, widths[level - 1], kernel=4, bias=bias)]
             layers.append(normalize(norm, widths[level - 1], at_inference=norm_at_inference))
-            if index < 3 and dropout > 0:
+            if index in dropped and dropout > 0:
                 layers.append(Dropout(dropout, at_inference=dropout_at_inference, seed=index))
             self.up.append(Block(*layers))
         last = upsample(up, 2 * width, out_channels, kernel=4, bias=True)

@@ -21,6 +21,7 @@ from i2i.evaluation.features import feature_networks
 from i2i.evaluation.pixels import check_grey_or_colour
 from i2i.methods import Method, methods
 from i2i.training.callbacks import Callbacks
+from i2i.training.initial_weights import start_from
 from i2i.training.listing import describe_data
 from i2i.training.logger import summary_writer
 from i2i.training.lr_schedule import decay_start, total_steps
@@ -139,6 +140,8 @@ def _method(config: RunConfig, data: Any, *, generator: str | None) -> Method:
     )
     torch.manual_seed(config.train.seed)
     method: Method = kind(config.options, backbones)
+    if config.train.init:
+        start_from(config.train.init, method)
     return method
 
 

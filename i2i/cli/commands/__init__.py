@@ -15,4 +15,4 @@ from types import ModuleType
 def commands() -> dict[str, ModuleType]:
     """The modules of all commands, by name."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return {name: importlib.import_module(f"{__name__}.{name}") for name in names}
+    return {name.rstrip("_"): importlib.import_module(f"{__name__}.{name}") for name in names}  # import_: a keyword

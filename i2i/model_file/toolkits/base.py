@@ -1,0 +1,193 @@
+"""Load a PyTorch checkpoint of another toolkit: its generator is recognised by the names and shapes of its weights."""
+
+from __future__ import annotations
+
+import pickle
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+
+from i2i.device import isolated
+from i2i.errors import UsageError
+from i2i.networks import Generator, build_generator
+from i2i.networks.skip_init import SkipInit
+from i2i.plugins import discover
+from i2i.registry import Registry
+from i2i.spec import Spec
+
+SUFFIXES = (".pth", ".pt", ".ckpt", ".bin")
+Tensors: TypeAlias = Mapping[str, Tensor]
+Layer: TypeAlias = dict[str, Tensor]  # `weight`, `bias`, `running_mean`, ... of a convolution or a norm
+_WRAPPED = ("state_dict", "model_state_dict", "netG", "net_g", "generator", "params", "model")
+_COUNTER = "num_batches_tracked"  # older checkpoints lack it
+
+
+class Recognised(NamedTuple):
+    """A generator of another toolkit.
+
+    Attributes:
+        generator: with its weights, in evaluation mode, on the CPU.
+        toolkit: what wrote it, in words.
+        method: the method that most likely trained it.
+        image_size: height and width, in pixels, of the images that it most likely learned from.
+    """
+
+    generator: Generator
+    toolkit: str
+    method: str
+    image_size: int
+
+
+class Layout(ABC):
+    """How a toolkit names the weights of a generator; it registers itself in `layouts` and is found in this folder.
+
+    Attributes:
+        toolkit: what writes such files, in words.
+        telling: an entry that a checkpoint of this layout has and no other.
+        method: the method that trains it.
+        image_size: height and width of training images, in pixels, by the toolkit's defaults.
+    """
+
+    toolkit: ClassVar[str]
+    telling: ClassVar[str]
+    method: ClassVar[str]
+    image_size: ClassVar[int] = 256
+
+    def fits(self, tensors: Tensors) -> bool:
+        """Whether a checkpoint has this layout."""
+        return self.telling in tensors
+
+    @abstractmethod
+    def spec(self, tensors: Tensors) -> tuple[str, dict[str, Any]]:
+        """Our generator and its options, in_channels and out_channels among them.
+
+        Raises:
+            KeyError, IndexError: an entry is missing.
+            UsageError: it has something that our generator lacks.
+        """
+
+    def layers(self, tensors: Tensors) -> list[Layer]:
+        """The convolutions and norms in our order, which is that of the file unless a subclass says otherwise."""
+        return list(layers_of(tensors).values())
+
+    def trained_by(self, generator: Generator) -> str:  # noqa: ARG002
+        """The method that most likely trained a generator of this layout."""
+        return self.method
+
+
+layouts: Registry[Layout] = Registry("layout of weights", base=Layout)
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file is a PyTorch checkpoint, by its suffix."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def load_checkpoint(path: Path) -> Recognised:
+    """Load the generator of a PyTorch checkpoint, without running code that may be in it.
+
+    Raises:
+        UsageError: it can't be read, or is no generator that is known; the message says what is nearest.
+    """
+    discover("i2i.model_file.toolkits")
+    with isolated():
+        tensors = _read(path)
+        layout = next((built for built in map(_build, layouts) if built.fits(tensors)), None)
+        if layout is None:
+            raise UsageError(_unknown(path, tensors))
+        try:
+            name, options = layout.spec(tensors)
+            with torch.random.fork_rng(devices=[]), SkipInit():
+                generator = build_generator(Spec(name, options))
+            generator.load_state_dict(_fitted(generator, layout.layers(tensors)))
+        except (KeyError, IndexError) as error:
+            raise UsageError(f"{path} looks like {layout.toolkit}, but lacks {error}") from None
+        except UsageError as error:
+            raise UsageError(f"{path} looks like {layout.toolkit}: {error.args[0]}") from None
+    generator.eval().requires_grad_(False)
+    return Recognised(generator, layout.toolkit, layout.trained_by(generator), layout.image_size)
+
+
+def layers_of(tensors: Tensors) -> dict[str, Layer]:
+    """The tensors of each convolution and norm by the prefix of their names, in the order of the file.
+
+    Filters of fixed values and the statistics of norms without weights are left out: they are computed.
+    """
+    layers: dict[str, Layer] = {}
+    for name, tensor in tensors.items():
+        prefix, _, leaf = name.rpartition(".")
+        layers.setdefault(prefix, {})[leaf] = tensor
+    return {prefix: layer for prefix, layer in layers.items() if "weight" in layer}
+
+
+def norm_of(layers: list[Layer]) -> str | None:
+    """The norm of a generator, by its layers: only batch norm has weights; before instance norm, layers have biases."""
+    if any(layer["weight"].dim() == 1 for layer in layers):
+        return "batch"
+    return "instance" if all("bias" in layer for layer in layers) else None
+
+
+def _build(name: str) -> Layout:
+    layout: Layout = layouts[name]()
+    return layout
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UsageError(f"{path}: there is no such file") from None
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError, AttributeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+        raise UsageError(
+            f"{path} is no checkpoint of weights alone ({reason}); save the generator's state_dict() with the toolkit "
+            "that wrote it"
+        ) from None
+    for key in _WRAPPED:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping):
+        raise UsageError(f"{path} holds a {type(content).__name__}, where the weights of a generator are expected")
+    tensors = {str(name).removeprefix("module."): value for name, value in content.items()}
+    if strange := [name for name, value in tensors.items() if not isinstance(value, Tensor)]:
+        raise UsageError(f"{path} holds {strange[0][:80]!r} beside weights, where those of a generator are expected")
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise UsageError(f"{path}: {name[:80]} has NaN or infinite values")
+    return tensors
+
+
+def _fitted(generator: Generator, layers: list[Layer]) -> dict[str, Tensor]:
+    """The state of a generator, with the weights of these layers in its own order."""
+    ours, state = layers_of(generator.state_dict()), dict(generator.state_dict())
+    if len(ours) != len(layers):
+        raise UsageError(f"it has {len(layers)} layers with weights, where '{generator.spec}' has {len(ours)}")
+    for (prefix, wanted), given in zip(ours.items(), layers, strict=True):
+        for leaf in given.keys() - wanted.keys() - {_COUNTER}:
+            raise UsageError(f"a {leaf} of shape {tuple(given[leaf].shape)} has no place in '{generator.spec}'")
+        for leaf, tensor in wanted.items():
+            if leaf not in given:  # a layer without bias is one whose bias is 0
+                state[f"{prefix}.{leaf}"] = torch.zeros_like(tensor)
+            elif given[leaf].shape != tensor.shape:
+                shapes = f"{tuple(given[leaf].shape)}, where '{generator.spec}' has {tuple(tensor.shape)}"
+                raise UsageError(f"{prefix}.{leaf} would have shape {shapes}")
+            else:
+                state[f"{prefix}.{leaf}"] = given[leaf].to(tensor.dtype)
+    return state
+
+
+def _unknown(path: Path, tensors: Tensors) -> str:
+    def alike(layout: Layout) -> int:
+        start = layout.telling.partition(".")[0]
+        return sum(name.startswith(start) for name in tensors)
+
+    nearest = max(map(_build, layouts), key=alike)
+    found = ", ".join(list(tensors)[:3]) or "nothing"
+    return (
+        f"{path} holds {found[:160]}, ..., which is no generator that i2i knows; nearest is {nearest.toolkit}, which "
+        f"has {nearest.telling}. A discriminator or an encoder can't translate"
+    )
