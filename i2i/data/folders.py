@@ -12,6 +12,7 @@ from typing import Literal
 from i2i.data.direction import inputs_first
 from i2i.data.layout import EXPECTED_LAYOUTS, Layout, Source, Split
 from i2i.data.pairing import pair_by_name, pair_halves
+from i2i.data.table import is_table, read_table
 from i2i.errors import UsageError, setting
 from i2i.images.formats import suffixes_in_words
 from i2i.images.reading import images_in
@@ -39,7 +40,7 @@ def find_layout(
     never paired by their order. A single set is all images of a folder.
 
     Args:
-        paths: one folder, or the folders of a and b.
+        paths: one folder, the folders of a and b, or a table (.csv) that lists pairs; see `read_table`.
         data: what the method learns from: pairs, two unpaired sets, or a single set.
         domains: names of the images: a, the left half or first folder, and b; names that the folders already have
             stay with those folders.
@@ -83,6 +84,8 @@ def survey(
         UnknownLayoutError: neither pairs nor two sets are recognised.
     """
     folders = [Path(path) for path in paths]
+    if len(folders) == 1 and is_table(folders[0]):
+        return read_table(folders[0], data=data)
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise UsageError(f"{folders[0]} is given twice; the two domains need different folders")
     for folder in folders:
