@@ -53,10 +53,13 @@ def run_settings(name: str, method: Any, args: list[str]) -> tuple[RunConfig, Pa
         refuse_inside(run, flags.data, flag="--run")
     # Absolute paths, so that the run can be resumed from any folder.
     data, plugins = (tuple(str(Path(p).resolve()) for p in flags.data)), tuple(map(resolved, flags.imports))
-    training = _length(flags.training, args)
+    training, options = _length(flags.training, args), flags.method
+    training = dataclasses.replace(training, init=_absolute(training.init))
+    if method.of_run:
+        options = dataclasses.replace(options, **{method.of_run: _absolute(getattr(options, method.of_run))})
     if preset:
         training = dataclasses.replace(training, **networks_over(defaults_of(method, preset).train, vars(training)))
-    return RunConfig(name, data, flags.method, flags.images, training, plugins, flags.preset or ""), run, flags.resume
+    return RunConfig(name, data, options, flags.images, training, plugins, flags.preset or ""), run, flags.resume
 
 
 def refuse_existing(run: Path) -> None:
@@ -80,6 +83,11 @@ def _about(name: str, method: Any) -> str:
     presets = "\n".join(f"- --preset {preset}: {as_flags(values)}" for preset, values in method.presets.items())
     parts = [f"{name}: {summary_of(method)}.", inspect.cleandoc(method.__doc__ or ""), networks]
     return "\n\n".join([*parts, f"Presets:\n{presets}"] if presets else parts)
+
+
+def _absolute(model: str) -> str:
+    """A model's path from the root, so that it is found from any folder; the name of a pretrained one stays."""
+    return str(Path(model).resolve()) if model and Path(model).exists() else model
 
 
 def _length(training: Any, args: Sequence[str]) -> Any:

@@ -17,9 +17,10 @@ from i2i.errors import UsageError, setting
 from i2i.losses import l1
 from i2i.methods.base import Batch, Losses, methods
 from i2i.methods.pix2pix import Conditional
-from i2i.model_file import load_model, read_header
+from i2i.model_file import load_model
 from i2i.model_file.header import find_direction
 from i2i.networks import Backbones, Generator
+from i2i.networks.build import nearest_size
 from i2i.pretrained import model_file
 
 
@@ -110,10 +111,8 @@ def _load_teacher(config: Distill.Config, backbones: Backbones) -> Generator:
     """The generator of the teacher, in evaluation mode, without gradients."""
     if not config.teacher:
         raise UsageError(f"distill needs a trained model; give {setting('teacher', 'MODEL')}")
-    file = model_file(config.teacher)
-    header = read_header(file)
-    direction = find_direction(header["maps"], header["domains"], config.teacher_to)
-    teacher = load_model(file, directions=[direction]).generators[direction]
+    model = load_model(model_file(config.teacher))
+    teacher = model.generators[find_direction(model.generators, model.domains, config.teacher_to)]
     assert isinstance(teacher, Generator)  # of this direction
     found, channels, size = (teacher.in_channels, teacher.out_channels), backbones.channels, backbones.image_size
     if found != channels:
@@ -126,7 +125,7 @@ def _load_teacher(config: Distill.Config, backbones: Backbones) -> Generator:
     if size % teacher.multiple or size < teacher.smallest:
         raise UsageError(
             f"{config.teacher} takes images of a multiple of {teacher.multiple} px, at least {teacher.smallest}; use "
-            f"{setting('image_size', max(teacher.smallest, round(size / teacher.multiple) * teacher.multiple))}"
+            f"{setting('image_size', nearest_size(teacher, size))}"
         )
     return teacher
 

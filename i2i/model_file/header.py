@@ -13,7 +13,7 @@ CHECKSUM = "checksum"
 _JSON = ("maps", "modules", "domains", "preprocess", "config", "step")
 _MAX_LENGTH = 2**20  # characters of an entry
 _MAX_DEPTH = 16  # nested objects
-_MAX_SIZE = 2**16  # pixels
+MAX_SIZE = 2**16  # pixels
 
 
 class _Rule(NamedTuple):
@@ -109,8 +109,8 @@ _RULES = (
     _Rule(
         "preprocess",
         "image_size",
-        lambda v: _is_whole(v, _MAX_SIZE),
-        f"an integer from 1 to {_MAX_SIZE}",
+        lambda v: _is_whole(v, MAX_SIZE),
+        f"an integer from 1 to {MAX_SIZE}",
     ),
     _Rule(
         "preprocess",

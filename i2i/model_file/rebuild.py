@@ -69,7 +69,7 @@ def rebuild_all(
         if spec.name not in registry_of(direction):
             raise _missing_backbone(path, spec.name, header)
         try:
-            generators[direction] = _rebuild(direction, spec, of_direction(direction, listed))
+            generators[direction] = rebuild(direction, spec, of_direction(direction, listed))
         except UsageError as error:
             raise UsageError(f"{path}: its weights don't fit '{text}': {error}") from None
     return generators
@@ -81,7 +81,7 @@ def of_direction(direction: str, tensors: Mapping[str, T]) -> dict[str, T]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _rebuild(direction: str, spec: Spec, tensors: Mapping[str, Listed]) -> Network:
+def rebuild(direction: str, spec: Spec, tensors: Mapping[str, Listed]) -> Network:
     """Build the network of a spec in float32 on the CPU, without its weights.
 
     It is built on the meta device first, where weights take no memory, and building stops when it outgrows the listed
@@ -99,12 +99,12 @@ def _rebuild(direction: str, spec: Spec, tensors: Mapping[str, Listed]) -> Netwo
     try:
         with torch.random.fork_rng(devices=[]), SkipInit():
             try:
-                with torch.device("meta"), _limited_to(tensors):
+                with torch.device("meta"), limited_to(tensors):
                     planned = build_network(direction, spec)
             except UsageError:
                 raise
             except Exception:  # a plug-in may need values, such as those of a linspace
-                with torch.device("cpu"), _limited_to(tensors):
+                with torch.device("cpu"), limited_to(tensors):
                     planned = build_network(direction, spec)
             _compare(planned, tensors)
             with torch.device("cpu"):
@@ -159,7 +159,7 @@ def _shortened(name: str) -> str:
 
 
 @contextlib.contextmanager
-def _limited_to(tensors: Mapping[str, Listed]) -> Iterator[None]:
+def limited_to(tensors: Mapping[str, Listed]) -> Iterator[None]:
     """Stop the construction of a network that has more weights than these tensors."""
     # Spectral norm registers a weight twice; few modules have no weights beside one that has some.
     values = sum(math.prod(listed.shape) for listed in tensors.values())

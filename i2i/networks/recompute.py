@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.utils.checkpoint import checkpoint
 
+from i2i.errors import UsageError, setting
+from i2i.networks.virtual_batch_norm import VirtualBatchNorm
+
 
 class Recomputable(nn.Module):
     """A block of a network whose activations may be computed twice; a subclass implements `compute`.
@@ -43,33 +46,44 @@ class Block(Recomputable, nn.Sequential):
         return x
 
 
-def recompute_activations(network: nn.Module) -> int:
-    """Let each block of a network compute its activations twice; the number of its blocks."""
-    blocks = [module for module in network.modules() if isinstance(module, Recomputable)]
+def recompute_activations(*networks: nn.Module) -> int:
+    """Let the blocks of networks compute their activations twice; the number of these blocks.
+
+    Blocks with spectral norm or virtual batch norm are left out: what they compute depends on the calls before.
+
+    Raises:
+        UsageError: there are none.
+    """
+    modules = [module for network in networks for module in network.modules()]
+    blocks = [module for module in modules if isinstance(module, Recomputable) and not _has_memory(module)]
     for block in blocks:
         block.recompute = True
         first = next(block.children())
         if isinstance(first, nn.ReLU):
             first.inplace = False  # the input is kept as it is
+    if not blocks:
+        raise UsageError(
+            "these generators have no blocks to compute twice; unet, resnet and coarse_to_fine have, but not with "
+            f"spectral=true or norm=virtual; leave out {setting('checkpoint_activations')}"
+        )
     return len(blocks)
+
+
+def _has_memory(block: nn.Module) -> bool:
+    return any(isinstance(module, _SpectralNorm | VirtualBatchNorm) for module in block.modules())
 
 
 @contextlib.contextmanager
 def _as_before(block: nn.Module) -> Iterator[None]:
-    """While a block is computed again, running averages and the vectors of spectral norm stay as they are."""
+    """While a block is computed again, running averages stay as they are."""
     norms = [module for module in block.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    spectral = [module for module in block.modules() if isinstance(module, _SpectralNorm)]
     momenta = [norm.momentum for norm in norms]
     try:
         for norm in norms:
             norm.momentum = 0.0
-        for module in spectral:
-            module.training = False
         yield
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
             if norm.num_batches_tracked is not None:
                 norm.num_batches_tracked -= 1
-        for module in spectral:
-            module.training = True

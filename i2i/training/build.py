@@ -84,6 +84,8 @@ def build_run(
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
     method = _method(config, data, generator=train.generator or (generator_of(folder) if resume else None))
+    if train.init and not resume:
+        start_from(train.init, method)
     if isinstance(data, Layout):
         parts = _of_layout(method, config, data, folder, device=pick_device(device or train.device))
     else:
@@ -140,8 +142,6 @@ def _method(config: RunConfig, data: Any, *, generator: str | None) -> Method:
     )
     torch.manual_seed(config.train.seed)
     method: Method = kind(config.options, backbones)
-    if config.train.init:
-        start_from(config.train.init, method)
     return method
 
 

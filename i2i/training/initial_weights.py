@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from i2i.errors import UsageError, setting
 from i2i.methods import Method
 from i2i.model_file import load_model
@@ -9,7 +11,7 @@ from i2i.networks import Network
 from i2i.pretrained import model_file
 from i2i.spec import Scalar
 
-_MODES = ("norm_at_inference", "dropout_at_inference", "dropout", "dropout_layers", "init")  # which change no weights
+_MODES = ("norm_at_inference", "dropout_at_inference", "dropout", "dropout_layers", "init")  # which may differ
 
 
 def start_from(model: str, method: Method) -> None:
@@ -21,7 +23,7 @@ def start_from(model: str, method: Method) -> None:
     found = load_model(model_file(model)).generators
     ours = method.generators()
     for direction in ours.keys() & found.keys():
-        if _options(ours[direction]) != _options(found[direction]):
+        if _of(ours[direction]) != _of(found[direction]):
             raise UsageError(
                 f"{setting('init', model)} has '{found[direction].spec}' where the run has '{ours[direction].spec}'; "
                 f"use {setting('generator', str(found[direction].spec))}"
@@ -32,6 +34,6 @@ def start_from(model: str, method: Method) -> None:
         raise UsageError(f"{setting('init', model)} has the directions {directions}; choose another model")
 
 
-def _options(network: Network) -> tuple[str, dict[str, Scalar]]:
+def _of(network: Network) -> tuple[str, dict[str, Scalar], dict[str, torch.Size]]:
     options = {name: value for name, value in network.spec.options.items() if name not in _MODES}
-    return network.spec.name, options
+    return network.spec.name, options, {name: tensor.shape for name, tensor in network.state_dict().items()}

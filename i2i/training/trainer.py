@@ -96,8 +96,7 @@ class Trainer:
         if settings.channels_last:
             self.method.to(memory_format=torch.channels_last)
         if settings.checkpoint_activations:
-            for generator in method.generators().values():
-                recompute_activations(generator)
+            recompute_activations(*method.generators().values())
         synchronize(self.method)
         self.ema = ModelEMA(method.generators(), decay=settings.ema_decay) if settings.ema_decay else None
         self.players = {

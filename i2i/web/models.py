@@ -16,6 +16,7 @@ from i2i.inference.loading import header_of
 from i2i.inference.translator import Translator
 from i2i.model_file.header import find_direction
 from i2i.pretrained import model_file, pretrained
+from i2i.progress import logger
 from i2i.spec import Spec
 
 if TYPE_CHECKING:
@@ -186,8 +187,7 @@ def offered_models(names: list[str], folder: Path | None = None) -> list[Offered
     if folder is not None:
         if not folder.is_dir():
             raise UsageError(f"{folder}: there is no such folder")
-        models = {file for file in folder.iterdir() if file.suffix == ".safetensors" or is_export(file)}
-        found = sorted({*models, *folder.glob("*/model.safetensors")})
+        found = sorted({*_in_folder(folder), *folder.glob("*/model.safetensors")})
         if folder / "model.safetensors" in found:  # the folder of a run
             found = [file for file in found if file.name != "best.safetensors"]
         if not found:
@@ -200,6 +200,23 @@ def offered_models(names: list[str], folder: Path | None = None) -> list[Offered
     for model in offered:
         _ = model.header  # a file that can't be read is refused now
     return offered
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    """The model files in a folder; of a model that was exported beside its file, the export alone."""
+    found: dict[str, Path] = {}
+    for suffix in (".safetensors", ".xml", ".onnx"):
+        for file in sorted(folder.iterdir()):
+            if file.suffix.lower() != suffix:
+                continue
+            if is_export(file):
+                try:
+                    header_of(file)
+                except UsageError as error:  # such as another program's
+                    logger.warning("left out: %s", error.with_flags())
+                    continue
+            found[file.stem] = file
+    return list(found.values())
 
 
 def _of_file(file: Path) -> Offered:

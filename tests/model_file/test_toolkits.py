@@ -6,6 +6,7 @@ published networks in plain tensor operations.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -109,6 +110,24 @@ def bicyclegan(depth: int = 6, latent: int = 3) -> dict[str, Tensor]:
     return block("model", 0)
 
 
+def enhancer() -> dict[str, Tensor]:
+    """LocalEnhancer of pix2pixHD with two halvings and a block in the global generator, and a block of its own."""
+
+    def layer(name: str, out: int, taken: int, size: int, *, up: bool = False) -> dict[str, Tensor]:
+        shape = (taken, out) if up else (out, taken)
+        return {f"{name}.weight": drawn(*shape, size, size), f"{name}.bias": drawn(out)}
+
+    w = WIDTH
+    found = layer("model.1", w, 3, 7) | layer("model.4", 2 * w, w, 3) | layer("model.7", 4 * w, 2 * w, 3)
+    for convolution in (1, 5):
+        found |= layer(f"model.10.conv_block.{convolution}", 4 * w, 4 * w, 3)
+    found |= layer("model.11", 2 * w, 4 * w, 3, up=True) | layer("model.14", w, 2 * w, 3, up=True)
+    found |= layer("model1_1.1", w // 2, 3, 7) | layer("model1_1.4", w, w // 2, 3)
+    for convolution in (1, 5):
+        found |= layer(f"model1_2.0.conv_block.{convolution}", w, w, 3)
+    return found | layer("model1_2.1", w // 2, w, 3, up=True) | layer("model1_2.5", 3, w // 2, 7)
+
+
 def weights_of(checkpoint: dict[str, Tensor]) -> list[Tensor]:
     return [tensor for name, tensor in checkpoint.items() if not name.endswith(("running_mean", "running_var", "filt"))]
 
@@ -166,6 +185,16 @@ def test_the_latent_of_bicyclegan_and_its_order_of_skips(tmp_path: Path) -> None
     torch.testing.assert_close(generator(with_room(X), z), bicyclegan_published(tensors, z), atol=1e-5, rtol=1e-4)
 
 
+def test_the_enhancer_of_pix2pixhd(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    tensors = enhancer()
+    generator = load_model(saved(tmp_path / "x.pth", tensors)).generators["a2b"]
+    options = {"depth": 2, "blocks": 1, "enhancers": 1, "enhancer_blocks": 1, "width": WIDTH}
+    assert {name: generator.spec.options[name] for name in options} == options
+    expected = published.coarse_to_fine(weights_of(tensors), X, depth=2, blocks=1, enhancer_blocks=1)
+    torch.testing.assert_close(generator(X), expected, atol=1e-5, rtol=1e-4)
+
+
 def test_pix2pix_keeps_its_dropout_where_its_code_has_it(tmp_path: Path) -> None:
     options = load_model(saved(tmp_path / "x.pth", unet(7))).generators["a2b"].spec.options
     assert (options["dropout"], options["dropout_layers"], options["dropout_at_inference"]) == (0.5, "code", True)
@@ -198,8 +227,58 @@ def test_it_is_used_like_a_model_file(pairs: Path, tmp_path: Path, capsys: pytes
     words += ["--workers", "0", "--validate-every", "0", "--run", str(tmp_path / "run")]
     assert main(words) == 0
     assert np.array_equal(translate(image, tmp_path / "run"), expected)
-    assert main([*words[:-1], str(tmp_path / "other"), "--generator", "resnet:blocks=1,width=4"]) == 2
-    assert "use --generator resnet:in_channels=3" in capsys.readouterr().err
+    for other in ("resnet:blocks=1,width=4", "resnet:blocks=2,width=4,dropout=0.5"):
+        assert main([*words[:-1], str(tmp_path / "other"), "--generator", other]) == 2
+        assert "use --generator resnet:in_channels=3" in capsys.readouterr().err
+    file.unlink()  # a run that is resumed has weights of its own
+    assert main(["train", "pix2pix", "--run", str(tmp_path / "run"), "--resume", "--steps", "2", "--workers", "0"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--image-size", "100000"], "from 1 to 65536"),
+        (["--domains", "a", "a"], "two different names"),
+    ],
+)
+def test_what_a_model_file_can_not_hold_is_refused(
+    flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = saved(tmp_path / "x.pth", resnet())
+    assert main(["import", str(file), str(tmp_path / "x.safetensors"), *flags]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_a_file_that_asks_for_more_than_it_holds_is_refused(tmp_path: Path) -> None:
+    huge = {**unet(), "model.model.0.weight": torch.zeros(1).expand(2**16, 3, 4, 4)}
+    plain = saved(tmp_path / "plain.pth", {"model.1.weight": torch.zeros(2**22)})
+    packed = tmp_path / "packed.pth"
+    with zipfile.ZipFile(plain) as entries, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for entry in entries.infolist():
+            archive.writestr(entry.filename, entries.read(entry))
+    assert packed.stat().st_size < 2**16
+    wide = {**unet(), "model.model.0.weight": torch.zeros(2**13, 3, 4, 4)}
+    sparse = {"model.1.weight": torch.zeros(2, 2).to_sparse()}
+    for file, message in (
+        (saved(tmp_path / "huge.pth", huge), "no plain tensor of weights, or larger than the file"),
+        (packed, "its entries are packed"),
+        (saved(tmp_path / "wide.pth", wide), "far larger than"),
+        (saved(tmp_path / "sparse.pth", sparse), "no plain tensor of weights"),
+        (saved(tmp_path / "meta.pth", {"model.1.weight": torch.zeros(9, device="meta")}), "no plain tensor of weights"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            load_model(file)
+
+
+def test_damaged_checkpoints_end_in_a_line(tmp_path: Path) -> None:
+    whole, rng = saved(tmp_path / "x.pth", resnet()).read_bytes(), np.random.default_rng(0)
+    for _ in range(60):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        damaged[rng.integers(0, len(damaged), 40)] = rng.integers(0, 256, 40)
+        (tmp_path / "x.pth").write_bytes(damaged[: rng.integers(100, len(damaged))].tobytes())
+        with pytest.raises(UsageError, match=r"^[^\n]*$"):
+            load_model(tmp_path / "x.pth")
 
 
 class Harmful:

@@ -131,6 +131,30 @@ def halved(x):
     return F.pad(x, [1] * 4).unfold(2, 3, 2).unfold(3, 3, 2).sum((4, 5)) / ones
 
 
+def coarse_to_fine(weights, x, *, depth, blocks, enhancer_blocks):
+    """Wang et al. 2018, sec. 3.2, with one enhancer."""
+    left = iter(weights)
+
+    def level(x, inner, *, depth, blocks):
+        y = instance_norm(F.conv2d(reflected(x, 3), next(left), next(left))).relu()
+        for _ in range(depth):
+            y = instance_norm(F.conv2d(y, next(left), next(left), stride=2, padding=1)).relu()
+        y = y if inner is None else y + inner
+        for _ in range(blocks):
+            z = instance_norm(F.conv2d(reflected(y, 1), next(left), next(left))).relu()
+            y = y + instance_norm(F.conv2d(reflected(z, 1), next(left), next(left)))
+        for _ in range(depth):
+            y = F.conv_transpose2d(y, next(left), next(left), stride=2, padding=1, output_padding=1)
+            y = instance_norm(y).relu()
+        return y
+
+    inner = level(halved(x), None, depth=depth, blocks=blocks)
+    y = level(x, inner, depth=1, blocks=enhancer_blocks)
+    result = torch.tanh(F.conv2d(reflected(y, 3), next(left), next(left)))
+    assert not list(left)
+    return result
+
+
 def encoder(weights, x, *, blocks):
     """Zhu et al. 2017b, appendix: the mean and the log variance."""
     left = iter(weights)

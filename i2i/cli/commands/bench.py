@@ -77,7 +77,7 @@ def run(args: list[str]) -> int:
                 for backend, precision in kinds[name]:
                     measured = _of_model(flags, name, file, backend, precision, images, Path(folder))
                     found += measured
-                    failed += not measured
+                    failed += len(measured) < len(flags.sizes)
                     bar.update()
             for method in flags.methods:
                 found.append(_of_training(method, flags.image_size))
@@ -109,7 +109,7 @@ def _kinds(file: Path, asked: tuple[str, ...], *, int8: bool) -> list[tuple[str,
 def _of_model(
     flags: Flags, name: str, file: Path, backend: str, precision: str, images: list[Path], folder: Path
 ) -> list[dict[str, Any]]:
-    """The measurements of one kind, one for each size; none where it fails, which is printed."""
+    """The measurements of one kind, one for each size, up to one that fails, which is printed."""
     from i2i.inference.backends.exported import is_export
     from i2i.inference.speed import measure_inference
 
@@ -123,7 +123,6 @@ def _of_model(
     except (UsageError, RuntimeError) as error:
         text = error.with_flags() if isinstance(error, UsageError) else str(error)
         print_error(f"{name}, {backend}, {precision}: {text}", 1)
-        return []
     return found
 
 

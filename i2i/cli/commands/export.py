@@ -75,7 +75,7 @@ def run(args: list[str]) -> int:
 
 def _use(output: Path) -> str:
     if output.suffix.lower() == ".pt2":
-        return f"use it: torch.export.load({str(output)!r}).module()"
+        return f"use it: torch.export.load({str(output)!r}).module(check_guards=False)"
     return f"use it: i2i translate INPUT OUTPUT --model {output}"
 
 

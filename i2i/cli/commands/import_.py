@@ -11,6 +11,7 @@ import tyro
 
 from i2i.cli.arguments import Quiet, Verbose, one_line, parse
 from i2i.errors import UsageError
+from i2i.model_file.header import MAX_SIZE
 
 USAGE = "FILE OUTPUT"
 SUMMARY = "Turn a checkpoint of another toolkit into a model file"
@@ -44,8 +45,10 @@ def run(args: list[str]) -> int:
         raise UsageError(f"{flags.output}: give a file that ends in .safetensors")
     if flags.output.exists() and not flags.overwrite:
         raise UsageError(f"{flags.output} exists already; add --overwrite, or choose another OUTPUT")
-    if flags.image_size is not None and flags.image_size < 1:
-        raise UsageError(f"--image-size {flags.image_size}: it must be 1 or more pixels")
+    if flags.image_size is not None and not 1 <= flags.image_size <= MAX_SIZE:
+        raise UsageError(f"--image-size {flags.image_size}: it must be from 1 to {MAX_SIZE} pixels")
+    if flags.domains and (len(set(flags.domains)) < 2 or not all(map(str.strip, flags.domains))):
+        raise UsageError("--domains: give two different names")
 
     import torch
 

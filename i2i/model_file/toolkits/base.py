@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from i2i.device import isolated
 from i2i.errors import UsageError
+from i2i.model_file.rebuild import Listed, limited_to, rebuild
 from i2i.networks import Generator, build_generator
 from i2i.networks.skip_init import SkipInit
 from i2i.plugins import discover
@@ -24,6 +25,13 @@ Tensors: TypeAlias = Mapping[str, Tensor]
 Layer: TypeAlias = dict[str, Tensor]  # `weight`, `bias`, `running_mean`, ... of a convolution or a norm
 _WRAPPED = ("state_dict", "model_state_dict", "netG", "net_g", "generator", "params", "model")
 _COUNTER = "num_batches_tracked"  # older checkpoints lack it
+DTYPES = {  # as model files name them
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.float32: "F32",
+    torch.float64: "F64",
+    torch.int64: "I64",
+}
 
 
 class Recognised(NamedTuple):
@@ -66,8 +74,7 @@ class Layout(ABC):
         """Our generator and its options, in_channels and out_channels among them.
 
         Raises:
-            KeyError, IndexError: an entry is missing.
-            UsageError: it has something that our generator lacks.
+            UsageError: it has something that our generator lacks. Other errors say that entries are missing.
         """
 
     def layers(self, tensors: Tensors) -> list[Layer]:
@@ -100,16 +107,31 @@ def load_checkpoint(path: Path) -> Recognised:
         if layout is None:
             raise UsageError(_unknown(path, tensors))
         try:
-            name, options = layout.spec(tensors)
-            with torch.random.fork_rng(devices=[]), SkipInit():
-                generator = build_generator(Spec(name, options))
-            generator.load_state_dict(_fitted(generator, layout.layers(tensors)))
-        except (KeyError, IndexError) as error:
-            raise UsageError(f"{path} looks like {layout.toolkit}, but lacks {error}") from None
+            generator = _rebuild(layout, tensors)
         except UsageError as error:
             raise UsageError(f"{path} looks like {layout.toolkit}: {error.args[0]}") from None
-    generator.eval().requires_grad_(False)
+        except Exception as error:  # an entry is missing, or has a shape that no such generator has
+            raise UsageError(f"{path} looks like {layout.toolkit}, but isn't whole ({error})") from None
     return Recognised(generator, layout.toolkit, layout.trained_by(generator), layout.image_size)
+
+
+def _rebuild(layout: Layout, tensors: Tensors) -> Generator:
+    """The generator of a checkpoint, which is no larger than its tensors."""
+    name, options = layout.spec(tensors)
+    if min(options["in_channels"], options["out_channels"]) < 1:
+        raise UsageError(f"{options['in_channels']} channels in and {options['out_channels']} out")
+    given = {name: _listed(tensor) for name, tensor in tensors.items()}
+    with torch.random.fork_rng(devices=[]), SkipInit(), torch.device("meta"), limited_to(given):
+        planned = build_generator(Spec(name, options))
+    state = _fitted(planned, layout.layers(tensors))
+    generator = rebuild("a2b", planned.spec, {name: _listed(tensor) for name, tensor in state.items()})
+    assert isinstance(generator, Generator)  # of this direction
+    generator.load_state_dict(state)
+    return generator.eval().requires_grad_(False)
+
+
+def _listed(tensor: Tensor) -> Listed:
+    return Listed(DTYPES[tensor.dtype], tuple(tensor.shape))
 
 
 def layers_of(tensors: Tensors) -> dict[str, Layer]:
@@ -138,10 +160,11 @@ def _build(name: str) -> Layout:
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
+        _check_archive(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file") from None
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError, AttributeError) as error:
+    except Exception as error:  # PyTorch has many kinds for damaged files
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
         raise UsageError(
             f"{path} is no checkpoint of weights alone ({reason}); save the generator's state_dict() with the toolkit "
@@ -153,27 +176,43 @@ def _read(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, Mapping):
         raise UsageError(f"{path} holds a {type(content).__name__}, where the weights of a generator are expected")
     tensors = {str(name).removeprefix("module."): value for name, value in content.items()}
-    if strange := [name for name, value in tensors.items() if not isinstance(value, Tensor)]:
-        raise UsageError(f"{path} holds {strange[0][:80]!r} beside weights, where those of a generator are expected")
+    room = path.stat().st_size
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+        if not isinstance(tensor, Tensor):
+            raise UsageError(f"{path} holds {name[:80]!r} beside weights, where those of a generator are expected")
+        dense = tensor.layout == torch.strided and tensor.device.type == "cpu"
+        room -= tensor.numel() * tensor.element_size() if dense else 0
+        if not dense or tensor.dtype not in DTYPES or room < 0:
+            raise UsageError(f"{path} is damaged: {name[:80]} is no plain tensor of weights, or larger than the file")
+    for name, tensor in tensors.items():
+        if not bool(tensor.isfinite().all()):
             raise UsageError(f"{path}: {name[:80]} has NaN or infinite values")
     return tensors
 
 
-def _fitted(generator: Generator, layers: list[Layer]) -> dict[str, Tensor]:
-    """The state of a generator, with the weights of these layers in its own order."""
-    ours, state = layers_of(generator.state_dict()), dict(generator.state_dict())
+def _check_archive(path: Path) -> None:
+    """Refuse a zip file that unpacks to more than it holds; PyTorch packs nothing."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                raise ValueError("its entries are packed")
+
+
+def _fitted(planned: Generator, layers: list[Layer]) -> dict[str, Tensor]:
+    """The state of a generator, built without memory, with the weights of these layers in its own order."""
+    wanted_state = planned.state_dict()
+    ours = layers_of(wanted_state)
     if len(ours) != len(layers):
-        raise UsageError(f"it has {len(layers)} layers with weights, where '{generator.spec}' has {len(ours)}")
+        raise UsageError(f"it has {len(layers)} layers with weights, where '{planned.spec}' has {len(ours)}")
+    state = {}
     for (prefix, wanted), given in zip(ours.items(), layers, strict=True):
         for leaf in given.keys() - wanted.keys() - {_COUNTER}:
-            raise UsageError(f"a {leaf} of shape {tuple(given[leaf].shape)} has no place in '{generator.spec}'")
+            raise UsageError(f"a {leaf} of shape {tuple(given[leaf].shape)} has no place in '{planned.spec}'")
         for leaf, tensor in wanted.items():
             if leaf not in given:  # a layer without bias is one whose bias is 0
-                state[f"{prefix}.{leaf}"] = torch.zeros_like(tensor)
+                state[f"{prefix}.{leaf}"] = torch.zeros(tensor.shape, dtype=tensor.dtype)
             elif given[leaf].shape != tensor.shape:
-                shapes = f"{tuple(given[leaf].shape)}, where '{generator.spec}' has {tuple(tensor.shape)}"
+                shapes = f"{tuple(given[leaf].shape)}, where '{planned.spec}' has {tuple(tensor.shape)}"
                 raise UsageError(f"{prefix}.{leaf} would have shape {shapes}")
             else:
                 state[f"{prefix}.{leaf}"] = given[leaf].to(tensor.dtype)

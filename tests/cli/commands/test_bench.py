@@ -78,6 +78,14 @@ def test_what_fails_is_named_and_the_rest_is_measured(
     assert sorted(kinds) == [["onnx", "fp16"], ["openvino", "fp16"]]
 
 
+def test_sizes_before_one_that_fails_are_kept(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--seconds", "0.01", "--sizes", "32", "20000000", "--backends", "torch", "--methods"]
+    assert main(["bench", str(run), *flags]) == 1
+    said = capsys.readouterr()
+    assert [line.split()[2] for line in said.out.splitlines()[1:]] == ["32"]
+    assert "torch, fp32: " in said.err
+
+
 def test_a_damaged_file_is_named_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"no network")
     assert main(["bench", str(tmp_path / "broken.onnx"), "map2sat"]) == 2
