@@ -9,7 +9,7 @@ from pathlib import Path
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that the device's memory is full."""
     # On the CPU PyTorch raises a plain RuntimeError, whose text depends on the system; oneDNN's gives no reason.
-    words: tuple[str, ...] = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
+    words: tuple[str, ...] = ("out of memory", "can't alloc", "not enough memory", "bad_alloc")
     words += ("could not create a primitive", "could not execute a primitive")
     words += ("failed to allocate",)  # ONNX Runtime's and OpenVINO's
     text = str(error).lower()

@@ -33,7 +33,7 @@ class Distill(Conditional):
 
     Differs from the paper: the teacher's output takes the place of the target in the L1 term. The discriminator starts
     from random weights, since model files have none. The student isn't pruned from its teacher, nor is its width
-    searched for: give it with --generator.
+    searched for: the run's generator has it.
     """
 
     summary = "pairs and a trained model, of which it makes a smaller and faster one"

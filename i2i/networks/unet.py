@@ -33,10 +33,12 @@ class UNet(Generator):
     """Isola et al. 2017, sec. 6.1.1: C64-C128-C256-C512 x5 down, mirrored up, 4x4 kernels of stride 2.
 
     `depth` halvings: 8 is the paper's network for 256 px (54.414 M parameters at width 64), 7 the one for 128 px. The
-    first three decoder layers have dropout; with `dropout_layers=code` those of its PyTorch code, 2 to 4 (2 and 3 at
-    depth 7). The order of the weights is that of the reference code. A latent is
+    first three decoder layers have dropout. The order of the weights is that of the reference code. A latent is
     concatenated to the image alone, or with `where=all` to the input of every layer of the encoder (Zhu et al. 2017b,
     fig. 3).
+
+    Differs from the paper's PyTorch code: that has dropout in the decoder layers 2 to 4 (2 and 3 at depth 7), as
+    `dropout_layers=code` has.
     """
 
     def __init__(

@@ -174,7 +174,10 @@ def data(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("check nothere", "nothere: there is no such folder"),
         ("check boxes --json empty", "--json empty is a folder; give a file"),
         ("check boxes boxes boxes", "3 data folders given"),
-        ("info nothere", "unknown model 'nothere'; there are: flowers, label2facade, map2sat, sat2map, sketch2flower"),
+        (
+            "info nothere",
+            "unknown model 'nothere'; there are: flowers, label2facade, map2sat, map2sat-lite, sat2map, sketch2flower",
+        ),
         ("translate boxes out/x.heic --model map2sat", "out/x.heic: can't write that format"),
         ("model", "did you mean 'models'?"),
         ("--verison", "did you mean '--version'?"),
