@@ -17,6 +17,7 @@ from PIL import Image
 import i2i
 from i2i.cli import main
 from i2i.cli.commands import commands
+from i2i.cli.flag_hints import _TRAIN, _USE
 from i2i.methods import methods
 from i2i.networks import generators
 from i2i.pretrained import model_file
@@ -25,7 +26,7 @@ ROOT = Path(i2i.__file__).parent
 README = Path(__file__).parent.parent / "README.md"
 READMES = [README, *(README.parent / folder / "README.md" for folder in ("datasets", "pretrained"))]
 # Flags of other programs, and of the command line as a whole.
-OTHER_FLAGS = {"--nproc-per-node", "--nnodes", "--rdzv-backend", "--rdzv-endpoint", "--no-deps", "--netG"}
+OTHER_FLAGS = {"--nproc-per-node", "--nnodes", "--rdzv-backend", "--rdzv-endpoint", "--no-deps", "--dataroot"}
 OTHER_FLAGS |= {"--print-completion", "--help"}
 OTHER_FLAGS |= {"--data-binary", "--output", "--form", "--tag", "--gpus", "--rm", "--publish"}
 SMALLER = {r"steps=\d+": "steps=2", r"image_size=\d+": "image_size=32", r'"unet:width=\d+"': '"unet:depth=4,width=4"'}
@@ -121,7 +122,8 @@ def test_flags_in_the_readmes_exist(capsys: pytest.CaptureFixture[str]) -> None:
     for readme in READMES:
         named = set(re.findall(r"(?<![\w-])--[a-zA-Z][\w-]*", readme.read_text()))
         assert named
-        assert named <= known
+        named = {flag.lower().replace("_", "-") if flag not in known else flag for flag in named}
+        assert named <= known | {f"--{name}" for hints in (_TRAIN, _USE) for name in hints}
 
 
 @pytest.mark.parametrize("readme", READMES, ids=lambda path: path.parent.name)
