@@ -18,7 +18,6 @@ import argparse
 import contextlib
 import io
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -253,7 +252,7 @@ def our_command(folder: Path, model: str) -> list[str]:
 def timed(words: list[str], cwd: Path | None = None) -> float:
     """Seconds of a command."""
     begun = time.perf_counter()
-    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False, env={**os.environ})
+    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)
     return time.perf_counter() - begun

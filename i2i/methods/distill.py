@@ -31,8 +31,8 @@ class Distill(Conditional):
     The discriminator tells the student's output from the target. The student's features pass through a 1x1 convolution
     of their own each, which is trained with it and thrown away (eq. 3).
 
-    Differs from the paper: the teacher's output takes the place of the target in the L1 term. The discriminator starts
-    from random weights, since model files have none. The student isn't pruned from its teacher, nor is its width
+    Differs from the paper: the L1 term compares with the teacher's output instead of the target. The discriminator
+    starts from random weights, since model files have none. The student isn't pruned from its teacher, nor is its width
     searched for: the run's generator has it.
     """
 

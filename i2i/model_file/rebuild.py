@@ -69,7 +69,7 @@ def rebuild_all(
         if spec.name not in registry_of(direction):
             raise _missing_backbone(path, spec.name, header)
         try:
-            generators[direction] = rebuild(direction, spec, of_direction(direction, listed))
+            generators[direction] = _rebuild(direction, spec, of_direction(direction, listed))
         except UsageError as error:
             raise UsageError(f"{path}: its weights don't fit '{text}': {error}") from None
     return generators
@@ -81,7 +81,7 @@ def of_direction(direction: str, tensors: Mapping[str, T]) -> dict[str, T]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def rebuild(direction: str, spec: Spec, tensors: Mapping[str, Listed]) -> Network:
+def _rebuild(direction: str, spec: Spec, tensors: Mapping[str, Listed]) -> Network:
     """Build the network of a spec in float32 on the CPU, without its weights.
 
     It is built on the meta device first, where weights take no memory, and building stops when it outgrows the listed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from i2i.device import isolated
 from i2i.errors import UsageError
-from i2i.model_file.rebuild import Listed, limited_to, rebuild
+from i2i.model_file.rebuild import Listed, limited_to
 from i2i.networks import Generator, build_generator
 from i2i.networks.skip_init import SkipInit
 from i2i.plugins import discover
@@ -25,13 +25,7 @@ Tensors: TypeAlias = Mapping[str, Tensor]
 Layer: TypeAlias = dict[str, Tensor]  # `weight`, `bias`, `running_mean`, ... of a convolution or a norm
 _WRAPPED = ("state_dict", "model_state_dict", "netG", "net_g", "generator", "params", "model")
 _COUNTER = "num_batches_tracked"  # older checkpoints lack it
-DTYPES = {  # as model files name them
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.float32: "F32",
-    torch.float64: "F64",
-    torch.int64: "I64",
-}
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64)  # of weights, and of counters
 
 
 class Recognised(NamedTuple):
@@ -120,18 +114,14 @@ def _rebuild(layout: Layout, tensors: Tensors) -> Generator:
     name, options = layout.spec(tensors)
     if min(options["in_channels"], options["out_channels"]) < 1:
         raise UsageError(f"{options['in_channels']} channels in and {options['out_channels']} out")
-    given = {name: _listed(tensor) for name, tensor in tensors.items()}
+    given = {name: Listed(str(tensor.dtype), tuple(tensor.shape)) for name, tensor in tensors.items()}
     with torch.random.fork_rng(devices=[]), SkipInit(), torch.device("meta"), limited_to(given):
         planned = build_generator(Spec(name, options))
     state = _fitted(planned, layout.layers(tensors))
-    generator = rebuild("a2b", planned.spec, {name: _listed(tensor) for name, tensor in state.items()})
-    assert isinstance(generator, Generator)  # of this direction
+    with torch.random.fork_rng(devices=[]), SkipInit():
+        generator = build_generator(planned.spec)
     generator.load_state_dict(state)
     return generator.eval().requires_grad_(False)
-
-
-def _listed(tensor: Tensor) -> Listed:
-    return Listed(DTYPES[tensor.dtype], tuple(tensor.shape))
 
 
 def layers_of(tensors: Tensors) -> dict[str, Layer]:
@@ -144,6 +134,11 @@ def layers_of(tensors: Tensors) -> dict[str, Layer]:
         prefix, _, leaf = name.rpartition(".")
         layers.setdefault(prefix, {})[leaf] = tensor
     return {prefix: layer for prefix, layer in layers.items() if "weight" in layer}
+
+
+def convolutions_of(layers: Iterable[Layer]) -> list[Tensor]:
+    """The weights of the convolutions among layers."""
+    return [layer["weight"] for layer in layers if layer["weight"].dim() == 4]
 
 
 def norm_of(layers: list[Layer]) -> str | None:
@@ -182,7 +177,7 @@ def _read(path: Path) -> dict[str, Tensor]:
             raise UsageError(f"{path} holds {name[:80]!r} beside weights, where those of a generator are expected")
         dense = tensor.layout == torch.strided and tensor.device.type == "cpu"
         room -= tensor.numel() * tensor.element_size() if dense else 0
-        if not dense or tensor.dtype not in DTYPES or room < 0:
+        if not dense or tensor.dtype not in _DTYPES or room < 0:
             raise UsageError(f"{path} is damaged: {name[:80]} is no plain tensor of weights, or larger than the file")
     for name, tensor in tensors.items():
         if not bool(tensor.isfinite().all()):

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from i2i.errors import UsageError
-from i2i.model_file.toolkits.base import Layer, Layout, Tensors, layers_of, layouts, norm_of
+from i2i.model_file.toolkits.base import Layer, Layout, Tensors, convolutions_of, layers_of, layouts, norm_of
 
 
 @layouts.register("bicyclegan")
@@ -21,7 +21,7 @@ class BicycleGANLayout(Layout):
     def spec(self, tensors: Tensors) -> tuple[str, dict[str, Any]]:
         """A `unet` with a latent."""
         layers = list(layers_of(tensors).values())
-        convolutions = [layer["weight"] for layer in layers if layer["weight"].dim() == 4]
+        convolutions = convolutions_of(layers)
         depth, first, last = len(convolutions) // 2, convolutions[0], convolutions[-1]
         latent = convolutions[1].shape[1] - len(first)
         if norm_of(layers) == "batch" or last.shape[2] != 4 or latent < 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from i2i.errors import UsageError
-from i2i.model_file.toolkits.base import Layout, Tensors, layers_of, layouts, norm_of
+from i2i.model_file.toolkits.base import Layout, Tensors, convolutions_of, layers_of, layouts, norm_of
 from i2i.networks import Generator
 
 
@@ -25,8 +25,7 @@ class ResNetLayout(Layout):
     def spec(self, tensors: Tensors) -> tuple[str, dict[str, Any]]:
         """A `resnet`, or with other than two halvings a `coarse_to_fine` without enhancers."""
         layers = layers_of(tensors)
-        outside = [layer["weight"] for name, layer in layers.items() if ".conv_block." not in name]
-        convolutions = [weight for weight in outside if weight.dim() == 4]
+        convolutions = convolutions_of(layer for name, layer in layers.items() if ".conv_block." not in name)
         inside = {name for name, layer in layers.items() if ".conv_block." in name and layer["weight"].dim() == 4}
         halvings, first, last = len(convolutions) // 2 - 1, convolutions[0], convolutions[-1]
         shared = {"width": len(first), "blocks": len(inside) // 2, "norm": norm_of(list(layers.values()))}

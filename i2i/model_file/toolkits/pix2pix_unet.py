@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from i2i.errors import UsageError
-from i2i.model_file.toolkits.base import Layout, Tensors, layers_of, layouts, norm_of
+from i2i.model_file.toolkits.base import Layout, Tensors, convolutions_of, layers_of, layouts, norm_of
 
 _BICYCLEGAN_LATENT = 8
 
@@ -25,7 +25,7 @@ class UNetLayout(Layout):
     def spec(self, tensors: Tensors) -> tuple[str, dict[str, Any]]:
         """A `unet` with dropout in the layers of that code."""
         layers = list(layers_of(tensors).values())
-        convolutions = [layer["weight"] for layer in layers if layer["weight"].dim() == 4]
+        convolutions = convolutions_of(layers)
         first, last, norm = convolutions[0], convolutions[-1], norm_of(layers)
         in_channels, out_channels = first.shape[1], last.shape[1]
         if norm == "instance" and in_channels == out_channels + _BICYCLEGAN_LATENT:
