@@ -1,0 +1,119 @@
+"""Draw the figures of the documentation again, in docs/figures.
+
+    python docs/make_figures.py                # drawings, and translations by the pretrained models: a minute
+    python docs/make_figures.py --trained      # those of a model that is trained here too: five minutes
+
+Inputs are drawn by the scripts in datasets/; no photograph is shown. Seeds are fixed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from diagrams import DRAWINGS
+from PIL import Image
+
+from i2i import Sampler, translate
+from i2i.cli import main as i2i
+from i2i.editing import ColourStroke, Editor
+
+ROOT = Path(__file__).parent.parent
+FIGURES = Path(__file__).parent / "figures"
+EXAMPLES = ROOT / "datasets" / "examples"
+GAP = 6  # pixels between images
+
+
+def main() -> None:
+    """Draw all figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trained", action="store_true", help="train the model of the digits, and show them")
+    args = parser.parse_args()
+    for name, draw in DRAWINGS.items():
+        (FIGURES / f"{name}.svg").write_text(draw())
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        facades = drawn("draw_facades.py", work / "facades", count=4)
+        flowers = drawn("draw_flowers.py", work / "flowers", count=6)
+        write_translations(facades, flowers)
+        write_edit(flowers[3])
+        write_eyes(work)
+        if args.trained:
+            write_digits(work)
+
+
+def drawn(script: str, folder: Path, *, count: int) -> list[Path]:
+    """The images that a script in datasets/ draws."""
+    command = [sys.executable, str(ROOT / "datasets" / script), str(folder), "--count", str(count)]
+    subprocess.run([*command, "--seed", "0"], check=True, stderr=subprocess.DEVNULL)
+    return sorted(folder.glob("*.png"))
+
+
+def write_translations(facades: Sequence[Path], flowers: Sequence[Path]) -> None:
+    """Inputs above, translations below."""
+    maps = [EXAMPLES / name for name in ("02-dense-residential.png", "05-coast.png", "03-big-park.png")]
+    shown = [(maps[0], "map2sat"), (maps[1], "map2sat"), (facades[0], "label2facade"), (facades[1], "label2facade")]
+    shown += [(flowers[0], "sketch2flower"), (flowers[3], "sketch2flower")]
+    inputs = [opened(path) for path, _ in shown]
+    save([inputs, [opened(translate(path, model)) for path, model in shown]], "translations.jpg", side=200)
+    save([map(opened, maps), [opened(translate(path, "map2sat")) for path in maps]], "map2sat.jpg", side=256)
+    outputs = [opened(translate(maps[0], model)) for model in ("map2sat", "map2sat-lite")]
+    save([[opened(maps[0]), *outputs]], "distill.jpg", side=256)
+
+
+def write_edit(sketch: Path) -> None:
+    """A flower that a model made, its projection, the morph after a red stroke, and the edit carried over."""
+    flower = translate(sketch, "sketch2flower")
+    editor = Editor.load("flowers", device="cpu")
+    projection = editor.project(flower)
+    editor.apply(ColourStroke([(0.35, 0.45), (0.5, 0.5), (0.62, 0.45)], (214, 24, 50), width=0.2))
+    morph = editor.morph(6)[1:]
+    save([[opened(image) for image in (flower, projection, *morph, editor.transfer())]], "edit.png", side=128)
+
+
+def write_eyes(work: Path) -> None:
+    """Renderings above, camera images below."""
+    command = [sys.executable, str(ROOT / "datasets" / "draw_eyes.py"), str(work / "eyes"), "--size", "64", "64"]
+    subprocess.run([*command, "--count", "6", "--test", "0"], check=True, stderr=subprocess.DEVNULL)
+    rows = [sorted((work / "eyes" / folder).glob("*.png")) for folder in ("trainA", "trainB")]
+    save([map(opened, row) for row in rows], "eyes.png", side=96)
+
+
+def write_digits(work: Path) -> None:
+    """Digits that gan generates, a column for each class."""
+    command = [sys.executable, str(ROOT / "datasets" / "draw_digits.py"), str(work / "digits"), "--count", "200"]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    networks = ["--generator", "dcgan:width=24", "--discriminator", "dcgan:width=24"]
+    words = ["train", "gan", str(work / "digits"), "--labels", "--channels", "1", "1", "--image-size", "32", *networks]
+    if i2i([*words, "--run", str(work / "run"), "--steps", "1500", "--ema-decay", "0.99", "--quiet"]):
+        raise SystemExit("training failed")
+    sampler = Sampler.load(work / "run", device="cpu")
+    columns = [[opened(image) for image in sampler(3, seed=1, label=str(digit))] for digit in range(10)]
+    save(zip(*columns, strict=True), "digits.png", side=32, gap=2)
+
+
+def opened(image: Image.Image | Path) -> Image.Image:
+    """An image in RGB, cropped to the square in its middle."""
+    image = (Image.open(image) if isinstance(image, Path) else image).convert("RGB")
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side))
+
+
+def save(rows: Iterable[Iterable[Image.Image]], name: str, *, side: int, gap: int = GAP) -> None:
+    """Save images in rows, each `side` pixels high and wide, on white."""
+    grid = [[image.resize((side, side), Image.Resampling.LANCZOS) for image in row] for row in rows]
+    step = side + gap
+    sheet = Image.new("RGB", (step * len(grid[0]) - gap, step * len(grid) - gap), "white")
+    for top, row in enumerate(grid):
+        for left, image in enumerate(row):
+            sheet.paste(image, (left * step, top * step))
+    sheet.save(FIGURES / name, quality=85, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
