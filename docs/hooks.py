@@ -39,7 +39,6 @@ def on_files(files: Files, config: Any) -> Files:
     for notebook in sorted(Path(config.docs_dir).rglob("*.ipynb")):
         source = notebook.relative_to(config.docs_dir).as_posix()
         files.append(File.generated(config, source.replace(".ipynb", ".md"), content=notebook_page(notebook)))
-        files.append(File.generated(config, source, abs_src_path=str(notebook)))
     waiting = [file for file in files if file.is_documentation_page()]
     known = {file.src_uri for file in files}
     for file in waiting:

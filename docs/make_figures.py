@@ -1,7 +1,7 @@
 """Draw the figures of the documentation again, in docs/figures.
 
     python docs/make_figures.py                # drawings, and translations by the pretrained models: a minute
-    python docs/make_figures.py --trained      # those of a model that is trained here too: five minutes
+    python docs/make_figures.py --trained      # those of a model that is trained here too: ten minutes
 
 Inputs are drawn by the scripts in datasets/; no photograph is shown. Seeds are fixed.
 """
@@ -89,7 +89,7 @@ def write_digits(work: Path) -> None:
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     networks = ["--generator", "dcgan:width=24", "--discriminator", "dcgan:width=24"]
     words = ["train", "gan", str(work / "digits"), "--labels", "--channels", "1", "1", "--image-size", "32", *networks]
-    if i2i([*words, "--run", str(work / "run"), "--steps", "1500", "--ema-decay", "0.99", "--quiet"]):
+    if i2i([*words, "--run", str(work / "run"), "--steps", "2000", "--batch-size", "32", "--quiet"]):
         raise SystemExit("training failed")
     sampler = Sampler.load(work / "run", device="cpu")
     columns = [[opened(image) for image in sampler(3, seed=1, label=str(digit))] for digit in range(10)]
