@@ -9,13 +9,13 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-COLUMN, ROW, WIDTH, HEIGHT, MARGIN = 148, 84, 112, 44, 10  # pixels: of the grid, and of a box
+COLUMN, ROW, WIDTH, HEIGHT, MARGIN = 160, 84, 126, 44, 10  # pixels: of the grid, and of a box
 LINE = "#7f8694"
 COLOURS = {"image": ("#d5ecea", "#12403c"), "network": ("#3f51b5", "#ffffff"), "loss": ("#fde3c8", "#6b3404")}
 COLOURS |= {"latent": ("#e7def7", "#3d2472")}
 HEAD = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-    'font-family="system-ui, -apple-system, Segoe UI, Roboto, DejaVu Sans, sans-serif" font-size="14">\n'
+    'font-family="system-ui, -apple-system, Segoe UI, Roboto, DejaVu Sans, sans-serif" font-size="13.5">\n'
 )
 ARROW_HEAD = (
     '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
@@ -35,12 +35,12 @@ class Box(NamedTuple):
 Boxes = Mapping[str, Box]
 
 
-def diagram(boxes: Boxes, arrows: Iterable[str]) -> str:
-    """Boxes and arrows between them, written `from to` or `from to label`."""
+def diagram(boxes: Boxes, arrows: Iterable[str], *, down: bool = False) -> str:
+    """Boxes and arrows between them, written `from to`; from the bottom to the top of a box if `down`."""
     columns, rows = ({box[axis] for box in boxes.values()} for axis in (2, 3))
     width = int((max(columns) - min(columns)) * COLUMN + WIDTH + 2 * MARGIN)
     height = int((max(rows) - min(rows)) * ROW + HEIGHT + 2 * MARGIN)
-    drawn = [_arrow(boxes, *arrow.split(" ", 2)) for arrow in arrows]
+    drawn = [_arrow(*(boxes[name] for name in arrow.split()), down=down) for arrow in arrows]
     drawn += [_box(box) for box in boxes.values()]
     left, top = min(columns) * COLUMN, min(rows) * ROW
     inside = "\n".join(drawn)
@@ -68,25 +68,21 @@ def _box(box: Box) -> str:
     )
 
 
-def _arrow(boxes: Boxes, start: str, end: str, label: str = "") -> str:
-    a, b = boxes[start], boxes[end]
-    (x1, y1), (x2, y2) = ((box.column * COLUMN, box.row * ROW) for box in (a, b))
-    if a.column == b.column:
-        down = math.copysign(1, y2 - y1)
-        y1, y2 = y1 + down * HEIGHT / 2, y2 - down * (HEIGHT / 2 + 2)
-        path = f"M{_n(x1)} {_n(y1)}L{_n(x2)} {_n(y2)}"
+def _arrow(start: Box, end: Box, *, down: bool) -> str:
+    (x1, y1), (x2, y2) = ((box.column * COLUMN, box.row * ROW) for box in (start, end))
+    if down or start.column == end.column:
+        sign = math.copysign(1, y2 - y1)
+        y1, y2 = y1 + sign * HEIGHT / 2, y2 - sign * (HEIGHT / 2 + 2)
+        middle = (y1 + y2) / 2
+        controls = (x1, middle), (x2, middle)
     else:
-        right = math.copysign(1, x2 - x1)
-        x1, x2 = x1 + right * WIDTH / 2, x2 - right * (WIDTH / 2 + 2)
+        sign = math.copysign(1, x2 - x1)
+        x1, x2 = x1 + sign * WIDTH / 2, x2 - sign * (WIDTH / 2 + 2)
         middle = (x1 + x2) / 2
-        path = f"M{_n(x1)} {_n(y1)}C{_n(middle)} {_n(y1)} {_n(middle)} {_n(y2)} {_n(x2)} {_n(y2)}"
-    text = ""
-    if label:
-        x, y = (x1 + x2) / 2, (y1 + y2) / 2
-        place = f'x="{_n(x + 6)}" y="{_n(y + 4)}"' if a.column == b.column else f'x="{_n(x)}" y="{_n(y - 7)}"'
-        anchor = "start" if a.column == b.column else "middle"
-        text = f'<text {place} text-anchor="{anchor}" fill="{LINE}" font-size="12">{_escaped(label)}</text>'
-    return f'<path d="{path}" fill="none" stroke="{LINE}" stroke-width="1.6" marker-end="url(#head)"/>{text}'
+        controls = (middle, y1), (middle, y2)
+    points = " ".join(f"{_n(x)} {_n(y)}" for x, y in (*controls, (x2, y2)))
+    path = f"M{_n(x1)} {_n(y1)}C{points}"
+    return f'<path d="{path}" fill="none" stroke="{LINE}" stroke-width="1.6" marker-end="url(#head)"/>'
 
 
 def _escaped(text: str) -> str:
@@ -132,7 +128,7 @@ def pix2pix() -> str:
         "fake": Box("image", "output G(x)", 2, 0),
         "y": Box("image", "target y", 2, 2),
         "l1": Box("loss", "100 · L1", 2, 1),
-        "D": Box("network", "discriminator|D, 70 × 70 px", 3, 1),
+        "D": Box("network", "discriminator|D, 70 x 70 px", 3, 1),
         "x2": Box("image", "input x", 3, 0),
         "loss": Box("loss", "real or|generated pair?", 4, 1),
     }
@@ -149,7 +145,7 @@ def pix2pixhd() -> str:
         "d1": Box("network", "D₁: full size", 3, 0),
         "d2": Box("network", "D₂: 1/2", 3, 1),
         "d3": Box("network", "D₃: 1/4", 3, 2),
-        "loss": Box("loss", "adversarial, feat-|ure matching", 4, 1),
+        "loss": Box("loss", "adversarial,|feature matching", 4, 1),
         "vgg": Box("loss", "VGG features|to the target", 2, 2),
     }
     arrows = ["x half", "x G", "half G", "G fake", "fake d1", "fake d2", "fake d3", "d1 loss", "d2 loss", "d3 loss"]
@@ -243,7 +239,7 @@ def ian() -> str:
         "G": Box("network", "decoder G", 4, 0),
         "x2": Box("image", "x̂ or G(z)", 5, 0),
         "n": Box("latent", "z of N(0, 1)", 3, 1),
-        "loss": Box("loss", "real, recon-|structed, drawn?", 1, 1),
+        "loss": Box("loss", "real, recon-|structed, drawn", 1, 1),
         "l1": Box("loss", "L1 and features|to those of x", 5, 1),
         "kl": Box("loss", "KL to N(0, 1)", 2, 1),
     }
@@ -288,7 +284,7 @@ def distill() -> str:
 # What each package is for, and the packages that it imports; imports that follow from others are left out. A test
 # compares them with the code.
 PACKAGES: Mapping[str, tuple[str, Sequence[str]]] = {
-    "cli": ("one module per command", ("training", "web")),
+    "cli": ("commands", ("training", "web")),
     "training": ("loop, checkpoints", ("methods", "evaluation", "report")),
     "web": ("server, page, API", ("editing",)),
     "methods": ("pix2pix, cut, ...", ("losses", "model_file")),
@@ -303,32 +299,32 @@ PACKAGES: Mapping[str, tuple[str, Sequence[str]]] = {
     "networks": ("generators, ...", ()),
 }
 PLACES = {
-    "cli": (2, 0),
-    "training": (1, 1),
-    "web": (3.5, 1),
-    "evaluation": (2, 2),
-    "editing": (3.5, 2),
-    "report": (0, 2),
-    "methods": (1, 2),
-    "inference": (2.75, 3),
-    "data": (3.75, 3),
-    "losses": (0.5, 4),
-    "model_file": (1.75, 4),
-    "images": (3.25, 4),
-    "networks": (1.1, 5),
+    "cli": (2.2, 0),
+    "training": (1.3, 1),
+    "web": (3.6, 1),
+    "report": (0.2, 2),
+    "methods": (1.3, 2),
+    "evaluation": (2.4, 2),
+    "editing": (3.6, 2),
+    "inference": (3.6, 3),
+    "losses": (0.6, 4.2),
+    "model_file": (1.9, 4.2),
+    "data": (2.5, 3),
+    "images": (3.3, 4.2),
+    "networks": (1.2, 5.2),
 }
 
 
 def imports() -> str:
     """The packages and their imports."""
     boxes = {name: Box("network", f"{name}|{note}", *PLACES[name]) for name, (note, _) in PACKAGES.items()}
-    return diagram(boxes, [f"{a} {b}" for a, (_, others) in PACKAGES.items() for b in others])
+    return diagram(boxes, [f"{a} {b}" for a, (_, others) in PACKAGES.items() for b in others], down=True)
 
 
 def generator_costs() -> str:
     """Goodfellow 2016, fig. 16: what the generator minimises, as a function of D(G(z))."""
     curves: Sequence[tuple[str, str, Callable[[float], float]]] = (
-        ("minimax", "#3f51b5", lambda d: math.log(1 - d)),
+        ("minimax", "#6f80dd", lambda d: math.log(1 - d)),
         ("non_saturating", "#00897b", lambda d: -math.log(d)),
         ("maximum_likelihood", "#e07b00", lambda d: -d / (1 - d)),
     )

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ OUTSIDE = "repository"  # where files that aren't in docs/ are found on the site
 HELP = "<!-- help of all commands -->"
 LANGUAGES = {".py": "python", ".toml": "toml", ".sh": "bash", ".json": "json", ".yml": "yaml"}
 IMAGES = {".png", ".jpg", ".svg"}
+_QUOTED = re.compile(r'^```python title="([^"]+)"\n(.*?)^```\n', re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"(\]\()([^)#:\s]+)((?:#[^)\s]*)?\))")
 
 
@@ -42,7 +44,7 @@ def on_files(files: Files, config: Any) -> Files:
     waiting = [file for file in files if file.is_documentation_page()]
     known = {file.src_uri for file in files}
     for file in waiting:
-        for target in links_outside(file.content_string, folder_of(file.src_uri)):
+        for target in links_outside(with_sources(file.content_string, file.src_uri), folder_of(file.src_uri)):
             if (name := site_name(target)) not in known:
                 known.add(name)
                 files.append(found := outside_file(config, target, name))
@@ -56,7 +58,31 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> 
     if HELP in markdown:
         markdown = markdown.replace(HELP, help_of_all())
     here = page.file.src_uri
+    markdown = with_sources(markdown, here)
     return _LINK.sub(lambda link: f"{link[1]}{site_link(link[2], here)}{link[3]}", markdown)
+
+
+def with_sources(markdown: str, here: str) -> str:
+    """Unindent quoted code, and add a link to its line."""
+
+    def shown(block: re.Match[str]) -> str:
+        path, code = block[1], block[2]
+        line = (ROOT / path).read_text().partition(code)[0].count("\n") + 1
+        link = os.path.relpath(ROOT / path, folder_of(here))
+        source = f"[{path}, line {line}]({link}){{ .source data-line={line} }}"
+        return f"```python\n{textwrap.dedent(code)}```\n\n{source}\n"
+
+    return _QUOTED.sub(shown, markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Lead links of quoted code to their lines, whose anchors MkDocs doesn't know."""
+
+    def at_line(tag: re.Match[str]) -> str:
+        line = re.search(r'data-line="(\d+)"', tag[0])
+        return re.sub(r'href="([^"]+)"', rf'href="\1#__codelineno-0-{line[1]}"', tag[0]) if line else tag[0]
+
+    return re.sub(r'<a [^>]*class="source"[^>]*>', at_line, html)
 
 
 def folder_of(name: str) -> Path:
@@ -136,7 +162,7 @@ def help_of(*command: str) -> str:
     finally:
         os.environ.pop("COLUMNS")
         os.environ.update({"COLUMNS": before} if before is not None else {})
-    return re.sub(r"[╭╰│─╮╯]", lambda line: " " if line[0] == "│" else line[0], printed.getvalue())
+    return printed.getvalue()
 
 
 class Equations(Extension):
@@ -158,4 +184,8 @@ class Equation(InlineProcessor):
     def handleMatch(self, m: re.Match[str], data: str) -> tuple[str | Element, int, int]:  # type: ignore[override] # noqa: ARG002, N802
         """The equation as MathML."""
         mathml = latex2mathml.converter.convert(m[1].strip(), display=self.display)
+        mathml = mathml.replace("<mi>log</mi>", '<mi>log</mi><mspace width="0.17em"/>')
+        mathml = re.sub(
+            r"<mo>(&#x02016;|&#x0007C;)</mo>", r'<mo stretchy="false" lspace="0" rspace="0">\1</mo>', mathml
+        )
         return self.md.htmlStash.store(mathml), m.start(0), m.end(0)

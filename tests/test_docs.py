@@ -137,7 +137,7 @@ def test_the_first_five_minutes_work_at_toy_size(tmp_path: Path, monkeypatch: py
     (tmp_path / "examples").mkdir()
     shutil.copy(next((ROOT / "datasets" / "examples").glob("*.png")), tmp_path / "examples")
     commands_run = 0
-    for line in "".join(block.code for block in blocks("sh", START)).splitlines():
+    for line in "".join(block.code for block in blocks("sh", START)).replace("\\\n", "").splitlines():
         for full, toy in TOY.items():
             line = line.replace(full, toy)
         match shlex.split(line):

@@ -44,11 +44,11 @@ def test_a_drawing_is_what_the_code_draws(name: str) -> None:
 
 def test_boxes_of_a_drawing_do_not_overlap() -> None:
     for draw in diagrams.DRAWINGS.values():
-        boxes = re.findall(r'<rect x="(\S+)" y="(\S+)" width="112" height="44"', draw())
+        boxes = re.findall(r'<rect x="(\S+)" y="(\S+)" width="126" height="44"', draw())
         places = [tuple(map(float, box)) for box in boxes]
         for index, (x, y) in enumerate(places):
             for other_x, other_y in places[:index]:
-                assert abs(x - other_x) >= 112 or abs(y - other_y) >= 44, draw.__name__
+                assert abs(x - other_x) >= 126 or abs(y - other_y) >= 44, draw.__name__
 
 
 def test_all_figures_are_shown() -> None:
