@@ -1,96 +1,11 @@
-"""The drawings of the documentation as SVG: boxes and arrows, the graph of imports, curves, the logo.
-
-Colours are readable on a light and on a dark page. The same code gives the same text.
-"""
+"""The drawings of the documentation as SVG; the same code gives the same text."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
 
-COLUMN, ROW, WIDTH, HEIGHT, MARGIN = 160, 84, 126, 44, 10  # pixels: of the grid, and of a box
-LINE = "#7f8694"
-COLOURS = {"image": ("#d5ecea", "#12403c"), "network": ("#3f51b5", "#ffffff"), "loss": ("#fde3c8", "#6b3404")}
-COLOURS |= {"latent": ("#e7def7", "#3d2472")}
-HEAD = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-    'font-family="system-ui, -apple-system, Segoe UI, Roboto, DejaVu Sans, sans-serif" font-size="13.5">\n'
-)
-ARROW_HEAD = (
-    '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-    f'<path d="M0 0L8 4L0 8z" fill="{LINE}"/></marker></defs>\n'
-)
-
-
-class Box(NamedTuple):
-    """A box in a grid: an image, a network, a loss or a latent; `|` breaks its label."""
-
-    kind: str
-    label: str
-    column: float
-    row: float
-
-
-Boxes = Mapping[str, Box]
-
-
-def diagram(boxes: Boxes, arrows: Iterable[str], *, down: bool = False) -> str:
-    """Boxes and arrows between them, written `from to`; from the bottom to the top of a box if `down`."""
-    columns, rows = ({box[axis] for box in boxes.values()} for axis in (2, 3))
-    width = int((max(columns) - min(columns)) * COLUMN + WIDTH + 2 * MARGIN)
-    height = int((max(rows) - min(rows)) * ROW + HEIGHT + 2 * MARGIN)
-    drawn = [_arrow(*(boxes[name] for name in arrow.split()), down=down) for arrow in arrows]
-    drawn += [_box(box) for box in boxes.values()]
-    left, top = min(columns) * COLUMN, min(rows) * ROW
-    inside = "\n".join(drawn)
-    return (
-        HEAD.format(width=width, height=height)
-        + ARROW_HEAD
-        + f'<g transform="translate({_n(MARGIN + WIDTH / 2 - left)} {_n(MARGIN + HEIGHT / 2 - top)})">\n'
-        + f"{inside}\n</g>\n</svg>\n"
-    )
-
-
-def _box(box: Box) -> str:
-    fill, colour = COLOURS[box.kind]
-    x, y = box.column * COLUMN, box.row * ROW
-    radius = {"loss": HEIGHT / 2, "latent": HEIGHT / 2}.get(box.kind, 6)
-    lines = box.label.split("|")
-    texts = "".join(
-        f'<text x="{_n(x)}" y="{_n(y + 5 + 17 * (index - (len(lines) - 1) / 2))}" text-anchor="middle" '
-        f'fill="{colour}">{_escaped(line)}</text>'
-        for index, line in enumerate(lines)
-    )
-    return (
-        f'<rect x="{_n(x - WIDTH / 2)}" y="{_n(y - HEIGHT / 2)}" width="{WIDTH}" height="{HEIGHT}" rx="{_n(radius)}" '
-        f'fill="{fill}"/>{texts}'
-    )
-
-
-def _arrow(start: Box, end: Box, *, down: bool) -> str:
-    (x1, y1), (x2, y2) = ((box.column * COLUMN, box.row * ROW) for box in (start, end))
-    if down or start.column == end.column:
-        sign = math.copysign(1, y2 - y1)
-        y1, y2 = y1 + sign * HEIGHT / 2, y2 - sign * (HEIGHT / 2 + 2)
-        middle = (y1 + y2) / 2
-        controls = (x1, middle), (x2, middle)
-    else:
-        sign = math.copysign(1, x2 - x1)
-        x1, x2 = x1 + sign * WIDTH / 2, x2 - sign * (WIDTH / 2 + 2)
-        middle = (x1 + x2) / 2
-        controls = (middle, y1), (middle, y2)
-    points = " ".join(f"{_n(x)} {_n(y)}" for x, y in (*controls, (x2, y2)))
-    path = f"M{_n(x1)} {_n(y1)}C{points}"
-    return f'<path d="{path}" fill="none" stroke="{LINE}" stroke-width="1.6" marker-end="url(#head)"/>'
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _n(number: float) -> str:
-    return f"{number:.1f}".removesuffix(".0")
+from boxes import HEAD, LINE, Box, diagram, number
 
 
 def step() -> str:
@@ -331,7 +246,7 @@ def generator_costs() -> str:
     width, height, low, high = 560, 260, -5.0, 5.0
 
     def point(d: float, cost: float) -> str:
-        return f"{_n(40 + d * (width - 60))},{_n(20 + (high - cost) / (high - low) * (height - 60))}"
+        return f"{number(40 + d * (width - 60))},{number(20 + (high - cost) / (high - low) * (height - 60))}"
 
     parts = [HEAD.format(width=width, height=height)]
     parts += [f'<polyline points="{point(0, 0)} {point(1, 0)}" stroke="{LINE}" fill="none"/>']
@@ -343,7 +258,7 @@ def generator_costs() -> str:
         parts += [f'<text x="{width - 170}" y="{30 + 20 * index}" fill="{colour}">{name}</text>']
     for text, x, y in (("0", 36, height - 18), ("1", width - 24, height - 18), ("D(G(z))", 260, height - 18)):
         parts += [f'<text x="{x}" y="{y}" fill="{LINE}">{text}</text>']
-    parts += [f'<text x="24" y="{_n(20 + (height - 60) / 2 + 5)}" fill="{LINE}">0</text>']
+    parts += [f'<text x="24" y="{number(20 + (height - 60) / 2 + 5)}" fill="{LINE}">0</text>']
     return "\n".join([*parts, "</svg>", ""])
 
 

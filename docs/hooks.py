@@ -20,6 +20,7 @@ from xml.etree.ElementTree import Element
 import latex2mathml.converter
 from markdown import Extension, Markdown
 from markdown.inlinepatterns import InlineProcessor
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parent.parent
@@ -188,4 +189,6 @@ class Equation(InlineProcessor):
         mathml = re.sub(
             r"<mo>(&#x02016;|&#x0007C;)</mo>", r'<mo stretchy="false" lspace="0" rspace="0">\1</mo>', mathml
         )
+        if "\\" in mathml:
+            raise PluginError(f"unknown LaTeX in an equation: {m[1]}")
         return self.md.htmlStash.store(mathml), m.start(0), m.end(0)

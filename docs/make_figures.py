@@ -1,7 +1,7 @@
 """Draw the figures of the documentation again, in docs/figures.
 
     python docs/make_figures.py                # drawings, and translations by the pretrained models: a minute
-    python docs/make_figures.py --trained      # those of a model that is trained here too: ten minutes
+    python docs/make_figures.py --trained      # those of models that are trained here too: ten minutes
 
 Inputs are drawn by the scripts in datasets/; no photograph is shown. Seeds are fixed.
 """
@@ -15,9 +15,9 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from diagrams import DRAWINGS
 from PIL import Image
 
+from diagrams import DRAWINGS
 from i2i import Sampler, translate
 from i2i.cli import main as i2i
 from i2i.editing import ColourStroke, Editor
@@ -26,12 +26,13 @@ ROOT = Path(__file__).parent.parent
 FIGURES = Path(__file__).parent / "figures"
 EXAMPLES = ROOT / "datasets" / "examples"
 GAP = 6  # pixels between images
+QUICK = ["--workers", "0", "--quiet"]
 
 
 def main() -> None:
     """Draw all figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trained", action="store_true", help="train the model of the digits, and show them")
+    parser.add_argument("--trained", action="store_true", help="train the models of methods/gan.md and start.md too")
     args = parser.parse_args()
     for name, draw in DRAWINGS.items():
         (FIGURES / f"{name}.svg").write_text(draw())
@@ -44,6 +45,7 @@ def main() -> None:
         write_eyes(work)
         if args.trained:
             write_digits(work)
+            write_sketches(work)
 
 
 def drawn(script: str, folder: Path, *, count: int) -> list[Path]:
@@ -87,13 +89,36 @@ def write_digits(work: Path) -> None:
     """Digits that gan generates, a column for each class."""
     command = [sys.executable, str(ROOT / "datasets" / "draw_digits.py"), str(work / "digits"), "--count", "200"]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-    networks = ["--generator", "dcgan:width=24", "--discriminator", "dcgan:width=24"]
+    networks = ["--ema-decay", "0.99", "--generator", "dcgan:width=12", "--discriminator", "dcgan:width=12"]
     words = ["train", "gan", str(work / "digits"), "--labels", "--channels", "1", "1", "--image-size", "32", *networks]
-    if i2i([*words, "--run", str(work / "run"), "--steps", "2000", "--batch-size", "32", "--quiet"]):
+    if i2i([*words, "--run", str(work / "run"), "--steps", "2000", "--batch-size", "32", *QUICK]):
         raise SystemExit("training failed")
     sampler = Sampler.load(work / "run", device="cpu")
-    columns = [[opened(image) for image in sampler(3, seed=1, label=str(digit))] for digit in range(10)]
+    columns = [[opened(image) for image in sampler(4, seed=1, label=str(digit))] for digit in range(10)]
     save(zip(*columns, strict=True), "digits.png", side=32, gap=2)
+
+
+def write_sketches(work: Path) -> None:
+    """What the model of docs/start.md makes of held-out drawings: drawing, output, target."""
+    maps, pairs, run = work / "maps", work / "sketches", work / "sketches-run"
+    scripts = ROOT / "datasets"
+    draw = [sys.executable, str(scripts / "draw_maps.py"), str(maps), "--count", "200", "--seed", "2"]
+    pair = [sys.executable, str(scripts / "draw_lines.py"), str(maps), str(pairs), "--method", "canny", "--size", "128"]
+    for command in (draw, [*pair, "--validation", "0.1"]):
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    networks = ["--generator", "unet:width=16", "--discriminator", "patchgan:width=16"]
+    words = ["train", "pix2pix", str(pairs), "--domains", "sketch", "map", "--run", str(run), "--steps", "2000"]
+    if i2i([*words, "--image-size", "128", *networks, *QUICK]):
+        raise SystemExit("training failed")
+    show_sketches(pairs, run)
+
+
+def show_sketches(pairs: Path, run: Path) -> None:
+    """Save held-out drawings, the outputs of a run, and the targets, in rows."""
+    held_out = [Image.open(path).convert("RGB") for path in sorted((pairs / "val").glob("*.png"))[:5]]
+    drawings = [image.crop((0, 0, image.height, image.height)) for image in held_out]
+    targets = [image.crop((image.height, 0, image.width, image.height)) for image in held_out]
+    save([drawings, [translate(drawing, run) for drawing in drawings], targets], "sketches.jpg", side=128)
 
 
 def opened(image: Image.Image | Path) -> Image.Image:

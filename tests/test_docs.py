@@ -239,6 +239,19 @@ def contract() -> str:
     return (DOCS / "reference" / "image_contract.md").read_text()
 
 
+def test_each_cell_of_the_comparison_has_a_source() -> None:
+    header, _, *rows = re.findall(r"^\| (.+) \|$|^\|(?:---\|)+$", COMPARED.read_text(), re.MULTILINE)
+    projects = header.split(" | ")
+    assert len(rows) > 20
+    for row in rows:
+        name, *cells = row.split(" | ")
+        assert len(cells) == len(projects) - 1, name
+        for cell in cells:
+            assert "](" in cell or cell == "not found¹", (name, cell)
+    for link in re.findall(r"https://github\.com/[^)\s]+", COMPARED.read_text()):
+        assert re.search(r"/(blob|commit)/[0-9a-f]{40}(/|$)", link), link
+
+
 def test_the_readme_is_short_and_plain() -> None:
     text = README.read_text()
     assert len(text.splitlines()) < 200

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-from types import ModuleType
 from xml.etree import ElementTree
 
 import pytest
 
+import diagrams
+from boxes import HEIGHT, WIDTH
 from support.documents import DOCS, PAGES, ROOT
 
 PACKAGE = ROOT / "i2i"
-
-
-def load(name: str) -> ModuleType:
-    """A module in docs/, which isn't a package."""
-    spec = importlib.util.spec_from_file_location(f"docs_{name}", DOCS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-diagrams = load("diagrams")
 
 
 def imports_of(package: str) -> set[str]:
@@ -44,11 +31,11 @@ def test_a_drawing_is_what_the_code_draws(name: str) -> None:
 
 def test_boxes_of_a_drawing_do_not_overlap() -> None:
     for draw in diagrams.DRAWINGS.values():
-        boxes = re.findall(r'<rect x="(\S+)" y="(\S+)" width="126" height="44"', draw())
+        boxes = re.findall(rf'<rect x="(\S+)" y="(\S+)" width="{WIDTH}" height="{HEIGHT}"', draw())
         places = [tuple(map(float, box)) for box in boxes]
         for index, (x, y) in enumerate(places):
             for other_x, other_y in places[:index]:
-                assert abs(x - other_x) >= 126 or abs(y - other_y) >= 44, draw.__name__
+                assert abs(x - other_x) >= WIDTH or abs(y - other_y) >= HEIGHT, draw.__name__
 
 
 def test_all_figures_are_shown() -> None:
