@@ -75,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("maps", type=Path, help="folder of maps, or of side-by-side pairs")
     parser.add_argument("output", type=Path, help="folder that is written: a new one, or an empty one")
     parser.add_argument("--side", choices=("left", "right"), help="half of a pair that is the map")
+    parser.add_argument("--same-names", action="store_true", help="keep the names, so that both folders are pairs")
     options = parser.parse_args(arguments)
     paths = find_images(parser, options.maps)
     make_folder(parser, options.output)
@@ -86,7 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         result = pixels.copy()
         result[:, of_map] = restyled(np.ascontiguousarray(pixels[:, of_map]))
         name = path.relative_to(options.maps)
-        write(DecodedImage(result), options.output / name.with_name(f"{name.stem}-osm.png"))
+        ending = ".png" if options.same_names else "-osm.png"
+        write(DecodedImage(result), options.output / name.with_name(f"{name.stem}{ending}"))
     print(f"{options.output}: {len(paths)} maps")
 
 

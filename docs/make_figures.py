@@ -45,7 +45,7 @@ def main() -> None:
         write_eyes(work)
         if args.trained:
             write_digits(work)
-            write_sketches(work)
+            write_styles(work)
 
 
 def drawn(script: str, folder: Path, *, count: int) -> list[Path]:
@@ -98,27 +98,28 @@ def write_digits(work: Path) -> None:
     save(zip(*columns, strict=True), "digits.png", side=32, gap=2)
 
 
-def write_sketches(work: Path) -> None:
-    """What the model of docs/start.md makes of held-out drawings: drawing, output, target."""
-    maps, pairs, run = work / "maps", work / "sketches", work / "sketches-run"
-    scripts = ROOT / "datasets"
-    draw = [sys.executable, str(scripts / "draw_maps.py"), str(maps), "--count", "200", "--seed", "2"]
-    pair = [sys.executable, str(scripts / "draw_lines.py"), str(maps), str(pairs), "--method", "canny", "--size", "128"]
-    for command in (draw, [*pair, "--validation", "0.1"]):
-        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+def write_styles(work: Path) -> None:
+    """What the model of docs/start.md makes of held-out maps."""
+    data, run = work / "styles", work / "styles-run"
+    for split, count, seed in (("train", "100", "2"), ("val", "12", "3")):
+        maps = data / split / "drawn"
+        draw = ["draw_maps.py", str(maps), "--count", count, "--seed", seed]
+        for script, *words in (draw, ["restyle_maps.py", str(maps), str(data / split / "osm"), "--same-names"]):
+            command = [sys.executable, str(ROOT / "datasets" / script), *words]
+            subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     networks = ["--generator", "unet:width=16", "--discriminator", "patchgan:width=16"]
-    words = ["train", "pix2pix", str(pairs), "--domains", "sketch", "map", "--run", str(run), "--steps", "2000"]
-    if i2i([*words, "--image-size", "128", *networks, *QUICK]):
+    words = ["train", "pix2pix", str(data), "--run", str(run), "--steps", "1000", "--image-size", "128"]
+    if i2i([*words, *networks, *QUICK]):
         raise SystemExit("training failed")
-    show_sketches(pairs, run)
+    show_styles(data, run)
 
 
-def show_sketches(pairs: Path, run: Path) -> None:
-    """Save held-out drawings, the outputs of a run, and the targets, in rows."""
-    held_out = [Image.open(path).convert("RGB") for path in sorted((pairs / "val").glob("*.png"))[:5]]
-    drawings = [image.crop((0, 0, image.height, image.height)) for image in held_out]
-    targets = [image.crop((image.height, 0, image.width, image.height)) for image in held_out]
-    save([drawings, [translate(drawing, run) for drawing in drawings], targets], "sketches.jpg", side=128)
+def show_styles(data: Path, run: Path) -> None:
+    """Save held-out maps, the outputs of a run, and the targets, in rows."""
+    maps = [data / "val" / "drawn" / path.name for path in sorted((data / "val" / "drawn").glob("*.png"))[:5]]
+    targets = [data / "val" / "osm" / path.name for path in maps]
+    rows = [map(opened, maps), [opened(translate(path, run)) for path in maps], map(opened, targets)]
+    save(rows, "styles.jpg", side=160)
 
 
 def opened(image: Image.Image | Path) -> Image.Image:

@@ -45,9 +45,9 @@ OTHER_FLAGS |= {"--print-completion", "--help", "--strict", "--trained", "--phas
 OTHER_FLAGS |= {"--data-binary", "--output", "--form", "--tag", "--gpus", "--rm", "--publish"}
 SMALLER = {r"steps=\d+": "steps=2", r"image_size=\d+": "image_size=32", r'"unet:width=\d+"': '"unet:depth=4,width=4"'}
 # The commands of start.md at toy size.
-TOY = {"--count 200": "--count 6", "--size 128": "--size 32", "--image-size 128": "--image-size 32"}
-TOY |= {"--validation 0.1": "--validation 0.34", "--steps 2000": "--steps 2", "unet:width=16": "unet:depth=4,width=4"}
-TOY |= {"patchgan:width=16": "patchgan:layers=1,width=4", "datasets/examples translated": "examples translated"}
+TOY = {"--count 100": "--count 3", "--count 12": "--count 2", "--image-size 128": "--image-size 32"}
+TOY |= {"--steps 1000": "--steps 2", "unet:width=16": "unet:depth=4,width=4"}
+TOY |= {"patchgan:width=16": "patchgan:layers=1,width=4"}
 COMPARED = DOCS / "compared.md"  # names flags of other programs
 
 
@@ -134,8 +134,8 @@ assert demo.fn(PIL.Image.new("RGB", (40, 30))).size == (40, 30)
 
 def test_the_first_five_minutes_work_at_toy_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "examples").mkdir()
-    shutil.copy(next((ROOT / "datasets" / "examples").glob("*.png")), tmp_path / "examples")
+    (tmp_path / "datasets" / "examples").mkdir(parents=True)
+    shutil.copy(ROOT / "datasets" / "examples" / "03-big-park.png", tmp_path / "datasets" / "examples")
     commands_run = 0
     for line in "".join(block.code for block in blocks("sh", START)).replace("\\\n", "").splitlines():
         for full, toy in TOY.items():
@@ -150,13 +150,13 @@ def test_the_first_five_minutes_work_at_toy_size(tmp_path: Path, monkeypatch: py
             case words:
                 pytest.fail(f"not tested: {words}")
         commands_run += 1
-    assert commands_run == 9
+    assert commands_run == 11
     assert len(list((tmp_path / "translated").glob("*.png"))) == 1
-    assert len(list((tmp_path / "outputs").glob("*.jpg"))) == 6
-    for name in ("translated.png", "runs/sketches/report.html", "scores.json", "fast.onnx"):
+    assert len(list((tmp_path / "restyled").glob("*.jpg"))) == 1
+    for name in ("translated.png", "runs/styles/report.html", "scores.json", "fast.onnx"):
         assert (tmp_path / name).stat().st_size > 0
     (block,) = runnable(START)
-    assert run_python(block)["image"].size == (64, 32)
+    assert run_python(block)["image"].size == (256, 256)
     assert (tmp_path / "map.png").exists()
 
 

@@ -47,6 +47,13 @@ def test_only_the_map_of_a_pair_is_changed(script: ModuleType, tmp_path: Path, s
         assert share == 0 if side not in (None, half) else share > 0.8
 
 
+def test_maps_of_the_same_names_are_pairs(script: ModuleType, tmp_path: Path) -> None:
+    examples = ROOT / "datasets" / "examples"
+    script.main([str(examples), str(tmp_path / "out"), "--same-names"])
+    names = [{path.name for path in folder.iterdir()} for folder in (examples, tmp_path / "out")]
+    assert names[0] == names[1]
+
+
 def test_a_folder_without_images_is_refused(
     script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
