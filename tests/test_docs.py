@@ -39,6 +39,7 @@ from support.documents import (
 )
 
 START = DOCS / "start.md"
+ELSEWHERE = {START}  # pages whose Python runs in a test of their own
 # Flags of other programs, and of the command line as a whole.
 OTHER_FLAGS = {"--nproc-per-node", "--nnodes", "--rdzv-backend", "--rdzv-endpoint", "--no-deps", "--dataroot"}
 OTHER_FLAGS |= {"--print-completion", "--help", "--strict", "--trained", "--phase"}
@@ -53,7 +54,7 @@ COMPARED = DOCS / "compared.md"  # names flags of other programs
 
 def in_python(block: Block) -> bool:
     """Whether a block of Python runs by itself here."""
-    return not block.code.startswith("import gradio") and block.page != START
+    return not block.code.startswith("import gradio") and block.page not in ELSEWHERE
 
 
 @pytest.fixture
