@@ -32,7 +32,7 @@ QUICK = ["--workers", "0", "--quiet"]
 def main() -> None:
     """Draw all figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trained", action="store_true", help="train the models of methods/gan.md and start.md too")
+    parser.add_argument("--trained", action="store_true", help="train the models of some pages too, and show them")
     args = parser.parse_args()
     for name, draw in DRAWINGS.items():
         (FIGURES / f"{name}.svg").write_text(draw())
@@ -42,9 +42,9 @@ def main() -> None:
         flowers = drawn("draw_flowers.py", work / "flowers", count=6)
         write_translations(facades, flowers)
         write_edit(flowers[3])
-        write_eyes(work)
         if args.trained:
             write_digits(work)
+            write_eyes(work)
             write_styles(work)
 
 
@@ -78,11 +78,24 @@ def write_edit(sketch: Path) -> None:
 
 
 def write_eyes(work: Path) -> None:
-    """Renderings above, camera images below."""
-    command = [sys.executable, str(ROOT / "datasets" / "draw_eyes.py"), str(work / "eyes"), "--size", "64", "64"]
-    subprocess.run([*command, "--count", "6", "--test", "0"], check=True, stderr=subprocess.DEVNULL)
-    rows = [sorted((work / "eyes" / folder).glob("*.png")) for folder in ("trainA", "trainB")]
-    save([map(opened, row) for row in rows], "eyes.png", side=96)
+    """Held-out renderings, what simgan makes of them, and camera images."""
+    data, run = work / "eyes", work / "eyes-run"
+    command = [sys.executable, str(ROOT / "datasets" / "draw_eyes.py"), str(data), "--size", "32", "32"]
+    subprocess.run([*command, "--count", "600", "--test", "20"], check=True, stderr=subprocess.DEVNULL)
+    networks = ["--generator", "refiner:width=16", "--discriminator", "local:width=24", "--self-weight", "3"]
+    updates = ["--optimizer", "adam", "--lr", "5e-4", "--batch-size", "32", "--pool-size", "640"]
+    warmup = ["--refiner-warmup", "100", "--discriminator-warmup", "50", "--steps", "1500"]
+    words = ["train", "simgan", str(data), "--run", str(run), "--channels", "1", "1", "--image-size", "32"]
+    if i2i([*words, *networks, *updates, *warmup, *QUICK]):
+        raise SystemExit("training failed")
+    show_eyes(data, run)
+
+
+def show_eyes(data: Path, run: Path) -> None:
+    """Save renderings, refined ones, and camera images, in rows."""
+    renderings, camera = (sorted((data / folder).glob("*.png"))[:8] for folder in ("testA", "testB"))
+    refined = [translate(path, run) for path in renderings]
+    save([map(opened, row) for row in (renderings, refined, camera)], "eyes.png", side=80)
 
 
 def write_digits(work: Path) -> None:
