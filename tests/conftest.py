@@ -12,7 +12,10 @@ import pytest
 
 # PyTorch is imported where it is needed: the process that hands out tests to workers does without.
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from support.forked import Server
+    from support.hub import Hub
 
 os.environ["OMP_NUM_THREADS"] = "1"  # small networks: threads cost more than they give, the more so on a busy machine
 
@@ -151,3 +154,26 @@ def run(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["train", "pix2pix", str(pairs), "--run", str(folder), "--domains", "drawing", "photo"]
     assert main([*words, *SMALL, *often]) == 0
     return folder
+
+
+@pytest.fixture
+def hub(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A server on this machine that huggingface_hub takes for the Hub, and an empty cache."""
+    from huggingface_hub import constants
+
+    from i2i.pretrained.hub import file_of_uri
+    from support.hub import Hub, serving
+
+    cache = tmp_path_factory.mktemp("hub")
+    with serving(Hub()) as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+        )
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)  # the server speaks HTTP and LFS only
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+        monkeypatch.setenv("HF_TOKEN", hub.token)
+        file_of_uri.cache_clear()
+        yield hub
+    file_of_uri.cache_clear()

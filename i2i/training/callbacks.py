@@ -17,7 +17,7 @@ from i2i.training.diagnostics import Diagnosis
 def show_in_notebook(step: int, path: Path) -> None:
     """Show a sample grid below the cell that trains; nothing outside a notebook."""
     if in_notebook():
-        from IPython.display import Image, display  # type: ignore[import-not-found]
+        from IPython.display import Image, display
 
         display(f"step {step}", Image(filename=str(path)))
 
