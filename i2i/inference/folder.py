@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -75,38 +76,68 @@ def convert(
         UsageError: the batch size or `tile` is below 1, or targets were made by another model, with other options or
             from other images.
     """
-    if batch_size is None:
-        batch_size = 1 if translator.device == "cpu" else 8
-    if batch_size < 1:
-        raise UsageError(f"batch size {batch_size}: it must be 1 or more")
-    if tile is not None and tile < 1:
-        raise UsageError(f"tile {tile}: it must be 1 or more pixels")
+    options = ConvertOptions(batch_size, tile, quality, max_megapixels)
     result, start = Conversion(), time.perf_counter()
     origins = Origins(record, translator, tile=tile, quality=quality, model=model) if record else None
     pending = jobs if overwrite else pending_jobs(jobs, result, origins)
     for folder in {job.target.parent for job in pending}:
         remove_abandoned(folder, suffixes={*writable_suffixes(), ".jsonl"})
+    translate_files(pending, translator, options, result=result, origins=origins, progress=progress)
+    result.seconds = time.perf_counter() - start
+    return result
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """Options of a conversion; see `convert`.
+
+    Raises:
+        UsageError: the batch size or `tile` is below 1.
+    """
+
+    batch_size: int | None = None
+    tile: int | None = None
+    quality: int = JPEG_QUALITY
+    max_megapixels: float = MAX_MEGAPIXELS
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None and self.batch_size < 1:
+            raise UsageError(f"batch size {self.batch_size}: it must be 1 or more")
+        if self.tile is not None and self.tile < 1:
+            raise UsageError(f"tile {self.tile}: it must be 1 or more pixels")
+
+
+def translate_files(
+    jobs: list[Job],
+    translator: Translator,
+    options: ConvertOptions,
+    *,
+    result: Conversion,
+    origins: Origins | None = None,
+    progress: bool = True,
+) -> None:
+    """Translate each job's image into its file, whether or not there is one, and add what was done to `result`."""
+    batch_size = options.batch_size or (1 if translator.device == "cpu" else 8)
+    reading = _read_ahead(jobs, result, max_megapixels=options.max_megapixels, origins=origins)
     with (
         _sigterm_as_interrupt(),
-        contextlib.closing(_read_ahead(pending, result, max_megapixels=max_megapixels, origins=origins)) as images,
-        _Writers(result, quality=quality, origins=origins) as writers,
-        Progress(total=len(pending), unit="image", disable=not progress) as bar,
+        contextlib.closing(reading) as images,
+        _Writers(result, quality=options.quality, origins=origins) as writers,
+        Progress(total=len(jobs), unit="image", disable=not progress) as bar,
     ):
         for batch in batches(images, batch_size, size=_size, nbytes=_nbytes, max_bytes=_MAX_WAITING):
-            for job, image in _translate(batch, translator, result, bar, tile):
+            for job, image in _translate(batch, translator, result, bar, options.tile):
                 writers.add(job, image)
             bar.update(len(result.written) + len(result.failed) - bar.n)
             if result.stopped:
                 break
         writers.finish()
         bar.update(len(result.written) + len(result.failed) - bar.n)
-    order = {job: index for index, job in enumerate(pending)}
+    order = {job: index for index, job in enumerate(jobs)}
     result.written.sort(key=order.__getitem__)
     if result.stopped:
         written = set(result.written)
-        result.undone = [job for job in pending if job not in written and job.source not in result.failed]
-    result.seconds = time.perf_counter() - start
-    return result
+        result.undone = [job for job in jobs if job not in written and job.source not in result.failed]
 
 
 def _read_ahead(
