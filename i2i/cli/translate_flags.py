@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -16,10 +16,11 @@ class Flags:
     """Flags of `i2i translate`."""
 
     input: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="INPUT")]
-    """An image, a folder (with its subfolders), a glob in quotes such as 'photos/**/*.jpg', or - for stdin."""
+    """An image, a folder (with its subfolders), a glob in quotes such as 'photos/**/*.jpg', or - for stdin. A folder
+    or a glob may be remote, such as s3://bucket/photos."""
     output: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="OUTPUT")]
-    """A folder; for a single image also an image file, or - for stdout. It may be INPUT if --format changes all file
-    names."""
+    """A folder, also a remote one; for a single image also an image file, or - for stdout. It may be INPUT if --format
+    changes all file names."""
     model: str
     """A pretrained model (see: i2i models), a model file, the folder of a run, or an exported file (i2i export)."""
     to: str | None = None
@@ -50,6 +51,12 @@ class Flags:
     backend: str = "auto"
     """What computes: torch, onnx, openvino or fastest (on a CPU, OpenVINO or ONNX Runtime if one is installed); auto:
     torch for a model file, what is installed for an exported file."""
+    engine: Literal["local", "ray"] = "local"
+    """Where: in this process, or with several processes or machines by Ray (pip install "i2i-toolkit[ray]")."""
+    address: str | None = None
+    """Address of the Ray cluster (default: RAY_ADDRESS, or this machine alone)."""
+    workers: int | None = None
+    """Processes that translate (default: one for each GPU or, without one, for each core)."""
     imports: Imports = ()
     """Import a module or .py file that defines the model's network. Repeatable."""
     quiet: Quiet = False

@@ -26,9 +26,9 @@ from i2i.images.writing import JPEG_QUALITY, encode
 from i2i.inference.batches import batches
 from i2i.inference.conversion import Conversion, reason
 from i2i.inference.options import Callbacks
-from i2i.inference.origins import Origins, pending_jobs
+from i2i.inference.origins import Origins, Recording, pending_jobs, settings_of
 from i2i.inference.planning import Job
-from i2i.inference.record import OutputFolderError
+from i2i.inference.record import OutputFolderError, Record
 from i2i.inference.translator import Translator
 from i2i.progress import Progress, logger
 
@@ -77,11 +77,8 @@ def convert(
             from other images.
     """
     options = ConvertOptions(batch_size, tile, quality, max_megapixels)
-    result, start = Conversion(), time.perf_counter()
-    origins = Origins(record, translator, tile=tile, quality=quality, model=model) if record else None
-    pending = jobs if overwrite else pending_jobs(jobs, result, origins)
-    for folder in {job.target.parent for job in pending}:
-        remove_abandoned(folder, suffixes={*writable_suffixes(), ".jsonl"})
+    start = time.perf_counter()
+    pending, result, origins = prepare(jobs, translator, options, overwrite=overwrite, record=record, model=model)
     translate_files(pending, translator, options, result=result, origins=origins, progress=progress)
     result.seconds = time.perf_counter() - start
     return result
@@ -105,6 +102,31 @@ class ConvertOptions:
             raise UsageError(f"batch size {self.batch_size}: it must be 1 or more")
         if self.tile is not None and self.tile < 1:
             raise UsageError(f"tile {self.tile}: it must be 1 or more pixels")
+
+
+def prepare(
+    jobs: list[Job],
+    translator: Translator,
+    options: ConvertOptions,
+    *,
+    overwrite: bool = False,
+    record: Path | None = None,
+    model: str = "this model",
+) -> tuple[list[Job], Conversion, Origins | None]:
+    """The jobs to do, the result so far, which has those that are done already, and the origins; see `convert`.
+
+    Raises:
+        UsageError: targets were made by another model, with other options or from other images.
+    """
+    result, origins = Conversion(), None
+    if record:
+        settings = settings_of(translator, tile=options.tile, model=model)
+        recording = Recording(record, settings, bool(translator.backend.latent), options.quality)
+        origins = Origins(recording, Record.read(record))
+    pending = jobs if overwrite else pending_jobs(jobs, result, origins)
+    for folder in {job.target.parent for job in pending}:
+        remove_abandoned(folder, suffixes={*writable_suffixes(), ".jsonl"})
+    return pending, result, origins
 
 
 def translate_files(

@@ -64,7 +64,7 @@ def plan(source: str, output: Path, *, suffix: str | None = None) -> list[Job]:
             raise UsageError(f"{output}: can't write that format; use one of {suffixes_in_words()}, or a folder")
         if output.is_file():
             raise UsageError(f"{output} is a file; give a folder, or an image file for a single image")
-        jobs = [Job(path, _renamed(output / path.relative_to(root), suffix)) for path in paths]
+        jobs = [Job(path, renamed(output / path.relative_to(root), suffix)) for path in paths]
         _stay_inside(jobs, output)
     return _without_collisions(jobs)
 
@@ -79,6 +79,12 @@ def variants(jobs: list[Job], samples: int, *, seed: int = 0) -> list[Job]:
     return _without_collisions(
         Job(job.source, job.target.with_stem(f"{job.target.stem}-{number}"), number) for job, number in with_seeds
     )
+
+
+def renamed(target: Path, suffix: str | None) -> Path:
+    """The name of an output: with the suffix given, or its own where that format can be written, or `.png`."""
+    writable = target.suffix.lower() in writable_suffixes()
+    return target if writable and suffix is None else target.with_suffix(suffix or ".png")
 
 
 def left_out(source: str, output: Path) -> Counter[str]:
@@ -201,11 +207,6 @@ def _reaches(pattern: str, folder: tuple[str, ...]) -> bool:
 
 def _images_without_links(folder: Path) -> list[Path]:
     return [path for path in images_in(folder) if not _try(path.is_symlink)]
-
-
-def _renamed(target: Path, suffix: str | None) -> Path:
-    writable = target.suffix.lower() in writable_suffixes()
-    return target if writable and suffix is None else target.with_suffix(suffix or ".png")
 
 
 def _stay_inside(jobs: list[Job], output: Path) -> None:
