@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import re
+import socket
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from i2i.device import SAME_FOR_ANY_THREADS
 from i2i.errors import UsageError, setting
 from i2i.images.outputs import with_weights
-from i2i.inference.conversion import Conversion
+from i2i.inference.conversion import Conversion, reason
 from i2i.inference.planning import Job
 from i2i.optional import extra_module
 from i2i.plugins import load_plugins
@@ -140,6 +142,7 @@ def _start(ray: Any, address: str | None) -> None:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     address = address or os.environ.get("RAY_ADDRESS") or "local"
+    _check_reachable(address)
     local = {"include_dashboard": False} if address == "local" else {}
     environment = {"env_vars": dict([SAME_FOR_ANY_THREADS])}
     try:
@@ -147,6 +150,17 @@ def _start(ray: Any, address: str | None) -> None:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UsageError(f"{setting('address', address)}: {str(error).splitlines()[0]}") from None
     ray.data.DataContext.get_current().enable_progress_bars = False
+
+
+def _check_reachable(address: str) -> None:
+    """Try to connect, which Ray itself does for many minutes; UsageError where nothing answers."""
+    found = re.fullmatch(r"(?:ray://)?([^:/]+):(\d+)", address)
+    if not found:  # local, auto
+        return
+    try:
+        socket.create_connection((found[1], int(found[2])), timeout=10).close()
+    except OSError as error:
+        raise UsageError(f"{setting('address', address)}: no Ray cluster answers there ({reason(error)})") from None
 
 
 def _resources(ray: Any, workers: int | None, chunks: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import json
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from i2i.errors import UsageError, setting
+from i2i.files import write_whole
 from i2i.images.formats import readable_suffixes, suffixes_in_words, writable_suffixes
 from i2i.inference.conversion import Conversion, reason
 from i2i.inference.origins import settings_of
@@ -211,10 +213,13 @@ def _relative(path: str, root: str) -> str:
 
 def _put(fs: Any, file: Path, path: str) -> None:
     """Write a file whole or not at all: object stores do, elsewhere it is renamed once it is whole."""
-    fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-    if {fs.protocol} & _OBJECT_STORES if isinstance(fs.protocol, str) else {*fs.protocol} & _OBJECT_STORES:
+    protocols = {fs.protocol} if isinstance(fs.protocol, str) else {*fs.protocol}
+    if "file" in protocols:
+        write_whole(Path(path), lambda temporary: shutil.copyfile(file, temporary))
+    elif protocols & _OBJECT_STORES:
         fs.put_file(str(file), path)
     else:
+        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
         temporary = f"{path}.{uuid.uuid4().hex}.part"
         fs.put_file(str(file), temporary)
         fs.mv(temporary, path)
