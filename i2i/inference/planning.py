@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import glob
 import mimetypes
 import os
@@ -216,9 +217,10 @@ def _stay_inside(jobs: list[Job], output: Path) -> None:
 
 
 def _without_collisions(jobs: Iterable[Job]) -> list[Job]:
-    checked, source_of = list(jobs), dict[Path, Path]()
+    checked, source_of, resolved = list(jobs), dict[Path, Path](), functools.cache(Path.resolve)
     for job in checked:
-        if job.source.resolve() == job.target.resolve():
+        names, folders = (job.source.name, job.target.name), (job.source.parent, job.target.parent)
+        if names[0] == names[1] and resolved(folders[0]) == resolved(folders[1]):
             raise UsageError(f"{job.source} would be written over itself; give another OUTPUT")
         other = source_of.setdefault(job.target, job.source)
         if other != job.source:

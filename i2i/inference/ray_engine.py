@@ -8,6 +8,7 @@ import pickle
 import re
 import socket
 import tempfile
+from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from i2i.inference.chunks import ChunkTask, Engine
     from i2i.inference.options import LoadOptions
 
-_ATTEMPTS = 3  # of a chunk, and then of each of its images alone, before it is said to end its worker
+_ATTEMPTS = 2  # of a chunk, and then of an image alone, before it is said to end its worker
 _Row = dict[str, Any]
 
 
@@ -41,8 +42,8 @@ def on_ray(
     """The engine that translates chunks on a Ray cluster, or with several processes of this machine.
 
     A worker loads the model once; its bytes are sent along, so that other machines need no copy. They need i2i, and
-    local folders must be shared with them. A chunk whose worker is lost is done by another. An image that ends its
-    worker three times is named in the result.
+    local folders must be shared with them. A chunk whose worker is lost is done by another. An image that ends
+    every worker is named in the result.
 
     Args:
         model: the name of a model, or a file; see `Translator.load`.
@@ -63,7 +64,8 @@ def on_ray(
     def run(task: ChunkTask, chunks: list[list[Job]]) -> Generator[Conversion, None, None]:
         if not chunks:
             return
-        _start(ray, address)
+        if own := not ray.is_initialized():  # within the caller's program it may be running
+            _start(ray, address)
         try:
             counter = ray.remote(num_cpus=0, max_restarts=-1)(_Attempts).remote()
             setup = _Setup(ray.put(files), load, tuple(imports), task, counter)
@@ -76,7 +78,8 @@ def on_ray(
             cause = error.cause
             raise UsageError(str(cause)) if isinstance(cause, UsageError) else cause from None
         finally:
-            ray.shutdown()
+            if own:
+                ray.shutdown()
 
     return run
 
@@ -93,15 +96,19 @@ class _Setup:
 
 
 class _Attempts:
-    """Counts how often each piece of work was begun, in a process that outlives the workers."""
+    """Counts how often each piece of work was begun and not finished, in a process that outlives the workers."""
 
     def __init__(self) -> None:
-        self.begun: dict[tuple[int, ...], int] = {}
+        self.begun: Counter[tuple[int, ...]] = Counter()
 
     def begin(self, work: tuple[int, ...]) -> int:
         """Count an attempt, and return which one it is, from 1."""
-        self.begun[work] = self.begun.get(work, 0) + 1
+        self.begun[work] += 1
         return self.begun[work]
+
+    def finish(self, work: tuple[int, ...]) -> None:
+        """The work is done."""
+        del self.begun[work]
 
 
 class _Worker:
@@ -122,19 +129,23 @@ class _Worker:
 
     def __call__(self, row: _Row) -> _Row:
         number, jobs = int(row["number"]), pickle.loads(row["jobs"])
-        if self._begin(number) <= _ATTEMPTS:
-            result = self._task(jobs, self._translator)
-        else:  # one of its images ends the process, so each is translated alone
+        result = self._attempt((number,), jobs)
+        if result is None:  # one of its images ends the process, so each is translated alone
             result = Conversion()
             for index, job in enumerate(jobs):
-                if self._begin(number, index) > _ATTEMPTS:
-                    result.failed[job.source] = "ends the process that translates it, perhaps for lack of memory"
+                if (part := self._attempt((number, index), [job])) is not None:
+                    result.add(part)
                 else:
-                    result.add(self._task([job], self._translator))
+                    result.failed[job.source] = "ends the process that translates it, perhaps for lack of memory"
         return {"number": number, "result": pickle.dumps(result)}
 
-    def _begin(self, *work: int) -> int:
-        return int(self._ray.get(self._attempts.begin.remote(work)))
+    def _attempt(self, work: tuple[int, ...], jobs: list[Job]) -> Conversion | None:
+        """Translate, unless earlier attempts have ended their processes."""
+        if self._ray.get(self._attempts.begin.remote(work)) > _ATTEMPTS:
+            return None
+        result = self._task(jobs, self._translator)
+        self._ray.get(self._attempts.finish.remote(work))
+        return result
 
 
 def _start(ray: Any, address: str | None) -> None:
