@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from i2i.inference.conversion import Conversion
-from i2i.inference.folder import ConvertOptions, prepare, translate_files
+from i2i.inference.folder import ConvertOptions, prepare, remove_abandoned_targets, translate_files
 from i2i.inference.origins import Origins, Recording
 from i2i.inference.planning import Job
 from i2i.inference.record import Record
@@ -101,6 +101,8 @@ def convert_in_chunks(
             bar.update(len(result.written) + len(result.failed) - bar.n)
             if result.stopped:
                 break
+    if remote is None:
+        remove_abandoned_targets(pending)  # a worker may have been killed
     written, order = set(result.written), {job: index for index, job in enumerate(pending)}
     result.written.sort(key=order.__getitem__)
     if result.stopped:

@@ -124,9 +124,14 @@ def prepare(
         recording = Recording(record, settings, bool(translator.backend.latent), options.quality)
         origins = Origins(recording, Record.read(record))
     pending = jobs if overwrite else pending_jobs(jobs, result, origins)
-    for folder in {job.target.parent for job in pending}:
-        remove_abandoned(folder, suffixes={*writable_suffixes(), ".jsonl"})
+    remove_abandoned_targets(pending)
     return pending, result, origins
+
+
+def remove_abandoned_targets(jobs: list[Job]) -> None:
+    """Remove what killed processes left beside the targets."""
+    for folder in {job.target.parent for job in jobs}:
+        remove_abandoned(folder, suffixes={*writable_suffixes(), ".jsonl"})
 
 
 def translate_files(
