@@ -77,8 +77,6 @@ def push_to_hub(
 ) -> str:
     """Upload a model file and a model card made from its header in one commit, and return the commit's address.
 
-    The header names the data folder as it was given to the training; nothing else of the machine is uploaded.
-
     Args:
         model: the name of a pretrained model, a model file, or a run's folder.
         repository: `USER/NAME`; made if there is none. A card that is there already is kept.
