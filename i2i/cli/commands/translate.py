@@ -44,6 +44,8 @@ def run(args: list[str]) -> int:
     _check(flags)
     suffix = f".{flags.format}" if flags.format else None
     if "-" in (flags.input, flags.output):
+        if flags.engine == "ray":
+            raise UsageError("--engine ray translates files; leave it out for stdin and stdout")
         return through_pipe(flags, suffix=suffix)
     if is_remote(flags.input) or is_remote(flags.output):
         if flags.contact_sheet:
