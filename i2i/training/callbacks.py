@@ -17,7 +17,7 @@ from i2i.training.diagnostics import Diagnosis
 def show_in_notebook(step: int, path: Path) -> None:
     """Show a sample grid below the cell that trains; nothing outside a notebook."""
     if in_notebook():
-        from IPython.display import Image, display  # type: ignore[import-not-found]
+        from IPython.display import Image, display
 
         display(f"step {step}", Image(filename=str(path)))
 
@@ -30,6 +30,8 @@ def print_warning(step: int, diagnosis: Diagnosis) -> None:
 @dataclass(frozen=True)
 class Callbacks:
     """Functions that a run calls, on rank 0; each gets the number of steps done first.
+
+    An exception that one of them raises stops the run: a checkpoint is saved, and `Trainer.fit` raises it.
 
     Attributes:
         on_log: every `log_every` steps, with the mean of each loss since the last time, and `lr`, `fake_accuracy` and
