@@ -12,17 +12,11 @@ from i2i.files import write_whole
 
 
 class Metrics:
-    """A run's metrics.jsonl; lines past `step` are dropped when the run resumes.
-
-    Attributes:
-        last_step: the last step of the file as it was found, with the dropped lines; -1 where there was none.
-    """
+    """A run's metrics.jsonl; lines past `step` are dropped when the run resumes."""
 
     def __init__(self, path: Path, *, step: int) -> None:
         self.path = path
-        lines = self.read()
-        self.last_step = max((line["step"] for line in lines), default=-1)
-        kept = [line for line in lines if line["step"] <= step]
+        kept = [line for line in self.read() if line["step"] <= step]
         write_whole(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
     def read(self) -> list[dict[str, Any]]:

@@ -56,7 +56,7 @@ class Monitor:
         self._logger = RunLogger(self.run.path, step=step, about=about)
         self.report("running")
         tracked = TrackedRun(self.run.path, self.run.shared_settings(), step)
-        self._tracking.start(track, tracked, logged=self._logger.metrics.last_step if resumed else None)
+        self._tracking.start(track, tracked, resumed=resumed)
         self._warn(step, self.diagnostics.new(self.warnings))
 
     def log(

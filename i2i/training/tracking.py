@@ -54,43 +54,37 @@ class Tracking:
         self._warn = warn
         self._guarded: dict[str, _Guarded] = {}
         self._ids: dict[str, str] = {}
-        self._logged: dict[str, int] = {}
 
-    def start(self, names: Sequence[str], run: TrackedRun, *, logged: int | None) -> None:
+    def start(self, names: Sequence[str], run: TrackedRun, *, resumed: bool) -> None:
         """Start the trackers.
 
         Args:
             names: as the registry has them.
             run: what they get; its folder keeps their ids.
-            logged: the last step that was logged before the run was resumed: trackers that have it get later steps
-                only. None for a new run.
+            resumed: whether the run continues the one in the folder.
         """
-        self._ids = {} if logged is None else _read_ids(run.folder)
+        self._ids = _read_ids(run.folder) if resumed else {}
         for name in names:
-            tracker = trackers[name]()
-            if logged is not None and name in self._ids and not tracker.rewinds:
-                self._logged[name] = logged
-            self._guarded[name] = _Guarded(name, tracker, partial(self._start, name, run), self._warn)
+            self._guarded[name] = _Guarded(name, trackers[name](), partial(self._start, name, run), self._warn)
         for guarded in self._guarded.values():
             guarded.send(run.step)
 
     def on_log(self, step: int, values: Mapping[str, float]) -> None:
         """Metrics at a step."""
-        self._call_once(step, lambda tracker: tracker.on_log(step, values))
+        self._call(step, lambda tracker: tracker.on_log(step, values))
 
     def on_validation(self, step: int, scores: Mapping[str, float]) -> None:
         """Validation scores at a step."""
-        self._call_once(step, lambda tracker: tracker.on_validation(step, scores))
+        self._call(step, lambda tracker: tracker.on_validation(step, scores))
 
     def on_sample(self, step: int, path: Path) -> None:
         """A sample grid."""
-        self._call_once(step, lambda tracker: tracker.on_sample(step, path), files=True)
+        self._call(step, lambda tracker: tracker.on_sample(step, path), files=True)
 
     def on_warning(self, step: int, diagnosis: Diagnosis) -> None:
         """A warning, with settings as `i2i.errors.setting` spells them."""
         diagnosis = Diagnosis(in_flags(diagnosis.warning), in_flags(diagnosis.advice))
-        for guarded in self._guarded.values():
-            guarded.call(step, lambda tracker: tracker.on_warning(step, diagnosis))
+        self._call(step, lambda tracker: tracker.on_warning(step, diagnosis))
 
     def end(self, step: int, state: str, models: Sequence[Path] = ()) -> None:
         """The run ends: what waits is tried a last time.
@@ -100,13 +94,12 @@ class Tracking:
             state: "finished", "stopped", "diverged" or "failed".
             models: the model files, if it has finished.
         """
-        for guarded in self._guarded.values():
-            guarded.end(step, state, models)
+        for name in list(self._guarded):
+            self._guarded.pop(name).end(step, state, models)  # popped: it gets no warning that follows from its end
 
-    def _call_once(self, step: int, call: Call, *, files: bool = False) -> None:
-        for name, guarded in self._guarded.items():
-            if step > self._logged.get(name, -1):
-                guarded.call(step, call, files=files)
+    def _call(self, step: int, call: Call, *, files: bool = False) -> None:
+        for guarded in self._guarded.values():
+            guarded.call(step, call, files=files)
 
     def _start(self, name: str, run: TrackedRun, tracker: Tracker) -> None:
         tracker.check()

@@ -37,14 +37,9 @@ class Tracker:
     """Sends the events of a run to an experiment tracker, on rank 0; register a subclass with `trackers.register`.
 
     Its methods have the arguments of the `Callbacks` of the same names. A method that raises does not end the run:
-    there is one warning, and the call is tried again later.
-
-    Attributes:
-        rewinds: whether `on_start` drops what was logged past `TrackedRun.step`, of a run that was killed. Otherwise
-            no step is logged twice.
+    there is one warning, and the call is tried again later. A run that was killed has logged steps past the checkpoint
+    from which it resumes, and logs them again, equal up to rounding unless settings were changed.
     """
-
-    rewinds = False
 
     def check(self) -> None:
         """Called before training, and before any other method.

@@ -27,6 +27,9 @@ class MLflow(Tracker):
     _client: Any = None
     _id = ""
 
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}  # steps that a killed run has logged by metric: MLflow would keep both values
+
     def check(self) -> None:
         # `Tracking` tries again later; the seven retries of MLflow itself would stop training for minutes.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -46,7 +49,10 @@ class MLflow(Tracker):
         if run.id:
             self._id = run.id
             self._client.update_run(run.id, status="RUNNING")
-            known = self._client.get_run(run.id).data.params
+            data = self._client.get_run(run.id).data
+            for name in data.metrics:
+                self._last[name] = max(metric.step for metric in self._client.get_metric_history(run.id, name))
+            known = data.params
             for name, value in params.items():
                 if known.get(name, value) != value:  # a parameter can't be changed
                     self._client.set_tag(run.id, f"resumed/{name}", f"{value} from step {run.step}")
@@ -61,9 +67,12 @@ class MLflow(Tracker):
 
     def on_log(self, step: int, values: Mapping[str, float]) -> None:
         entities, now = _entities(), int(time.time() * 1000)
-        self._client.log_batch(self._id, [entities.Metric(name, value, now, step) for name, value in values.items()])
+        new = {name: value for name, value in values.items() if step > self._last.get(name, -1)}
+        self._client.log_batch(self._id, [entities.Metric(name, value, now, step) for name, value in new.items()])
 
     def on_sample(self, step: int, path: Path) -> None:
+        if step <= max(self._last.values(), default=-1):
+            return
         with Image.open(path) as image:
             self._client.log_image(self._id, image, key="samples", step=step)
 

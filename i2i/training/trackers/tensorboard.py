@@ -18,14 +18,13 @@ from i2i.training.trackers.base import TrackedRun, Tracker, trackers
 class TensorBoard(Tracker):
     """Writes `RUN/tensorboard`; show it with `tensorboard --logdir RUN`."""
 
-    rewinds = True
     _writer: Any = None
 
     def check(self) -> None:
         _summary_writer()
 
     def on_start(self, run: TrackedRun) -> None:
-        purge = run.step + 1 if run.step else None
+        purge = run.step + 1 if run.step else None  # what a killed run has logged past its checkpoint
         self._writer = _summary_writer()(str(run.folder / "tensorboard"), purge_step=purge)
         settings = "\n".join(f"    {name}: {value}" for name, value in run.settings.items())
         self._writer.add_text("settings", settings, run.step)

@@ -46,11 +46,12 @@ class WeightsAndBiases(Tracker):
         )
         return str(self._run.id)
 
-    def on_log(self, step: int, values: Mapping[str, float]) -> None:
-        self._run.log(dict(values), step=step)
+    def on_log(self, step: int, values: Mapping[str, Any]) -> None:
+        if step >= self._run.step:  # W&B ignores earlier steps: those that a killed run has logged already
+            self._run.log(dict(values), step=step)
 
     def on_sample(self, step: int, path: Path) -> None:
-        self._run.log({"samples": _wandb().Image(str(path))}, step=step)
+        self.on_log(step, {"samples": _wandb().Image(str(path))})
 
     def on_warning(self, step: int, diagnosis: Diagnosis) -> None:
         self._run.summary[f"warnings/{step:06d}"] = f"{diagnosis.warning}; try: {diagnosis.advice}"
