@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ class Lines(Tracker):
 '''
 
 
-CHECKPOINT = 25  # of a run that is killed
+CHECKPOINT = 8  # of a run that is killed
 
 
 class Recorder(Tracker):
@@ -267,26 +268,25 @@ def test_only_rank_0_tracks(pairs: Path, forks: Server, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def resumed(
-    pairs: Path, forks: Server, mlflow_database: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
+def resumed(pairs: Path, forks: Server, mlflow_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that was killed past its last checkpoint, and resumed; all trackers have it."""
-    for name in ("wandb", "tensorboard"):
-        pytest.importorskip(name)
+    wandb, _ = pytest.importorskip("wandb"), pytest.importorskip("tensorboard")
     folder = tmp_path_factory.mktemp("resumed")
     shutil.copy(mlflow_database, folder / "mlflow.db")
-    often = ["--steps", "60", "--log-every", "1", "--sample-every", "20", "--samples", "1"]
+    often = ["--steps", "20", "--log-every", "1", "--sample-every", "10", "--samples", "1"]
     words = ["train", "pix2pix", str(pairs), "--run", str(folder / "run"), *SMALL, *often, "--validate-every", "0"]
     words += ["--device", "cpu", "--workers", "0", "--track", *trackers]
     words += ["--save-every", str(CHECKPOINT)]
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", NOLOAD, DeprecationWarning)
         offline(patch, folder)
         killed = forks.run(train, words, folder=folder)
-        wait_for_step(killed, folder / "run", 32)
+        wait_for_step(killed, folder / "run", 11)
         killed.kill()
         assert killed.wait().code < 0
-        code, _, said = forks.run(train, [*words, "--resume"], folder=folder).wait()
-        assert code == 0, said
+        wandb.teardown()  # it has read the environment of other tests
+        assert main([*words, "--resume"]) == 0
+        wandb.teardown()
     return folder / "run"
 
 
@@ -296,10 +296,10 @@ def test_wandb_has_a_resumed_run_in_one_record(resumed: Path) -> None:
     # Offline, W&B doesn't know which steps it has: they are in both files, where the killed process had written them.
     history = dict(run.history("generator/l1"))
     whole = dict(logged(resumed, "generator/l1"))
-    assert list(whole) == list(range(1, 61))
-    assert set(range(CHECKPOINT + 1, 61)) <= history.keys()
+    assert list(whole) == list(range(1, 21))
+    assert set(range(CHECKPOINT + 1, 21)) <= history.keys()
     assert history.items() <= whole.items()
-    assert {40, 60} <= {step for step, _ in run.history("samples/path")} <= {0, 20, 40, 60}
+    assert {20} <= {step for step, _ in run.history("samples/path")} <= {0, 10, 20}
     assert run.summary()["state"] == "finished"
 
 
@@ -313,7 +313,7 @@ def test_mlflow_has_a_resumed_run_once(resumed: Path) -> None:
     assert sorted(history) == logged(resumed, "generator/l1")
     images = [Path(file.path).name for file in client.list_artifacts(run.info.run_id, "images")]
     steps = [name.partition("+timestamp")[0] for name in images if name.endswith(".png")]
-    assert sorted(steps) == [f"samples+step+{step}" for step in (0, 20, 40, 60)]
+    assert sorted(steps) == [f"samples+step+{step}" for step in (0, 10, 20)]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard.*")

@@ -49,20 +49,18 @@ class MLflow(Tracker):
         if run.id:
             self._id = run.id
             self._client.update_run(run.id, status="RUNNING")
-            data = self._client.get_run(run.id).data
-            for name in data.metrics:
-                self._last[name] = max(metric.step for metric in self._client.get_metric_history(run.id, name))
-            known = data.params
-            for name, value in params.items():
-                if known.get(name, value) != value:  # a parameter can't be changed
-                    self._client.set_tag(run.id, f"resumed/{name}", f"{value} from step {run.step}")
-            params = {name: value for name, value in params.items() if name not in known}
-        else:
+        elif not self._id:
             name = os.environ.get("MLFLOW_RUN_NAME", run.name)
             self._id = self._client.create_run(self._experiment(), run_name=name).info.run_id
-        entities, items = _entities(), list(params.items())
-        for start in range(0, len(items), _BATCH):
-            self._client.log_batch(self._id, params=[entities.Param(*item) for item in items[start : start + _BATCH]])
+        data = self._client.get_run(self._id).data
+        for name in data.metrics:
+            self._last[name] = max(metric.step for metric in self._client.get_metric_history(self._id, name))
+        for name, value in params.items():
+            if data.params.get(name, value) != value:  # a parameter can't be changed
+                self._client.set_tag(self._id, f"resumed/{name}", f"{value} from step {run.step}")
+        entities, new = _entities(), [item for item in params.items() if item[0] not in data.params]
+        for start in range(0, len(new), _BATCH):
+            self._client.log_batch(self._id, params=[entities.Param(*item) for item in new[start : start + _BATCH]])
         return self._id
 
     def on_log(self, step: int, values: Mapping[str, float]) -> None:
