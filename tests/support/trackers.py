@@ -53,6 +53,7 @@ class WandbRun:
     """What W&B has written for a run offline, in all of its parts."""
 
     def __init__(self, folder: Path) -> None:
+        pytest.importorskip("wandb").teardown()  # ends the process that writes the files
         self.files = sorted(folder.glob("wandb/offline-run-*/*.wandb"))
         self.records = [record for file in self.files for record in _records(file)]
         runs = [record.run for record in self.records if record.HasField("run")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from i2i.optional import extra_module
 from i2i.training.diagnostics import Diagnosis
 from i2i.training.trackers.base import TrackedRun, Tracker, trackers
 
+_TIMEOUT = 30.0  # seconds that training waits for a server that doesn't answer; W&B itself would wait 90
 _EXIT_CODES = {"finished": 0, "stopped": 255}  # 255: as W&B itself marks a run that Ctrl-C has ended
 
 
@@ -20,6 +22,9 @@ class WeightsAndBiases(Tracker):
     """Logs to W&B, in the project of WANDB_PROJECT, or i2i; WANDB_MODE=offline writes to `RUN/wandb` only."""
 
     _run: Any = None
+
+    def __init__(self) -> None:
+        self._id = secrets.token_hex(4)
 
     def check(self) -> None:
         wandb = _wandb()
@@ -33,17 +38,23 @@ class WeightsAndBiases(Tracker):
     def on_start(self, run: TrackedRun) -> str:
         wandb = _wandb()
         given = wandb.setup().settings  # by WANDB_PROJECT, WANDB_NAME and W&B's own files
-        self._run = wandb.init(
-            id=run.id or secrets.token_hex(4),
-            resume="allow",
-            project=given.project or "i2i",
-            name=given.run_name or run.name,
-            dir=run.folder,
-            config=dict(run.settings),
-            allow_val_change=True,
-            reinit="create_new",  # a run of the caller's goes on
-            settings=wandb.Settings(console="off"),
-        )
+        timeout = given.init_timeout if "WANDB_INIT_TIMEOUT" in os.environ else _TIMEOUT
+        try:
+            self._run = wandb.init(
+                id=run.id or self._id,
+                resume="allow",
+                project=given.project or "i2i",
+                name=given.run_name or run.name,
+                dir=run.folder,
+                config=dict(run.settings),
+                allow_val_change=True,
+                reinit="create_new",  # a run of the caller's goes on
+                settings=wandb.Settings(console="off", init_timeout=timeout),
+            )
+        except Exception:
+            if wandb.run is None:  # unless the caller has a run
+                wandb.teardown()  # or else the id would be in use when this is tried again
+            raise
         return str(self._run.id)
 
     def on_log(self, step: int, values: Mapping[str, Any]) -> None:
