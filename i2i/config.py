@@ -134,8 +134,10 @@ class TrainConfig:
     """Validate by the kernel distance (KID) between the features of generated and real images, and choose the best
     model by it. The features are those of this network: efficientnet-lite0, or inception (downloads weights). Empty:
     none."""
-    tensorboard: bool = False
-    """Also write logs for TensorBoard (pip install tensorboard)."""
+    track: tuple[str, ...] = ()
+    """Send metrics, sample grids and the model to experiment trackers: wandb, mlflow (pip install
+    "i2i-toolkit[wandb]" or "i2i-toolkit[mlflow]"), or tensorboard (pip install tensorboard). --track without a value:
+    none."""
 
     def __post_init__(self) -> None:
         every = ("log_every", "sample_every", "save_every", "samples", "vbn_batch", "validation_images")

@@ -50,6 +50,7 @@ SLOW = (
     "test_imports.py",
     "test_plugins.py",
     "test_readme.py",
+    "test_tracking_page.py",
     "training/test_diagnostics.py",
     "training/test_distributed.py",
     "training/test_ema.py",
@@ -59,8 +60,10 @@ SLOW = (
     "training/test_python_api.py",
     "training/test_resume.py",
     "training/test_resume_details.py",
+    "training/test_tracking.py",
     "training/test_trainer.py",
     "training/test_validation.py",
+    "training/trackers",
 )
 SLOW_PATHS = [(TESTS / path).resolve(strict=True) for path in SLOW]
 

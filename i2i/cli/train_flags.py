@@ -28,7 +28,7 @@ class Flags:
     preset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """Named settings of the method, over which other flags have precedence; see Presets above."""
     imports: Imports = ()
-    """Import a module or .py file that defines a method or a network. Repeatable."""
+    """Import a module or .py file that defines a method, a network or a tracker. Repeatable."""
     trust_run: bool = False
     """With --resume: import the modules that the run was trained with, without an --import for each."""
     quiet: Quiet = False

@@ -125,7 +125,7 @@ def _flags_of_trained(kind: Any, trained: Path, saved: dict[str, Any], method: A
 
 def _read_settings(run: Path, name: str, method: Any) -> tuple[Any, RunConfig]:
     """The method's options and all settings that a run was saved with."""
-    saved, path = saved_settings(run), run / "config.json"
+    saved, path = _renamed(saved_settings(run)), run / "config.json"
     writer, saved_name = str(saved.pop("made_by", ""))[:60], saved.get("method")
     if saved_name != name:
         raise UsageError(f"{run} is a run of {saved_name}; resume it with: i2i train {saved_name} ... --resume")
@@ -137,6 +137,15 @@ def _read_settings(run: Path, name: str, method: Any) -> tuple[Any, RunConfig]:
             advice = "pip install --upgrade i2i-toolkit"
             raise UsageError(f"{error}; {writer} wrote it, and this is {__version__}: {advice}") from None
         raise
+
+
+def _renamed(saved: dict[str, Any]) -> dict[str, Any]:
+    """Settings of an older version under their present names."""
+    train = saved.get("train")
+    if isinstance(train, dict) and "tensorboard" in train:
+        tracked = {"track": ["tensorboard"]} if train["tensorboard"] else {}
+        saved["train"] = {**tracked, **{name: value for name, value in train.items() if name != "tensorboard"}}
+    return saved
 
 
 def _version(text: str) -> tuple[int, ...]:

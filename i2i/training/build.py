@@ -23,13 +23,13 @@ from i2i.methods import Method, methods
 from i2i.training.callbacks import Callbacks
 from i2i.training.initial_weights import start_from
 from i2i.training.listing import describe_data
-from i2i.training.logger import summary_writer
 from i2i.training.lr_schedule import decay_start, total_steps
 from i2i.training.preflight import check_settings
 from i2i.training.presets import defaults_of, replaced
 from i2i.training.resume import generator_of, restore
 from i2i.training.run_folder import RunFolder
 from i2i.training.synchronize import broadcast_references
+from i2i.training.tracking import check_trackers
 from i2i.training.trainer import Trainer
 from i2i.training.validation import Validation
 
@@ -78,8 +78,7 @@ def build_run(
     """
     train, folder, data = config.train, Path(folder), layout_of(config) if data is None else data
     _check_batch_size(train)
-    if train.tensorboard:
-        summary_writer()  # whether it is installed, before the work begins
+    check_trackers(train.track)
     if train.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
