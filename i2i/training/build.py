@@ -14,6 +14,7 @@ from i2i.config import DataConfig, RunConfig, TrainConfig
 from i2i.data import ImageDataset, Layout, find_layout
 from i2i.data.dataset import endless
 from i2i.data.loader import default_workers
+from i2i.data.shards.cache import ShardCache, default_folder
 from i2i.device import pick_device
 from i2i.distributed import rank, world_size
 from i2i.errors import UsageError, renamed, setting
@@ -118,7 +119,10 @@ def layout_of(config: RunConfig) -> Layout:
     """The images in the paths of the settings; see `find_layout`."""
     kind: Any = methods[config.method]
     data = config.data
-    return find_layout(config.paths, data=kind.data, domains=data.domains, swap=data.swap, labels=data.labels)
+    cache = ShardCache(Path(data.shard_cache) if data.shard_cache else default_folder(), int(data.shard_cache_gb * 1e9))
+    return find_layout(
+        config.paths, data=kind.data, domains=data.domains, swap=data.swap, labels=data.labels, cache=cache
+    )
 
 
 def _check_batch_size(train: TrainConfig) -> None:

@@ -136,7 +136,10 @@ class RunFolder:
 
     def _model(self, networks: Mapping[str, Any], step: int) -> Model:
         # A model file is shared: it does not tell where this machine keeps its images and models.
-        provenance = {**to_dict(self.config), "paths": [Path(path).name for path in self.config.paths]}
+        provenance = {
+            **to_dict(self.config),
+            "paths": [Path(path.partition("?")[0]).name for path in self.config.paths],
+        }
         if provenance["options"].get("model"):
             provenance["options"]["model"] = Path(provenance["options"]["model"]).name
         return Model(dict(networks), self.domains, dict(self.preprocess), provenance, step)
