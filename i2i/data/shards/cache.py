@@ -41,6 +41,11 @@ class ShardCache:
     folder: Path = field(default_factory=default_folder)
     max_bytes: int = 50 * 10**9
 
+    @classmethod
+    def of(cls, folder: str, *, gigabytes: float) -> ShardCache:
+        """The cache in a folder, or in that of the user where it is empty."""
+        return cls(Path(folder).resolve() if folder else default_folder(), int(gigabytes * 1e9))
+
     def open(self, url: str, *, size: int, version: str) -> int:
         """Open the copy of a shard, after fetching it if necessary; a file descriptor.
 
