@@ -56,16 +56,15 @@ class ShardCache:
         while True:
             with contextlib.suppress(FileNotFoundError):
                 descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-                with contextlib.suppress(OSError):
-                    os.utime(path)  # used now; another process may have removed it since it was opened
+                _touch(path)
                 return descriptor
             self._fetch(url, path, size)
 
     def prefetch(self, url: str, *, size: int, version: str) -> None:
-        """Fetch a shard in the background if it isn't there; errors are left to `open`."""
+        """Fetch a shard in the background if it isn't there, or keep it for now; errors are left to `open`."""
         path = self.path(url, version, ".tar")
         pending = _in_background(os.getpid())
-        if path in pending or path.exists():
+        if path in pending or _touch(path):
             return
 
         def fetch_quietly() -> None:
@@ -122,9 +121,20 @@ class ShardCache:
 
 def _download(url: str, path: Path, *, size: int) -> None:
     fetch(url, path)
+    _touch(path)
     found = path.stat().st_size
     if found != size:
         raise OSError(f"{found} bytes arrived of {size}")
+
+
+def _touch(path: Path) -> bool:
+    """Note that a copy is used now; False where it isn't there, as another process may have removed it."""
+    now = time.time_ns()  # that of the file system may be some milliseconds behind
+    try:
+        os.utime(path, ns=(now, now))
+    except OSError:
+        return False
+    return True
 
 
 @functools.lru_cache(maxsize=1)

@@ -197,8 +197,11 @@ class ShardImages(Images):
         return np.concatenate(parts)
 
     def prefetch(self, order: IndexArray, offset: int) -> None:
-        """Fetch the shards of the next group while this one is read."""
-        ahead = offset + len(self) * GROUP // len(self.shards)
+        """Fetch the shards of the next group while the second half of this one is read.
+
+        By then the shards of the group before are those used least recently, which the cache removes.
+        """
+        ahead = offset + len(self) * GROUP // len(self.shards) // 2
         if ahead < len(order):
             shard = self.shards[self._shard_of(int(order[ahead]))]
             if is_remote(shard.url):

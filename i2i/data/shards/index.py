@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import tarfile
 from pathlib import Path
@@ -96,8 +97,12 @@ def scan(path: Path) -> Index:
                 tar.members = []  # type: ignore[attr-defined]  # else each member that was read takes memory
             file.seek(tar.offset)
             rest = file.read(_BLOCK)
+    except BadShard:
+        raise
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
-        if isinstance(error, BadShard):
+        raise BadShard(_reason(path, error)) from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # which is a seek to before the file
             raise
         raise BadShard(_reason(path, error)) from None
     if any(rest) or len(rest) < _BLOCK:  # where tarfile stops silently

@@ -10,7 +10,7 @@ from typing import Any
 
 from i2i.errors import UsageError
 
-_BRACES = re.compile(r"\{(?:(\d+)\.\.(\d+)|([^{}]*))\}")  # innermost ones
+_BRACES = re.compile(r"\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}")  # innermost ones
 _MOST = 1_000_000  # files that braces may stand for
 # What storages say about the version of a file, in fsspec's info.
 _VERSIONS = ("ETag", "etag", "Last-Modified", "LastModified", "last_modified", "mtime", "md5Hash", "created")
@@ -34,7 +34,8 @@ def expand(pattern: str) -> list[str]:
     else:
         parts = words.split(",")
     before, after = pattern[: found.start()], pattern[found.end() :]
-    return list(itertools.chain.from_iterable(expand(f"{before}{part}{after}") for part in parts))
+    found_all = itertools.chain.from_iterable(expand(f"{before}{part}{after}") for part in parts)
+    return list(dict.fromkeys(found_all))  # {a,b{0..9}} gives a for each of the ten
 
 
 def matching(pattern: str) -> list[str]:
