@@ -139,14 +139,17 @@ def _read(urls: Mapping[str, Sequence[str]], data: str, cache: ShardCache) -> di
             found = list(Progress(pool.imap(read, flat), "indexing", len(flat), unit="shard", leave=False))
     except ImageError as error:
         raise UsageError(error.args[0]) from None
-    _check_cache([contents.shard for contents in found], cache)
     rest = iter(found)
-    return {domain: [next(rest) for _ in group] for domain, group in urls.items()}
+    parts = {domain: [next(rest) for _ in group] for domain, group in urls.items()}
+    _check_cache(parts, cache)
+    return parts
 
 
-def _check_cache(shards: Sequence[Shard], cache: ShardCache) -> None:
-    sizes = sorted((shard.size for shard in shards if is_remote(shard.url)), reverse=True)
-    needed = sum(sizes[: 2 * GROUP])
+def _check_cache(parts: Mapping[str, list[Contents]], cache: ShardCache) -> None:
+    needed = 0
+    for contents in parts.values():
+        sizes = sorted((shard.size for shard, _ in contents if is_remote(shard.url)), reverse=True)
+        needed += sum(sizes[: 2 * GROUP])
     if needed > cache.max_bytes:
         enough = setting("shard_cache_gb", f"{needed / 1e9 + 0.05:.1f}")
         raise UsageError(

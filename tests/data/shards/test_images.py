@@ -42,7 +42,9 @@ def test_an_epoch_is_every_sample_once_and_needs_each_shard_in_one_group(counts:
     order = images.order(np.random.default_rng(seed))
     assert sorted(order) == list(range(sum(counts)))
     shards = [images[int(index)].file.shard for index in order]
-    first, last = ({shard: n for n, shard in entries} for entries in (reversed([*enumerate(shards)]), enumerate(shards)))
+    first, last = (
+        {shard: n for n, shard in entries} for entries in (reversed([*enumerate(shards)]), enumerate(shards))
+    )
     for position in range(len(shards)):
         open_now = [shard for shard in first if first[shard] <= position <= last[shard]]
         assert len(open_now) <= GROUP
