@@ -15,6 +15,7 @@ from i2i.cli.train_flags import as_flags, flags_of_method
 from i2i.cli.train_imports import import_modules_of, resolved, saved_settings
 from i2i.config import DataConfig, RunConfig, from_dict
 from i2i.data.shards import is_shards
+from i2i.data.shards.storage import is_remote, without_query
 from i2i.errors import UsageError
 from i2i.training.presets import defaults_of, networks_over
 from i2i.version import __version__
@@ -93,7 +94,7 @@ def _absolute(model: str) -> str:
 
 def _resolved_data(data: str) -> str:
     """A data folder from the root; a URL stays as it is."""
-    return data if "://" in data else str(Path(data).resolve())
+    return data if is_remote(data) else str(Path(data).resolve())
 
 
 def _length(training: Any, args: Sequence[str]) -> Any:
@@ -154,7 +155,7 @@ def _default_run(name: str, data: Sequence[str], *, resume: bool) -> Path:
     if not data:
         other = ", or resume a run: --run FOLDER --resume" if resume else ""
         raise UsageError(f"DATA is missing; give a data folder: i2i train {name} DATA{other}")
-    path = Path(data[0].partition("?")[0])
+    path = Path(without_query(data[0]))
     # Shards are named for the folder that they are in.
     named = path.parent if is_shards(data[0]) and path.suffix else path
     first = Path("runs") / f"{name}-{named.resolve().name}"

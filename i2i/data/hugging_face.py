@@ -91,9 +91,9 @@ class Cell:
         value = self.images.value(self.row)
         if not value or not (value["bytes"] or value["path"]):
             raise ImageError(f"{self}: there is no image in it")
+        if value["bytes"]:
+            return read(value["bytes"], max_megapixels=max_megapixels, name=str(self))
         try:
-            if value["bytes"]:
-                return read(value["bytes"], max_megapixels=max_megapixels, name="image")
             return read(Path(value["path"]), max_megapixels=max_megapixels)
         except ImageError as error:
             raise ImageError(f"{self}: {error.args[0]}") from None

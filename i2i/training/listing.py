@@ -12,6 +12,8 @@ from i2i.errors import UsageError
 from i2i.training.diagnostics import Diagnosis
 from i2i.training.integrity import Damaged, check_number, state_checksum
 
+_PART = 500_000  # values in a checksum
+
 
 def describe_data(layout: Layout, folders: Sequence[str]) -> dict[str, Any]:
     """The classes of a data set, and of each split the number of files and checksums of their names and sizes."""
@@ -69,7 +71,13 @@ def _listing(split: Split, folders: Sequence[str]) -> dict[str, Any]:
     paths = list(dict.fromkeys(source.path for source in (*split.a, *split.b)))
     names = [_name_in(path.resolve(), folders) for path in paths]
     sizes = [path.stat().st_size if path.exists() else None for path in paths]
-    return {"files": len(paths), "names": state_checksum(names), "sizes": state_checksum(sizes)}
+    return {"files": len(paths), "names": _checksum(names), "sizes": _checksum(sizes)}
+
+
+def _checksum(values: Sequence[Any]) -> str:
+    """The checksum of values, in parts where there are more than those of a checkpoint may be."""
+    parts = [values[start : start + _PART] for start in range(0, len(values), _PART)]
+    return state_checksum(values) if len(parts) < 2 else state_checksum([state_checksum(part) for part in parts])
 
 
 def _name_in(path: Path, folders: Sequence[str]) -> str:

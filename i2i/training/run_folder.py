@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from i2i.config import RunConfig, to_dict
+from i2i.data.shards.storage import without_query
 from i2i.distributed import launcher
 from i2i.errors import UsageError, setting
 from i2i.files import write_whole
@@ -138,7 +139,7 @@ class RunFolder:
         # A model file is shared: it does not tell where this machine keeps its images and models.
         provenance = {
             **to_dict(self.config),
-            "paths": [Path(path.partition("?")[0]).name for path in self.config.paths],
+            "paths": [Path(without_query(path)).name for path in self.config.paths],
         }
         if provenance["options"].get("model"):
             provenance["options"]["model"] = Path(provenance["options"]["model"]).name

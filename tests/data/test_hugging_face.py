@@ -155,7 +155,7 @@ def test_streams_and_other_splits_are_refused_with_what_to_do(rows: Any) -> None
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ({"bytes": b"GIF87a", "path": None}, ": image: "),
+        ({"bytes": b"GIF87a", "path": None}, ": damaged"),
         ({"bytes": None, "path": "/none.png"}, ": /none.png: "),
         (None, ": there is no image in it"),
     ],

@@ -19,7 +19,7 @@ from i2i.data.layout import Layout, Split
 from i2i.data.shards.cache import ShardCache
 from i2i.data.shards.contents import Columns, Contents, contents_of
 from i2i.data.shards.images import GROUP, Shard, ShardImages
-from i2i.data.shards.storage import expand, is_remote, matching
+from i2i.data.shards.storage import expand, is_remote, matching, without_query
 from i2i.errors import ImageError, UsageError, setting
 from i2i.images.reading import images_in
 from i2i.progress import Progress
@@ -91,7 +91,7 @@ def _shards_of(path: str) -> list[tuple[str, str]]:
     folder = Path(path)
     if not is_remote(path) and folder.is_dir():
         return [(str(file), file.relative_to(folder).as_posix()) for file in _tar_files(folder)]
-    if is_remote(path) and not _SHARD.search(path.partition("?")[0]):
+    if is_remote(path) and not _SHARD.search(without_query(path)):
         path = f"{path.rstrip('/')}/*.tar"
     found = [shard for pattern in expand(path) for shard in matching(pattern)]
     if not found:
@@ -115,7 +115,7 @@ def _tar_files(folder: Path) -> list[Path]:
 
 
 def _name(url: str) -> str:
-    return PurePosixPath(url.partition("?")[0] if is_remote(url) else Path(url).as_posix()).name
+    return PurePosixPath(without_query(url) if is_remote(url) else Path(url).as_posix()).name
 
 
 def _role(name: str) -> tuple[str, str]:
@@ -220,7 +220,7 @@ def _images(contents: list[Contents], kind: str, *, what: str = "", half: Any = 
 
 def _place(contents: Sequence[Contents]) -> str:
     """One name for shards: `shards/train-0000*.tar`."""
-    first, *others = (shard.url.partition("?")[0] if is_remote(shard.url) else shard.url for shard, _ in contents)
+    first, *others = (without_query(shard.url) for shard, _ in contents)
     if not others:
         return first
     same = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(first, *others, strict=False))

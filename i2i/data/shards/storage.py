@@ -21,6 +21,11 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
+def without_query(path: str) -> str:
+    """A URL up to its query, which may hold a signature; any other path as it is."""
+    return path.partition("?")[0] if is_remote(path) else path
+
+
 def expand(pattern: str) -> list[str]:
     """What braces stand for: `{00..99}` for numbers, `{train,val}` for words, also inside each other."""
     found = _BRACES.search(pattern)
