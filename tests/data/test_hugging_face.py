@@ -155,16 +155,14 @@ def test_streams_and_other_splits_are_refused_with_what_to_do(rows: Any) -> None
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ({"bytes": b"GIF87a", "path": None}, ": damaged"),
+        ({"bytes": b"GIF87a", "path": None}, ": truncated"),
         ({"bytes": None, "path": "/none.png"}, ": /none.png: "),
         (None, ": there is no image in it"),
     ],
 )
 def test_a_broken_image_is_named_by_its_row(value: Any, reason: str) -> None:
-    good = [
-        {"bytes": image, "path": None}
-        for image in [Path(__file__).parents[2].joinpath("datasets/examples/04-highway-interchange.png").read_bytes()]
-    ]
+    example = Path(__file__).parents[2] / "datasets" / "examples" / "04-highway-interchange.png"
+    good = [{"bytes": example.read_bytes(), "path": None}]
     features = datasets.Features(a=datasets.Image(), b=datasets.Image())
     rows = datasets.Dataset.from_dict({"a": good * 2, "b": [*good, value]}, features=features)
     with pytest.raises(ImageError) as refused:

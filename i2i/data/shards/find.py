@@ -26,7 +26,7 @@ from i2i.progress import Progress
 
 _SHARD = re.compile(r"\.(tar|tgz)(\.\w+)?$", re.IGNORECASE)
 _ROLE = re.compile(r"(?:^|[^a-z])(train|val|valid|validation|test)(a|b)?(?![a-z])", re.IGNORECASE)
-_THREADS = 8  # that index shards
+_THREADS = 16  # that index shards
 _EXPECTED = (
     "expected pairs (000017.a.png and 000017.b.png, or other names in place of a and b), or side-by-side images "
     "(000017.png), in every shard"

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from i2i.data.layout import Images, IndexArray, Source
 from i2i.data.shards.cache import ShardCache
-from i2i.data.shards.index import BadShard, Index, scan
-from i2i.data.shards.storage import is_remote, read_small, stat
+from i2i.data.shards.index import BadShard, Index, scan_file
+from i2i.data.shards.storage import is_remote, read_small, stat, without_query
 from i2i.errors import ImageError, UsageError
 from i2i.files import write_whole
 from i2i.images.decoded import DecodedImage
@@ -50,7 +50,8 @@ class Shard:
         Raises:
             UsageError: there is none.
         """
-        return cls(url, *stat(url), cache)
+        size, version = stat(url)
+        return cls(url, size, f"{version} {size}", cache)
 
     def read(self, offset: int, size: int) -> bytes:
         """Bytes of the shard; a remote one is copied to the cache first.
@@ -77,29 +78,25 @@ class Shard:
             ImageError: it can't be fetched.
         """
         url = self.url if is_remote(self.url) else str(Path(self.url).resolve())
-        kept = self.cache.path(url, f"{self.version} {self.size}", ".json")
-        for place in (str(kept), self.url + INDEX_SUFFIX):
-            data = read_small(place)
-            if data is not None:
-                try:
-                    index = Index.from_json(data, shard_size=self.size)
-                except BadShard:
-                    continue
-                break
-        else:
-            index = self._scanned()
-            place = ""
-        if place != str(kept):
+        kept = self.cache.path(url, self.version, ".json")
+        index = self._read_index(str(kept))
+        if index is None:
+            index = self._read_index(beside(self.url)) or self._scanned()
             with contextlib.suppress(OSError):  # a full or read-only disk: it is made again next time
                 write_whole(kept, index.to_json(shard_size=self.size))
         return index
 
+    def _read_index(self, place: str) -> Index | None:
+        """The index at a path or URL; None where there is none that fits."""
+        data = read_small(place)
+        with contextlib.suppress(BadShard):
+            return Index.from_json(data, shard_size=self.size) if data is not None else None
+        return None
+
     def _scanned(self) -> Index:
         try:
-            if not is_remote(self.url):
-                return scan(Path(self.url))
-            os.close(self._open())
-            return scan(self.cache.path(self.url, self.version, ".tar"))
+            with os.fdopen(self._open(), "rb") as file:
+                return scan_file(file)
         except BadShard as error:
             raise UsageError(f"{self.url}: {error}") from None
         except OSError as error:
@@ -139,6 +136,12 @@ class Member:
             return read(data, max_megapixels=max_megapixels, name="")
         except ImageError as error:
             raise ImageError(f"{self}{error.args[0]}") from None
+
+
+def beside(url: str) -> str:
+    """Where the index of a shard is: `train-000000.tar.index.json`; the query of a URL stays at its end."""
+    plain = without_query(url)
+    return plain + INDEX_SUFFIX + url[len(plain) :]
 
 
 class ShardImages(Images):

@@ -6,7 +6,7 @@ import errno
 import json
 import tarfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +75,13 @@ class Index(NamedTuple):
 
 
 def scan(path: Path) -> Index:
-    """Make the index of a tar file from its headers.
+    """Make the index of a tar file; see `scan_file`."""
+    with path.open("rb") as file:
+        return scan_file(file)
+
+
+def scan_file(file: BinaryIO) -> Index:
+    """Make the index of an open tar file from its headers.
 
     Only regular files with an image's suffix are listed: links and devices are left out, and a name is never a path.
 
@@ -84,9 +90,10 @@ def scan(path: Path) -> Index:
         OSError: it can't be read.
     """
     members: list[tuple[str, int, int]] = []
-    size = path.stat().st_size
+    size = file.seek(0, 2)
+    file.seek(0)
     try:
-        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:", errors="replace") as tar:
+        with tarfile.open(fileobj=file, mode="r:", errors="replace") as tar:
             before = -1
             while (member := tar.next()) is not None:
                 if member.offset <= before:  # a header of negative size would lead back for ever
@@ -100,11 +107,11 @@ def scan(path: Path) -> Index:
     except BadShard:
         raise
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
-        raise BadShard(_reason(path, error)) from None
+        raise BadShard(_reason(file, error)) from None
     except OSError as error:
         if error.errno != errno.EINVAL:  # which is a seek to before the file
             raise
-        raise BadShard(_reason(path, error)) from None
+        raise BadShard(_reason(file, error)) from None
     if any(rest) or len(rest) < _BLOCK:  # where tarfile stops silently
         raise BadShard("truncated or damaged: its end-of-archive block is missing")
     names, offsets, sizes = zip(*members, strict=True) if members else ((), (), ())
@@ -118,8 +125,8 @@ def _is_image(name: str) -> bool:
     return not file.startswith(".") and Path(file).suffix.lower() in readable_suffixes()
 
 
-def _reason(path: Path, error: Any) -> str:
-    with path.open("rb") as file:
-        if file.read(4)[:2] in (b"\x1f\x8b", b"BZ", b"\xfd7", b"(\xb5"):
-            return "compressed, and samples are read at random; decompress it (gunzip)"
+def _reason(file: BinaryIO, error: Exception) -> str:
+    file.seek(0)
+    if file.read(2) in (b"\x1f\x8b", b"BZ", b"\xfd7", b"(\xb5"):
+        return "compressed, and samples are read at random; decompress it (gunzip)"
     return f"not a tar file that can be read: {error}"

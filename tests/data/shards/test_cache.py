@@ -12,7 +12,7 @@ import pytest
 from i2i.data import ImageDataset, find_layout, load
 from i2i.data.shards import ShardCache
 from i2i.data.shards import cache as cache_module
-from i2i.data.shards.images import GROUP, INDEX_SUFFIX, Shard
+from i2i.data.shards.images import GROUP, INDEX_SUFFIX, Shard, beside
 from i2i.data.shards.index import scan
 from i2i.errors import ImageError, UsageError
 from support.datasets import assert_equal
@@ -43,6 +43,7 @@ def test_shards_of_a_web_server_are_those_of_a_folder(tmp_path: Path, web: Serve
         assert_equal(remote[position], local[position])
     assert "token" not in remote.split.a.where  # type: ignore[attr-defined]
     dataset_of(f"{web.url}/train-{{000000..000001}}.tar?token=1", cache)[0]
+    assert "train-000000.tar.index.json?token=1" in beside(f"{web.url}/train-000000.tar?token=1")
     assert sum(count for name, count in web.files.items() if ".index" not in name) == 2
 
 
@@ -50,16 +51,18 @@ def test_shards_of_a_web_server_are_those_of_a_folder(tmp_path: Path, web: Serve
 def test_each_shard_is_fetched_once_per_epoch_where_the_cache_is_smaller_than_the_data(
     tmp_path: Path, web: Served, workers: int
 ) -> None:
-    for path in pair_shards(tmp_path / "web", [3] * 40):
+    paths = pair_shards(tmp_path / "web", [12] * 20)  # half a group is more than what the workers load ahead
+    for path in paths:
         path.with_name(path.name + INDEX_SUFFIX).write_bytes(scan(path).to_json(shard_size=path.stat().st_size))
-    dataset = dataset_of(f"{web.url}/train-{{000000..000039}}.tar", ShardCache(tmp_path / "cache", 2 * GROUP * SHARD))
+    room = 2 * GROUP * paths[0].stat().st_size
+    dataset = dataset_of(f"{web.url}/train-{{000000..000019}}.tar", ShardCache(tmp_path / "cache", room))
     assert not any(name.endswith(".tar") for name in web.files)  # the indices beside them are enough
-    for _ in load(dataset, batch_size=4, start=0, steps=30, workers=workers):
+    for _ in load(dataset, batch_size=4, start=0, steps=60, workers=workers):
         pass
     fetched = {name: count for name, count in web.files.items() if name.endswith(".tar")}
-    assert len(fetched) == 40
-    assert sum(fetched.values()) <= 44  # an evicted one now and then
-    assert sum(path.stat().st_size for path in (tmp_path / "cache").glob("*.tar")) <= 2 * GROUP * SHARD
+    assert len(fetched) == 20
+    assert sum(fetched.values()) <= 22  # where a process waits for long, another may have removed what it needs next
+    assert sum(path.stat().st_size for path in (tmp_path / "cache").glob("*.tar")) <= room
 
 
 def test_the_copies_used_least_recently_are_removed(tmp_path: Path) -> None:
