@@ -23,6 +23,8 @@ TESTS = Path(__file__).parent
 SLOW = (
     "cli",
     "data/check",
+    "data/shards/test_cache.py",
+    "data/test_hugging_face.py",
     "datasets",
     "evaluation",
     "hostile",
@@ -50,6 +52,7 @@ SLOW = (
     "training/test_diagnostics.py",
     "training/test_distributed.py",
     "training/test_ema.py",
+    "training/test_hugging_face.py",
     "training/test_lock.py",
     "training/test_player.py",
     "training/test_preflight.py",

@@ -24,6 +24,7 @@ from i2i.images.limits import check_file_size
 from i2i.images.reading import read
 
 GROUP = 8  # shards whose samples are shuffled together
+_PRIME = 2_654_435_761  # its multiples are spread evenly over any window
 INDEX_SUFFIX = ".index.json"  # of the index beside a shard
 
 
@@ -200,11 +201,13 @@ class ShardImages(Images):
         return np.concatenate(parts)
 
     def prefetch(self, order: IndexArray, offset: int) -> None:
-        """Fetch the shards of the next group while the second half of this one is read.
+        """Fetch what is read within the next half group: the shard of one sample in it, each time another one.
 
-        By then the shards of the group before are those used least recently, which the cache removes.
+        Later ones can wait: by then the shards of the group before are those used least recently, which the cache
+        removes.
         """
-        ahead = offset + len(self) * GROUP // len(self.shards) // 2
+        window = max(1, len(self) * GROUP // len(self.shards) // 2)
+        ahead = offset + 1 + offset * _PRIME % window
         if ahead < len(order):
             shard = self.shards[self._shard_of(int(order[ahead]))]
             if is_remote(shard.url):
