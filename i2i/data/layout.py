@@ -153,7 +153,8 @@ class Layout:
             return f"input {a} = {half_a} half, target {b} = {half_b} half of {where_a} ({pairs})"
         input_, target = f"input {a} = {where_a}", f"target {b} = {where_b}"
         if self.matched == "name":
-            return f"{input_}, {target} ({counted(len(split.a), 'pair')} by name)"
+            by_name = "" if isinstance(split.a, Images) else " by name"
+            return f"{input_}, {target} ({counted(len(split.a), 'pair')}{by_name})"
         count_a, count_b = counted(len(split.a), "image"), counted(len(split.b), "image")
         return f"{input_} ({count_a}), {target} ({count_b}), unpaired"
 

@@ -74,7 +74,7 @@ def test_the_splits_of_a_dict_are_trained_on_and_held_out(rows: Any) -> None:
     assert layout.validation
     assert (len(layout.validation.b), layout.validation.name) == (1, "test")
     assert layout.description == (
-        "input A = column 'a' of split 'train', target B = column 'b' of split 'train' (1 pair by name)"
+        "input A = column 'a' of split 'train', target B = column 'b' of split 'train' (1 pair)"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import itertools
 import os
@@ -106,7 +107,8 @@ def _held_out_beside(shards: Sequence[str]) -> list[str]:
     """The shards beside others that are named as held out; none of a web server, which need not list its files."""
     if shards[0].startswith("http"):
         return []
-    beside = matching(f"{os.path.dirname(shards[0]) or '.'}/*.tar")  # noqa: PTH120
+    folder = os.path.dirname(shards[0])  # noqa: PTH120 (of a URL too)
+    beside = matching(f"{folder if is_remote(folder) else glob.escape(folder or '.')}/*.tar")
     return [shard for shard in beside if _role(_name(shard))[0] != "train"]
 
 

@@ -61,7 +61,13 @@ def test_pairs_are_found_by_folder_glob_and_braces_with_those_held_out_beside(tm
     assert layout.validation
     assert (levels(layout.validation.b), layout.validation.name) == ([250, 249], "val")
     assert layout.description.startswith(f"input A = *.a.* of {tmp_path}/train-00000*.tar (2 shards), target B = ")
-    assert layout.description.endswith("(5 pairs by name)")
+    assert layout.description.endswith("(5 pairs)")
+
+
+def test_held_out_shards_are_found_in_a_folder_whose_name_looks_like_a_glob(tmp_path: Path) -> None:
+    pair_shards(tmp_path / "a[1]", [2])
+    pair_shards(tmp_path / "a[1]", [1], split="val")
+    assert sizes(find_layout([tmp_path / "a[1]" / "train-000000.tar"], data="paired")) == (2, 2, 1, 1)
 
 
 def test_splits_may_be_folders(tmp_path: Path) -> None:
