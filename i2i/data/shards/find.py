@@ -66,8 +66,9 @@ def find_shards(
         raise UsageError(f"{setting('labels')} makes folders classes, which shards don't have; leave it out")
     cache = cache or ShardCache()
     named: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    folders = {os.path.dirname(os.fspath(path)) for path in paths}  # noqa: PTH120 (of URLs too)
     for path, domain in zip(paths, "ab" if len(paths) == 2 else [""], strict=True):
-        for url, name in _shards_of(os.fspath(path)):
+        for url, name in _shards_of(os.fspath(path), share_folder=len(paths) > len(folders)):
             split, letter = _role(name)
             named[split][domain or letter].append(url)
     held_out = next((name for name in ("val", "test") if name in named), "")
@@ -77,9 +78,12 @@ def find_shards(
     if len(kinds) > 1:
         one, other = (f"{kind.matched} of {' and '.join(kind.domains)}" for kind in kinds)
         raise UsageError(f"{paths[0]}: the shards to train on and those held out differ: {one}; {other}")
-    (kind,) = kinds
+    ((matched, domains),) = kinds
+    if matched == "single":
+        folder = Path(without_query(os.fspath(paths[0])))
+        domains = ("latent", (folder.parent if _SHARD.search(folder.name) else folder).name)
     train = found["train"][0] if "train" in found else Split((), ())
-    return Layout(kind.matched, kind.domains, train, found[held_out][0] if held_out else None)
+    return Layout(matched, domains, train, found[held_out][0] if held_out else None)
 
 
 class _Kind(NamedTuple):
@@ -87,29 +91,38 @@ class _Kind(NamedTuple):
     domains: tuple[str, str]
 
 
-def _shards_of(path: str) -> list[tuple[str, str]]:
-    """The shards that a path stands for, and of each the name that says its split."""
+def _shards_of(path: str, *, share_folder: bool) -> list[tuple[str, str]]:
+    """The shards that a path stands for, and of each the name that says its split.
+
+    Args:
+        path: a folder, glob, URL or braces.
+        share_folder: whether the shards of the other domain are in the same folder.
+    """
     folder = Path(path)
     if not is_remote(path) and folder.is_dir():
-        return [(str(file), file.relative_to(folder).as_posix()) for file in _tar_files(folder)]
-    if is_remote(path) and not _SHARD.search(without_query(path)):
-        path = f"{path.rstrip('/')}/*.tar"
-    found = [shard for pattern in expand(path) for shard in matching(pattern)]
+        found = [(str(file), file.relative_to(folder).as_posix()) for file in _tar_files(folder)]
+    else:
+        if is_remote(path) and not _SHARD.search(without_query(path)):
+            path = f"{path.rstrip('/')}/*.tar"
+        shards = [shard for pattern in expand(path) for shard in matching(pattern)]
+        roles = {_role(_name(shard)) for shard in shards}
+        if shards and {split for split, _ in roles} == {"train"}:
+            letters = {letter for _, letter in roles if letter or not share_folder}
+            shards += [shard for shard in _held_out_beside(shards[0]) if _role(_name(shard))[1] in letters]
+        found = [(shard, _name(shard)) for shard in shards]
     if not found:
         advice = "; a web server may list no files: use braces" if path.startswith("http") else ""
         raise UsageError(f"{path}: no shards (.tar){advice}")
-    if not any(_role(_name(shard))[0] != "train" for shard in found):
-        found += _held_out_beside(found)
-    return [(shard, _name(shard)) for shard in found]
+    return found
 
 
-def _held_out_beside(shards: Sequence[str]) -> list[str]:
-    """The shards beside others that are named as held out; none of a web server, which need not list its files."""
-    if shards[0].startswith("http"):
+def _held_out_beside(shard: str) -> list[str]:
+    """The shards beside one that are named as held out; none of a web server, which need not list its files."""
+    if shard.startswith("http"):
         return []
-    folder = os.path.dirname(shards[0])  # noqa: PTH120 (of a URL too)
+    folder = os.path.dirname(shard)  # noqa: PTH120 (of a URL too)
     beside = matching(f"{folder if is_remote(folder) else glob.escape(folder or '.')}/*.tar")
-    return [shard for shard in beside if _role(_name(shard))[0] != "train"]
+    return [other for other in beside if _role(_name(other))[0] != "train"]
 
 
 def _tar_files(folder: Path) -> list[Path]:
@@ -180,8 +193,7 @@ def _mixed(contents: list[Contents], data: str, name: str) -> tuple[Split, _Kind
     """The images of shards that hold all domains."""
     kinds = {kind for _, found in contents for kind in found}
     if data == "single":
-        single = _Kind("single", ("latent", Path(contents[0].shard.url).parent.name))
-        return Split((), _images(contents, ""), name=name), single
+        return Split((), _images(contents, ""), name=name), _Kind("single", ("latent", ""))
     if kinds == {""}:
         left, right = (_images(contents, "", half=half) for half in ("left", "right"))
         return Split(left, right, name=name), _Kind("halves", ("A", "B"))

@@ -120,6 +120,7 @@ def test_two_sets_are_shards_of_a_and_b_or_two_paths(tmp_path: Path) -> None:
     assert sizes(find_layout([tmp_path], data="unpaired")) == (3, 4, 1, 1)
     two = find_layout([tmp_path / "trainA-0.tar", tmp_path / "trainB-*.tar"], data="unpaired")
     assert (two.matched, levels(two.train.b)) == ("unpaired", [10, 11, 12, 13])
+    assert sizes(two) == (3, 4, 1, 1)
     with pytest.raises(UsageError, match="put both images of a pair into one shard"):
         find_layout([tmp_path], data="paired")
     with pytest.raises(UsageError, match="expected both of A and of B"):
@@ -127,6 +128,26 @@ def test_two_sets_are_shards_of_a_and_b_or_two_paths(tmp_path: Path) -> None:
     shutil.move(tmp_path / "trainB-0.tar", tmp_path / "other-0.tar")
     with pytest.raises(UsageError, match="expected both of A and of B"):
         find_layout([tmp_path], data="unpaired")
+
+
+def test_two_paths_have_the_held_out_shards_of_their_own_folders(tmp_path: Path) -> None:
+    for number, folder in enumerate(("horses", "zebras"), start=1):
+        for split in ("train", "val"):
+            write_tar(tmp_path / folder / f"{split}-0.tar", {f"{n}.png": png(n) for n in range(number)})
+    given = [tmp_path / folder / "train-*.tar" for folder in ("horses", "zebras")]
+    assert sizes(find_layout(given, data="unpaired")) == (1, 2, 1, 2)
+    assert sizes(find_layout([tmp_path / "horses", tmp_path / "zebras"], data="unpaired")) == (1, 2, 1, 2)
+    for name in ("one", "two", "val"):
+        write_tar(tmp_path / "both" / f"{name}-0.tar", {"1.png": png(1)})
+    assert sizes(find_layout([tmp_path / "both/one-0.tar", tmp_path / "both/two-0.tar"], data="unpaired")) == (
+        1,
+        1,
+        0,
+        0,
+    )
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match=r"empty: no shards"):
+        find_layout([tmp_path / "horses", tmp_path / "empty"], data="unpaired")
 
 
 def test_pairs_are_two_sets_for_methods_without_pairs(tmp_path: Path) -> None:
@@ -141,6 +162,10 @@ def test_a_single_set_is_all_images(tmp_path: Path) -> None:
     layout = find_layout([tmp_path], data="single")
     assert (layout.matched, levels(layout.train.b), layout.train.a) == ("single", [1, 2], ())
     assert "a single set of 2 images" in layout.description
+    for split in ("train", "val"):
+        write_tar(tmp_path / "faces" / split / "0.tar", {"1.png": png(1)})
+    layout = find_layout([tmp_path / "faces"], data="single")
+    assert (layout.domains, sizes(layout)) == (("latent", "faces"), (0, 1, 0, 1))
     with pytest.raises(UsageError, match="labels"):
         find_layout([tmp_path], data="single", labels=True)
 
