@@ -44,6 +44,10 @@ class DataConfig:
     """Processes that load images (default: by the number of CPU cores)."""
     cache_gb: float = 2.0
     """Cache decoded images in memory, up to this many gigabytes over all workers."""
+    shard_cache: str = ""
+    """Folder for local copies of remote shards (default: ~/.cache/i2i/shards)."""
+    shard_cache_gb: float = 50.0
+    """Size of that folder, in gigabytes: room for 16 shards or more; those used least recently are removed."""
     max_megapixels: int = 178
     """Refuse larger images: a small file can decode to more pixels than fit in memory."""
 

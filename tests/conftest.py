@@ -26,6 +26,8 @@ TESTS = Path(__file__).parent
 SLOW = (
     "cli",
     "data/check",
+    "data/shards/test_cache.py",
+    "data/test_hugging_face.py",
     "datasets",
     "evaluation",
     "hostile",
@@ -54,6 +56,7 @@ SLOW = (
     "training/test_diagnostics.py",
     "training/test_distributed.py",
     "training/test_ema.py",
+    "training/test_hugging_face.py",
     "training/test_lock.py",
     "training/test_player.py",
     "training/test_preflight.py",

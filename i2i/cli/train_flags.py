@@ -19,7 +19,8 @@ class Flags:
     """Flags of `i2i train` for every method."""
 
     data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")] = ()
-    """A folder of images, or two folders whose files match by name. Layouts: see datasets/README.md."""
+    """A folder of images, or two folders whose files match by name; a table of pairs (.csv); or tar shards, such as
+    'shards/train-{000..099}.tar' or a URL. Layouts: see datasets/README.md."""
     run: Path | None = None
     """Folder of the run (default: runs/METHOD-DATA)."""
     resume: bool = False

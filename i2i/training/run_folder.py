@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from i2i.config import RunConfig, to_dict
+from i2i.data.shards.storage import without_query
 from i2i.distributed import launcher
 from i2i.errors import UsageError, setting
 from i2i.files import write_whole
@@ -118,9 +119,11 @@ class RunFolder:
 
     def shared_settings(self) -> dict[str, Any]:
         """The settings for others, in a model file: they don't tell where this machine keeps its images and models."""
-        settings = {**to_dict(self.config), "paths": [Path(path).name for path in self.config.paths]}
-        if settings["options"].get("model"):
-            settings["options"]["model"] = Path(settings["options"]["model"]).name
+        settings = to_dict(self.config)
+        settings["paths"] = [Path(without_query(path)).name for path in self.config.paths]
+        for part, name in (("options", "model"), ("options", "teacher"), ("train", "init"), ("data", "shard_cache")):
+            if settings[part].get(name):
+                settings[part][name] = Path(settings[part][name]).name
         return settings
 
     def describe(
