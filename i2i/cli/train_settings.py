@@ -15,8 +15,9 @@ from i2i.cli.train_flags import as_flags, flags_of_method
 from i2i.cli.train_imports import import_modules_of, resolved, saved_settings
 from i2i.config import DataConfig, RunConfig, from_dict
 from i2i.data.shards import is_shards
-from i2i.data.shards.storage import is_remote, without_query
+from i2i.data.shards.storage import without_query
 from i2i.errors import UsageError
+from i2i.storage import is_remote
 from i2i.training.presets import defaults_of, networks_over
 from i2i.version import __version__
 

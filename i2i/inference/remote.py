@@ -20,7 +20,7 @@ from i2i.inference.conversion import Conversion, reason
 from i2i.inference.origins import settings_of
 from i2i.inference.planning import Job, renamed
 from i2i.inference.record import Origin, Settings, Stamp, differences
-from i2i.optional import extra_module
+from i2i.storage import file_system, is_remote
 
 if TYPE_CHECKING:
     from i2i.inference.folder import ConvertOptions
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
 
 _RECORD = ".i2i.json"
 _OBJECT_STORES = {"s3", "gs", "gcs", "abfs", "az", "oss", "memory"}
-
-
-def is_remote(path: str) -> bool:
-    """Whether a path has a scheme, such as s3://."""
-    return "://" in path
 
 
 @dataclass(frozen=True)
@@ -58,7 +53,7 @@ class RemoteFolders:
             UsageError: the folder was made by another model or with other options, or can't be read or written.
         """
         result = Conversion()
-        fs, root = _filesystem(self.target)
+        fs, root = _folder(self.target)
         seeds = {job.seed for job in jobs}
         settings = replace(
             settings_of(translator, tile=options.tile, model=model),
@@ -98,7 +93,7 @@ class LocalCopies:
     def __init__(self, remote: RemoteFolders, jobs: list[Job], folder: Path) -> None:
         self._target, self._folder = remote.target, folder
         self._failed: dict[Path, str] = {}
-        fs, root = _filesystem(remote.source)
+        fs, root = _folder(remote.source)
         for source in dict.fromkeys(job.source for job in jobs):
             try:
                 (copy := folder / "in" / source).parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +110,7 @@ class LocalCopies:
 
         Each file appears there whole or not at all.
         """
-        fs, root = _filesystem(self._target)
+        fs, root = _folder(self._target)
         uploaded = Conversion(failed=dict(self._failed), stopped=result.stopped)
         uploaded.failed |= {self._source(path): why for path, why in result.failed.items()}
         for note, paths in result.notes.items():
@@ -150,7 +145,7 @@ def plan_remote(source: str, output: str, *, suffix: str | None = None) -> tuple
     """
     if PurePosixPath(output).suffix.lower() in writable_suffixes():
         raise UsageError(f"{output}: give a folder")
-    fs, path = _filesystem(source)
+    fs, path = _folder(source)
     try:
         if glob.has_magic(path):
             parts = path.split("/")
@@ -162,7 +157,7 @@ def plan_remote(source: str, output: str, *, suffix: str | None = None) -> tuple
         raise UsageError(f"{source}: {reason(error)}") from None
     scheme = source.partition("://")[0] + "://" if is_remote(source) else ""
     folders = RemoteFolders(scheme + root if not root.startswith(scheme) else root, output)
-    inside = _inside(*_filesystem(output), fs, root)
+    inside = _inside(*_folder(output), fs, root)
     jobs, by_target = [], dict[Path, Path]()
     for name in sorted(_relative(path, root) for path in found):
         relative = PurePosixPath(name)
@@ -188,14 +183,10 @@ def _check(before: Settings, now: Settings, target: str) -> None:
         )
 
 
-def _filesystem(path: str) -> tuple[Any, str]:
-    """The file system of a path or an address, and the path there without a slash at its end."""
-    core: Any = extra_module("fsspec.core", extra="ray", needed_by="a remote folder")
-    try:
-        fs, root = core.url_to_fs(path)
-    except (ImportError, ValueError) as error:  # unknown, or the package for it isn't installed
-        raise UsageError(f"{path}: {reason(error)}") from None
-    return fs, str(root).rstrip("/")
+def _folder(path: str) -> tuple[Any, str]:
+    """The file system of a folder, and its path there without a slash at its end."""
+    fs, root = file_system(path)
+    return fs, root.rstrip("/")
 
 
 def _inside(output_fs: Any, output: str, fs: Any, root: str) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -22,13 +21,6 @@ except ImportError:  # Windows: two processes may download one file twice
 _ATTEMPTS = 5  # in a row that bring nothing
 _CHUNK = 2**18  # bytes
 _SECONDS = 30.0  # without an answer
-
-
-def cache_folder() -> Path:
-    """Where downloaded models are kept: `I2I_CACHE`, or the user's cache folder."""
-    if own := os.environ.get("I2I_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "i2i"
 
 
 def download(url: str, file: Path, *, sha256: str) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from i2i.errors import UsageError
 from i2i.files import sha256_of
-from i2i.pretrained.download import cache_folder, download
+from i2i.pretrained.download import download
+from i2i.storage import cache_folder
 
 
 @dataclass(frozen=True)

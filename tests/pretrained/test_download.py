@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from i2i.errors import UsageError
-from i2i.pretrained.download import cache_folder, download
+from i2i.pretrained.download import download
 from i2i.pretrained.index import Entry, pretrained
 from support.hub import Hub, serving
 
@@ -79,14 +79,6 @@ def test_a_server_that_is_gone_is_reported(hub: Hub, tmp_path: Path) -> None:
 def test_other_schemes_are_refused(scheme: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="http or https"):
         download(f"{scheme}:///etc/hostname", tmp_path / "model.safetensors", sha256=SUM)
-
-
-def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("I2I_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "i2i"
-    monkeypatch.setenv("I2I_CACHE", str(tmp_path / "own"))
-    assert cache_folder() == tmp_path / "own"
 
 
 def test_an_entry_of_the_index_with_an_address_is_downloaded_once_and_verified(hub: Hub, tmp_path: Path) -> None:

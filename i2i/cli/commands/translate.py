@@ -37,8 +37,9 @@ def run(args: list[str]) -> int:
 
     from i2i.cli.pipes import through_pipe
     from i2i.inference.planning import plan
-    from i2i.inference.remote import is_remote, plan_remote
+    from i2i.inference.remote import plan_remote
     from i2i.plugins import load_plugins
+    from i2i.storage import is_remote
 
     load_plugins(flags.imports)
     _check(flags)

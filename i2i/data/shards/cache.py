@@ -15,6 +15,7 @@ from pathlib import Path
 from i2i.data.shards.storage import fetch
 from i2i.errors import ImageError
 from i2i.files import remove_abandoned, write_whole
+from i2i.storage import cache_folder
 
 try:
     import fcntl
@@ -26,7 +27,7 @@ _TRIES, _WAIT = 3, 1.0  # for a download, and seconds before the second
 
 def default_folder() -> Path:
     """The cache folder of the user."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "i2i" / "shards"
+    return cache_folder() / "shards"
 
 
 @dataclass(frozen=True)

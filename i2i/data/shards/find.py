@@ -20,10 +20,11 @@ from i2i.data.layout import Layout, Split
 from i2i.data.shards.cache import ShardCache
 from i2i.data.shards.contents import Columns, Contents, contents_of
 from i2i.data.shards.images import GROUP, Shard, ShardImages
-from i2i.data.shards.storage import expand, is_remote, matching, without_query
+from i2i.data.shards.storage import expand, matching, without_query
 from i2i.errors import ImageError, UsageError, setting
 from i2i.images.reading import images_in
 from i2i.progress import Progress
+from i2i.storage import is_remote
 
 _SHARD = re.compile(r"\.(tar|tgz)(\.\w+)?$", re.IGNORECASE)
 _ROLE = re.compile(r"(?:^|[^a-z])(train|val|valid|validation|test)(a|b)?(?![a-z])", re.IGNORECASE)

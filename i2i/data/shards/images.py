@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from i2i.data.layout import Images, IndexArray, Source
 from i2i.data.shards.cache import ShardCache
 from i2i.data.shards.index import BadShard, Index, scan_file
-from i2i.data.shards.storage import is_remote, read_small, stat, without_query
+from i2i.data.shards.storage import read_small, stat, without_query
 from i2i.errors import ImageError, UsageError
 from i2i.files import write_whole
 from i2i.images.decoded import DecodedImage
 from i2i.images.limits import check_file_size
 from i2i.images.reading import read
+from i2i.storage import is_remote
 
 GROUP = 8  # shards whose samples are shuffled together
 _PRIME = 2_654_435_761  # its multiples are spread evenly over any window

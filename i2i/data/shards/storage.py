@@ -6,19 +6,14 @@ import glob
 import itertools
 import re
 from pathlib import Path
-from typing import Any
 
 from i2i.errors import UsageError
+from i2i.storage import file_system, is_remote
 
 _BRACES = re.compile(r"\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}")  # innermost ones
 _MOST = 1_000_000  # files that braces may stand for
 # What storages say about the version of a file, in fsspec's info.
 _VERSIONS = ("ETag", "etag", "Last-Modified", "LastModified", "last_modified", "mtime", "md5Hash", "created")
-
-
-def is_remote(path: str) -> bool:
-    """Whether it is a URL."""
-    return "://" in path
 
 
 def without_query(path: str) -> str:
@@ -54,7 +49,7 @@ def matching(pattern: str) -> list[str]:
         return sorted(glob.glob(pattern, recursive=True)) if is_glob else [pattern]  # noqa: PTH207
     if not re.search(r"[*\[]", pattern):  # a ? begins a query
         return [pattern]
-    system, path = _system(pattern)
+    system, path = file_system(pattern)
     try:
         return sorted(system.unstrip_protocol(name) for name in system.glob(path))
     except Exception as error:
@@ -71,7 +66,7 @@ def stat(path: str) -> tuple[int, str]:
         if not is_remote(path):
             found = Path(path).stat()
             return found.st_size, str(found.st_mtime_ns)
-        system, name = _system(path)
+        system, name = file_system(path)
         info = system.info(name)
         return int(info["size"]), " ".join(str(info[key]) for key in _VERSIONS if key in info)
     except UsageError:
@@ -87,7 +82,7 @@ def read_small(path: str) -> bytes | None:
     try:
         if not is_remote(path):
             return Path(path).read_bytes()
-        system, name = _system(path)
+        system, name = file_system(path)
         return bytes(system.cat_file(name))
     except Exception:  # some servers answer with something else than "not found"
         return None
@@ -95,22 +90,8 @@ def read_small(path: str) -> bytes | None:
 
 def fetch(url: str, path: Path) -> None:
     """Copy a remote file; all errors of the storage are raised."""
-    system, name = _system(url)
+    system, name = file_system(url)
     system.get_file(name, str(path))
-
-
-def _system(url: str) -> tuple[Any, str]:
-    # PyTorch is imported with it, which local shards don't need.
-    from i2i.optional import extra_module
-
-    core = extra_module("fsspec.core", extra="shards", needed_by=url)
-    try:
-        system, path = core.url_to_fs(url)
-    except ImportError as error:
-        raise UsageError(f"{url}: {error} (pip install)") from None
-    except ValueError as error:
-        raise UsageError(f"{url}: {error}") from None
-    return system, path
 
 
 def _reason(error: Exception) -> str:
