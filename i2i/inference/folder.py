@@ -87,7 +87,7 @@ def convert(
     for folder in {job.target.parent for job in pending}:
         remove_abandoned(folder, suffixes={*writable_suffixes(), ".jsonl"})
     with (
-        _sigterm_as_interrupt(),
+        sigterm_as_interrupt(),
         contextlib.closing(_read_ahead(pending, result, max_megapixels=max_megapixels, origins=origins)) as images,
         _Writers(result, quality=quality, origins=origins) as writers,
         Progress(total=len(pending), unit="image", disable=not progress) as bar,
@@ -254,7 +254,7 @@ class _Writers:
 
 
 @contextlib.contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
+def sigterm_as_interrupt() -> Iterator[None]:
     """Let SIGTERM end a conversion as cleanly as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield

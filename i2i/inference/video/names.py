@@ -1,0 +1,20 @@
+"""Names of video files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+READABLE = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m2ts", ".mts", ".ts", ".wmv", ".flv")
+READABLE += (".3gp", ".ogv", ".mxf")
+WRITABLE = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
+
+
+def is_video_name(path: str | Path) -> bool:
+    """Whether a name has the suffix of a video."""
+    return Path(path).suffix.lower() in READABLE
+
+
+def writable_in_words() -> str:
+    """The suffixes that can be written: `.mp4, .m4v, .mov, .mkv or .webm`."""
+    *others, last = WRITABLE
+    return f"{', '.join(others)} or {last}"
