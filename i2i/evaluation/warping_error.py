@@ -14,8 +14,8 @@ class WarpingError:
     """Mean warping error of several versions of a video, such as the input and its translation.
 
     A version's error at frame t is the mean squared difference between frame t and frame t - 1 moved along the optical
-    flow of the input, over the pixels that are not occluded, in [0, 1]. Means are over all pairs of frames without a cut
-    between them.
+    flow of the input, over the pixels that are not occluded, in [0, 1]. Means are over all pairs of frames without a
+    cut between them.
 
     Source: Lai et al. 2018, "Learning blind video temporal consistency", eq. 8 and 9.
 

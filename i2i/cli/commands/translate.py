@@ -1,4 +1,4 @@
-"""`i2i translate INPUT OUTPUT --model MODEL`: translate an image, a folder or a glob of images."""
+"""`i2i translate INPUT OUTPUT --model MODEL`: translate an image, a folder or a glob of images, or a video."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 USAGE = "INPUT OUTPUT --model MODEL"
-SUMMARY = "Translate an image, a folder or a glob of images"
+SUMMARY = "Translate an image, a folder or a glob of images, or a video"
 
 
 def run(args: list[str]) -> int:
@@ -32,6 +32,7 @@ def run(args: list[str]) -> int:
 
     from i2i.cli.pipes import through_pipe
     from i2i.inference.planning import plan
+    from i2i.inference.video.names import is_video_name
     from i2i.plugins import load_plugins
 
     load_plugins(flags.imports)
@@ -39,6 +40,11 @@ def run(args: list[str]) -> int:
     suffix = f".{flags.format}" if flags.format else None
     if "-" in (flags.input, flags.output):
         return through_pipe(flags, suffix=suffix)
+    if is_video_name(flags.input) and not Path(flags.input).is_dir():
+        from i2i.cli.videos import translate_one_video
+
+        return translate_one_video(flags)
+    _check_no_video(flags)
     jobs = plan(flags.input, Path(flags.output), suffix=suffix)
     return _translate(flags, jobs)
 
@@ -57,6 +63,12 @@ def _check(flags: Flags) -> None:
         raise UsageError(f"--max-megapixels {flags.max_megapixels}: it must be 1 or more")
     if flags.samples is not None and flags.samples < 1:
         raise UsageError(f"--samples {flags.samples}: it must be 1 or more")
+
+
+def _check_no_video(flags: Flags) -> None:
+    for name, value in (("smooth", flags.smooth), ("norm-smooth", flags.norm_smooth)):
+        if value is not None:
+            raise UsageError(f"--{name} is for a video, and {flags.input} isn't one; leave it out")
 
 
 def _translate(flags: Flags, jobs: list[Job]) -> int:

@@ -42,4 +42,5 @@ class Blender:
             blended = blended + share.astype(np.float32) * (moved - blended)
         self._source, self._result = source, blended
         scale = full_scale(result.dtype)
-        return np.clip(np.rint(blended * scale), 0, scale).astype(result.dtype)
+        rounded: PixelArray = np.clip(np.rint(blended * scale), 0, scale).astype(result.dtype)
+        return rounded

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +25,7 @@ class CutDetector:
 
     def __init__(self) -> None:
         self._before: NDArray[np.float32] | None = None
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def is_cut(self, pixels: PixelArray) -> bool:
         """Whether the next frame, (H, W, 3) of 8 or 16 bit, begins a scene; the first one does."""
@@ -36,7 +38,7 @@ class CutDetector:
         grey, grey_before = (cv2.cvtColor(x, cv2.COLOR_RGB2GRAY).astype(np.uint8) for x in (frame, before))
         flow = self._flow.calc(grey, grey_before, None)
         rows, columns = np.indices(grey.shape, dtype=np.float32)
-        moved = cv2.remap(
+        moved: Any = cv2.remap(
             before, flow[..., 0] + columns, flow[..., 1] + rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
         error = np.minimum(_squared_difference(moved, frame), _squared_difference(before, frame))
@@ -54,6 +56,7 @@ def _small(pixels: PixelArray) -> NDArray[np.float32]:
 
 
 def _squared_difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    a, b = a - a.mean(axis=(0, 1)), b - b.mean(axis=(0, 1))
-    difference: NDArray[np.float32] = np.square(a - b).mean(axis=-1)
-    return difference
+    difference = a - b
+    difference -= np.median(difference, axis=(0, 1))  # the change of brightness
+    square: NDArray[np.float32] = np.square(difference).mean(axis=-1)
+    return square

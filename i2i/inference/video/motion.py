@@ -30,8 +30,9 @@ class Motion(NamedTuple):
 
     def move(self, before: Floats, *, interpolation: int = cv2.INTER_LINEAR) -> Floats:
         """The frame before, (H, W, C), moved to where its content is in this one."""
-        moved = cv2.remap(before, self.columns, self.rows, interpolation, borderMode=cv2.BORDER_REPLICATE)
-        return moved.reshape(before.shape)  # type: ignore[no-any-return]  # OpenCV drops a single channel
+        moved: Any = cv2.remap(before, self.columns, self.rows, interpolation, borderMode=cv2.BORDER_REPLICATE)
+        result: Floats = moved.reshape(before.shape)  # OpenCV drops a single channel
+        return result
 
 
 class MotionEstimator:
@@ -47,7 +48,7 @@ class MotionEstimator:
         (both as Sundaram et al. 2010, eq. 5 and 6), and where it comes from outside the frame.
         """
         old, new = _grey(before), _grey(frame)
-        rows, columns = np.indices(new.shape, dtype=np.float32)
+        rows, columns = (np.asarray(axis) for axis in np.indices(new.shape, dtype=np.float32))
         if min(new.shape) < _SMALLEST:
             return Motion(columns, rows, np.zeros(new.shape, bool))
         back, there = self._flow.calc(new, old, None), self._flow.calc(old, new, None)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-READABLE = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m2ts", ".mts", ".ts", ".wmv", ".flv")
-READABLE += (".3gp", ".ogv", ".mxf")
 WRITABLE = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
+READABLE = (*WRITABLE, ".avi", ".mpg", ".mpeg", ".m2ts", ".mts", ".ts", ".wmv", ".flv", ".3gp", ".ogv", ".mxf")
 
 
 def is_video_name(path: str | Path) -> bool:

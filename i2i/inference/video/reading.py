@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 _COPIED = ("audio", "subtitle")
-_UNFINISHED = 0.75  # seconds by which a file may end before the duration that it states
+_UNFINISHED = 0.25  # seconds by which a file may end before the duration that it states
 
 
 class VideoFrame(NamedTuple):
@@ -99,9 +99,8 @@ class VideoReader:
     @property
     def count(self) -> int | None:
         """Frames, as far as the file says or its duration tells."""
-        if self.stream.frames:
-            return self.stream.frames
-        return round(self.container.duration / 1e6 * self.rate) if self.container.duration else None
+        duration = self.container.duration or 0
+        return self.stream.frames or int(self.rate * duration / 10**6) or None
 
     def __iter__(self) -> Iterator[VideoFrame | av.Packet[Any]]:
         """Frames in the order in which they are shown, and between them packets of the streams that are copied.
@@ -121,7 +120,8 @@ class VideoReader:
                         yield packet
                     continue
                 packets += bool(packet.size)
-                for frame in packet.decode():
+                frames: Any = packet.decode()
+                for frame in frames:
                     pts = self._pts(frame, last)
                     last = pts, frame.duration or 0
                     yield VideoFrame(self._pixels(frame), pts, frame.duration or 0, frame)
@@ -146,7 +146,7 @@ class VideoReader:
         return frame.pts if frame.pts > last[0] else last[0] + 1
 
     def _check_end(self, packets: int, end: float) -> None:
-        stated = (self.container.duration or 0) / 1e6 + max(0.0, (self.container.start_time or 0) / 1e6)
+        stated = (self.container.duration or 0) / 1e6
         if packets < self.stream.frames or end < stated - _UNFINISHED:
             raise ImageError(f"{self.path}: the file is incomplete: it ends after {end:.1f} of {stated:.1f} seconds")
 

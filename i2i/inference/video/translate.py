@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from i2i.inference.video.blending import Blender
 from i2i.inference.video.cuts import CutDetector
 from i2i.inference.video.motion import Motion, MotionEstimator
 from i2i.inference.video.names import WRITABLE
-from i2i.inference.video.reading import VideoFrame, VideoReader
+from i2i.inference.video.reading import VideoFrame, VideoReader, pyav
 from i2i.inference.video.writing import VideoWriter, codec_of
 from i2i.progress import Progress
 
@@ -139,9 +140,17 @@ def translate_video(
         Progress(total=reader.count, unit="frame", disable=not progress) as bar,
     ):
         _check_size(reader, max_megapixels)
-        write_whole(target, write)
+        write_whole(target, lambda path: _as_os_errors(write, path))
     result.seconds = time.perf_counter() - start
     return result
+
+
+def _as_os_errors(write: Callable[[Path], None], path: Path) -> None:
+    """Write, with FFmpeg's errors as OSError; those of the input have become ImageError."""
+    try:
+        write(path)
+    except pyav().error.FFmpegError as error:
+        raise OSError(error.errno or errno.EIO, error.strerror or str(error), str(path)) from None
 
 
 class _Group(NamedTuple):
@@ -200,10 +209,9 @@ class _Frames:
             yield TranslatedFrame(source, plain, blended if self._blender else plain, motion, cut)
 
     def _inverted(self, pixels: PixelArray, cut: bool) -> PixelArray:
-        scale = full_scale(pixels.dtype)
         if cut:
-            self._dark = self._inverts and bool(np.median(pixels) < scale / 2)
-        return scale - pixels if self._dark else pixels
+            self._dark = self._inverts and bool(np.median(pixels) < full_scale(pixels.dtype) / 2)
+        return ~pixels if self._dark else pixels
 
     def _note_fallback(self, _: int, what: str) -> None:
         if what not in self.notes:
@@ -266,5 +274,3 @@ def _check_size(reader: VideoReader, max_megapixels: float) -> None:
     if width * height > max_megapixels * 1e6:
         given = setting("max_megapixels", f"{-(-width * height // 10**6)}")
         raise ImageError(f"{reader.path}: frames of {width} x {height} pixels; allow them by {given}")
-
-

@@ -43,7 +43,7 @@ class VideoWriter:
         notes: what differs from the input, in words.
 
     Args:
-        path: the file, without a suffix of meaning; `target` has it.
+        path: the file to write, such as a temporary one.
         reader: the input, whose streams and metadata are copied.
         target: the name that the file will have.
         quality: see `crf_of`.
@@ -119,7 +119,8 @@ class VideoWriter:
         context.max_b_frames = 0  # whose reordering would distort the durations of a variable frame rate
         if self._codec == "libvpx-vp9":
             context.options |= {"b": "0", "row-mt": "1", "cpu-used": "4", "deadline": "good"}
-        if (matrix := first.tags.side_data.get("DISPLAYMATRIX")) is not None:
+        matrix: Any = first.tags.side_data.get("DISPLAYMATRIX")
+        if matrix is not None:
             stream.set_display_matrix(np.frombuffer(bytes(matrix), np.int32)[:9].tolist())
         stream.metadata.update(_tags(source.metadata))
         return stream
@@ -136,11 +137,11 @@ class VideoWriter:
             halved = chroma is not None and chroma.width < source.width
             name = ("yuv420p" if halved else "yuv444p") + ("10le" if depth > 8 else "")
         # H.264 with subsampled chroma can't hold odd sizes.
-        if self._codec == "libx264" and (self._reader.stream.width % 2 or self._reader.stream.height % 2):
-            if "420" in name or "422" in name or name.startswith("nv"):
-                name = "yuv444p10le" if depth > 8 else "yuv444p"
-                self.notes.append(_ODD)
-        return name
+        is_odd = self._reader.stream.width % 2 or self._reader.stream.height % 2
+        if is_odd and self._codec == "libx264" and not name.startswith(("yuv444", "gray")):
+            self.notes.append(_ODD)
+            name = "yuv444p10le" if depth > 8 else "yuv444p"
+        return str(name)
 
     def _add_copy(self, stream: Any) -> None:
         try:
