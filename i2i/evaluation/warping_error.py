@@ -17,7 +17,7 @@ class WarpingError:
     flow of the input, over the pixels that are not occluded, in [0, 1]. Means are over all pairs of frames without a
     cut between them.
 
-    Source: Lai et al. 2018, "Learning blind video temporal consistency", eq. 8 and 9.
+    Source: Lai et al. 2018, "Learning blind video temporal consistency", temporal warping error.
 
     Differs from the paper: the flow is DIS (Kroeger et al. 2016), not FlowNet2; the error is a mean over the channels
     too; cuts are left out.

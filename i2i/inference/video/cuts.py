@@ -13,7 +13,7 @@ from i2i.images.decoded import PixelArray, full_scale
 _SIDE = 64  # pixels of the longer side at which frames are compared
 _BLOCKS = 8  # along each side
 _CHANGED = 0.2  # error of a block that has changed, as a share of the frames' variance
-_SHARE = 0.4  # of changed blocks, from which on a frame begins a scene; measured, see docs/video.md
+_SHARE = 0.4  # of changed blocks, from which on a frame begins a scene; measured: docs/video.md
 
 
 class CutDetector:

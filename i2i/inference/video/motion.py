@@ -45,7 +45,7 @@ class MotionEstimator:
         """The motion from one frame to the next, (H, W, 3) of 8 or 16 bit each.
 
         A pixel isn't visible in both where the flow there and the flow back don't cancel out, at a boundary of motion
-        (both as Sundaram et al. 2010, eq. 5 and 6), and where it comes from outside the frame.
+        (both with the constants of Sundaram et al. 2010), and where it comes from outside the frame.
         """
         old, new = _grey(before), _grey(frame)
         rows, columns = (np.asarray(axis) for axis in np.indices(new.shape, dtype=np.float32))
@@ -68,7 +68,7 @@ def unit(pixels: PixelArray) -> Floats:
 
 
 def _grey(pixels: PixelArray) -> NDArray[np.uint8]:
-    colours = np.rint(255 * unit(pixels)).astype(np.uint8)
+    colours = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
     return cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY)  # type: ignore[return-value]
 
 

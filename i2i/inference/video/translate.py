@@ -112,6 +112,8 @@ def translate_video(
     """
     source, target = Path(source), Path(target)
     _check(translator, smooth=smooth, norm_smooth=norm_smooth, seed=seed, tile=tile, batch_size=batch_size)
+    if not 1 <= quality <= 100:
+        raise UsageError(f"{setting('quality', quality)}: it must be from 1 to 100")
     codec_of(target)
     refuse_inputs([target], [source])
     if target.exists() and not overwrite:

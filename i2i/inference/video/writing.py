@@ -58,6 +58,8 @@ class VideoWriter:
         is_mp4 = target.suffix.lower() in (".mp4", ".m4v", ".mov")
         self._container: Any = pyav().open(str(path), "w", options={"movflags": "+faststart"} if is_mp4 else {})
         self._container.metadata.update(_tags(reader.container.metadata))
+        if chapters := reader.container.chapters():
+            self._container.set_chapters(chapters)
         self._copies: dict[int, Any] = {}
         self._durations: dict[int, int] = {}  # by timestamp, because encoders drop them
         self._waiting: list[Any] = []  # packets of other streams before the first frame

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -118,6 +119,25 @@ def test_webm_is_vp9_with_the_audio_of_the_input(same: Translator, tmp_path: Pat
         assert (stream.codec_context.name, stream.width, stream.height) == ("vp9", 63, 47)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_chapters_and_languages_are_kept(same: Translator, tmp_path: Path, suffix: str) -> None:
+    plain, source, out = write_video(tmp_path / "plain.mp4", pan(25)), tmp_path / "in.mkv", tmp_path / f"out{suffix}"
+    with av.open(str(plain)) as file, av.open(str(source), "w") as written:
+        half = [{"id": n, "start": 500 * n, "end": 500 * n + 500, "time_base": Fraction(1, 1000)} for n in (0, 1)]
+        written.set_chapters([chapter | {"metadata": {"title": "ab"[chapter["id"]]}} for chapter in half])  # type: ignore[misc, list-item]
+        copies = {stream.index: written.add_stream_from_template(stream, opaque=True) for stream in file.streams}
+        copies[1].metadata["language"] = "fin"
+        for packet in file.demux():
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream.index]
+                written.mux(packet)
+    translate_video(source, out, same, progress=False)
+    with av.open(str(out)) as file:
+        found = [(chapter["metadata"]["title"], chapter["start"] * chapter["time_base"]) for chapter in file.chapters()]
+        assert found == [("a", 0), ("b", Fraction(1, 2))]
+        assert file.streams.audio[0].language == "fin"
+
+
 def test_odd_sizes_are_kept_in_h264_without_subsampling(same: Translator, tmp_path: Path) -> None:
     source = write_video(tmp_path / "in.webm", pan(3, size=(47, 63)), codec="libvpx-vp9", audio=None)
     result = translate_video(source, tmp_path / "out.mp4", same, progress=False)
@@ -217,6 +237,7 @@ def test_another_backend_is_blended_but_has_no_norms_to_smooth(video: Path, tmp_
         ({"norm_smooth": -0.1}, "norm_smooth=-0.1: it must be from 0"),
         ({"batch_size": 0}, "batch size 0"),
         ({"tile": 0}, "tile 0"),
+        ({"quality": 101}, "quality=101: it must be from 1 to 100"),
         ({"seed": 3}, "leave out seed"),
     ],
 )
@@ -264,6 +285,23 @@ def test_damaged_files_leave_nothing_behind(same: Translator, tmp_path: Path, wr
         translate_video(source, folder / "out.mp4", same, progress=False)
     assert "\n" not in str(raised.value)
     assert not folder.exists() or not list(folder.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_a_full_disk_leaves_nothing_behind(video: Path, same: Translator, tmp_path: Path) -> None:
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+        with pytest.raises(OSError, match="File too large") as raised:
+            translate_video(video, tmp_path / "out.mp4", same, progress=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert raised.value.filename == str(tmp_path / "out.mp4")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_interrupt_leaves_nothing_behind(video: Path, same: Translator, tmp_path: Path) -> None:
