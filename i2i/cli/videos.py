@@ -10,8 +10,9 @@ from i2i.errors import ImageError, UsageError
 from i2i.evaluation.warping_error import WarpingError
 from i2i.images.outputs import files_of_model, refuse_inputs
 from i2i.inference.translator import Translator
+from i2i.inference.video.frames import TranslatedFrame
 from i2i.inference.video.names import WRITABLE, writable_in_words
-from i2i.inference.video.translate import SMOOTH, TranslatedFrame, VideoResult, translate_video
+from i2i.inference.video.translate import SMOOTH, VideoResult, translate_video
 from i2i.pretrained import model_file
 from i2i.progress import logger
 

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from i2i import Generator, ImageError, Spec, Translator, UsageError
 from i2i.inference.backends.base import Backend
-from i2i.inference.video.translate import TranslatedFrame, translate_video
+from i2i.inference.video.frames import TranslatedFrame
+from i2i.inference.video.translate import translate_video
 from i2i.model_file import Model
 from i2i.networks import build_generator
 from support.videos import frames_of, packets_of, pan, texture, times_of, write_video
