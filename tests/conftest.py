@@ -37,6 +37,7 @@ SLOW = (
     "inference/test_sampler.py",
     "inference/test_translator.py",
     "inference/tiling",
+    "inference/video",
     "losses/test_perceptual.py",
     "methods/test_bicyclegan.py",
     "methods/test_cut.py",

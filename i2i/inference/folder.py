@@ -147,7 +147,7 @@ def translate_files(
     batch_size = options.batch_size or (1 if translator.device == "cpu" else 8)
     reading = _read_ahead(jobs, result, max_megapixels=options.max_megapixels, origins=origins)
     with (
-        _sigterm_as_interrupt(),
+        sigterm_as_interrupt(),
         contextlib.closing(reading) as images,
         _Writers(result, quality=options.quality, origins=origins) as writers,
         Progress(total=len(jobs), unit="image", disable=not progress) as bar,
@@ -312,7 +312,7 @@ class _Writers:
 
 
 @contextlib.contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
+def sigterm_as_interrupt() -> Iterator[None]:
     """Let SIGTERM end a conversion as cleanly as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""`i2i translate INPUT OUTPUT --model MODEL`: translate an image, a folder or a glob of images."""
+"""`i2i translate INPUT OUTPUT --model MODEL`: translate an image, a folder or a glob of images, or a video."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 USAGE = "INPUT OUTPUT --model MODEL"
-SUMMARY = "Translate an image, a folder or a glob of images"
+SUMMARY = "Translate an image, a folder or a glob of images, or a video"
 
 
 def run(args: list[str]) -> int:
@@ -38,6 +38,7 @@ def run(args: list[str]) -> int:
     from i2i.cli.pipes import through_pipe
     from i2i.inference.planning import plan
     from i2i.inference.remote import plan_remote
+    from i2i.inference.video.names import is_video_name
     from i2i.plugins import load_plugins
     from i2i.storage import is_remote
 
@@ -48,6 +49,11 @@ def run(args: list[str]) -> int:
         if flags.engine == "ray":
             raise UsageError("--engine ray translates files; leave it out for stdin and stdout")
         return through_pipe(flags, suffix=suffix)
+    if is_video_name(flags.input) and not Path(flags.input).is_dir():
+        from i2i.cli.videos import translate_one_video
+
+        return translate_one_video(flags)
+    _check_no_video(flags)
     if is_remote(flags.input) or is_remote(flags.output):
         if flags.contact_sheet:
             raise UsageError("--contact-sheet shows local images; leave it out for remote ones")
@@ -72,6 +78,12 @@ def _check(flags: Flags) -> None:
         raise UsageError("--address and --workers are of Ray; add --engine ray")
     if flags.samples is not None and flags.samples < 1:
         raise UsageError(f"--samples {flags.samples}: it must be 1 or more")
+
+
+def _check_no_video(flags: Flags) -> None:
+    for name, value in (("smooth", flags.smooth), ("norm-smooth", flags.norm_smooth)):
+        if value is not None:
+            raise UsageError(f"--{name} is for a video, and {flags.input} isn't one; leave it out")
 
 
 def _translate(flags: Flags, jobs: list[Job], remote: RemoteFolders | None) -> int:
