@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from i2i.inference.sampler import Sampler
     from i2i.inference.translate import translate
     from i2i.inference.translator import Translator
+    from i2i.inference.video.translate import translate_video
     from i2i.losses import AdversarialLoss
     from i2i.methods import Method
     from i2i.networks import (
@@ -61,6 +62,7 @@ _HOMES = {
     "generators": "networks",
     "run_config": "training.build",
     "translate": "inference.translate",
+    "translate_video": "inference.video.translate",
 }
 
 __all__ = [
@@ -88,6 +90,7 @@ __all__ = [
     "generators",
     "run_config",
     "translate",
+    "translate_video",
 ]
 
 

@@ -44,6 +44,10 @@ class DataConfig:
     """Processes that load images (default: by the number of CPU cores)."""
     cache_gb: float = 2.0
     """Cache decoded images in memory, up to this many gigabytes over all workers."""
+    shard_cache: str = ""
+    """Folder for local copies of remote shards (default: ~/.cache/i2i/shards)."""
+    shard_cache_gb: float = 50.0
+    """Size of that folder, in gigabytes: room for 16 shards or more; those used least recently are removed."""
     max_megapixels: int = 178
     """Refuse larger images: a small file can decode to more pixels than fit in memory."""
 
@@ -134,8 +138,10 @@ class TrainConfig:
     """Validate by the kernel distance (KID) between the features of generated and real images, and choose the best
     model by it. The features are those of this network: efficientnet-lite0, or inception (downloads weights). Empty:
     none."""
-    tensorboard: bool = False
-    """Also write logs for TensorBoard (pip install tensorboard)."""
+    track: tuple[str, ...] = ()
+    """Send metrics, sample grids and the model to experiment trackers: wandb, mlflow (pip install
+    "i2i-toolkit[wandb]" or "i2i-toolkit[mlflow]"), or tensorboard (pip install tensorboard). --track without a value:
+    none."""
 
     def __post_init__(self) -> None:
         every = ("log_every", "sample_every", "save_every", "samples", "vbn_batch", "validation_images")

@@ -13,6 +13,10 @@ from i2i.errors import UsageError
 if TYPE_CHECKING:
     import torch
 
+# An environment variable, read when PyTorch is imported: MKL's matrix products, of which small feature maps are
+# computed, are then the same bit for bit for any number of threads.
+SAME_FOR_ANY_THREADS = ("MKL_CBWR", "AUTO,STRICT")
+
 
 def pick_device(name: str) -> torch.device:
     """The device of a name; `auto` takes a GPU if there is one.

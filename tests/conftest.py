@@ -12,7 +12,10 @@ import pytest
 
 # PyTorch is imported where it is needed: the process that hands out tests to workers does without.
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from support.forked import Server
+    from support.hub import Hub
 
 os.environ["OMP_NUM_THREADS"] = "1"  # small networks: threads cost more than they give, the more so on a busy machine
 
@@ -23,6 +26,8 @@ TESTS = Path(__file__).parent
 SLOW = (
     "cli",
     "data/check",
+    "data/shards/test_cache.py",
+    "data/test_hugging_face.py",
     "datasets",
     "evaluation",
     "hostile",
@@ -32,6 +37,7 @@ SLOW = (
     "inference/test_sampler.py",
     "inference/test_translator.py",
     "inference/tiling",
+    "inference/video",
     "losses/test_perceptual.py",
     "methods/test_bicyclegan.py",
     "methods/test_cut.py",
@@ -48,17 +54,21 @@ SLOW = (
     "test_imports.py",
     "test_notebooks.py",
     "test_plugins.py",
+    "test_tracking_page.py",
     "training/test_diagnostics.py",
     "training/test_distributed.py",
     "training/test_ema.py",
+    "training/test_hugging_face.py",
     "training/test_lock.py",
     "training/test_player.py",
     "training/test_preflight.py",
     "training/test_python_api.py",
     "training/test_resume.py",
     "training/test_resume_details.py",
+    "training/test_tracking.py",
     "training/test_trainer.py",
     "training/test_validation.py",
+    "training/trackers",
 )
 SLOW_PATHS = [(TESTS / path).resolve(strict=True) for path in SLOW]
 
@@ -152,3 +162,26 @@ def run(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["train", "pix2pix", str(pairs), "--run", str(folder), "--domains", "drawing", "photo"]
     assert main([*words, *SMALL, *often]) == 0
     return folder
+
+
+@pytest.fixture
+def hub(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A server on this machine that huggingface_hub takes for the Hub, and an empty cache."""
+    from huggingface_hub import constants
+
+    from i2i.pretrained.hub import file_of_uri
+    from support.hub import Hub, serving
+
+    cache = tmp_path_factory.mktemp("hub")
+    with serving(Hub()) as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+        )
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)  # the server speaks HTTP and LFS only
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+        monkeypatch.setenv("HF_TOKEN", hub.token)
+        file_of_uri.cache_clear()
+        yield hub
+    file_of_uri.cache_clear()

@@ -39,7 +39,8 @@ from support.documents import (
 )
 
 START = DOCS / "start.md"
-ELSEWHERE = {START}  # pages whose Python runs in a test of their own
+# Pages whose Python runs in a test of their own.
+ELSEWHERE = {START, *(DOCS / f"{name}.md" for name in ("hub", "large_datasets", "many_machines", "tracking", "video"))}
 # Flags of other programs, and of the command line as a whole.
 OTHER_FLAGS = {"--nproc-per-node", "--nnodes", "--rdzv-backend", "--rdzv-endpoint", "--no-deps", "--dataroot"}
 OTHER_FLAGS |= {"--print-completion", "--help", "--strict", "--trained", "--phase"}

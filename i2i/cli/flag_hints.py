@@ -75,7 +75,9 @@ _TRAIN: dict[str, str | Mapping[str, str]] = {
     "display-freq": "--sample-every, in steps",
     "update-html-freq": "--sample-every, in steps",
     "no-html": "not needed: report.html is small",
-    "use-wandb": "--tensorboard, or report.html in the run's folder",
+    "use-wandb": "--track wandb",
+    "wandb-project-name": "--track wandb, with WANDB_PROJECT=NAME before the command",
+    "tensorboard": "--track tensorboard",
     "print-freq": "--log-every, in steps",
     "save-latest-freq": "--save-every, in steps",
     "save-epoch-freq": "--save-every, in steps",
@@ -121,7 +123,7 @@ _WORDS = {
 }
 _ALSO = {
     "METHOD": ("method",),
-    "DATA": ("data", "dataroot", "data-dir", "dataset", "input"),
+    "DATA": ("data", "dataroot", "shards", "data-dir", "dataset", "input"),
     "INPUT": ("input", "dataroot", "data", "source"),
     "OUTPUT": ("output", "results-dir", "output-dir", "out"),
     "MODEL": ("model", "checkpoints-dir", "name"),

@@ -19,7 +19,8 @@ class Flags:
     """Flags of `i2i train` for every method."""
 
     data: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="DATA [DATA_B]")] = ()
-    """A folder of images, or two folders whose files match by name. Layouts: see datasets/README.md."""
+    """A folder of images, or two folders whose files match by name; a table of pairs (.csv); or tar shards, such as
+    'shards/train-{000..099}.tar' or a URL. Layouts: see datasets/README.md."""
     run: Path | None = None
     """Folder of the run (default: runs/METHOD-DATA)."""
     resume: bool = False
@@ -28,7 +29,7 @@ class Flags:
     preset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """Named settings of the method, over which other flags have precedence; see Presets above."""
     imports: Imports = ()
-    """Import a module or .py file that defines a method or a network. Repeatable."""
+    """Import a module or .py file that defines a method, a network or a tracker. Repeatable."""
     trust_run: bool = False
     """With --resume: import the modules that the run was trained with, without an --import for each."""
     quiet: Quiet = False

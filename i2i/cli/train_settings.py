@@ -14,7 +14,10 @@ from i2i.cli.arguments import one_or_two, parse, values_of
 from i2i.cli.train_flags import as_flags, flags_of_method
 from i2i.cli.train_imports import import_modules_of, resolved, saved_settings
 from i2i.config import DataConfig, RunConfig, from_dict
+from i2i.data.shards import is_shards
+from i2i.data.shards.storage import without_query
 from i2i.errors import UsageError
+from i2i.storage import is_remote
 from i2i.training.presets import defaults_of, networks_over
 from i2i.version import __version__
 
@@ -52,7 +55,7 @@ def run_settings(name: str, method: Any, args: list[str]) -> tuple[RunConfig, Pa
     if not flags.resume:
         refuse_inside(run, flags.data, flag="--run")
     # Absolute paths, so that the run can be resumed from any folder.
-    data, plugins = (tuple(str(Path(p).resolve()) for p in flags.data)), tuple(map(resolved, flags.imports))
+    data, plugins = tuple(map(_resolved_data, flags.data)), tuple(map(resolved, flags.imports))
     training, options = _length(flags.training, args), flags.method
     training = dataclasses.replace(training, init=_absolute(training.init))
     if method.of_run:
@@ -90,6 +93,11 @@ def _absolute(model: str) -> str:
     return str(Path(model).resolve()) if model and Path(model).exists() else model
 
 
+def _resolved_data(data: str) -> str:
+    """A data folder from the root; a URL stays as it is."""
+    return data if is_remote(data) else str(Path(data).resolve())
+
+
 def _length(training: Any, args: Sequence[str]) -> Any:
     """The training settings, where --epochs alone overrides the steps of the method or of the run that is resumed."""
     if values_of("--epochs", args) and not values_of("--steps", args):
@@ -125,7 +133,7 @@ def _flags_of_trained(kind: Any, trained: Path, saved: dict[str, Any], method: A
 
 def _read_settings(run: Path, name: str, method: Any) -> tuple[Any, RunConfig]:
     """The method's options and all settings that a run was saved with."""
-    saved, path = saved_settings(run), run / "config.json"
+    saved, path = _renamed(saved_settings(run)), run / "config.json"
     writer, saved_name = str(saved.pop("made_by", ""))[:60], saved.get("method")
     if saved_name != name:
         raise UsageError(f"{run} is a run of {saved_name}; resume it with: i2i train {saved_name} ... --resume")
@@ -139,6 +147,15 @@ def _read_settings(run: Path, name: str, method: Any) -> tuple[Any, RunConfig]:
         raise
 
 
+def _renamed(saved: dict[str, Any]) -> dict[str, Any]:
+    """Settings of an older version under their present names."""
+    train = saved.get("train")
+    if isinstance(train, dict) and "tensorboard" in train:
+        tracked = {"track": ["tensorboard"]} if train["tensorboard"] else {}
+        saved["train"] = {**tracked, **{name: value for name, value in train.items() if name != "tensorboard"}}
+    return saved
+
+
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d{1,9}", text.rpartition(" ")[2]))
 
@@ -148,7 +165,10 @@ def _default_run(name: str, data: Sequence[str], *, resume: bool) -> Path:
     if not data:
         other = ", or resume a run: --run FOLDER --resume" if resume else ""
         raise UsageError(f"DATA is missing; give a data folder: i2i train {name} DATA{other}")
-    first = Path("runs") / f"{name}-{Path(data[0]).resolve().name}"
+    path = Path(without_query(data[0]))
+    # Shards are named for the folder that they are in.
+    named = path.parent if is_shards(data[0]) and path.suffix else path
+    first = Path("runs") / f"{name}-{named.resolve().name}"
     numbered = [first, *(first.with_name(f"{first.name}-{number}") for number in range(2, 1000))]
     free = next(index for index, path in enumerate(numbered) if not (path / "config.json").exists())
     return numbered[max(free - 1, 0)] if resume else numbered[free]

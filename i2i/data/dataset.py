@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from i2i.data.layout import Source, Split
+from i2i.data.layout import Images, IndexArray, Source, Split
 from i2i.data.reading import read_source
 from i2i.data.resizing import resized
 from i2i.data.transforms import JointTransform
@@ -73,11 +73,12 @@ class ImageDataset(Dataset[Sample]):
         size = self.load_size if self.uncropped_from is None or position < self.uncropped_from else self.image_size
         seed_a, seed_b = np.random.SeedSequence((self.seed, position)).generate_state(2)
         if not self.split.a:
-            index = _shuffled(self.seed, position, count=len(self.split.b))
+            index = self._index(self.split.b, position, domain=0)
             b = self._transform.one(self._read(self.split.b[index], "b", size), seed=int(seed_b), is_input=False)
             return self._single(b, index)
-        a = self._read(self._pick(self.split.a, position, domain=0), "a", size)
-        b = self._read(self._pick(self.split.b, position, domain=0 if self.paired else 1), "b", size)
+        index = self._index(self.split.a, position, domain=0)
+        index_b = index if self.paired else self._index(self.split.b, position, domain=1)
+        a, b = self._read(self.split.a[index], "a", size), self._read(self.split.b[index_b], "b", size)
         if self.paired:
             a, b = self._transform.pair(a, b, seed=int(seed_a))
         else:
@@ -104,8 +105,14 @@ class ImageDataset(Dataset[Sample]):
         b = 8 * self._decode(self.split.b[0], "b").dtype.itemsize
         return (8 * self._decode(self.split.a[0], "a").dtype.itemsize if self.split.a else b), b
 
-    def _pick(self, sources: tuple[Source, ...], position: int, *, domain: int) -> Source:
-        return sources[_shuffled(self.seed, position, count=len(sources), domain=domain)]
+    def _index(self, images: Sequence[Source], position: int, *, domain: int) -> int:
+        """The index of the image at a position of the stream."""
+        if not isinstance(images, Images):
+            return _shuffled(self.seed, position, count=len(images), domain=domain)
+        epoch, offset = divmod(position, len(images))
+        order = _order(self.seed, epoch, domain, images)
+        images.prefetch(order, offset)
+        return int(order[offset])
 
     def _read(self, source: Source, domain: str, size: int) -> PixelArray:
         if size != self._cached_size:  # once in a run, where crops end
@@ -200,10 +207,12 @@ def _check_sample(sample: Any) -> None:
 
 def _shuffled(seed: int, position: int, *, count: int, domain: int = 0) -> int:
     epoch, offset = divmod(position, count)
-    return _order(seed, epoch, domain, count)[offset]
+    return int(_order(seed, epoch, domain, count)[offset])
 
 
 @functools.lru_cache(maxsize=4)
-def _order(seed: int, epoch: int, domain: int, count: int) -> list[int]:
-    order: list[int] = np.random.default_rng((seed, epoch, domain)).permutation(count).tolist()
-    return order
+def _order(seed: int, epoch: int, domain: int, images: Images | int) -> IndexArray:
+    """The order of an epoch's images, or of so many files: an array, as an object for each would take 40 bytes."""
+    rng = np.random.default_rng((seed, epoch, domain))
+    order = rng.permutation(images) if isinstance(images, int) else images.order(rng)
+    return order.astype(np.uint32)

@@ -12,6 +12,7 @@ from typing import Literal
 from i2i.data.direction import inputs_first
 from i2i.data.layout import EXPECTED_LAYOUTS, Layout, Source, Split
 from i2i.data.pairing import pair_by_name, pair_halves
+from i2i.data.shards import ShardCache, find_shards, is_shards
 from i2i.data.table import is_table, read_table
 from i2i.errors import UsageError, setting
 from i2i.images.formats import suffixes_in_words
@@ -33,6 +34,7 @@ def find_layout(
     swap: bool = False,
     labels: bool = False,
     training: bool = True,
+    cache: ShardCache | None = None,
 ) -> Layout:
     """Detect how the images of one folder, or of two, are laid out.
 
@@ -40,13 +42,15 @@ def find_layout(
     never paired by their order. A single set is all images of a folder.
 
     Args:
-        paths: one folder, the folders of a and b, or a table (.csv) that lists pairs; see `read_table`.
+        paths: one folder, the folders of a and b, a table (.csv) that lists pairs (see `read_table`), or shards (see
+            `find_shards`).
         data: what the method learns from: pairs, two unpaired sets, or a single set.
         domains: names of the images: a, the left half or first folder, and b; names that the folders already have
             stay with those folders.
         swap: exchange input and target, and their names with them.
         labels: take each folder of a single set as a class.
         training: require images to train on; without it, a folder may hold held-out images only.
+        cache: where remote shards are copied to.
 
     Raises:
         UsageError: a folder is missing or empty, an image has no partner, or no layout is recognised; the message
@@ -59,7 +63,10 @@ def find_layout(
         )
     if data != "single" and labels:
         raise UsageError(f"{setting('labels')} is for a single set of images (gan); leave it out")
-    layout = survey(paths, data=data, labels=labels)
+    if any(map(is_shards, paths)):
+        layout = find_shards(paths, data=data, labels=labels, cache=cache)
+    else:
+        layout = survey(paths, data=data, labels=labels)
     for split in (layout.train, layout.validation):
         if split and split.problems:
             raise UsageError(split.problems[0].message)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from i2i.data.direction import common_folder, common_pattern, counted, same_direction
 from i2i.errors import UsageError, setting
-from i2i.images.decoded import PixelArray
+from i2i.images.decoded import DecodedImage, PixelArray
+
+IndexArray: TypeAlias = NDArray[np.integer[Any]]
 
 EXPECTED_LAYOUTS = (
     "side-by-side pairs (DATA/train/*.jpg, or DATA/*.jpg), two folders of images with the same names (DATA/A and "
@@ -16,18 +23,58 @@ EXPECTED_LAYOUTS = (
 )
 
 
+class StoredImage(Protocol):
+    """An image file inside something else: a member of a shard, a value in a dataset. `str()` names it in messages."""
+
+    def __hash__(self) -> int: ...
+
+    def read(self, *, max_megapixels: float) -> DecodedImage:
+        """Read the whole image.
+
+        Raises:
+            ImageError: it can't be read; the message names it.
+        """
+
+
 @dataclass(frozen=True)
 class Source:
     """Where an image is stored: in a whole file, or in its left or right half."""
 
-    path: Path
+    file: Path | StoredImage
     half: Literal["whole", "left", "right"] = "whole"
+
+    @property
+    def path(self) -> Path:
+        """The path of an image in a folder."""
+        assert isinstance(self.file, Path)
+        return self.file
 
     def of(self, pixels: PixelArray) -> PixelArray:
         """Cut this image out of the pixels of its file, (H, W) or (H, W, C)."""
         middle = pixels.shape[1] // 2
         columns = {"whole": slice(None), "left": slice(middle), "right": slice(middle, 2 * middle)}
         return pixels[:, columns[self.half]]
+
+
+class Images(Sequence[Source], ABC):
+    """Images that are no files of their own. Each `Source` is made when it is asked for: there may be millions."""
+
+    @property
+    @abstractmethod
+    def where(self) -> str:
+        """Where they are stored, in words."""
+
+    @property
+    @abstractmethod
+    def checksums(self) -> tuple[str, str]:
+        """Checksums of the names and of the sizes of the images, by which a resumed run sees whether they changed."""
+
+    def order(self, rng: np.random.Generator) -> IndexArray:
+        """The indices in the order of an epoch: each once."""
+        return rng.permutation(len(self))
+
+    def prefetch(self, order: IndexArray, offset: int) -> None:
+        """Begin to fetch what will be read some time after this offset of an epoch; by default nothing."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +98,16 @@ class Split:
     """The images of one split.
 
     Attributes:
-        a: images of domain a; empty for a single set of images.
+        a: images of domain a, files or `Images`; empty for a single set of images.
         b: images of domain b; for pairs, `a[i]` and `b[i]` are partners.
         labels: class index of each image in `b`, where there are classes.
         problems: files that were left out; `find_layout` raises the first.
         name: of the split's folder: `train`, `val`, `test`, or empty where the images lie in the data folder itself.
     """
 
-    a: tuple[Source, ...]
-    b: tuple[Source, ...]
-    labels: tuple[int, ...] = ()
+    a: Sequence[Source]
+    b: Sequence[Source]
+    labels: Sequence[int] = ()
     problems: tuple[Problem, ...] = ()
     name: str = ""
 
@@ -96,18 +143,18 @@ class Layout:
     def describe(self, split: Split) -> str:
         """Describe a split: which half or folder is the input and which the target, and how many images it has."""
         a, b = self.domains
-        left_out = [path for problem in split.problems for path in problem.files]
-        paths_a, paths_b = ([source.path for source in sources] or left_out for sources in (split.a, split.b))
+        where_a, where_b = (_where(images, split, self.matched) for images in (split.a, split.b))
         if self.matched == "single":
             kind = f"{len(self.classes)} classes ({', '.join(self.classes)})" if self.classes else "a single set"
-            return f"{common_folder(paths_b)}: {kind} of {counted(len(split.b), 'image')}"
+            return f"{where_b}: {kind} of {counted(len(split.b), 'image')}"
         if self.matched == "halves":
             half_a, half_b = (split.a[0].half, split.b[0].half) if split.a else ("left", "right")
             pairs = counted(len(split.a), "pair")
-            return f"input {a} = {half_a} half, target {b} = {half_b} half of {common_pattern(paths_a)} ({pairs})"
-        input_, target = f"input {a} = {common_folder(paths_a)}", f"target {b} = {common_folder(paths_b)}"
+            return f"input {a} = {half_a} half, target {b} = {half_b} half of {where_a} ({pairs})"
+        input_, target = f"input {a} = {where_a}", f"target {b} = {where_b}"
         if self.matched == "name":
-            return f"{input_}, {target} ({counted(len(split.a), 'pair')} by name)"
+            by_name = "" if isinstance(split.a, Images) else " by name"
+            return f"{input_}, {target} ({counted(len(split.a), 'pair')}{by_name})"
         count_a, count_b = counted(len(split.a), "image"), counted(len(split.b), "image")
         return f"{input_} ({count_a}), {target} ({count_b}), unpaired"
 
@@ -133,3 +180,13 @@ class Layout:
             )
         opposite = same_direction(domains, self.domains) is False
         return replace(self.swapped() if opposite else self, domains=domains)
+
+
+def _where(images: Sequence[Source], split: Split, matched: str) -> str:
+    if isinstance(images, Images):
+        return images.where
+    left_out = [path for problem in split.problems for path in problem.files]
+    paths = [source.path for source in images] or left_out
+    if not paths:
+        return ""
+    return common_pattern(paths) if matched == "halves" else common_folder(paths)

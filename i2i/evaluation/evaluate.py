@@ -139,7 +139,7 @@ def evaluate(
             pair = np.broadcast_arrays(fake, pixels_of(reals.add(target)))
             for name, score in of_pairs.items():
                 values[name].append(score.compute(*pair))
-            logger.info("%s: %s", source.path, ", ".join(f"{name} {values[name][-1]:.4g}" for name in of_pairs))
+            logger.info("%s: %s", source.file, ", ".join(f"{name} {values[name][-1]:.4g}" for name in of_pairs))
     for target in [] if pairs else _progress(_read(split.b, out_channels, size), "real images", len(split.b)):
         reals.add(target)
 

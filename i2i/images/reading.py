@@ -11,7 +11,9 @@ from i2i.images.formats import HEAD, format_of, readable_suffixes
 from i2i.images.limits import MAX_MEGAPIXELS, check_file_size, max_file_bytes
 
 
-def read(source: str | Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS) -> DecodedImage:
+def read(
+    source: str | Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS, name: str = "these bytes"
+) -> DecodedImage:
     """Read an image file, or its bytes: EXIF orientation applied, palettes and CMYK turned into RGB.
 
     Its first bytes say what it is, not its suffix. Of several frames or pages the first is read.
@@ -19,12 +21,13 @@ def read(source: str | Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS) 
     Args:
         source: the file or its bytes: PNG, JPEG, WebP, TIFF, BMP, GIF, or an array (H, W) or (H, W, C) as .npy.
         max_megapixels: refuse what has more million pixels, before it is decoded.
+        name: of bytes, for messages.
 
     Raises:
         ImageError: there is no such file, or it isn't an image that can be read; the message names it and says why.
     """
     max_pixels = round(max_megapixels * 10**6)
-    name = "these bytes" if isinstance(source, bytes) else str(source)
+    name = name if isinstance(source, bytes) else str(source)
     try:
         return _decode(source if isinstance(source, bytes) else _contents(Path(source), max_pixels), max_pixels)
     except ImageError as error:

@@ -36,6 +36,14 @@ class Conversion:
     notes: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
     seconds: float = 0.0
 
+    def add(self, part: Conversion) -> None:
+        """Add what a part of the conversion has done."""
+        self.written += part.written
+        self.failed |= part.failed
+        self.stopped = self.stopped or part.stopped
+        for note, paths in part.notes.items():
+            self.notes[note] += paths
+
 
 def reason(error: BaseException, *, prefix: str = "") -> str:
     """An error in one line, without the prefix that its message has."""

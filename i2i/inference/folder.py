@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -25,9 +26,9 @@ from i2i.images.writing import JPEG_QUALITY, encode
 from i2i.inference.batches import batches
 from i2i.inference.conversion import Conversion, reason
 from i2i.inference.options import Callbacks
-from i2i.inference.origins import Origins, pending_jobs
+from i2i.inference.origins import Origins, Recording, pending_jobs, settings_of
 from i2i.inference.planning import Job
-from i2i.inference.record import OutputFolderError
+from i2i.inference.record import OutputFolderError, Record
 from i2i.inference.translator import Translator
 from i2i.progress import Progress, logger
 
@@ -75,38 +76,95 @@ def convert(
         UsageError: the batch size or `tile` is below 1, or targets were made by another model, with other options or
             from other images.
     """
-    if batch_size is None:
-        batch_size = 1 if translator.device == "cpu" else 8
-    if batch_size < 1:
-        raise UsageError(f"batch size {batch_size}: it must be 1 or more")
-    if tile is not None and tile < 1:
-        raise UsageError(f"tile {tile}: it must be 1 or more pixels")
-    result, start = Conversion(), time.perf_counter()
-    origins = Origins(record, translator, tile=tile, quality=quality, model=model) if record else None
+    options = ConvertOptions(batch_size, tile, quality, max_megapixels)
+    start = time.perf_counter()
+    pending, result, origins = prepare(jobs, translator, options, overwrite=overwrite, record=record, model=model)
+    translate_files(pending, translator, options, result=result, origins=origins, progress=progress)
+    result.seconds = time.perf_counter() - start
+    return result
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """Options of a conversion; see `convert`.
+
+    Raises:
+        UsageError: the batch size or `tile` is below 1.
+    """
+
+    batch_size: int | None = None
+    tile: int | None = None
+    quality: int = JPEG_QUALITY
+    max_megapixels: float = MAX_MEGAPIXELS
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None and self.batch_size < 1:
+            raise UsageError(f"batch size {self.batch_size}: it must be 1 or more")
+        if self.tile is not None and self.tile < 1:
+            raise UsageError(f"tile {self.tile}: it must be 1 or more pixels")
+
+
+def prepare(
+    jobs: list[Job],
+    translator: Translator,
+    options: ConvertOptions,
+    *,
+    overwrite: bool = False,
+    record: Path | None = None,
+    model: str = "this model",
+) -> tuple[list[Job], Conversion, Origins | None]:
+    """The jobs to do, the result so far, which has those that are done already, and the origins; see `convert`.
+
+    Raises:
+        UsageError: targets were made by another model, with other options or from other images.
+    """
+    result, origins = Conversion(), None
+    if record:
+        settings = settings_of(translator, tile=options.tile, model=model)
+        recording = Recording(record, settings, bool(translator.backend.latent), options.quality)
+        origins = Origins(recording, Record.read(record))
     pending = jobs if overwrite else pending_jobs(jobs, result, origins)
-    for folder in {job.target.parent for job in pending}:
+    remove_abandoned_targets(pending)
+    return pending, result, origins
+
+
+def remove_abandoned_targets(jobs: list[Job]) -> None:
+    """Remove what killed processes left beside the targets."""
+    for folder in {job.target.parent for job in jobs}:
         remove_abandoned(folder, suffixes={*writable_suffixes(), ".jsonl"})
+
+
+def translate_files(
+    jobs: list[Job],
+    translator: Translator,
+    options: ConvertOptions,
+    *,
+    result: Conversion,
+    origins: Origins | None = None,
+    progress: bool = True,
+) -> None:
+    """Translate each job's image into its file, whether or not there is one, and add what was done to `result`."""
+    batch_size = options.batch_size or (1 if translator.device == "cpu" else 8)
+    reading = _read_ahead(jobs, result, max_megapixels=options.max_megapixels, origins=origins)
     with (
-        _sigterm_as_interrupt(),
-        contextlib.closing(_read_ahead(pending, result, max_megapixels=max_megapixels, origins=origins)) as images,
-        _Writers(result, quality=quality, origins=origins) as writers,
-        Progress(total=len(pending), unit="image", disable=not progress) as bar,
+        sigterm_as_interrupt(),
+        contextlib.closing(reading) as images,
+        _Writers(result, quality=options.quality, origins=origins) as writers,
+        Progress(total=len(jobs), unit="image", disable=not progress) as bar,
     ):
         for batch in batches(images, batch_size, size=_size, nbytes=_nbytes, max_bytes=_MAX_WAITING):
-            for job, image in _translate(batch, translator, result, bar, tile):
+            for job, image in _translate(batch, translator, result, bar, options.tile):
                 writers.add(job, image)
             bar.update(len(result.written) + len(result.failed) - bar.n)
             if result.stopped:
                 break
         writers.finish()
         bar.update(len(result.written) + len(result.failed) - bar.n)
-    order = {job: index for index, job in enumerate(pending)}
+    order = {job: index for index, job in enumerate(jobs)}
     result.written.sort(key=order.__getitem__)
     if result.stopped:
         written = set(result.written)
-        result.undone = [job for job in pending if job not in written and job.source not in result.failed]
-    result.seconds = time.perf_counter() - start
-    return result
+        result.undone = [job for job in jobs if job not in written and job.source not in result.failed]
 
 
 def _read_ahead(
@@ -254,7 +312,7 @@ class _Writers:
 
 
 @contextlib.contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
+def sigterm_as_interrupt() -> Iterator[None]:
     """Let SIGTERM end a conversion as cleanly as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield

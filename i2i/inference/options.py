@@ -18,6 +18,15 @@ class Options(TypedDict, total=False):
     value_range: ValueRange | None
 
 
+class LoadOptions(TypedDict, total=False):
+    """Options of `Translator.load`, for type checkers."""
+
+    to: str | None
+    device: str
+    backend: str
+    invert_dark: bool
+
+
 class BatchOptions(TypedDict, total=False):
     """Options of `Translator.batch`, for type checkers."""
 

@@ -6,6 +6,7 @@ import contextlib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from i2i.errors import UsageError, setting
 from i2i.inference.conversion import Conversion
@@ -14,34 +15,39 @@ from i2i.inference.record import Origin, Record, Settings, Stamp, differences, f
 from i2i.inference.translator import Translator
 
 
+class Recording(NamedTuple):
+    """Where origins are recorded, and what all outputs of a conversion depend on.
+
+    Attributes:
+        folder: the output folder.
+        settings: see `settings_of`.
+        has_seed: whether the model has a latent, so that outputs depend on their seeds.
+        quality: JPEG quality.
+    """
+
+    folder: Path
+    settings: Settings
+    has_seed: bool
+    quality: int
+
+
 class Origins:
     """The source and options of each output of a conversion, and the record of the output folder.
 
     Args:
-        folder: the output folder.
-        translator: the model.
-        tile: size of the tiles in pixels, or None.
-        quality: JPEG quality.
-        model: name of the model, for the record.
+        recording: what is recorded.
+        record: of the folder; one that was not read can only be added to.
     """
 
-    def __init__(self, folder: Path, translator: Translator, *, tile: int | None, quality: int, model: str) -> None:
-        self.record = Record.read(folder)
-        self._settings = Settings(
-            fingerprint(translator),
-            tile,
-            invert_dark=translator.invert_dark,
-            name=model,
-            to=translator.domains[1],
-        )
-        self._has_seed, self._quality = bool(translator.backend.latent), quality
+    def __init__(self, recording: Recording, record: Record) -> None:
+        self.recording, self.record = recording, record
         self._before_reading: dict[Job, Origin] = {}
 
     def of(self, job: Job) -> Origin:
         """The source and options that an output would be made with now; OSError if there is no such source."""
-        quality = self._quality if job.target.suffix.lower() in (".jpg", ".jpeg") else None
-        seed = (job.seed or 0) if self._has_seed else None
-        return origin(job.source, replace(self._settings, seed=seed, quality=quality))
+        _, settings, has_seed, quality = self.recording
+        seed = (job.seed or 0) if has_seed else None
+        return origin(job.source, replace(settings, seed=seed, quality=quality if _is_jpeg(job.target) else None))
 
     def note(self, jobs: list[Job]) -> None:
         """Remember the source's size and time before it is read, in case it changes meanwhile."""
@@ -52,6 +58,18 @@ class Origins:
     def add(self, job: Job, temporary: Path) -> None:
         """Add an output to the record, before it is renamed to its final name."""
         self.record.add(job.target, Stamp.of(temporary), self._before_reading.pop(job))
+
+
+def settings_of(translator: Translator, *, tile: int | None, model: str) -> Settings:
+    """What all outputs of a conversion depend on.
+
+    Args:
+        translator: the model.
+        tile: size of the tiles in pixels, or None.
+        model: name of the model.
+    """
+    invert_dark, to = translator.invert_dark, translator.domains[1]
+    return Settings(fingerprint(translator), tile, invert_dark=invert_dark, name=model, to=to)
 
 
 def pending_jobs(jobs: list[Job], result: Conversion, origins: Origins | None) -> list[Job]:
@@ -90,6 +108,10 @@ def pending_jobs(jobs: list[Job], result: Conversion, origins: Origins | None) -
             f"{'them' if sum(different.values()) > 1 else 'it'} again, or choose another OUTPUT"
         )
     return pending
+
+
+def _is_jpeg(path: Path) -> bool:
+    return path.suffix.lower() in (".jpg", ".jpeg")
 
 
 def _is_file(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import glob
 import mimetypes
 import os
@@ -64,7 +65,7 @@ def plan(source: str, output: Path, *, suffix: str | None = None) -> list[Job]:
             raise UsageError(f"{output}: can't write that format; use one of {suffixes_in_words()}, or a folder")
         if output.is_file():
             raise UsageError(f"{output} is a file; give a folder, or an image file for a single image")
-        jobs = [Job(path, _renamed(output / path.relative_to(root), suffix)) for path in paths]
+        jobs = [Job(path, renamed(output / path.relative_to(root), suffix)) for path in paths]
         _stay_inside(jobs, output)
     return _without_collisions(jobs)
 
@@ -79,6 +80,12 @@ def variants(jobs: list[Job], samples: int, *, seed: int = 0) -> list[Job]:
     return _without_collisions(
         Job(job.source, job.target.with_stem(f"{job.target.stem}-{number}"), number) for job, number in with_seeds
     )
+
+
+def renamed(target: Path, suffix: str | None) -> Path:
+    """The name of an output: with the suffix given, or its own where that format can be written, or `.png`."""
+    writable = target.suffix.lower() in writable_suffixes()
+    return target if writable and suffix is None else target.with_suffix(suffix or ".png")
 
 
 def left_out(source: str, output: Path) -> Counter[str]:
@@ -203,11 +210,6 @@ def _images_without_links(folder: Path) -> list[Path]:
     return [path for path in images_in(folder) if not _try(path.is_symlink)]
 
 
-def _renamed(target: Path, suffix: str | None) -> Path:
-    writable = target.suffix.lower() in writable_suffixes()
-    return target if writable and suffix is None else target.with_suffix(suffix or ".png")
-
-
 def _stay_inside(jobs: list[Job], output: Path) -> None:
     for folder in {job.target.parent for job in jobs}:
         if not folder.resolve().is_relative_to(output.resolve()):
@@ -215,9 +217,10 @@ def _stay_inside(jobs: list[Job], output: Path) -> None:
 
 
 def _without_collisions(jobs: Iterable[Job]) -> list[Job]:
-    checked, source_of = list(jobs), dict[Path, Path]()
+    checked, source_of, resolved = list(jobs), dict[Path, Path](), functools.cache(Path.resolve)
     for job in checked:
-        if job.source.resolve() == job.target.resolve():
+        names, folders = (job.source.name, job.target.name), (job.source.parent, job.target.parent)
+        if names[0] == names[1] and resolved(folders[0]) == resolved(folders[1]):
             raise UsageError(f"{job.source} would be written over itself; give another OUTPUT")
         other = source_of.setdefault(job.target, job.source)
         if other != job.source:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 from PIL import Image
 
 from i2i.images.inputs import ImageFile, ImageLike, ValueRange
-from i2i.inference.options import Options
+from i2i.inference.options import LoadOptions, Options
 from i2i.inference.translator import AsGiven, Translator
 from i2i.pretrained import model_file
 
@@ -18,13 +18,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class ModelOptions(Options, total=False):
+class ModelOptions(Options, LoadOptions, total=False):
     """Options of `translate`, for type checkers."""
-
-    to: str | None
-    device: str
-    backend: str
-    invert_dark: bool
 
 
 @overload
@@ -63,8 +58,8 @@ def translate(
     Args:
         image: a PIL image, an array, a tensor, a path, an open file, or the bytes of an image file; see
             `i2i.images.adapters.adapt`.
-        model: the name of a pretrained model, a model file, a run's folder, an exported file (.onnx, .xml), or a
-            Translator.
+        model: the name of a pretrained model, a model file, a run's folder, an exported file (.onnx, .xml),
+            `hf://USER/NAME` of the Hugging Face Hub, or a Translator.
         to: name of the domain to translate to, if the model translates both ways.
         device: `auto`, `cpu`, `cuda`, ...; ignored for a Translator, which has its own.
         backend: `torch`, `onnx`, `openvino` or `auto`; see `Translator.load`. Ignored for a Translator.

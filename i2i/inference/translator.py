@@ -20,9 +20,10 @@ from i2i.inference.backends.exported import ExportedBackend, is_export, open_exp
 from i2i.inference.batches import batches
 from i2i.inference.execution import Request, translate_batch
 from i2i.inference.loading import load_direction
-from i2i.inference.options import BatchOptions, Callbacks, Options
+from i2i.inference.options import BatchOptions, Callbacks, LoadOptions, Options
+from i2i.inference.sharing import Loaded, PushOptions, push_to_hub, save_pretrained
 from i2i.model_file.header import find_direction
-from i2i.pretrained import model_file
+from i2i.pretrained import hub_file, model_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,6 +62,7 @@ class Translator:
         self.backend = backend
         self.direction, self.domains, self.swapped = direction, domains, swapped
         self.image_size, self.widens_to_16_bit, self.invert_dark = image_size, widens_to_16_bit, invert_dark
+        self._source: Loaded | None = None
 
     @classmethod
     def load(
@@ -72,7 +74,7 @@ class Translator:
         backend: str = "auto",
         invert_dark: bool = False,
     ) -> Translator:
-        """Load a model: the name of a pretrained model, a model file, a run's folder, or an exported file.
+        """Load a model: its name, a model file, a run's folder, an exported file, or `hf://USER/NAME` of the Hub.
 
         Backbones of installed plug-ins (entry points of group `i2i`) are found; those of other modules must have been
         imported before. An exported file (.onnx, .xml) needs no PyTorch.
@@ -94,7 +96,47 @@ class Translator:
             exported = open_export(file, backend)
             return cls._exported(exported, to=to, device=device, invert_dark=invert_dark)
         loaded = load_direction(file, lambda header: find_direction(header["maps"], header["domains"], to))
-        return cls.from_model(loaded, to=to, device=device, backend=backend, invert_dark=invert_dark)
+        translator = cls.from_model(loaded, to=to, device=device, backend=backend, invert_dark=invert_dark)
+        translator._source = Loaded.of(file)
+        return translator
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | Path,
+        *,
+        revision: str | None = None,
+        sha256: str | None = None,
+        token: str | None = None,
+        cache: str | Path | None = None,
+        offline: bool = False,
+        **options: Unpack[LoadOptions],
+    ) -> Translator:
+        """Load a model of the Hugging Face Hub, which is downloaded unless it is in the cache.
+
+        Args:
+            model: `USER/NAME`, or a folder of `save_pretrained`; anything else that `load` takes, too.
+            revision: a branch, a tag or, to be sure of what is loaded, a commit; the newest unless given.
+            sha256: the SHA-256 sum that the model file must have, as hexadecimal digits.
+            token: for a private repository; by default the one of `hf auth login`.
+            cache: folder of the cache; by default the one of huggingface_hub, which `HF_HOME` moves.
+            offline: load what is in the cache without asking the server.
+            options: `to`, `device`, `backend` and `invert_dark`; see `load`.
+
+        Raises:
+            UsageError: as `load`; or there is no such repository or revision, it can't be reached and isn't in the
+                cache, or the sum differs.
+        """
+        file = hub_file(model, revision=revision, sha256=sha256, token=token, cache=cache, offline=offline)
+        return cls.load(file, **options)
+
+    def save_pretrained(self, folder: str | Path, *, licence: str | None = None) -> Path:
+        """Write the model file and a model card into a folder; see `i2i.inference.sharing.save_pretrained`."""
+        return save_pretrained(Loaded.unchanged(self._source), folder, licence=licence)
+
+    def push_to_hub(self, repository: str, **options: Unpack[PushOptions]) -> str:
+        """Upload the model file and a model card; see `i2i.inference.sharing.push_to_hub`."""
+        return push_to_hub(Loaded.unchanged(self._source), repository, **options)
 
     @classmethod
     def from_model(

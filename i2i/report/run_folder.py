@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 Curve = list[tuple[int, float]]
 """Values by step, in rising order of steps."""
-STATES = ("running", "finished", "stopped", "diverged")
+STATES = ("running", "finished", "stopped", "diverged", "failed")
 _LARGEST = 1e100
 
 

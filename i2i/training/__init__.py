@@ -12,5 +12,6 @@ From Python, with the settings of the command line as arguments:
     model = trainer.fit()
     translated = translate("my_pairs/val/0.png", model)
 
-Instead of None, `build_run` takes what `find_layout` found, or any `torch.utils.data.Dataset` of {"a": ..., "b": ...}.
+Instead of None, `build_run` takes what `find_layout` found, a Hugging Face dataset of images, or any
+`torch.utils.data.Dataset` of {"a": ..., "b": ...}.
 """

@@ -13,7 +13,9 @@ from torch.utils.data import Dataset, default_collate
 from i2i.config import DataConfig, RunConfig, TrainConfig
 from i2i.data import ImageDataset, Layout, find_layout
 from i2i.data.dataset import endless
+from i2i.data.hugging_face import find_in_dataset, is_hugging_face
 from i2i.data.loader import default_workers
+from i2i.data.shards import ShardCache
 from i2i.device import pick_device
 from i2i.distributed import rank, world_size
 from i2i.errors import UsageError, renamed, setting
@@ -23,13 +25,13 @@ from i2i.methods import Method, methods
 from i2i.training.callbacks import Callbacks
 from i2i.training.initial_weights import start_from
 from i2i.training.listing import describe_data
-from i2i.training.logger import summary_writer
 from i2i.training.lr_schedule import decay_start, total_steps
 from i2i.training.preflight import check_settings
 from i2i.training.presets import defaults_of, replaced
 from i2i.training.resume import generator_of, restore
 from i2i.training.run_folder import RunFolder
 from i2i.training.synchronize import broadcast_references
+from i2i.training.tracking import check_trackers
 from i2i.training.trainer import Trainer
 from i2i.training.validation import Validation
 
@@ -63,7 +65,8 @@ def build_run(
 
     Args:
         config: the run's settings; see `run_config`.
-        data: the images that `find_layout` found; None to find them in the paths of the settings. Or any map-style
+        data: the images that `find_layout` found; None to find them in the paths of the settings. A Dataset or
+            DatasetDict of Hugging Face's `datasets` with columns of images; see `find_in_dataset`. Or any map-style
             dataset of {"a": (C, S, S), "b": (C, S, S)}, float in [-1, 1], of `image_size` and `channels`; only `b` for
             a method of a single set of images.
         folder: the run folder, where config.json, metrics.jsonl, samples/, report.html, state.pt and model.safetensors
@@ -76,10 +79,13 @@ def build_run(
         UsageError: the settings don't fit each other, the data or this machine, or there is no checkpoint to resume
             from.
     """
-    train, folder, data = config.train, Path(folder), layout_of(config) if data is None else data
+    train, folder = config.train, Path(folder)
+    if data is None:
+        data = layout_of(config)
+    elif not isinstance(data, Layout) and is_hugging_face(data):
+        data = _of_hugging_face(config, data)
     _check_batch_size(train)
-    if train.tensorboard:
-        summary_writer()  # whether it is installed, before the work begins
+    check_trackers(train.track)
     if train.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -118,7 +124,18 @@ def layout_of(config: RunConfig) -> Layout:
     """The images in the paths of the settings; see `find_layout`."""
     kind: Any = methods[config.method]
     data = config.data
-    return find_layout(config.paths, data=kind.data, domains=data.domains, swap=data.swap, labels=data.labels)
+    cache = ShardCache.of(data.shard_cache, gigabytes=data.shard_cache_gb)
+    return find_layout(
+        config.paths, data=kind.data, domains=data.domains, swap=data.swap, labels=data.labels, cache=cache
+    )
+
+
+def _of_hugging_face(config: RunConfig, dataset: Dataset[Any]) -> Layout | Dataset[Any]:
+    """The images in the rows of a dataset; the dataset itself if it makes its samples itself."""
+    kind: Any = methods[config.method]
+    data = config.data
+    found = find_in_dataset(dataset, data=kind.data, domains=data.domains, swap=data.swap, labels=data.labels)
+    return found or dataset
 
 
 def _check_batch_size(train: TrainConfig) -> None:

@@ -31,6 +31,8 @@ def print_warning(step: int, diagnosis: Diagnosis) -> None:
 class Callbacks:
     """Functions that a run calls, on rank 0; each gets the number of steps done first.
 
+    An exception that one of them raises stops the run: a checkpoint is saved, and `Trainer.fit` raises it.
+
     Attributes:
         on_log: every `log_every` steps, with the mean of each loss since the last time, and `lr`, `fake_accuracy` and
             `images_per_second`.

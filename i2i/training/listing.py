@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from i2i.data import Layout
-from i2i.data.layout import Split
+from i2i.data.layout import Images, Split
 from i2i.errors import UsageError
 from i2i.training.diagnostics import Diagnosis
 from i2i.training.integrity import Damaged, check_number, state_checksum
+
+_PART = 500_000  # values in a checksum
 
 
 def describe_data(layout: Layout, folders: Sequence[str]) -> dict[str, Any]:
@@ -61,10 +63,21 @@ def changed_files(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Diagn
 
 
 def _listing(split: Split, folders: Sequence[str]) -> dict[str, Any]:
+    if isinstance(split.b, Images):
+        domains = [images for images in (split.a, split.b) if isinstance(images, Images)]
+        checksums = list(zip(*(images.checksums for images in domains), strict=True))
+        count = sum(map(len, domains))
+        return {"files": count, "names": state_checksum(checksums[0]), "sizes": state_checksum(checksums[1])}
     paths = list(dict.fromkeys(source.path for source in (*split.a, *split.b)))
     names = [_name_in(path.resolve(), folders) for path in paths]
     sizes = [path.stat().st_size if path.exists() else None for path in paths]
-    return {"files": len(paths), "names": state_checksum(names), "sizes": state_checksum(sizes)}
+    return {"files": len(paths), "names": _checksum(names), "sizes": _checksum(sizes)}
+
+
+def _checksum(values: Sequence[Any]) -> str:
+    """The checksum of values, in parts where there are more than those of a checkpoint may be."""
+    parts = [values[start : start + _PART] for start in range(0, len(values), _PART)]
+    return state_checksum(values) if len(parts) < 2 else state_checksum([state_checksum(part) for part in parts])
 
 
 def _name_in(path: Path, folders: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a run logs: metrics.jsonl, the report, TensorBoard."""
+"""What a run logs: metrics.jsonl and the report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from i2i.distributed import all_reduce_mean
-from i2i.errors import UsageError, in_flags, setting
+from i2i.errors import in_flags
 from i2i.files import write_whole
 from i2i.report import write_page
 from i2i.training.diagnostics import Diagnosis
@@ -27,23 +27,15 @@ class RunLogger:
         folder: the run folder.
         step: steps done; lines past it, of a run that was killed, are dropped.
         about: what the report says about the run; see `i2i.report`.
-        tensorboard: also write logs for TensorBoard.
-
-    Raises:
-        UsageError: TensorBoard isn't installed.
     """
 
-    def __init__(self, folder: Path, *, step: int, about: Mapping[str, Any], tensorboard: bool = False) -> None:
+    def __init__(self, folder: Path, *, step: int, about: Mapping[str, Any]) -> None:
         self.folder, self.about = folder, dict(about)
         self.metrics = Metrics(folder / "metrics.jsonl", step=step)
-        self.board = summary_writer()(str(folder / "tensorboard")) if tensorboard else None
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Add a line of metrics."""
         self.metrics.write({"step": step, **values})
-        if self.board is not None:
-            for name, value in values.items():
-                self.board.add_scalar(name, value, step)
 
     def warn(self, step: int, diagnosis: Diagnosis) -> None:
         """Add a warning to the metrics, with settings as flags, like the commands of the report."""
@@ -55,8 +47,6 @@ class RunLogger:
         with contextlib.suppress(Exception):
             write_whole(self.folder / "summary.json", json.dumps(self.about, indent=2).encode())
             write_page(self.folder)
-        if self.board is not None:
-            self.board.flush()
 
 
 class LossMeter:
@@ -91,16 +81,3 @@ def by_player(losses: Mapping[str, float]) -> dict[str, float]:
         if slash:
             sums[player] += value
     return sums
-
-
-def summary_writer() -> Any:
-    """TensorBoard's `SummaryWriter`.
-
-    Raises:
-        UsageError: TensorBoard isn't installed.
-    """
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise UsageError(f"{setting('tensorboard')} needs another package: pip install tensorboard") from None
-    return SummaryWriter

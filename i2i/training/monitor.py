@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ from i2i.training.diagnostics import Diagnosis, Diagnostics, image_statistics
 from i2i.training.logger import RunLogger
 from i2i.training.player import Player
 from i2i.training.run_folder import RunFolder
+from i2i.training.trackers import TrackedRun
+from i2i.training.tracking import Tracking
 
 
 class Monitor:
-    """Logs, diagnoses and reports a run, and calls the callbacks; only rank 0 writes and calls.
+    """Logs, diagnoses and reports a run, and calls the callbacks and trackers; only rank 0 writes and calls.
 
     Args:
         run: the run folder.
@@ -27,6 +29,7 @@ class Monitor:
 
     Attributes:
         best: step and value of the best score in validation so far.
+        raised: whether a callback has raised an exception.
     """
 
     def __init__(
@@ -44,12 +47,16 @@ class Monitor:
             run.domains, unpaired=method.data == "unpaired", inversion_advice=method.inversion_advice
         )
         self.best: dict[str, Any] | None = None
+        self.raised = False
         self._logger: RunLogger | None = None
+        self._tracking = Tracking(lambda step, diagnosis: self._warn(step, [diagnosis]))
 
-    def start(self, about: Mapping[str, Any], *, step: int, tensorboard: bool) -> None:
-        """Write the first report, and give the warnings that are there before training."""
-        self._logger = RunLogger(self.run.path, step=step, about=about, tensorboard=tensorboard)
+    def start(self, about: Mapping[str, Any], *, step: int, resumed: bool, track: Sequence[str]) -> None:
+        """Write the first report, start the trackers, and give the warnings that are there before training."""
+        self._logger = RunLogger(self.run.path, step=step, about=about)
         self.report("running")
+        tracked = TrackedRun(self.run.path, self.run.shared_settings(), step)
+        self._tracking.start(track, tracked, resumed=resumed)
         self._warn(step, self.diagnostics.new(self.warnings))
 
     def log(
@@ -79,8 +86,8 @@ class Monitor:
         self.run.refuse_another_run()
         values = {"lr": lr, "images_per_second": round(images_per_second, 2), **losses}
         self._logger.log(step, values)
-        if self.callbacks.on_log:
-            self.callbacks.on_log(step, values)
+        self._tracking.on_log(step, values)
+        self._call(self.callbacks.on_log, step, values)
         skipped = {name: player.skipped for name, player in players.items()}
         self._warn(step, self.diagnostics.look(step, losses, statistics, skipped))
 
@@ -94,8 +101,8 @@ class Monitor:
         """
         if self._logger is not None:
             self._logger.log(step, {f"validation/{name}": value for name, value in scores.items()})
-        if self.callbacks.on_validation:
-            self.callbacks.on_validation(step, scores)
+        self._tracking.on_validation(step, scores)
+        self._call(self.callbacks.on_validation, step, scores)
         value = scores[self.best_by]
         is_best = self.best is None or value < self.best["value"]
         if is_best:
@@ -106,16 +113,22 @@ class Monitor:
 
     def sampled(self, step: int, path: Path) -> None:
         """A sample grid was written."""
-        if self.callbacks.on_sample:
-            self.callbacks.on_sample(step, path)
+        self._tracking.on_sample(step, path)
+        self._call(self.callbacks.on_sample, step, path)
 
     def saved(self, step: int) -> None:
         """A checkpoint was saved."""
-        if rank() == 0 and self.callbacks.on_checkpoint:
-            self.callbacks.on_checkpoint(step, self.run.model_file)
+        if rank() == 0:
+            self._call(self.callbacks.on_checkpoint, step, self.run.model_file)
+
+    def end(self, step: int, state: str) -> None:
+        """End the trackers, and write the last report: the run is "finished", "stopped", "diverged" or "failed"."""
+        files = [self.run.model_file, self.run.best_file] if state == "finished" else []
+        self._tracking.end(step, state, [path for path in files if path.exists()])
+        self.report(state)
 
     def report(self, state: str) -> None:
-        """Write the report again: the run is "running", "finished", "stopped" or "diverged"."""
+        """Write the report again; see `end` for the states, before which a run is "running"."""
         if self._logger is not None and not self.run.is_of_another_run():
             self._logger.report(state, best=self.best)
 
@@ -135,8 +148,16 @@ class Monitor:
         for diagnosis in diagnoses:
             if self._logger is not None:
                 self._logger.warn(step, diagnosis)
-            if self.callbacks.on_warning:
-                self.callbacks.on_warning(step, diagnosis)
+            self._tracking.on_warning(step, diagnosis)
+            self._call(self.callbacks.on_warning, step, diagnosis)
+
+    def _call(self, callback: Callable[[int, Any], object] | None, step: int, value: Any) -> None:
+        if callback is not None:
+            try:
+                callback(step, value)
+            except Exception:
+                self.raised = True
+                raise
 
 
 def _other_score(best: Mapping[str, Any], now: str) -> Diagnosis:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from i2i.config import RunConfig, to_dict
+from i2i.data.shards.storage import without_query
 from i2i.distributed import launcher
 from i2i.errors import UsageError, setting
 from i2i.files import write_whole
@@ -50,6 +51,11 @@ class RunFolder:
         """The model of the last checkpoint."""
         return self.path / "model.safetensors"
 
+    @property
+    def best_file(self) -> Path:
+        """The model with the best validation score."""
+        return self.path / "best.safetensors"
+
     def create(self, *, over: bool) -> None:
         """Make the folder, and write config.json; `over` the run that it holds, to continue it.
 
@@ -84,7 +90,7 @@ class RunFolder:
 
     def save_best(self, networks: Mapping[str, Any], step: int) -> None:
         """Write best.safetensors."""
-        save_model(self.path / "best.safetensors", self._model(networks, step))
+        save_model(self.best_file, self._model(networks, step))
 
     def save_sample(self, images: Any, step: int) -> Path:
         """Write a sample grid of a method's images, and return its path."""
@@ -111,6 +117,15 @@ class RunFolder:
         words = ["train", config.method, *config.paths, "--run", str(self.path), "--resume", *plugins]
         return shlex.join([*launcher(), *words])
 
+    def shared_settings(self) -> dict[str, Any]:
+        """The settings for others, in a model file: they don't tell where this machine keeps its images and models."""
+        settings = to_dict(self.config)
+        settings["paths"] = [Path(without_query(path)).name for path in self.config.paths]
+        for part, name in (("options", "model"), ("options", "teacher"), ("train", "init"), ("data", "shard_cache")):
+            if settings[part].get(name):
+                settings[part][name] = Path(settings[part][name]).name
+        return settings
+
     def describe(
         self, method: Method, *, steps: int, images: int, device: torch.device, world_size: int
     ) -> dict[str, Any]:
@@ -135,8 +150,4 @@ class RunFolder:
         write_whole(self.path / "config.json", json.dumps(described, indent=2).encode())
 
     def _model(self, networks: Mapping[str, Any], step: int) -> Model:
-        # A model file is shared: it does not tell where this machine keeps its images and models.
-        provenance = {**to_dict(self.config), "paths": [Path(path).name for path in self.config.paths]}
-        if provenance["options"].get("model"):
-            provenance["options"]["model"] = Path(provenance["options"]["model"]).name
-        return Model(dict(networks), self.domains, dict(self.preprocess), provenance, step)
+        return Model(dict(networks), self.domains, dict(self.preprocess), self.shared_settings(), step)

@@ -156,27 +156,18 @@ class Trainer:
             OSError: a file can't be written; the last checkpoint is untouched. Or the run folder was removed, and the
                 run is saved there again.
         """
-        if rank() == 0:
-            self.run.create(over=self.resumed or self.step > 0)
-            about = self.run.describe(
-                self.method, steps=self.steps, images=len(self.dataset), device=self.device, world_size=world_size()
-            )
-            self.monitor.start(about, step=self.step, tensorboard=self.settings.tensorboard)
-        if self.step == 0:
-            self.save()
-            self.sample()  # before any training, it shows which images are the input and which the target
-            self.monitor.report("running")
-        with stop_signals() as stop:
-            try:
-                self._loop(stop)
-            except (Stopped, Diverged) as ended:
-                self.monitor.report("stopped" if isinstance(ended, Stopped) else "diverged")
-                raise
-            except Exception as error:
-                self._save_after(error, stop)
-                raise
-        self.monitor.report("finished")
+        try:
+            self._fit()
+        except BaseException as error:
+            self.monitor.end(self.step, self._state_after(error))
+            raise
+        self.monitor.end(self.step, "finished")
         return self.run.model_file
+
+    @property
+    def best_score(self) -> float | None:
+        """The lowest score in validation so far, of `Validation.best_by`; None before the first validation."""
+        return self.monitor.best["value"] if self.monitor.best else None
 
     def sample(self) -> None:
         """Write a sample grid of fixed images, as `translate()` would give them."""
@@ -256,6 +247,27 @@ class Trainer:
         moved = {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
         return {name: t.contiguous(memory_format=layout) if t.dim() == 4 else t for name, t in moved.items()}
 
+    def _fit(self) -> None:
+        if rank() == 0:
+            resumed = self.resumed or self.step > 0
+            self.run.create(over=resumed)
+            about = self.run.describe(
+                self.method, steps=self.steps, images=len(self.dataset), device=self.device, world_size=world_size()
+            )
+            self.monitor.start(about, step=self.step, resumed=resumed, track=self.settings.track)
+        if self.step == 0:
+            self.save()
+            self.sample()  # before any training, it shows which images are the input and which the target
+            self.monitor.report("running")
+        with stop_signals() as stop:
+            try:
+                self._loop(stop)
+            except (Stopped, Diverged):
+                raise
+            except Exception as error:
+                self._save_after(error, stop)
+                raise
+
     def _loop(self, stop: Stop) -> None:
         settings = self.settings
         batches = load(
@@ -292,18 +304,20 @@ class Trainer:
                 if asked and not last:
                     raise Stopped(self.step, asked)
 
+    def _state_after(self, error: BaseException) -> str:
+        if isinstance(error, Diverged):
+            return "diverged"
+        stopped = isinstance(error, Stopped | KeyboardInterrupt) or self.monitor.raised
+        return "stopped" if stopped else "failed"
+
     def _save_after(self, error: Exception, stop: Stop) -> None:
         """Save what an error left, and raise what it meant where that is known."""
         if world_size() > 1:  # the other ranks may be at another step
-            self.monitor.report("stopped")
             if is_peer_failure(error):
                 raise PeerFailure(f"another rank has ended; the checkpoint of step {self.saved} is saved") from None
             return
-        try:
-            with stop.held():
-                self.save()
-        finally:
-            self.monitor.report("stopped")
+        with stop.held():
+            self.save()
         if stop.signum:  # the signal ended the workers too, which is what the error says
             raise Stopped(self.step, stop.signum) from None
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 import torch
 
-from i2i.cli import main
 from i2i.errors import setting
 from i2i.training.diagnostics import Diagnosis
 from i2i.training.logger import LossMeter, RunLogger, by_player
-from support.runs import SMALL, trainer
-
-HAS_TENSORBOARD = importlib.util.find_spec("tensorboard") is not None
+from support.runs import trainer
 
 
 def test_metrics_and_warnings_are_lines_in_their_order(tmp_path: Path) -> None:
@@ -84,26 +80,3 @@ def test_a_report_that_cannot_be_written_does_not_end_the_run(name: str, pairs: 
     assert (tmp_path / "model.safetensors").is_file()
     assert (tmp_path / name / "kept").is_file()
     assert not list(tmp_path.glob(".i2i-*"))
-
-
-@pytest.mark.skipif(HAS_TENSORBOARD, reason="TensorBoard is installed")
-def test_without_tensorboard_the_flag_says_what_to_install(
-    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["train", "pix2pix", str(pairs), *SMALL, "--run", str(tmp_path / "run"), "--steps", "2", "--tensorboard"]
-    assert main(words) == 2
-    assert capsys.readouterr().err == "i2i: --tensorboard needs another package: pip install tensorboard\n"
-    assert main(words[:-1]) == 0  # nothing is in the way of the run without it
-
-
-@pytest.mark.skipif(not HAS_TENSORBOARD, reason="needs the package tensorboard")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_tensorboard_has_what_the_metrics_have(pairs: Path, tmp_path: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    trainer(pairs, tmp_path, steps=4, log_every=2, validate_every=4, tensorboard=True).fit()
-    events = EventAccumulator(str(tmp_path / "tensorboard"))
-    events.Reload()
-    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    wanted = [(line["step"], line["generator/l1"]) for line in lines if "generator/l1" in line]
-    assert [(e.step, e.value) for e in events.Scalars("generator/l1")] == [(s, pytest.approx(v)) for s, v in wanted]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -18,7 +19,8 @@ from i2i.cli import main
 from i2i.model_file import load_model
 from i2i.training.checkpoint import load_state
 from support.forked import Process, Server
-from support.runs import SMALL, assert_equal_states
+from support.runs import SMALL, assert_equal_states, states_equal
+from support.shards import write_tar
 
 PROC = Path("/proc/self/task").exists()  # as Linux has it
 STEPS = 12
@@ -109,6 +111,26 @@ def test_resume_is_bit_equal_after_two_kills(
     if method == "pix2pix":
         assert one["best"]
         assert_equal_states(*(load_file(folder / "best.safetensors") for folder in (whole[method], tmp_path)))
+
+
+def test_a_run_on_shards_is_that_on_the_folder_also_after_a_kill(
+    whole: dict[str, Path], pairs: Path, forks: Server, tmp_path: Path
+) -> None:
+    for split in ("train", "val"):
+        files = [(path.name, path.read_bytes()) for path in sorted((pairs / split).iterdir())]
+        for start in range(0, len(files), 2):
+            write_tar(tmp_path / "shards" / f"{split}-{start:06d}.tar", dict(files[start : start + 2]))
+    run = tmp_path / "run"
+    # Remote ones, as fsspec reads them.
+    data = f"file://{tmp_path}/shards/*.tar"
+    given = [*words("pix2pix", Path(), run, "--save-every", "3"), "--shard-cache", str(tmp_path / "cache")]
+    given[2] = data
+    killed(forks, given, reached(run, 5))
+    assert 3 <= load_state(run / "state.pt")["step"] < STEPS
+    shutil.rmtree(tmp_path / "cache")
+    assert main([*given, "--resume"]) == 0
+    states_equal(whole["pix2pix"], run)
+    assert_equal_states(*(load_file(folder / "model.safetensors") for folder in (whole["pix2pix"], run)))
 
 
 def test_a_run_killed_while_it_saves_has_a_complete_checkpoint(

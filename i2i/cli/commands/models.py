@@ -23,7 +23,7 @@ def run(args: list[str]) -> int:
 
     rows = [("name", "direction", "size", "licence", "scores on held-out images", "thumbnail")]
     for name, entry in pretrained().items():
-        size = f"{entry.file.stat().st_size / 1e6:.1f} MB"
+        size = f"{entry.file.stat().st_size / 1e6:.1f} MB" if entry.file.is_file() else "download"
         rows.append((name, entry.direction, size, entry.licence, entry.scores, str(entry.thumbnail)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

@@ -1,26 +1,30 @@
-"""`i2i translate INPUT OUTPUT --model MODEL`: translate an image, a folder or a glob of images."""
+"""`i2i translate INPUT OUTPUT --model MODEL`: translate an image, a folder or a glob of images, or a video."""
 
 from __future__ import annotations
 
 import itertools
 import os
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from i2i.cli.arguments import one_line, parse, print_error
 from i2i.cli.translate_flags import Flags
+from i2i.device import SAME_FOR_ANY_THREADS
 from i2i.errors import UsageError, unknown
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Iterable
 
     from i2i.inference.conversion import Conversion
+    from i2i.inference.options import LoadOptions
     from i2i.inference.planning import Job
+    from i2i.inference.remote import RemoteFolders
+    from i2i.inference.translator import Translator
 
 
 USAGE = "INPUT OUTPUT --model MODEL"
-SUMMARY = "Translate an image, a folder or a glob of images"
+SUMMARY = "Translate an image, a folder or a glob of images, or a video"
 
 
 def run(args: list[str]) -> int:
@@ -29,18 +33,33 @@ def run(args: list[str]) -> int:
 
     # Idle threads of the network leave the cores to those that read and write; torch reads this when it is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault(*SAME_FOR_ANY_THREADS)
 
     from i2i.cli.pipes import through_pipe
     from i2i.inference.planning import plan
+    from i2i.inference.remote import plan_remote
+    from i2i.inference.video.names import is_video_name
     from i2i.plugins import load_plugins
+    from i2i.storage import is_remote
 
     load_plugins(flags.imports)
     _check(flags)
     suffix = f".{flags.format}" if flags.format else None
     if "-" in (flags.input, flags.output):
+        if flags.engine == "ray":
+            raise UsageError("--engine ray translates files; leave it out for stdin and stdout")
         return through_pipe(flags, suffix=suffix)
-    jobs = plan(flags.input, Path(flags.output), suffix=suffix)
-    return _translate(flags, jobs)
+    if is_video_name(flags.input) and not Path(flags.input).is_dir():
+        from i2i.cli.videos import translate_one_video
+
+        return translate_one_video(flags)
+    _check_no_video(flags)
+    if is_remote(flags.input) or is_remote(flags.output):
+        if flags.contact_sheet:
+            raise UsageError("--contact-sheet shows local images; leave it out for remote ones")
+        jobs, remote = plan_remote(flags.input, flags.output, suffix=suffix)
+        return _translate(flags, jobs, remote)
+    return _translate(flags, plan(flags.input, Path(flags.output), suffix=suffix), None)
 
 
 def _check(flags: Flags) -> None:
@@ -55,49 +74,70 @@ def _check(flags: Flags) -> None:
         raise UsageError(f"--quality {flags.quality}: it must be from 1 to 100")
     if flags.max_megapixels < 1:
         raise UsageError(f"--max-megapixels {flags.max_megapixels}: it must be 1 or more")
+    if flags.engine != "ray" and (flags.address or flags.workers):
+        raise UsageError("--address and --workers are of Ray; add --engine ray")
     if flags.samples is not None and flags.samples < 1:
         raise UsageError(f"--samples {flags.samples}: it must be 1 or more")
 
 
-def _translate(flags: Flags, jobs: list[Job]) -> int:
-    from i2i.inference.folder import convert
+def _check_no_video(flags: Flags) -> None:
+    for name, value in (("smooth", flags.smooth), ("norm-smooth", flags.norm_smooth)):
+        if value is not None:
+            raise UsageError(f"--{name} is for a video, and {flags.input} isn't one; leave it out")
+
+
+def _translate(flags: Flags, jobs: list[Job], remote: RemoteFolders | None) -> int:
     from i2i.inference.planning import left_out, unreadable
     from i2i.inference.translator import Translator
     from i2i.progress import logger
 
     output = Path(flags.output)
-    translator = Translator.load(
-        flags.model, to=flags.to, device=flags.device, backend=flags.backend, invert_dark=flags.invert_dark
-    )
+    translator = Translator.load(flags.model, **_load_options(flags))
     logger.info("%s on %s: %s", flags.model, translator.device, translator.backend.spec)
-    one_file = jobs[0].target == output
+    one_file = remote is None and jobs[0].target == output
     jobs = _with_seeds(flags, jobs, has_latent=bool(translator.backend.latent))
     if one_file and not flags.overwrite:
         _refuse_existing(job.target for job in jobs)
-    _check_outputs(flags, jobs)
-    skipped, blocked = left_out(flags.input, output), unreadable(flags.input, output)
+    skipped, blocked = Counter[str](), dict[str, list[Path]]()
+    if remote is None:
+        _check_outputs(flags, jobs)
+        skipped, blocked = left_out(flags.input, output), unreadable(flags.input, output)
     try:
-        result = convert(
-            jobs,
-            translator,
-            batch_size=flags.batch_size,
-            tile=flags.tile,
-            overwrite=flags.overwrite,
-            quality=flags.quality,
-            max_megapixels=flags.max_megapixels,
-            record=None if one_file else output,
-            model=flags.model,
-        )
+        result = _convert(flags, jobs, translator, record=None if one_file or remote else output, remote=remote)
     except KeyboardInterrupt:
         return print_error("interrupted: finished images are saved. Resume with the same command", 130)
     _print_failures(result, blocked)
-    _print_summary(result, skipped, blocked, f"translated to {translator.domains[1]}", output)
+    _print_summary(result, skipped, blocked, f"translated to {translator.domains[1]}", flags.output)
     _write_sheet(flags, result, domains=translator.domains)
     if result.undone:
         count, kept = len(result.undone), "" if flags.overwrite else " Finished images are saved."
         left = f"{count} image{'s' if count > 1 else ''} not translated"
         return print_error(f"{result.stopped}: {left}.{kept} Fix that, then give the same command again", 1)
     return 1 if result.failed or blocked else 0
+
+
+def _load_options(flags: Flags) -> LoadOptions:
+    return {"to": flags.to, "device": flags.device, "backend": flags.backend, "invert_dark": flags.invert_dark}
+
+
+def _convert(
+    flags: Flags, jobs: list[Job], translator: Translator, *, record: Path | None, remote: RemoteFolders | None
+) -> Conversion:
+    from i2i.inference.folder import ConvertOptions, convert
+
+    options = ConvertOptions(flags.batch_size, flags.tile, flags.quality, flags.max_megapixels)
+    common: dict[str, Any] = {"overwrite": flags.overwrite, "record": record, "model": flags.model}
+    if flags.engine == "local" and remote is None:
+        return convert(jobs, translator, **vars(options), **common)
+
+    from i2i.inference.chunks import convert_in_chunks, in_this_process
+    from i2i.inference.ray_engine import on_ray
+
+    engine = in_this_process(translator)
+    if flags.engine == "ray":
+        load = _load_options(flags)
+        engine = on_ray(flags.model, load, imports=flags.imports, address=flags.address, workers=flags.workers)
+    return convert_in_chunks(jobs, translator, options, engine=engine, remote=remote, **common)
 
 
 def _with_seeds(flags: Flags, jobs: list[Job], *, has_latent: bool) -> list[Job]:
@@ -158,7 +198,7 @@ def _print_failures(result: Conversion, blocked: dict[str, list[Path]]) -> None:
 
 
 def _print_summary(
-    result: Conversion, skipped: Counter[str], blocked: dict[str, list[Path]], what: str, output: Path
+    result: Conversion, skipped: Counter[str], blocked: dict[str, list[Path]], what: str, output: str
 ) -> None:
     """Print notes with the names of their files, then how many images were translated, skipped and failed."""
     from i2i.inference.planning import some_of

@@ -17,6 +17,8 @@ from i2i.data.check.scan import ImageInfo, Scanned, scan
 from i2i.data.check.shifts import check_shifts
 from i2i.data.check.sizes import check_pair_sizes, check_sizes
 from i2i.data.layout import Layout, Source, Split
+from i2i.data.shards import is_shards
+from i2i.errors import UsageError
 from i2i.images.limits import MAX_MEGAPIXELS
 
 # Named here, because importing the methods imports torch: suggestions, the usual method first.
@@ -94,6 +96,8 @@ def check(
     Raises:
         UsageError: a folder is missing or empty, or lacks a part of its layout.
     """
+    if any(map(is_shards, paths)):
+        raise UsageError(f"{paths[0]}: shards can't be checked; unpack a few of them (tar -xf), and check that folder")
     folders = tuple(map(Path, paths))
     layout, data = detect(folders)
     splits = [(split, held_out) for split, held_out in ((layout.train, False), (layout.validation, True)) if split]
@@ -124,7 +128,7 @@ def check(
 
 
 def _items(split: Split, *, paired: bool) -> Iterable[tuple[Source, ...]]:
-    return zip(split.a, split.b, strict=True) if paired else ((source,) for source in split.a + split.b)
+    return zip(split.a, split.b, strict=True) if paired else ((source,) for source in (*split.a, *split.b))
 
 
 def _domains(layout: Layout, readable: Sequence[tuple[tuple[Source, ...], bool, Scanned]]) -> Iterator[DomainImages]:

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from i2i.images.arrays import Array, as_array
 from i2i.inference.tiling.blended import blend, fade_width
-from i2i.inference.tiling.global_norm import NormStatistics, StatisticsPending, with_global_norms
+from i2i.inference.tiling.global_norm import Adjust, NormStatistics, StatisticsPending, with_global_norms
 from i2i.inference.tiling.receptive_field import Segment, segments_of
 from i2i.inference.tiling.tiler import Grid, Read, Span, Tiler, Write, spans
 from i2i.networks import Generator
@@ -37,10 +37,11 @@ class ExactTiler(Tiler):
     Args:
         generator: the network, in evaluation mode.
         device: where it is.
+        adjust: see `NormStatistics`.
     """
 
-    def __init__(self, generator: Generator, device: torch.device) -> None:
-        self._generator, self._device = generator, device
+    def __init__(self, generator: Generator, device: torch.device, *, adjust: Adjust | None = None) -> None:
+        self._generator, self._device, self._adjust = generator, device, adjust
 
     @torch.no_grad()
     def translate(
@@ -54,7 +55,8 @@ class ExactTiler(Tiler):
         on_progress: Callable[[float], None] | None = None,
     ) -> None:
         """Translate an image; see `Tiler.translate`."""
-        image = _TiledImage(self._generator, self._device, size, tile=tile, z=z, on_progress=on_progress)
+        statistics = NormStatistics(size, adjust=self._adjust)
+        image = _TiledImage(self._generator, self._device, statistics, size, tile=tile, z=z, on_progress=on_progress)
         with contextlib.ExitStack() as files:
             *inner, last = image.segments
             for segment in inner:
@@ -72,6 +74,7 @@ class _TiledImage:
         self,
         generator: Generator,
         device: torch.device,
+        statistics: NormStatistics,
         size: tuple[int, int],
         *,
         tile: int,
@@ -81,7 +84,7 @@ class _TiledImage:
         self.generator, self.device, self.size, self.tile = generator, device, size, tile
         self.segments = segments_of(generator)
         self.fade = fade_width(tile) if self._needs_blend() else 0
-        self.statistics = NormStatistics(size)
+        self.statistics = statistics
         self.stages = with_global_norms(generator, self.statistics).stages()
         self.latent = () if z is None else (torch.from_numpy(z).to(device),)
         self.on_progress = on_progress

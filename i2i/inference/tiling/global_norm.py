@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from i2i.networks.layers import BatchNorm, Dropout
 from i2i.networks.virtual_batch_norm import Reference, VirtualBatchNorm
 
 M = TypeVar("M", bound=nn.Module)
+Adjust: TypeAlias = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
 
 
 class StatisticsPending(Exception):
@@ -29,10 +30,12 @@ class NormStatistics:
 
     Args:
         size: height and width of the image, in pixels.
+        adjust: called with the mean and variance of each norm, in order, and the pixels that they are of; gives those
+            that the norm takes instead.
     """
 
-    def __init__(self, size: tuple[int, int]) -> None:
-        self._size = size
+    def __init__(self, size: tuple[int, int], *, adjust: Adjust | None = None) -> None:
+        self._size, self._adjust = size, adjust
         self._masks: dict[tuple[nn.Module, tuple[int, ...]], Tensor] = {}
         self.reset()
 
@@ -47,7 +50,8 @@ class NormStatistics:
 
     def finalize(self) -> None:
         """All tiles have been added to the statistics of the current norm; gather those of the next."""
-        self._final.append((self._mean.float(), (self._squares / self._count).float()))
+        mean, variance = self._mean.float(), (self._squares / self._count).float()
+        self._final.append(self._adjust(mean, variance, self._count) if self._adjust else (mean, variance))
         self._start_norm()
 
     def get(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -107,7 +111,7 @@ def with_global_norms(network: M, statistics: NormStatistics) -> M:
     _see_reference(result)
     for path, module in list(result.named_modules(remove_duplicate=False)):  # a norm may be used in several places
         parent, _, name = path.rpartition(".")
-        if _normalises_by_itself(module):
+        if normalises_by_itself(module):
             setattr(result.get_submodule(parent), name, GlobalNorm(module, statistics))
         elif isinstance(module, Dropout) and module.at_inference:
             setattr(result.get_submodule(parent), name, GlobalDropout(module, statistics))
@@ -156,7 +160,8 @@ def _see_reference(network: nn.Module) -> None:
         reference.seen = True
 
 
-def _normalises_by_itself(module: nn.Module) -> bool:
+def normalises_by_itself(module: nn.Module) -> bool:
+    """Whether a layer is a norm that takes its statistics from the image that it is given."""
     if isinstance(module, nn.InstanceNorm2d):
         return not module.track_running_stats
     return isinstance(module, VirtualBatchNorm) or (isinstance(module, BatchNorm) and module.at_inference == "sample")

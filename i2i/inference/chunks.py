@@ -1,0 +1,121 @@
+"""Convert in chunks, which may be translated anywhere and in any order: by this process, or by workers of a cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from i2i.inference.conversion import Conversion
+from i2i.inference.folder import ConvertOptions, prepare, remove_abandoned_targets, translate_files
+from i2i.inference.origins import Origins, Recording
+from i2i.inference.planning import Job
+from i2i.inference.record import Record
+from i2i.inference.remote import RemoteFolders
+from i2i.inference.translator import Translator
+from i2i.progress import Progress
+
+CHUNK = 64  # jobs; what is done again where a worker is lost
+
+
+@dataclass(frozen=True)
+class ChunkTask:
+    """What a worker needs besides the model to translate a chunk; it is sent to other machines.
+
+    Attributes:
+        options: of the conversion.
+        recording: what is recorded of outputs on local disks.
+        remote: where the jobs' files are, if their paths are relative to remote folders.
+    """
+
+    options: ConvertOptions
+    recording: Recording | None = None
+    remote: RemoteFolders | None = None
+
+    def __call__(self, jobs: list[Job], translator: Translator) -> Conversion:
+        """Translate a chunk's jobs; an image that fails is named in the result."""
+        if self.remote is None:
+            return self._translate(jobs, translator)
+        with self.remote.local_copies(jobs) as copies:
+            result = self._translate(copies.jobs, translator)
+            return copies.upload(result)
+
+    def _translate(self, jobs: list[Job], translator: Translator) -> Conversion:
+        result, recording = Conversion(), self.recording
+        origins = Origins(recording, Record(recording.folder)) if recording else None
+        translate_files(jobs, translator, self.options, result=result, origins=origins, progress=False)
+        return result
+
+
+Engine: TypeAlias = Callable[[ChunkTask, list[list[Job]]], Generator[Conversion, None, None]]
+
+
+def convert_in_chunks(
+    jobs: list[Job],
+    translator: Translator,
+    options: ConvertOptions,
+    *,
+    engine: Engine,
+    overwrite: bool = False,
+    progress: bool = True,
+    record: Path | None = None,
+    remote: RemoteFolders | None = None,
+    model: str = "this model",
+    chunk: int = CHUNK,
+) -> Conversion:
+    """Translate each job's image into its file as `convert` does, chunk by chunk.
+
+    Args:
+        jobs: see `i2i.inference.planning.plan`; with `remote`, of paths relative to its folders.
+        translator: the model.
+        options: of the conversion.
+        engine: gets the task and the chunks, and yields the result of each that is done, in any order.
+        overwrite: translate again what exists already.
+        progress: show a progress bar.
+        record: the output folder on a local disk; see `convert`.
+        remote: the folders, if one of them is remote.
+        model: name of the model, for the record.
+        chunk: jobs of a chunk.
+
+    Raises:
+        UsageError: targets were made by another model, with other options or from other images, or the engine can't
+            be started.
+    """
+    start = time.perf_counter()
+    if remote is None:
+        pending, result, origins = prepare(jobs, translator, options, overwrite=overwrite, record=record, model=model)
+    else:
+        pending, result = remote.prepare(jobs, translator, options, overwrite=overwrite, model=model)
+        origins = None
+    task = ChunkTask(options, origins.recording if origins else None, remote)
+    chunks = [pending[index : index + chunk] for index in range(0, len(pending), chunk)]
+    with (
+        contextlib.closing(engine(task, chunks)) as finished,
+        Progress(total=len(pending), unit="image", disable=not progress) as bar,
+    ):
+        for part in finished:
+            result.add(part)
+            bar.update(len(result.written) + len(result.failed) - bar.n)
+            if result.stopped:
+                break
+    if remote is None:
+        remove_abandoned_targets(pending)  # a worker may have been killed
+    written, order = set(result.written), {job: index for index, job in enumerate(pending)}
+    result.written.sort(key=order.__getitem__)
+    if result.stopped:
+        result.undone = [job for job in pending if job not in written and job.source not in result.failed]
+    result.seconds = time.perf_counter() - start
+    return result
+
+
+def in_this_process(translator: Translator) -> Engine:
+    """The engine that translates the chunks one after the other."""
+
+    def run(task: ChunkTask, chunks: list[list[Job]]) -> Generator[Conversion, None, None]:
+        for jobs in chunks:
+            yield task(jobs, translator)
+
+    return run
