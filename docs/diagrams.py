@@ -202,16 +202,17 @@ PACKAGES: Mapping[str, tuple[str, Sequence[str]]] = {
     "cli": ("commands", ("training", "web")),
     "training": ("loop, checkpoints", ("methods", "evaluation", "report")),
     "web": ("server, page, API", ("editing",)),
-    "methods": ("pix2pix, cut, ...", ("losses", "model_file")),
+    "methods": ("pix2pix, cut, ...", ("losses", "model_file", "pretrained")),
     "evaluation": ("scores", ("inference", "data")),
     "report": ("report.html", ()),
     "editing": ("strokes, transfer", ("inference",)),
-    "inference": ("translator, tiles", ("model_file", "images")),
+    "inference": ("translator, tiles", ("model_file", "images", "pretrained")),
     "data": ("layouts, check", ("images",)),
     "losses": ("one file per loss", ("networks",)),
     "model_file": ("safetensors", ("networks",)),
     "images": ("bytes and pixels", ()),
     "networks": ("generators, ...", ()),
+    "pretrained": ("Hub, downloads", ()),
 }
 PLACES = {
     "cli": (2.2, 0),
@@ -223,9 +224,10 @@ PLACES = {
     "editing": (3.6, 2),
     "inference": (3.6, 3),
     "losses": (0.6, 4.2),
-    "model_file": (1.9, 4.2),
+    "model_file": (1.7, 4.2),
+    "pretrained": (2.7, 5.2),
     "data": (2.5, 3),
-    "images": (3.3, 4.2),
+    "images": (3.9, 4.2),
     "networks": (1.2, 5.2),
 }
 

@@ -43,6 +43,7 @@ START = DOCS / "start.md"
 ELSEWHERE = {START, *(DOCS / f"{name}.md" for name in ("hub", "large_datasets", "many_machines", "tracking", "video"))}
 # Flags of other programs, and of the command line as a whole.
 OTHER_FLAGS = {"--nproc-per-node", "--nnodes", "--rdzv-backend", "--rdzv-endpoint", "--no-deps", "--dataroot"}
+OTHER_FLAGS |= {"--backend-store-uri", "--logdir"}
 OTHER_FLAGS |= {"--print-completion", "--help", "--strict", "--trained", "--phase"}
 OTHER_FLAGS |= {"--data-binary", "--output", "--form", "--tag", "--gpus", "--rm", "--publish"}
 SMALLER = {r"steps=\d+": "steps=2", r"image_size=\d+": "image_size=32", r'"unet:width=\d+"': '"unet:depth=4,width=4"'}

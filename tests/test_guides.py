@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -49,7 +48,7 @@ def test_the_guide_to_many_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     names = run(code, TRANSLATOR=Translator.load("map2sat"), in_this_process=in_this_process)
     assert len(names["result"].written) == 1
-    assert os.listdir("photos")
+    assert Path("photos/1.png").is_file()
 
 
 def test_the_guide_to_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
