@@ -21,7 +21,7 @@ from i2i.methods import methods
 
 ROOT = Path(i2i.__file__).parent
 # They write commands: what `i2i check` advises, and how a run is resumed.
-MAY_SPELL_FLAGS = {"data/check/text.py", "training/run_folder.py"}
+MAY_SPELL_FLAGS = {"data/check/text.py", "model_file/card.py", "training/run_folder.py"}
 
 
 def test_settings_are_spelled_as_the_caller_types_them():

@@ -29,8 +29,8 @@ Methods, the data they need, and what they are for:
 {methods}
 
 DATA is a folder of images. Its layout is detected (see datasets/README.md): pairs side by side in one
-image or in two folders with equal names, two unpaired sets (trainA and trainB), or a single set. A table
-of pairs (.csv) or tar shards ('shards/train-{{000..099}}.tar', or a URL) may stand for the folder.
+image or in two folders with equal names, two unpaired sets (trainA and trainB), or a single set. A
+table of pairs (.csv) or tar shards ('shards/train-{{000..099}}.tar', or a URL) may stand for it.
 
 Examples:
   i2i train pix2pix my_pairs
