@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from i2i.errors import UsageError
 from i2i.optional import extra_module
@@ -13,6 +15,11 @@ from i2i.optional import extra_module
 def is_remote(path: str) -> bool:
     """Whether a path has a scheme, such as s3://."""
     return "://" in path
+
+
+def as_local(path: str) -> str:
+    """The path of a file:// address; others as they are."""
+    return url2pathname(urlsplit(path).path) if path.startswith("file://") else path
 
 
 def file_system(path: str) -> tuple[Any, str]:
@@ -26,8 +33,8 @@ def file_system(path: str) -> tuple[Any, str]:
         system, inside = core.url_to_fs(path)
     except ImportError as error:
         raise UsageError(f"{path}: {error} (pip install)") from None
-    except ValueError as error:
-        raise UsageError(f"{path}: {error}") from None
+    except Exception as error:  # each storage has errors of its own, such as one that asks for credentials
+        raise UsageError(f"{path}: {(str(error).strip() or type(error).__name__).splitlines()[0]}") from None
     return system, str(inside)
 
 

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from i2i.errors import UsageError
 from i2i.inference.conversion import Conversion
 from i2i.inference.folder import ConvertOptions, prepare, remove_abandoned_targets, translate_files
-from i2i.inference.origins import Origins, Recording
+from i2i.inference.origins import Origins, Recording, pending_jobs
 from i2i.inference.planning import Job
-from i2i.inference.record import Record
-from i2i.inference.remote import RemoteFolders
+from i2i.inference.record import Record, Stamp, identity
+from i2i.inference.remote.copies import local_copies
+from i2i.inference.remote.folders import RemoteFolder, RemoteFolders, reached
+from i2i.inference.remote.record import RemoteOrigins
 from i2i.inference.translator import Translator
 from i2i.progress import Progress
 
@@ -27,27 +30,40 @@ class ChunkTask:
 
     Attributes:
         options: of the conversion.
-        recording: what is recorded of outputs on local disks.
-        remote: where the jobs' files are, if their paths are relative to remote folders.
+        recording: what is recorded of outputs; nothing unless given.
+        record: the output folder, where it is a local one with a record.
+        remote: which folders are remote.
     """
 
     options: ConvertOptions
-    recording: Recording | None = None
+    recording: Recording
+    record: Path | None = None
     remote: RemoteFolders | None = None
 
     def __call__(self, jobs: list[Job], translator: Translator) -> Conversion:
         """Translate a chunk's jobs; an image that fails is named in the result."""
+        result = Conversion()
         if self.remote is None:
-            return self._translate(jobs, translator)
-        with self.remote.local_copies(jobs) as copies:
-            result = self._translate(copies.jobs, translator)
-            return copies.upload(result)
+            self._translate(jobs, translator, result, identity)
+            return result
+        with local_copies(self.remote, jobs) as copies:
+            try:
+                self._translate(copies.jobs, translator, result, copies.identity_of)
+            except BaseException:
+                copies.finish(result, self.recording)  # images that are done are kept
+                raise
+            return copies.finish(result, self.recording)
 
-    def _translate(self, jobs: list[Job], translator: Translator) -> Conversion:
-        result, recording = Conversion(), self.recording
-        origins = Origins(recording, Record(recording.folder)) if recording else None
+    def _translate(
+        self,
+        jobs: list[Job],
+        translator: Translator,
+        result: Conversion,
+        identity_of: Callable[[Path], tuple[str, Stamp]],
+    ) -> None:
+        record = Record(self.record) if self.record else None
+        origins = Origins(self.recording, record, identity_of=identity_of) if record else None
         translate_files(jobs, translator, self.options, result=result, origins=origins, progress=False)
-        return result
 
 
 Engine: TypeAlias = Callable[[ChunkTask, list[list[Job]]], Generator[Conversion, None, None]]
@@ -69,14 +85,14 @@ def convert_in_chunks(
     """Translate each job's image into its file as `convert` does, chunk by chunk.
 
     Args:
-        jobs: see `i2i.inference.planning.plan`; with `remote`, of paths relative to its folders.
+        jobs: see `i2i.inference.planning.plan`, and `plan_remote` if a folder is remote.
         translator: the model.
         options: of the conversion.
         engine: gets the task and the chunks, and yields the result of each that is done, in any order.
         overwrite: translate again what exists already.
         progress: show a progress bar.
         record: the output folder on a local disk; see `convert`.
-        remote: the folders, if one of them is remote.
+        remote: which folders are remote.
         model: name of the model, for the record.
         chunk: jobs of a chunk.
 
@@ -85,12 +101,12 @@ def convert_in_chunks(
             be started.
     """
     start = time.perf_counter()
+    recording = options.recording(translator, model)
     if remote is None:
-        pending, result, origins = prepare(jobs, translator, options, overwrite=overwrite, record=record, model=model)
+        pending, result, _ = prepare(jobs, translator, options, overwrite=overwrite, record=record, model=model)
     else:
-        pending, result = remote.prepare(jobs, translator, options, overwrite=overwrite, model=model)
-        origins = None
-    task = ChunkTask(options, origins.recording if origins else None, remote)
+        pending, result = _prepare_remote(jobs, remote, recording, overwrite=overwrite, record=record)
+    task = ChunkTask(options, recording, record, remote)
     chunks = [pending[index : index + chunk] for index in range(0, len(pending), chunk)]
     with (
         contextlib.closing(engine(task, chunks)) as finished,
@@ -101,7 +117,7 @@ def convert_in_chunks(
             bar.update(len(result.written) + len(result.failed) - bar.n)
             if result.stopped:
                 break
-    if remote is None:
+    if remote is None or not remote.target:
         remove_abandoned_targets(pending)  # a worker may have been killed
     written, order = set(result.written), {job: index for index, job in enumerate(pending)}
     result.written.sort(key=order.__getitem__)
@@ -119,3 +135,23 @@ def in_this_process(translator: Translator) -> Engine:
             yield task(jobs, translator)
 
     return run
+
+
+def _prepare_remote(
+    jobs: list[Job], remote: RemoteFolders, recording: Recording, *, overwrite: bool, record: Path | None
+) -> tuple[list[Job], Conversion]:
+    """The jobs to do, and the result so far, which has those that are done already."""
+    result = Conversion()
+    try:
+        if overwrite:
+            return jobs, result
+        if remote.target:
+            sources = RemoteFolder.at(remote.source).files() if remote.source else {}
+            return pending_jobs(jobs, result, RemoteOrigins(recording, remote, sources)), result
+    except UsageError:
+        raise
+    except Exception as error:  # each storage has errors of its own
+        raise reached(remote.target or remote.source, error) from None
+
+    known = Origins(recording, Record.read(record), identity_of=remote.identity_of) if record else None
+    return pending_jobs(jobs, result, known), result

@@ -103,6 +103,11 @@ class ConvertOptions:
         if self.tile is not None and self.tile < 1:
             raise UsageError(f"tile {self.tile}: it must be 1 or more pixels")
 
+    def recording(self, translator: Translator, model: str) -> Recording:
+        """What is recorded of each output."""
+        settings = settings_of(translator, tile=self.tile, model=model)
+        return Recording(settings, bool(translator.backend.latent), self.quality)
+
 
 def prepare(
     jobs: list[Job],
@@ -120,9 +125,7 @@ def prepare(
     """
     result, origins = Conversion(), None
     if record:
-        settings = settings_of(translator, tile=options.tile, model=model)
-        recording = Recording(record, settings, bool(translator.backend.latent), options.quality)
-        origins = Origins(recording, Record.read(record))
+        origins = Origins(options.recording(translator, model), Record.read(record))
     pending = jobs if overwrite else pending_jobs(jobs, result, origins)
     remove_abandoned_targets(pending)
     return pending, result, origins

@@ -4,31 +4,52 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from i2i.errors import UsageError, setting
 from i2i.inference.conversion import Conversion
 from i2i.inference.planning import Job
-from i2i.inference.record import Origin, Record, Settings, Stamp, differences, fingerprint, origin
+from i2i.inference.record import Origin, Record, Settings, Stamp, differences, fingerprint, identity
 from i2i.inference.translator import Translator
 
 
 class Recording(NamedTuple):
-    """Where origins are recorded, and what all outputs of a conversion depend on.
+    """What all outputs of a conversion depend on.
 
     Attributes:
-        folder: the output folder.
         settings: see `settings_of`.
         has_seed: whether the model has a latent, so that outputs depend on their seeds.
         quality: JPEG quality.
     """
 
-    folder: Path
     settings: Settings
     has_seed: bool
     quality: int
+
+    def settings_for(self, job: Job) -> Settings:
+        """What the output of a job depends on besides its source."""
+        quality = self.quality if job.target.suffix.lower() in (".jpg", ".jpeg") else None
+        return replace(self.settings, seed=(job.seed or 0) if self.has_seed else None, quality=quality)
+
+
+class Known(Protocol):
+    """What is known of the outputs in a folder."""
+
+    @property
+    def folder(self) -> Path | str:
+        """The folder, for messages."""
+
+    def exists(self, target: Path) -> bool:
+        """Whether there is such an output."""
+
+    def before(self, target: Path) -> Origin | None:
+        """The origin of an output; None if it isn't known."""
+
+    def of(self, job: Job) -> Origin:
+        """The origin that an output would have now; OSError if there is no such source."""
 
 
 class Origins:
@@ -37,17 +58,30 @@ class Origins:
     Args:
         recording: what is recorded.
         record: of the folder; one that was not read can only be added to.
+        identity_of: gives the checksum of a source's path and its stamp; see `i2i.inference.record.identity`.
     """
 
-    def __init__(self, recording: Recording, record: Record) -> None:
-        self.recording, self.record = recording, record
+    def __init__(
+        self,
+        recording: Recording,
+        record: Record,
+        *,
+        identity_of: Callable[[Path], tuple[str, Stamp]] = identity,
+    ) -> None:
+        self.recording, self.record, self.folder, self._identity_of = recording, record, record.folder, identity_of
         self._before_reading: dict[Job, Origin] = {}
+
+    def exists(self, target: Path) -> bool:
+        """Whether there is such an output."""
+        return _is_file(target)
+
+    def before(self, target: Path) -> Origin | None:
+        """The origin of an output; None if it isn't known."""
+        return self.record.origin_of(target)
 
     def of(self, job: Job) -> Origin:
         """The source and options that an output would be made with now; OSError if there is no such source."""
-        _, settings, has_seed, quality = self.recording
-        seed = (job.seed or 0) if has_seed else None
-        return origin(job.source, replace(settings, seed=seed, quality=quality if _is_jpeg(job.target) else None))
+        return Origin(self.recording.settings_for(job), *self._identity_of(job.source))
 
     def note(self, jobs: list[Job]) -> None:
         """Remember the source's size and time before it is read, in case it changes meanwhile."""
@@ -72,7 +106,7 @@ def settings_of(translator: Translator, *, tile: int | None, model: str) -> Sett
     return Settings(fingerprint(translator), tile, invert_dark=invert_dark, name=model, to=to)
 
 
-def pending_jobs(jobs: list[Job], result: Conversion, origins: Origins | None) -> list[Job]:
+def pending_jobs(jobs: list[Job], result: Conversion, origins: Known | None) -> list[Job]:
     """The jobs whose target doesn't exist, or was made from a source that has changed since.
 
     The others are added to `result.skipped` and `result.unknown`, and repeated ones to `result.changed`.
@@ -82,8 +116,8 @@ def pending_jobs(jobs: list[Job], result: Conversion, origins: Origins | None) -
     """
     pending, different = list[Job](), Counter[str]()
     for job in jobs:
-        before = origins.record.origin_of(job.target) if origins else None
-        if not _is_file(job.target):
+        before = origins.before(job.target) if origins else None
+        if not (origins.exists(job.target) if origins else _is_file(job.target)):
             pending.append(job)
         elif origins is None or before is None:
             result.skipped.append(job)
@@ -104,14 +138,10 @@ def pending_jobs(jobs: list[Job], result: Conversion, origins: Origins | None) -
     if different:
         made = ", ".join(f"{count} made {how}" for how, count in different.most_common())
         raise UsageError(
-            f"{origins.record.folder if origins else ''} holds {made}: add {setting('overwrite')} to translate "
+            f"{origins.folder if origins else ''} holds {made}: add {setting('overwrite')} to translate "
             f"{'them' if sum(different.values()) > 1 else 'it'} again, or choose another OUTPUT"
         )
     return pending
-
-
-def _is_jpeg(path: Path) -> bool:
-    return path.suffix.lower() in (".jpg", ".jpeg")
 
 
 def _is_file(path: Path) -> bool:

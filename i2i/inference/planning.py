@@ -45,7 +45,7 @@ def plan(source: str, output: Path, *, suffix: str | None = None) -> list[Job]:
     Raises:
         UsageError: there is nothing to translate, or a result would overwrite an input or another result.
     """
-    root, paths = _inputs(source)
+    root, paths = inputs(source)
     if root.resolve() in output.resolve().parents:
         # An earlier conversion may have written there.
         paths = [path for path in paths if output.resolve() not in path.resolve().parents]
@@ -66,7 +66,7 @@ def plan(source: str, output: Path, *, suffix: str | None = None) -> list[Job]:
         if output.is_file():
             raise UsageError(f"{output} is a file; give a folder, or an image file for a single image")
         jobs = [Job(path, renamed(output / path.relative_to(root), suffix)) for path in paths]
-        _stay_inside(jobs, output)
+        stay_inside(jobs, output)
     return _without_collisions(jobs)
 
 
@@ -76,10 +76,13 @@ def variants(jobs: list[Job], samples: int, *, seed: int = 0) -> list[Job]:
     Raises:
         UsageError: a result would overwrite an input or another result.
     """
+    return _without_collisions(named_by_seed(jobs, samples, seed=seed))
+
+
+def named_by_seed(jobs: list[Job], samples: int, *, seed: int = 0) -> list[Job]:
+    """The jobs of `variants`, unchecked."""
     with_seeds = [(job, number) for job in jobs for number in range(seed, seed + samples)]
-    return _without_collisions(
-        Job(job.source, job.target.with_stem(f"{job.target.stem}-{number}"), number) for job, number in with_seeds
-    )
+    return [Job(job.source, job.target.with_stem(f"{job.target.stem}-{number}"), number) for job, number in with_seeds]
 
 
 def renamed(target: Path, suffix: str | None) -> Path:
@@ -101,7 +104,7 @@ def left_out(source: str, output: Path) -> Counter[str]:
             continue
         elif any(part.startswith(".") for part in path.relative_to(root).parts):
             found["hidden file"] += 1
-        elif not _is_image_name(path) or not _try(path.is_file, unknown=True):
+        elif not is_image_name(path) or not _try(path.is_file, unknown=True):
             found["non-image"] += 1
     return found
 
@@ -122,8 +125,8 @@ def unreadable(source: str, output: Path | None = None) -> dict[str, list[Path]]
         if error is not None:
             if not pattern or _reaches(pattern, path.relative_to(root).parts):
                 found.setdefault(f"this folder can't be read: {error.strerror or error}", []).append(path)
-        elif _unread_format(path) and (not pattern or path in matching):
-            found.setdefault(_unread_reason(path), []).append(path)
+        elif unread_format(path) and (not pattern or path in matching):
+            found.setdefault(unread_reason(path), []).append(path)
     return found
 
 
@@ -135,18 +138,18 @@ def some_of(paths: Sequence[Path]) -> str:
 def is_media_name(path: Path) -> bool:
     """Whether a name has the suffix of an image, in any format, or of a video."""
     suffix = path.suffix.lower()
-    known = _is_image_name(path) or suffix in Image.registered_extensions()
+    known = is_image_name(path) or suffix in Image.registered_extensions()
     return known or (mimetypes.guess_type(path.name)[0] or "").partition("/")[0] in ("image", "video")
 
 
-def _inputs(source: str) -> tuple[Path, list[Path]]:
+def inputs(source: str) -> tuple[Path, list[Path]]:
     """The folder to which names in the output are relative, and the images."""
     root = Path(source)
     if root.is_dir():
         return root, _images_without_links(root)
     if root.is_file():
-        if _unread_format(root):
-            raise UsageError(f"{root}: {_unread_reason(root)}")
+        if unread_format(root):
+            raise UsageError(f"{root}: {unread_reason(root)}")
         if root.suffix.lower() not in readable_suffixes():
             raise UsageError(f"{root}: not an image; images end in {suffixes_in_words()}")
         return root.parent, [root]
@@ -163,16 +166,19 @@ def _no_images(source: str) -> str:
     return f"{source}: no images there; images end in {suffixes_in_words()}"
 
 
-def _is_image_name(path: Path) -> bool:
-    return path.suffix.lower() in readable_suffixes() or _unread_format(path) is not None
+def is_image_name(path: Path) -> bool:
+    """Whether a name has the suffix of an image, which need not be readable."""
+    return path.suffix.lower() in readable_suffixes() or unread_format(path) is not None
 
 
-def _unread_format(path: Path) -> str | None:
+def unread_format(path: Path) -> str | None:
+    """The name of the format that a suffix says, where it can't be read."""
     return None if path.suffix.lower() in readable_suffixes() else unreadable_format(path.suffix)
 
 
-def _unread_reason(path: Path) -> str:
-    return f"{_unread_format(path)} images can't be read; convert them to PNG, TIFF or JPEG first"
+def unread_reason(path: Path) -> str:
+    """Why a file of that format isn't translated."""
+    return f"{unread_format(path)} images can't be read; convert them to PNG, TIFF or JPEG first"
 
 
 def _walk(root: Path, output: Path | None) -> Iterator[tuple[Path, OSError | None]]:
@@ -210,7 +216,8 @@ def _images_without_links(folder: Path) -> list[Path]:
     return [path for path in images_in(folder) if not _try(path.is_symlink)]
 
 
-def _stay_inside(jobs: list[Job], output: Path) -> None:
+def stay_inside(jobs: list[Job], output: Path) -> None:
+    """Refuse targets that symbolic links lead out of the output folder."""
     for folder in {job.target.parent for job in jobs}:
         if not folder.resolve().is_relative_to(output.resolve()):
             raise UsageError(f"{folder} is a symbolic link that leads out of {output}; remove it, or choose another")

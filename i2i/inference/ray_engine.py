@@ -74,9 +74,10 @@ def on_ray(
             done = data.map(_Worker, fn_constructor_args=(setup,), **_resources(ray, workers, len(chunks)))
             for row in done.iter_rows():
                 yield pickle.loads(row["result"])
-        except ray.exceptions.RayTaskError as error:
-            cause = error.cause
-            raise UsageError(str(cause)) if isinstance(cause, UsageError) else cause from None
+        except ray.exceptions.RayError as error:
+            cause = getattr(error, "cause", None)
+            lines = str(cause or error).strip().splitlines()
+            raise UsageError(f"the workers can't translate: {lines[-1] if lines else type(error).__name__}") from None
         finally:
             if own:
                 ray.shutdown()

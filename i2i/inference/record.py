@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import threading
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -84,10 +85,14 @@ def fingerprint(translator: Translator) -> str:
     return digest.hexdigest()[:32]
 
 
-def origin(source: Path, settings: Settings) -> Origin:
-    """The origin of an output made from this source now; OSError if there is no such file."""
-    path = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:16]
-    return Origin(settings, path, Stamp.of(source))
+def identity(source: Path) -> tuple[str, Stamp]:
+    """A checksum of a file's path, and its stamp; OSError if there is no such file."""
+    return path_checksum(os.fsencode(source.resolve())), Stamp.of(source)
+
+
+def path_checksum(path: bytes) -> str:
+    """The checksum of a path that is recorded."""
+    return hashlib.sha256(path).hexdigest()[:16]
 
 
 def differences(before: Origin, now: Origin) -> str:
@@ -132,24 +137,12 @@ class Record:
     @classmethod
     def read(cls, folder: Path) -> Record:
         """Read the record of a folder; empty if there is none that can be read."""
-        record, named = cls(folder), dict[str, Settings]()
+        record = cls(folder)
         try:
             lines = record.path.read_bytes().splitlines()
         except OSError:
             return record
-        for text in lines:
-            try:
-                line = json.loads(text)
-                if "key" in line:
-                    key = line.pop("key")
-                    named[key] = Settings(**line)
-                else:
-                    path, *source = line["source"]
-                    made = Origin(named[line["settings"]], path, Stamp(*source))
-                    record._made[line["file"], Stamp(*line["stamp"])] = made
-            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-                continue  # torn, or of another version
-        record._lines = len(lines)
+        record._made, record._lines = parse(lines), len(lines)
         return record
 
     def __contains__(self, path: Path) -> bool:
@@ -175,7 +168,7 @@ class Record:
                 self.close()
                 self._file, self._known = self._open(), set()
             known = set(self._known)
-            text = _lines(self._name(target), stamp, made, known).encode()
+            text = lines_of(self._name(target), stamp, made, known).encode()
             if self._file.write(b"\n" + text) <= len(text):  # on a new line, as the last one may be torn
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._known = known
@@ -219,14 +212,31 @@ class Record:
         """Rewrite the record without the lines that match no file."""
         now, known = Record.read(self.folder), set[Settings]()
         kept = [(key, made) for key, made in now._made.items() if now.origin_of(self.folder / key[0]) is made]
-        write_whole(self.path, "\n".join(_lines(*key, made, known) for key, made in kept).encode())
+        write_whole(self.path, "\n".join(lines_of(*key, made, known) for key, made in kept).encode())
         self._lines = 0
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
 
 
-def _lines(name: str, stamp: Stamp, made: Origin, known: set[Settings]) -> str:
+def parse(lines: Iterable[bytes]) -> dict[tuple[str, Stamp], Origin]:
+    """The origins of files, by their names and stamps; lines that are torn or of another version are skipped."""
+    named, made = dict[str, Settings](), dict[tuple[str, Stamp], Origin]()
+    for text in lines:
+        try:
+            line = json.loads(text)
+            if "key" in line:
+                key = line.pop("key")
+                named[key] = Settings(**line)
+            else:
+                path, *source = line["source"]
+                made[line["file"], Stamp(*line["stamp"])] = Origin(named[line["settings"]], path, Stamp(*source))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            continue
+    return made
+
+
+def lines_of(name: str, stamp: Stamp, made: Origin, known: set[Settings]) -> str:
     """The line of a file, after that of its settings if those aren't in the record yet."""
     settings = asdict(made.settings)
     key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 from collections import Counter
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from i2i.inference.conversion import Conversion
     from i2i.inference.options import LoadOptions
     from i2i.inference.planning import Job
-    from i2i.inference.remote import RemoteFolders
+    from i2i.inference.remote.folders import RemoteFolders
+    from i2i.inference.remote.planning import RemotePlan
     from i2i.inference.translator import Translator
 
 
@@ -37,29 +39,49 @@ def run(args: list[str]) -> int:
 
     from i2i.cli.pipes import through_pipe
     from i2i.inference.planning import plan
-    from i2i.inference.remote import plan_remote
+    from i2i.inference.remote.planning import RemotePlan, plan_remote
     from i2i.inference.video.names import is_video_name
     from i2i.plugins import load_plugins
     from i2i.storage import is_remote
 
     load_plugins(flags.imports)
     _check(flags)
+    flags = _with_full_paths(flags)
     suffix = f".{flags.format}" if flags.format else None
+    remote = is_remote(flags.input) or is_remote(flags.output)
     if "-" in (flags.input, flags.output):
-        if flags.engine == "ray":
-            raise UsageError("--engine ray translates files; leave it out for stdin and stdout")
+        _refuse_remote(flags, "stdin and stdout", remote=remote)
         return through_pipe(flags, suffix=suffix)
     if is_video_name(flags.input) and not Path(flags.input).is_dir():
         from i2i.cli.videos import translate_one_video
 
+        _refuse_remote(flags, "a video", remote=remote)
         return translate_one_video(flags)
     _check_no_video(flags)
-    if is_remote(flags.input) or is_remote(flags.output):
+    if remote:
         if flags.contact_sheet:
             raise UsageError("--contact-sheet shows local images; leave it out for remote ones")
-        jobs, remote = plan_remote(flags.input, flags.output, suffix=suffix)
-        return _translate(flags, jobs, remote)
-    return _translate(flags, plan(flags.input, Path(flags.output), suffix=suffix), None)
+        return _translate(flags, plan_remote(flags.input, flags.output, suffix=suffix))
+    return _translate(flags, RemotePlan(plan(flags.input, Path(flags.output), suffix=suffix), None, {}))
+
+
+def _with_full_paths(flags: Flags) -> Flags:
+    """The flags with file:// addresses as paths, and with absolute ones for workers that run in other folders."""
+    from i2i.storage import as_local, is_remote
+
+    def full(path: str) -> str:
+        return path if flags.engine == "local" or path == "-" or is_remote(path) else os.path.abspath(path)  # noqa: PTH100
+
+    imports = tuple(full(module) if module.endswith(".py") else module for module in flags.imports)
+    source, target = (full(as_local(path)) for path in (flags.input, flags.output))
+    return dataclasses.replace(flags, input=source, output=target, imports=imports)
+
+
+def _refuse_remote(flags: Flags, what: str, *, remote: bool) -> None:
+    if flags.engine == "ray":
+        raise UsageError(f"--engine ray translates folders of images; leave it out for {what}")
+    if remote:
+        raise UsageError(f"{what}: give local files; folders of images may be remote")
 
 
 def _check(flags: Flags) -> None:
@@ -86,7 +108,7 @@ def _check_no_video(flags: Flags) -> None:
             raise UsageError(f"--{name} is for a video, and {flags.input} isn't one; leave it out")
 
 
-def _translate(flags: Flags, jobs: list[Job], remote: RemoteFolders | None) -> int:
+def _translate(flags: Flags, planned: RemotePlan) -> int:
     from i2i.inference.planning import left_out, unreadable
     from i2i.inference.translator import Translator
     from i2i.progress import logger
@@ -94,16 +116,19 @@ def _translate(flags: Flags, jobs: list[Job], remote: RemoteFolders | None) -> i
     output = Path(flags.output)
     translator = Translator.load(flags.model, **_load_options(flags))
     logger.info("%s on %s: %s", flags.model, translator.device, translator.backend.spec)
-    one_file = remote is None and jobs[0].target == output
-    jobs = _with_seeds(flags, jobs, has_latent=bool(translator.backend.latent))
+    remote = planned.folders
+    one_file = remote is None and planned.jobs[0].target == output
+    jobs = _with_seeds(flags, planned, has_latent=bool(translator.backend.latent))
     if one_file and not flags.overwrite:
         _refuse_existing(job.target for job in jobs)
-    skipped, blocked = Counter[str](), dict[str, list[Path]]()
-    if remote is None:
+    if remote is None or not remote.target:
         _check_outputs(flags, jobs)
+    skipped, blocked = Counter[str](), dict(planned.unreadable)
+    if remote is None:
         skipped, blocked = left_out(flags.input, output), unreadable(flags.input, output)
+    record = None if one_file or (remote and remote.target) else output
     try:
-        result = _convert(flags, jobs, translator, record=None if one_file or remote else output, remote=remote)
+        result = _convert(flags, jobs, translator, record=record, remote=remote)
     except KeyboardInterrupt:
         return print_error("interrupted: finished images are saved. Resume with the same command", 130)
     _print_failures(result, blocked)
@@ -140,13 +165,19 @@ def _convert(
     return convert_in_chunks(jobs, translator, options, engine=engine, remote=remote, **common)
 
 
-def _with_seeds(flags: Flags, jobs: list[Job], *, has_latent: bool) -> list[Job]:
-    from i2i.inference.planning import variants
+def _with_seeds(flags: Flags, planned: RemotePlan, *, has_latent: bool) -> list[Job]:
+    from i2i.inference.planning import named_by_seed, variants
+    from i2i.inference.remote.planning import refuse_collisions
 
+    jobs, folders, _ = planned
     if (flags.samples is not None or flags.seed is not None) and not has_latent:
         raise UsageError(f"{flags.model} gives one output for an input; leave out --samples and --seed")
     if flags.samples is not None:
-        return variants(jobs, flags.samples, seed=flags.seed or 0)
+        if folders is None:
+            return variants(jobs, flags.samples, seed=flags.seed or 0)
+        jobs = named_by_seed(jobs, flags.samples, seed=flags.seed or 0)
+        refuse_collisions(jobs, folders)
+        return jobs
     return jobs if flags.seed is None else [job._replace(seed=flags.seed) for job in jobs]
 
 

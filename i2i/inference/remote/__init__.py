@@ -1,0 +1,1 @@
+"""Conversions from and to remote folders, such as s3://bucket/photos, through fsspec."""
