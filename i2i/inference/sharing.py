@@ -9,6 +9,7 @@ from typing import NamedTuple, TypedDict
 from i2i.errors import UsageError
 from i2i.files import write_whole
 from i2i.inference.backends.exported import is_export
+from i2i.model_file.card import is_card
 from i2i.pretrained import model_file
 from i2i.pretrained.hub import CARD, MODEL, upload
 
@@ -49,19 +50,22 @@ def save_pretrained(model: str | Path, folder: str | Path, *, licence: str | Non
 
     Args:
         model: the name of a pretrained model, a model file, or a run's folder.
-        folder: made if there is none; a card that is there already is kept.
+        folder: made if there is none; a card that was written by hand is kept.
         licence: for the card; an identifier that the Hub knows, such as `mit`.
 
     Raises:
         UsageError: there is no such model, or it isn't a model file of i2i.
         OSError: the folder can't be written.
     """
-    file, card = _with_card(model, Path(folder).resolve().name, licence)
+    file, card = _with_card(model, None, licence)
     target = Path(folder) / MODEL
-    if not (target.exists() and target.samefile(file)):
+    if not target.exists():
         write_whole(target, lambda temporary: shutil.copyfile(file, temporary))
-    if not (Path(folder) / CARD).exists():
-        write_whole(Path(folder) / CARD, card)
+    elif not target.samefile(file) and target.read_bytes() != file.read_bytes():
+        raise UsageError(f"{target}: there is another model; give another folder, or remove it")
+    card_file = Path(folder) / CARD
+    if not card_file.exists() or is_card(card_file.read_bytes()):
+        write_whole(card_file, card)
     return target
 
 
@@ -79,24 +83,31 @@ def push_to_hub(
 
     Args:
         model: the name of a pretrained model, a model file, or a run's folder.
-        repository: `USER/NAME`; made if there is none. A card that is there already is kept.
-        private: make a new repository private.
+        repository: `USER/NAME`; made if there is none. A card that was written by hand is kept.
+        private: whether the repository is to be private.
         revision: the branch; the main one unless given.
         licence: for the card; an identifier that the Hub knows, such as `mit`.
         message: of the commit.
         token: with which to write; by default the one of `hf auth login`.
 
     Raises:
-        UsageError: there is no such model, or it isn't a model file of i2i, huggingface_hub isn't installed, or the
-            server can't be reached or refuses.
+        UsageError: there is no such model, or it isn't a model file of i2i, huggingface_hub isn't installed, the
+            server can't be reached or refuses, or the repository is public and should be private.
     """
     file, card = _with_card(model, repository, licence)
     return upload(
-        repository, {MODEL: file}, message=message, card=card, private=private, revision=revision, token=token
+        repository,
+        {MODEL: file},
+        message=message,
+        card=card,
+        replace_card=lambda there: there is None or is_card(there),
+        private=private,
+        revision=revision,
+        token=token,
     )
 
 
-def _with_card(model: str | Path, name: str, licence: str | None) -> tuple[Path, bytes]:
+def _with_card(model: str | Path, name: str | None, licence: str | None) -> tuple[Path, bytes]:
     from i2i.model_file import read_header
     from i2i.model_file.card import model_card
     from i2i.model_file.toolkits import is_checkpoint

@@ -7,15 +7,21 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+_MADE = "<!-- Made from the model's header by i2i; remove this line to keep the card as it is. -->"
 _OPTIMIZER = ("batch_size", "lr", "betas", "schedule", "ema_decay", "precision", "seed")
 
 
-def model_card(header: Mapping[str, Any], *, name: str, size: int, licence: str | None = None) -> str:
+def is_card(content: bytes) -> bool:
+    """Whether a card was made here, rather than by hand."""
+    return _MADE.encode() in content
+
+
+def model_card(header: Mapping[str, Any], *, name: str | None, size: int, licence: str | None = None) -> str:
     """A model card, with the metadata that the Hub reads at its head.
 
     Args:
         header: of the model file; see `read_header`.
-        name: of the model: `USER/NAME` on the Hub.
+        name: of the model: `USER/NAME` on the Hub; None where that isn't known yet.
         size: bytes of the file.
         licence: an identifier that the Hub knows, such as `mit`; none unless given.
     """
@@ -28,8 +34,11 @@ def model_card(header: Mapping[str, Any], *, name: str, size: int, licence: str 
         **({"license": licence} if licence else {}),
     }
     lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in metadata.items()), "---", ""]
-    lines += [f"# {name.rpartition('/')[2]}", "", _about(header, method), ""]
-    lines += ["| | |", "|---|---|", *_rows(header, size), "", "## Use it", "", *_usage(header, name, generates), ""]
+    a, b = header["domains"]
+    title = name.rpartition("/")[2] if name else _text(b if generates else f"{a} to {b}")
+    lines += [f"# {title}", "", _about(header, method), ""]
+    lines += ["| | |", "|---|---|", *_rows(header, size), ""]
+    lines += ["## Use it", "", *_usage(header, name or "USER/NAME", generates), "", _MADE, ""]
     return "\n".join(lines)
 
 

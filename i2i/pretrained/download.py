@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -18,7 +20,8 @@ try:
 except ImportError:  # Windows: two processes may download one file twice
     fcntl = None  # type: ignore[assignment]
 
-_ATTEMPTS = 5  # in a row that bring nothing
+_ATTEMPTS = 5  # in a row that bring nothing, with pauses of 1, 2, 4 and 8 seconds
+_LOCAL = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM}
 _CHUNK = 2**18  # bytes
 _SECONDS = 30.0  # without an answer
 
@@ -68,10 +71,14 @@ def _complete(url: str, part: Path) -> None:
         try:
             return _append(url, part)
         except (OSError, HTTPException) as error:
-            if isinstance(error, urllib.error.HTTPError) and error.code < 500:
+            if isinstance(error, OSError) and error.errno in _LOCAL:
+                raise UsageError(f"{part}: can't be written: {error.strerror}") from None
+            if isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code != 429:
                 raise UsageError(f"{url} can't be downloaded: the server answers {error.code} {error.reason}") from None
             failed = 0 if _size(part) > before else failed + 1
             reason = str(getattr(error, "reason", error)) or type(error).__name__
+            if 0 < failed < _ATTEMPTS:
+                time.sleep(2.0 ** (failed - 1))
     raise UsageError(f"{url} can't be downloaded: {reason}; the same command resumes it")
 
 

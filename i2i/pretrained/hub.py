@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from i2i.errors import UsageError
+from i2i.errors import UsageError, setting
 from i2i.files import sha256_of
 from i2i.optional import extra_module
 from i2i.version import __version__
@@ -93,6 +93,7 @@ def upload(
     *,
     message: str,
     card: bytes,
+    replace_card: Callable[[bytes | None], bool],
     private: bool = False,
     revision: str | None = None,
     token: str | None = None,
@@ -103,24 +104,37 @@ def upload(
         repository: `USER/NAME`.
         files: by their names there.
         message: of the commit.
-        card: the model card, which is uploaded unless the repository has one already.
-        private: make a new repository private.
+        card: the model card.
+        replace_card: whether to upload it, given the one that the repository has, or None.
+        private: whether the repository is to be private.
         revision: the branch, which is made if there is none; the main one unless given.
         token: with which to write; by default the one of `hf auth login`.
 
     Raises:
-        UsageError: huggingface_hub isn't installed, or the server can't be reached or refuses.
+        UsageError: huggingface_hub isn't installed, the server can't be reached or refuses, or the repository is public
+            and should be private.
     """
     hub = _library()
+    if revision and "/" in revision:
+        raise UsageError(f"{setting('revision', revision)}: give a name without a slash, so that hf:// can name it")
+    HubFile.parse(f"{SCHEME}{repository}")
     api = hub.HfApi(token=token, library_name="i2i-toolkit", library_version=__version__)
     with _usage_errors(HubFile(repository, revision)):
         api.create_repo(repository, private=private, exist_ok=True)
+        if private and not api.repo_info(repository).private:
+            raise UsageError(f"{repository} is public; make it private in its settings first, or choose another")
         if revision:
             api.create_branch(repository, branch=revision, exist_ok=True)
-        if not api.file_exists(repository, CARD, revision=revision):
+        if replace_card(_card_of(api, repository, revision)):
             files = {**files, CARD: card}
         added = [hub.CommitOperationAdd(name, _bytes_or_path(content)) for name, content in files.items()]
         return str(api.create_commit(repository, added, commit_message=message, revision=revision).commit_url)
+
+
+def _card_of(api: Any, repository: str, revision: str | None) -> bytes | None:
+    if not api.file_exists(repository, CARD, revision=revision):
+        return None
+    return Path(api.hf_hub_download(repository, CARD, revision=revision)).read_bytes()
 
 
 def _bytes_or_path(content: Path | bytes) -> bytes | str:
@@ -133,16 +147,17 @@ def _library() -> Any:
 
 @functools.cache
 def verify(path: Path, sha256: str | None) -> None:
-    """Compare a file with its SHA-256 sum, and one of the cache with its name, which is the sum of a large file.
+    """Compare a file with its SHA-256 sum, and one of the cache with the name of its blob, which is that sum.
 
     Raises:
         UsageError: it differs.
     """
-    stored = path.resolve().name
-    named = stored if re.fullmatch("[0-9a-f]{64}", stored) else None
-    for expected in {sha256, named} - {None}:
+    blob = path.readlink() if path.is_symlink() else None  # of the snapshot; blobs may be links themselves
+    named = blob.name if blob is not None and re.fullmatch("[0-9a-f]{64}", blob.name) else None
+    for expected in {sha256.lower() if sha256 else None, named} - {None}:
         if sha256_of(path) != expected:
-            raise UsageError(f"{path}: not the expected file (its SHA-256 differs); remove it to download it again")
+            advice = f"; to download it again, remove {path.parent / blob}" if blob is not None else ""
+            raise UsageError(f"{path}: not the expected file (its SHA-256 differs){advice}")
 
 
 @contextlib.contextmanager
@@ -165,6 +180,8 @@ def _usage_errors(wanted: HubFile) -> Iterator[None]:
         raise UsageError(f"{repository}{at}: {name} is not in the cache, and the server can't be reached") from None
     except errors.EntryNotFoundError:
         raise UsageError(f"{repository} has no file {name}; name one: {SCHEME}{repository}/FILE") from None
-    except (errors.HFValidationError, OSError, RuntimeError) as error:  # RuntimeError: an upload that failed
-        reason = str(error).strip().splitlines()[0]
+    except UsageError:
+        raise
+    except Exception as error:  # of the connection, which has several libraries, or an upload that failed
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UsageError(f"{repository}: {reason}") from None

@@ -120,6 +120,7 @@ class RunFolder:
     def shared_settings(self) -> dict[str, Any]:
         """The settings for others, in a model file: they don't tell where this machine keeps its images and models."""
         settings = to_dict(self.config)
+        settings["plugins"] = [Path(plugin).name for plugin in self.config.plugins]
         settings["paths"] = [Path(without_query(path)).name for path in self.config.paths]
         for part, name in (("options", "model"), ("options", "teacher"), ("train", "init"), ("data", "shard_cache")):
             if settings[part].get(name):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,8 @@ def test_a_saved_folder_holds_the_same_file_and_a_card(tmp_path: Path) -> None:
     assert file.read_bytes() == LITE.read_bytes()
     card = (tmp_path / "maps" / "README.md").read_text()
     assert card.startswith("---\nlibrary_name:")
-    assert "# maps" in card
+    assert "# map to sat" in card
+    assert 'Translator.from_pretrained("USER/NAME")' in card
     np.testing.assert_array_equal(Translator.from_pretrained(tmp_path / "maps")(IMAGE), translator(IMAGE))
 
 
@@ -37,6 +37,51 @@ def test_a_card_that_was_written_by_hand_is_kept(tmp_path: Path, hub: Hub) -> No
     hub.commit("me/maps", "main", {"README.md": b"mine"})
     push_to_hub("map2sat-lite", "me/maps")
     assert hub.files["me/maps", "main"] == {"README.md": b"mine", "model.safetensors": LITE.read_bytes()}
+
+
+def test_a_card_that_was_made_here_is_made_again(tmp_path: Path, hub: Hub) -> None:
+    save_pretrained("map2sat-lite", tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    save_pretrained("sketch2flower-lite", tmp_path)
+    assert "drawing to photo" in (tmp_path / "README.md").read_text()
+    push_to_hub("map2sat-lite", "me/maps")
+    push_to_hub("sketch2flower-lite", "me/maps")
+    assert b"drawing to photo" in hub.files["me/maps", "main"]["README.md"]
+
+
+def test_another_model_is_not_overwritten(tmp_path: Path) -> None:
+    save_pretrained("map2sat-lite", tmp_path)
+    with pytest.raises(UsageError, match="there is another model"):
+        save_pretrained("sketch2flower-lite", tmp_path)
+    assert (tmp_path / "model.safetensors").read_bytes() == LITE.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["me/public", "--private"], "me/public is public; make it private"),
+        (["solo"], "expected hf://USER/NAME"),
+        (["me/maps", "--revision", "feature/x"], "--revision feature/x: give a name without a slash"),
+    ],
+)
+def test_what_cannot_be_pushed_is_refused(
+    words: list[str], message: str, hub: Hub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.commit("me/public", "main", {})
+    assert main(["push", "map2sat-lite", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert hub.files["me/public", "main"] == {}
+    assert {name for name, _ in hub.files} == {"me/public"}
+
+
+def test_a_push_without_a_network_is_one_line(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert main(["push", "map2sat-lite", "me/maps"]) == 2
+    assert "i2i: me/maps: " in capsys.readouterr().err
 
 
 def test_what_is_pushed_can_be_loaded_by_its_name(hub: Hub) -> None:
@@ -99,5 +144,6 @@ def test_every_pretrained_model_has_a_card_that_the_hub_reads(name: str, tmp_pat
     read = yaml.safe_load(metadata)
     assert read["library_name"] == "i2i-toolkit"
     assert read["pipeline_tag"] == ("unconditional-image-generation" if name == "flowers" else "image-to-image")
-    assert json.dumps(read["tags"])
+    method = "encoder" if name == "flowers" else "distill" if name.endswith("-lite") else "pix2pix"
+    assert read["tags"] == ["i2i", method, "gan"]
     assert "Sampler.load" in text if name == "flowers" else "Translator.from_pretrained" in text

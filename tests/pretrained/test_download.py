@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,9 +71,19 @@ def test_what_the_server_does_not_have_is_not_asked_for_again(hub: Hub, tmp_path
     assert len(hub.requests) == 1
 
 
-def test_a_server_that_is_gone_is_reported(hub: Hub, tmp_path: Path) -> None:
+def test_a_server_that_is_gone_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
     with pytest.raises(UsageError, match=r"can't be downloaded: .*refused; the same command resumes it"):
         download("http://127.0.0.1:9/model", tmp_path / "model.safetensors", sha256=SUM)
+    assert pauses == [1, 2, 4, 8]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_reported(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / f"model.safetensors.{SUM[:16]}.part").symlink_to("/dev/full")
+    with pytest.raises(UsageError, match=r"part: can't be written: No space left"):
+        download(url(hub), tmp_path / "model.safetensors", sha256=SUM)
 
 
 @pytest.mark.parametrize("scheme", ["file", "ftp"])

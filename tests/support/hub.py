@@ -84,7 +84,15 @@ class _Handler(BaseHTTPRequestHandler):
             repository, revision = found[1], found[2] or "main"
             if (repository, revision) not in self.hub.files:
                 return self._json(404, {}, **{"X-Error-Code": "RevisionNotFound"})
-            return self._json(200, {"id": repository, "sha": self.hub.oid(repository, revision), "siblings": []})
+            return self._json(
+                200,
+                {
+                    "id": repository,
+                    "sha": self.hub.oid(repository, revision),
+                    "siblings": [],
+                    "private": repository in self.hub.private,
+                },
+            )
         return self._file()
 
     def do_PUT(self) -> None:

@@ -20,9 +20,10 @@ class Flags:
     model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
     """A model file, the folder of a run, or a pretrained model (see: i2i models)."""
     repository: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="USER/NAME")]
-    """The repository, made if there is none. A model card is made from the model's header, unless there is one."""
+    """The repository, made if there is none. A model card is made from the model's header, unless one was written by
+    hand."""
     private: bool = False
-    """Make a new repository private."""
+    """Make the repository private; one that is public already is refused."""
     revision: str | None = None
     """The branch to upload to (default: main)."""
     licence: str | None = None

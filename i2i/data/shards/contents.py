@@ -16,10 +16,11 @@ from i2i.errors import UsageError
 
 
 class Columns(NamedTuple):
-    """Where images are in a shard: the offset and size of each in bytes, and a digest of all their names."""
+    """Where images are in a shard: offset and size in bytes, CRC-32 of the header, and a digest of all names."""
 
     offsets: NDArray[np.int64]
     sizes: NDArray[np.int64]
+    headers: NDArray[np.int64]
     names: bytes
 
 
@@ -66,4 +67,4 @@ def _check_partners(shard: Shard, samples: dict[str, dict[str, int]], kinds: tup
 
 def _columns(index: Index, rows: NDArray[np.int64]) -> Columns:
     names = hashlib.sha256("\0".join(index.names[row] for row in rows).encode(errors="surrogatepass"))
-    return Columns(index.offsets[rows], index.sizes[rows], names.digest())
+    return Columns(index.offsets[rows], index.sizes[rows], index.headers[rows], names.digest())

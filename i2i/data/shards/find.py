@@ -212,14 +212,15 @@ def _mixed(contents: list[Contents], data: str, name: str) -> tuple[Split, _Kind
 
 
 def _all(kinds: Mapping[str, Columns]) -> Columns:
-    offsets, sizes, names = zip(*kinds.values(), strict=True) if kinds else ([[]], [[]], [])
-    return Columns(np.concatenate(offsets), np.concatenate(sizes), b"".join(names))
+    offsets, sizes, headers, names = zip(*kinds.values(), strict=True) if kinds else ([[]], [[]], [[]], [])
+    return Columns(np.concatenate(offsets), np.concatenate(sizes), np.concatenate(headers), b"".join(names))
 
 
 def _images(contents: list[Contents], kind: str, *, what: str = "", half: Any = "whole") -> ShardImages:
     """The images of a kind in shards."""
-    empty = Columns(np.zeros(0, np.int64), np.zeros(0, np.int64), b"")
-    offsets, sizes, names = zip(*(found.get(kind, empty) for _, found in contents), strict=True)
+    nothing = np.zeros(0, np.int64)
+    empty = Columns(nothing, nothing, nothing, b"")
+    offsets, sizes, headers, names = zip(*(found.get(kind, empty) for _, found in contents), strict=True)
     if not any(map(len, offsets)):
         raise UsageError(f"{_place(contents)}: no images in these shards; {_EXPECTED}")
     return ShardImages(
@@ -227,6 +228,7 @@ def _images(contents: list[Contents], kind: str, *, what: str = "", half: Any = 
         [len(column) for column in offsets],
         np.concatenate(offsets),
         np.concatenate(sizes),
+        np.concatenate(headers),
         where=f"{what}{_place(contents)} ({counted(len(contents), 'shard')})",
         names=hashlib.sha256(b"".join(names)).hexdigest(),
         half=half,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from i2i.data.layout import Images, IndexArray, Source
 from i2i.data.shards.cache import ShardCache
-from i2i.data.shards.index import BadShard, Index, scan_file
+from i2i.data.shards.index import HEADER, BadShard, Index, scan_file
 from i2i.data.shards.storage import read_small, stat, without_query
 from i2i.errors import ImageError, UsageError
 from i2i.files import write_whole
@@ -79,14 +80,28 @@ class Shard:
             UsageError: it isn't a tar file.
             ImageError: it can't be fetched.
         """
-        url = self.url if is_remote(self.url) else str(Path(self.url).resolve())
-        kept = self.cache.path(url, self.version, ".json")
+        kept = self._kept_index()
         index = self._read_index(str(kept))
         if index is None:
-            index = self._read_index(beside(self.url)) or self._scanned()
+            index = (None if self._is_newer_than_index() else self._read_index(beside(self.url))) or self._scanned()
             with contextlib.suppress(OSError):  # a full or read-only disk: it is made again next time
                 write_whole(kept, index.to_json(shard_size=self.size))
         return index
+
+    def forget_index(self) -> None:
+        """Remove the index that is kept of it, which is of another file."""
+        with contextlib.suppress(OSError):
+            self._kept_index().unlink()
+
+    def _kept_index(self) -> Path:
+        url = self.url if is_remote(self.url) else str(Path(self.url).resolve())
+        return self.cache.path(url, self.version, ".json")
+
+    def _is_newer_than_index(self) -> bool:
+        """Whether a local shard was written after the index beside it."""
+        with contextlib.suppress(OSError):
+            return not is_remote(self.url) and Path(self.url).stat().st_mtime > Path(beside(self.url)).stat().st_mtime
+        return False
 
     def _read_index(self, place: str) -> Index | None:
         """The index at a path or URL; None where there is none that fits."""
@@ -117,6 +132,7 @@ class Member:
     shard: Shard
     offset: int
     size: int
+    header: int  # CRC-32
 
     def __str__(self) -> str:
         """The shard, and the name in it, which is looked up in the index."""
@@ -133,7 +149,14 @@ class Member:
             check_file_size(self.size, round(max_megapixels * 10**6))
         except ImageError as error:
             raise ImageError(f"{self}: {error.args[0]}") from None
-        data = self.shard.read(self.offset, self.size)
+        content = self.shard.read(self.offset - HEADER, HEADER + self.size)
+        if zlib.crc32(content[:HEADER]) != self.header:
+            self.shard.forget_index()
+            raise ImageError(
+                f"{self.shard.url}: it has changed since it was indexed; remove the index beside it, "
+                f"{beside(self.shard.url)}, and start again"
+            )
+        data = content[HEADER:]
         try:
             return read(data, max_megapixels=max_megapixels, name="")
         except ImageError as error:
@@ -154,6 +177,7 @@ class ShardImages(Images):
         counts: images in each, (S,).
         offsets: of the images in their shards, (N,) int64.
         sizes: in bytes, (N,).
+        headers: CRC-32 of their headers in the tar file, (N,).
         where: in words.
         names: a checksum of the images' names.
         half: of each image.
@@ -165,12 +189,14 @@ class ShardImages(Images):
         counts: Sequence[int],
         offsets: NDArray[np.int64],
         sizes: NDArray[Any],
+        headers: NDArray[Any],
         *,
         where: str,
         names: str,
         half: Literal["whole", "left", "right"] = "whole",
     ) -> None:
         self.shards, self._offsets, self._sizes, self._half = tuple(shards), offsets, sizes, half
+        self._headers = headers.astype(np.uint32)
         self._starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
         self._where, self._names = where, names
 
@@ -179,7 +205,8 @@ class ShardImages(Images):
 
     def __getitem__(self, index: Any) -> Any:
         index = range(len(self))[index]  # which knows negative ones, and refuses those out of range
-        member = Member(self.shards[self._shard_of(index)], int(self._offsets[index]), int(self._sizes[index]))
+        place = (int(column[index]) for column in (self._offsets, self._sizes, self._headers))
+        member = Member(self.shards[self._shard_of(index)], *place)
         return Source(member, self._half)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import tarfile
+import zlib
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 from i2i.images.formats import readable_suffixes
 
-_BLOCK = 512  # bytes of a tar header
+HEADER = 512  # bytes of a member's header, before its data
+_COLUMNS = ("offsets", "sizes", "headers")
 
 
 class BadShard(ValueError):
@@ -27,16 +29,18 @@ class Index(NamedTuple):
         names: of the members.
         offsets: of their first bytes, (N,) int64.
         sizes: in bytes, (N,) int64.
+        headers: CRC-32 of each member's header, by which a shard that was written again is recognised, (N,) int64.
     """
 
     names: list[str]
     offsets: NDArray[np.int64]
     sizes: NDArray[np.int64]
+    headers: NDArray[np.int64]
 
     def to_json(self, *, shard_size: int) -> bytes:
         """The index as a JSON file, with the size of its shard in bytes."""
-        columns = {"names": self.names, "offsets": self.offsets.tolist(), "sizes": self.sizes.tolist()}
-        return json.dumps({"shard_size": shard_size, **columns}).encode()
+        columns = {name: getattr(self, name).tolist() for name in _COLUMNS}
+        return json.dumps({"shard_size": shard_size, "names": self.names, **columns}).encode()
 
     @classmethod
     def from_json(cls, data: bytes, *, shard_size: int) -> Index:
@@ -48,7 +52,7 @@ class Index(NamedTuple):
         try:
             found = json.loads(data)
             names, size = found["names"], found["shard_size"]
-            index = cls(names, *(np.array(found[column], np.int64).reshape(-1) for column in ("offsets", "sizes")))
+            index = cls(names, *(np.array(found[column], np.int64).reshape(-1) for column in _COLUMNS))
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise BadShard(f"not an index of a shard: {type(error).__name__}") from None
         if size != shard_size:
@@ -62,14 +66,14 @@ class Index(NamedTuple):
         Raises:
             BadShard: they don't.
         """
-        names, offsets, sizes = self
+        names, offsets, sizes, headers = self
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise BadShard("not an index of a shard: its names are no text")
-        if not len(names) == len(offsets) == len(sizes):
+        if not len(names) == len(offsets) == len(sizes) == len(headers):
             raise BadShard("not an index of a shard: its columns differ in length")
-        if len(names) and (sizes.min() < 0 or offsets[0] < _BLOCK or sizes.max() > shard_size):
+        if len(names) and (sizes.min() < 0 or offsets[0] < HEADER or sizes.max() > shard_size):
             raise BadShard("a member has an impossible size or position")
-        ends = np.append(offsets[1:] - _BLOCK, shard_size)
+        ends = np.append(offsets[1:] - HEADER, shard_size)
         if (offsets + sizes > ends).any():
             raise BadShard("members overlap, or reach beyond the end: truncated or damaged")
 
@@ -89,7 +93,7 @@ def scan_file(file: BinaryIO) -> Index:
         BadShard: it isn't a whole, uncompressed tar file.
         OSError: it can't be read.
     """
-    members: list[tuple[str, int, int]] = []
+    members: list[tuple[str, int, int, int]] = []
     size = file.seek(0, 2)
     file.seek(0)
     try:
@@ -100,10 +104,11 @@ def scan_file(file: BinaryIO) -> Index:
                     raise BadShard("a member has an impossible size or position")
                 before = member.offset
                 if member.isreg() and not member.issparse() and _is_image(member.name):
-                    members.append((member.name, member.offset_data, member.size))
+                    header = read_header(file, member.offset_data)
+                    members.append((member.name, member.offset_data, member.size, zlib.crc32(header)))
                 tar.members = []  # type: ignore[attr-defined]  # else each member that was read takes memory
             file.seek(tar.offset)
-            rest = file.read(_BLOCK)
+            rest = file.read(HEADER)
     except BadShard:
         raise
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
@@ -112,12 +117,21 @@ def scan_file(file: BinaryIO) -> Index:
         if error.errno != errno.EINVAL:  # which is a seek to before the file
             raise
         raise BadShard(_reason(file, error)) from None
-    if any(rest) or len(rest) < _BLOCK:  # where tarfile stops silently
+    if any(rest) or len(rest) < HEADER:  # where tarfile stops silently
         raise BadShard("truncated or damaged: its end-of-archive block is missing")
-    names, offsets, sizes = zip(*members, strict=True) if members else ((), (), ())
-    index = Index(list(names), np.array(offsets, np.int64), np.array(sizes, np.int64))
+    names, *columns = zip(*members, strict=True) if members else ((), (), (), ())
+    index = Index([str(name) for name in names], *(np.array(column, np.int64) for column in columns))
     index.check(size)
     return index
+
+
+def read_header(file: BinaryIO, offset: int) -> bytes:
+    """The header of the member whose data begin at an offset; the position in the file stays."""
+    before = file.tell()
+    file.seek(offset - HEADER)
+    header = file.read(HEADER)
+    file.seek(before)
+    return header
 
 
 def _is_image(name: str) -> bool:

@@ -108,7 +108,7 @@ class VideoReader:
         Raises:
             ImageError: the file is damaged or incomplete.
         """
-        last, end, packets = None, 0.0, 0
+        last, end = None, 0.0
         with self._errors():
             for packet in self.container.demux():
                 if packet.is_corrupt:
@@ -119,7 +119,6 @@ class VideoReader:
                     if packet.stream in self.copied and packet.size:
                         yield packet
                     continue
-                packets += bool(packet.size)
                 frames: Any = packet.decode()
                 for frame in frames:
                     pts = self._pts(frame, last)
@@ -127,7 +126,7 @@ class VideoReader:
                     yield VideoFrame(self._pixels(frame), pts, frame.duration or 0, frame)
         if last is None:
             raise ImageError(f"{self.path}: it has no frames that can be decoded")
-        self._check_end(packets, end)
+        self._check_end(end)
 
     def _pixels(self, frame: av.VideoFrame) -> PixelArray:
         if frame.is_corrupt:
@@ -145,9 +144,9 @@ class VideoReader:
             return following
         return frame.pts if frame.pts > last[0] else last[0] + 1
 
-    def _check_end(self, packets: int, end: float) -> None:
+    def _check_end(self, end: float) -> None:
         stated = (self.container.duration or 0) / 1e6
-        if packets < self.stream.frames or end < stated - _UNFINISHED:
+        if end < stated - _UNFINISHED:
             raise ImageError(f"{self.path}: the file is incomplete: it ends after {end:.1f} of {stated:.1f} seconds")
 
     @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,18 @@ class TrackedRun:
     def name(self) -> str:
         """The name of the folder."""
         return self.folder.resolve().name
+
+
+class WarningNames:
+    """Names for the warnings of a run: by step, and by number where a step has several."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()
+
+    def next(self, step: int) -> str:
+        """The name of the next warning at a step."""
+        self._counts[step] += 1
+        return f"warnings/{step:06d}" + (f"-{self._counts[step]}" if self._counts[step] > 1 else "")
 
 
 class Tracker:

@@ -13,7 +13,7 @@ from PIL import Image
 from i2i.errors import UsageError, setting
 from i2i.optional import extra_module
 from i2i.training.diagnostics import Diagnosis
-from i2i.training.trackers.base import TrackedRun, Tracker, trackers
+from i2i.training.trackers.base import TrackedRun, Tracker, WarningNames, trackers
 
 _STATUS = {"finished": "FINISHED", "stopped": "KILLED"}
 _LONGEST = 5000  # characters of a parameter; servers take 6000
@@ -28,6 +28,7 @@ class MLflow(Tracker):
     _id = ""
 
     def __init__(self) -> None:
+        self._names = WarningNames()
         self._last: dict[str, int] = {}  # steps that a killed run has logged by metric: MLflow would keep both values
 
     def check(self) -> None:
@@ -75,7 +76,7 @@ class MLflow(Tracker):
             self._client.log_image(self._id, image, key="samples", step=step)
 
     def on_warning(self, step: int, diagnosis: Diagnosis) -> None:
-        self._client.set_tag(self._id, f"warnings/{step:06d}", f"{diagnosis.warning}; try: {diagnosis.advice}")
+        self._client.set_tag(self._id, self._names.next(step), f"{diagnosis.warning}; try: {diagnosis.advice}")
 
     def on_model(self, files: Sequence[Path]) -> None:
         for path in files:

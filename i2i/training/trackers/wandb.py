@@ -11,7 +11,7 @@ from typing import Any
 from i2i.errors import UsageError, setting
 from i2i.optional import extra_module
 from i2i.training.diagnostics import Diagnosis
-from i2i.training.trackers.base import TrackedRun, Tracker, trackers
+from i2i.training.trackers.base import TrackedRun, Tracker, WarningNames, trackers
 
 _TIMEOUT = 30.0  # seconds that training waits for a server that doesn't answer; W&B itself would wait 90
 _EXIT_CODES = {"finished": 0, "stopped": 255}  # 255: as W&B itself marks a run that Ctrl-C has ended
@@ -24,6 +24,7 @@ class WeightsAndBiases(Tracker):
     _run: Any = None
 
     def __init__(self) -> None:
+        self._names = WarningNames()
         self._id = secrets.token_hex(4)
 
     def check(self) -> None:
@@ -65,7 +66,7 @@ class WeightsAndBiases(Tracker):
         self.on_log(step, {"samples": _wandb().Image(str(path))})
 
     def on_warning(self, step: int, diagnosis: Diagnosis) -> None:
-        self._run.summary[f"warnings/{step:06d}"] = f"{diagnosis.warning}; try: {diagnosis.advice}"
+        self._run.summary[self._names.next(step)] = f"{diagnosis.warning}; try: {diagnosis.advice}"
 
     def on_model(self, files: Sequence[Path]) -> None:
         artifact = _wandb().Artifact(f"model-{self._run.id}", type="model")

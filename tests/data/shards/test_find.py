@@ -239,4 +239,4 @@ def test_an_index_takes_a_few_bytes_per_image_however_many(tmp_path: Path) -> No
     write_tar(tmp_path / "0.tar", {f"{number}.a.png": b"" for number in range(500)} | {"0.b.png": b""})
     images = find_layout([tmp_path], data="unpaired").train.a
     arrays = [value for value in vars(images).values() if isinstance(value, np.ndarray)]
-    assert sum(array.nbytes for array in arrays) <= 16 * len(images) + 16
+    assert sum(array.nbytes for array in arrays) <= 20 * len(images) + 16

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from PIL import Image
 from i2i.data import ImageDataset, find_layout, load
 from i2i.data.layout import Layout
 from i2i.data.shards import ShardCache
-from i2i.data.shards.images import GROUP, Shard, ShardImages
+from i2i.data.shards.images import GROUP, Shard, ShardImages, beside
+from i2i.data.shards.index import scan
 from i2i.errors import ImageError
 from support.datasets import assert_equal
 from support.images import noise
@@ -27,7 +29,7 @@ def images_of(counts: list[int]) -> ShardImages:
     """Images in shards that are never read."""
     shards = [Shard(f"{number}.tar", 10**6, "", ShardCache(Path("none"))) for number in range(len(counts))]
     offsets = np.concatenate([512 * (1 + np.arange(count)) for count in counts])
-    return ShardImages(shards, counts, offsets, np.ones(len(offsets), np.int64), where="", names="")
+    return ShardImages(shards, counts, offsets, *2 * [np.ones(len(offsets), np.int64)], where="", names="")
 
 
 def of_layout(layout: Layout, **options: Any) -> ImageDataset:
@@ -151,6 +153,28 @@ def test_a_shard_that_shrinks_or_vanishes_during_training_is_named(tmp_path: Pat
     path.unlink()
     with pytest.raises(ImageError, match=r"0\.tar: No such file"):
         dataset.fixed(2)
+
+
+@pytest.mark.parametrize("older", [True, False])
+def test_an_index_of_a_shard_that_was_written_again_gives_no_wrong_images(tmp_path: Path, older: bool) -> None:
+    members = {"0.a.png": png(1), "0.b.png": png(2), "1.a.png": png(3), "1.b.png": png(4)}
+    path = write_tar(tmp_path / "0.tar", members)
+    index = Path(beside(str(path)))
+    index.write_bytes(scan(path).to_json(shard_size=path.stat().st_size))
+    size = path.stat().st_size
+    write_tar(path, dict(reversed(members.items())))
+    assert path.stat().st_size == size
+    if older:  # by its time, the index is seen to be of the shard before
+        os.utime(index, (1, 1))
+        fixed = of_layout(find_layout([path], data="paired")).fixed(2)
+        assert ((fixed["a"][:, 0, 0, 0] + 1) * 127.5).round().tolist() in ([1, 3], [3, 1])
+        return
+    os.utime(index, (2**33, 2**33))
+    with pytest.raises(ImageError, match=r"0\.tar: it has changed since it was indexed; remove the index beside it"):
+        of_layout(find_layout([path], data="paired")).fixed(2)
+    index.unlink()
+    fixed = of_layout(find_layout([path], data="paired")).fixed(2)
+    assert ((fixed["a"][:, 0, 0, 0] + 1) * 127.5).round().tolist() in ([1, 3], [3, 1])
 
 
 def test_a_dataset_of_shards_can_be_pickled_for_workers_that_are_spawned(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import struct
 import tarfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,8 +41,9 @@ def test_an_index_says_where_the_bytes_of_each_image_are(tmp_path: Path, style: 
             tar.addfile(member(name, size=len(data)), io.BytesIO(data))
     index, whole = scan(path), path.read_bytes()
     assert index.names == [name for name in files if name.lower().endswith((".png", ".jpg"))]
-    for name, offset, size in zip(*index, strict=True):
+    for name, offset, size, header in zip(*index, strict=True):
         assert whole[offset : offset + size] == files[name]
+        assert zlib.crc32(whole[offset - 512 : offset]) == header
 
 
 def test_links_devices_and_folders_are_left_out_and_names_are_never_paths(tmp_path: Path) -> None:
@@ -113,6 +115,7 @@ def test_an_index_survives_json(tmp_path: Path) -> None:
     assert again.names == index.names
     assert np.array_equal(again.offsets, index.offsets)
     assert np.array_equal(again.sizes, index.sizes)
+    assert np.array_equal(again.headers, index.headers)
 
 
 @pytest.mark.parametrize(
@@ -130,10 +133,17 @@ def test_an_index_survives_json(tmp_path: Path) -> None:
         {"sizes": [600, 5]},
         {"sizes": "many"},
         {"sizes": None},
+        {"headers": [1]},
     ],
 )
 def test_an_index_that_does_not_fit_its_shard_is_refused(change: dict[str, object]) -> None:
-    good = {"shard_size": 4096, "names": ["1.png", "2.png"], "offsets": [512, 1536], "sizes": [100, 5]}
+    good = {
+        "shard_size": 4096,
+        "names": ["1.png", "2.png"],
+        "offsets": [512, 1536],
+        "sizes": [100, 5],
+        "headers": [1, 2],
+    }
     assert Index.from_json(json.dumps(good).encode(), shard_size=4096).names == ["1.png", "2.png"]
     with pytest.raises(BadShard):
         Index.from_json(json.dumps(good | change).encode(), shard_size=4096)
