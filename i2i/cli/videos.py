@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glob import has_magic
 from pathlib import Path
 
 from i2i.cli.arguments import one_line, print_error
@@ -73,7 +74,8 @@ def _target(flags: Flags) -> Path:
 
 def _check(flags: Flags, source: Path) -> None:
     if not source.is_file():
-        raise UsageError(f"{source}: there is no such video")
+        glob = "; give one video, without * or ?" if has_magic(flags.input) else ""
+        raise UsageError(f"{source}: there is no such video{glob}")
     for flag, given in (
         ("--samples", flags.samples is not None),
         ("--contact-sheet", flags.contact_sheet is not None),
