@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import time
 import urllib.error
@@ -12,13 +11,8 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
 from i2i.errors import UsageError
-from i2i.files import sha256_of
+from i2i.files import locked, sha256_of
 from i2i.progress import Progress
-
-try:
-    import fcntl
-except ImportError:  # Windows: two processes may download one file twice
-    fcntl = None  # type: ignore[assignment]
 
 _ATTEMPTS = 5  # in a row that bring nothing, with pauses of 1, 2, 4 and 8 seconds
 _LOCAL = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM}
@@ -42,9 +36,8 @@ def download(url: str, file: Path, *, sha256: str) -> None:
     """
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"{url}: expected an address that begins with http or https")
-    file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f"{file.name}.{sha256[:16]}.part")
-    with _alone(file.with_name(f".{file.name}.lock")):
+    with locked(file.with_name(f".{file.name}.lock")):
         if file.is_file():
             return
         _complete(url, part)
@@ -52,15 +45,6 @@ def download(url: str, file: Path, *, sha256: str) -> None:
             part.unlink()
             raise UsageError(f"{url} is another file than was published (its SHA-256 differs), so it was not kept")
         part.replace(file)
-
-
-@contextlib.contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    with lock.open("ab") as file:
-        if fcntl is not None:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _complete(url: str, part: Path) -> None:

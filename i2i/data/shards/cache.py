@@ -8,19 +8,13 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from i2i.data.shards.storage import fetch
 from i2i.errors import ImageError
-from i2i.files import remove_abandoned, write_whole
+from i2i.files import locked, remove_abandoned, write_whole
 from i2i.storage import cache_folder
-
-try:
-    import fcntl
-except ImportError:  # Windows: two processes may fetch the same shard
-    fcntl = None  # type: ignore[assignment]
 
 _TRIES, _WAIT = 3, 1.0  # for a download, and seconds before the second
 
@@ -81,7 +75,7 @@ class ShardCache:
         return self.folder / (hashlib.sha256(f"{url}\n{version}".encode()).hexdigest()[:32] + suffix)
 
     def _fetch(self, url: str, path: Path, size: int) -> None:
-        with self._locked(path):
+        with locked(path.with_suffix(".lock")):
             if path.exists():  # another process was quicker
                 return
             for left in reversed(range(_TRIES)):
@@ -109,16 +103,6 @@ class ShardCache:
                 with contextlib.suppress(OSError):  # another process was quicker, or on Windows reads it
                     path.unlink()
                 total -= size
-
-    @contextlib.contextmanager
-    def _locked(self, path: Path) -> Iterator[None]:
-        """Let one process at a time fetch a shard."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with path.with_suffix(".lock").open("wb") as file:
-            if fcntl is not None:
-                with contextlib.suppress(OSError):  # a file system without locks
-                    fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
 
 def _download(url: str, path: Path, *, size: int) -> None:

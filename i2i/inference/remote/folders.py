@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from i2i.errors import UsageError
 from i2i.inference.conversion import reason
 from i2i.inference.record import Stamp, identity, path_checksum
-from i2i.storage import file_system, is_remote
+from i2i.storage import file_system
 
 # What storages say about the version of a file, the surest first.
 _VERSIONS = ("ETag", "etag", "md5Hash", "mtime", "last_modified", "LastModified", "created")
@@ -94,6 +94,3 @@ def stamp_of(info: Mapping[str, Any]) -> Stamp:
 def reached(address: str, error: Exception) -> UsageError:
     """The error of a storage, which has types of its own, in a line."""
     return UsageError(f"{address}: {reason(error)}")
-
-
-__all__ = ["RemoteFolder", "RemoteFolders", "is_remote", "reached", "stamp_of"]
