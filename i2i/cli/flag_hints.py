@@ -123,7 +123,7 @@ _WORDS = {
 }
 _ALSO = {
     "METHOD": ("method",),
-    "DATA": ("data", "dataroot", "shards", "data-dir", "dataset", "input"),
+    "DATA": ("data", "dataroot", "shards", "pairs", "data-dir", "dataset", "input"),
     "INPUT": ("input", "dataroot", "data", "source"),
     "OUTPUT": ("output", "results-dir", "output-dir", "out"),
     "MODEL": ("model", "checkpoints-dir", "name"),
