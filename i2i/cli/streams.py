@@ -41,6 +41,10 @@ class Stream:
         except OSError as error:
             self._drop(error)
 
+    def close(self) -> None:
+        """Flush; libraries whose log handlers take the stream for a file of their own don't close it."""
+        self.flush()
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 

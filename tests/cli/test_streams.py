@@ -100,3 +100,15 @@ def test_training_piped_to_head_finishes_silently(pairs: Path, tmp_path: Path, f
     assert (done.code, done.stderr) == (0, "")
     assert (tmp_path / "lines").read_text().count("\n") == 1
     assert load_state(tmp_path / "run" / "state.pt")["step"] == 8
+
+
+def test_a_log_handler_that_closes_its_stream_leaves_stderr_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the handler of absl does, which TensorBoard imports, when another library sets up logging."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with lasting_streams():
+        taken = sys.stderr
+        print("before", file=taken)
+    taken.close()
+    print("after", file=sys.stderr)
+    assert stream.getvalue() == "before\nafter\n"
