@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from i2i.errors import UsageError
@@ -19,7 +18,9 @@ def is_remote(path: str) -> bool:
 
 def as_local(path: str) -> str:
     """The path of a file:// address; others as they are."""
-    return url2pathname(urlsplit(path).path) if path.startswith("file://") else path
+    if not path.startswith("file://"):
+        return path
+    return url2pathname(path.removeprefix("file://").removeprefix("localhost"))
 
 
 def file_system(path: str) -> tuple[Any, str]:

@@ -11,13 +11,19 @@ from typing import TypeAlias
 
 from i2i.errors import UsageError
 from i2i.inference.conversion import Conversion
-from i2i.inference.folder import ConvertOptions, prepare, remove_abandoned_targets, translate_files
+from i2i.inference.folder import (
+    ConvertOptions,
+    prepare,
+    remove_abandoned_targets,
+    sigterm_as_interrupt,
+    translate_files,
+)
 from i2i.inference.origins import Origins, Recording, pending_jobs
 from i2i.inference.planning import Job
 from i2i.inference.record import Record, Stamp, identity
 from i2i.inference.remote.copies import local_copies
-from i2i.inference.remote.folders import RemoteFolder, RemoteFolders, reached
-from i2i.inference.remote.record import RemoteOrigins
+from i2i.inference.remote.folders import RemoteFolders, reached
+from i2i.inference.remote.record import OriginsOfRemote, RemoteOrigins
 from i2i.inference.translator import Translator
 from i2i.progress import Progress
 
@@ -61,7 +67,7 @@ class ChunkTask:
         result: Conversion,
         identity_of: Callable[[Path], tuple[str, Stamp]],
     ) -> None:
-        record = Record(self.record) if self.record else None
+        record = Record(self.record, made=True) if self.record else None
         origins = Origins(self.recording, record, identity_of=identity_of) if record else None
         translate_files(jobs, translator, self.options, result=result, origins=origins, progress=False)
 
@@ -106,9 +112,12 @@ def convert_in_chunks(
         pending, result, _ = prepare(jobs, translator, options, overwrite=overwrite, record=record, model=model)
     else:
         pending, result = _prepare_remote(jobs, remote, recording, overwrite=overwrite, record=record)
+    if record and pending:
+        record.mkdir(parents=True, exist_ok=True)
     task = ChunkTask(options, recording, record, remote)
     chunks = [pending[index : index + chunk] for index in range(0, len(pending), chunk)]
     with (
+        sigterm_as_interrupt(),
         contextlib.closing(engine(task, chunks)) as finished,
         Progress(total=len(pending), unit="image", disable=not progress) as bar,
     ):
@@ -146,12 +155,10 @@ def _prepare_remote(
         if overwrite:
             return jobs, result
         if remote.target:
-            sources = RemoteFolder.at(remote.source).files() if remote.source else {}
-            return pending_jobs(jobs, result, RemoteOrigins(recording, remote, sources)), result
+            return pending_jobs(jobs, result, RemoteOrigins(recording, remote)), result
+        known = OriginsOfRemote(recording, Record.read(record), remote) if record else None
+        return pending_jobs(jobs, result, known), result
     except UsageError:
         raise
     except Exception as error:  # each storage has errors of its own
         raise reached(remote.target or remote.source, error) from None
-
-    known = Origins(recording, Record.read(record), identity_of=remote.identity_of) if record else None
-    return pending_jobs(jobs, result, known), result

@@ -123,10 +123,11 @@ class Record:
 
     Args:
         folder: the output folder; nothing is written before the first `add`, which makes it if it doesn't exist.
+        made: whether the folder has been made, so that it was removed if it doesn't exist.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.path = folder, folder / RECORD
+    def __init__(self, folder: Path, *, made: bool = False) -> None:
+        self.folder, self.path, self._was_made = folder, folder / RECORD, made
         self._made: dict[tuple[str, Stamp], Origin] = {}
         self._lines = 0
         self._file: BinaryIO | None = None
@@ -182,7 +183,8 @@ class Record:
         with self._adding:
             if self._identity is None:
                 try:
-                    self.folder.mkdir(parents=True, exist_ok=True)
+                    if not self._was_made:
+                        self.folder.mkdir(parents=True, exist_ok=True)
                     self._identity = self.folder.stat()
                 except OSError as error:
                     raise OutputFolderError(error.errno, f"{self.folder}: {error.strerror}") from error
@@ -230,7 +232,9 @@ def parse(lines: Iterable[bytes]) -> dict[tuple[str, Stamp], Origin]:
                 named[key] = Settings(**line)
             else:
                 path, *source = line["source"]
-                made[line["file"], Stamp(*line["stamp"])] = Origin(named[line["settings"]], path, Stamp(*source))
+                key = line["file"], Stamp(*line["stamp"])
+                made.pop(key, None)  # so that the order is that of the last lines
+                made[key] = Origin(named[line["settings"]], path, Stamp(*source))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             continue
     return made

@@ -37,6 +37,10 @@ def download(url: str, file: Path, *, sha256: str) -> None:
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"{url}: expected an address that begins with http or https")
     part = file.with_name(f"{file.name}.{sha256[:16]}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{file.parent}: {error.strerror}; set I2I_CACHE to a folder that can be written") from None
     with locked(file.with_name(f".{file.name}.lock")):
         if file.is_file():
             return

@@ -118,6 +118,6 @@ def test_workers_and_address_are_of_ray(tmp_path: Path, capsys: pytest.CaptureFi
     put(tmp_path / "in", "1.png")
     words = ["translate", str(tmp_path / "in"), str(tmp_path / "out"), "--model", "map2sat-lite"]
     assert main([*words, "--workers", "2"]) == 2
-    assert "add --engine ray" in capsys.readouterr().err
+    assert "need --engine ray" in capsys.readouterr().err
     with pytest.raises(UsageError, match="workers 0: it must be 1 or more"):
         on_ray("map2sat-lite", {}, workers=0)

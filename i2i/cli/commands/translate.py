@@ -62,7 +62,7 @@ def run(args: list[str]) -> int:
         if flags.contact_sheet:
             raise UsageError("--contact-sheet shows local images; leave it out for remote ones")
         return _translate(flags, plan_remote(flags.input, flags.output, suffix=suffix))
-    return _translate(flags, RemotePlan(plan(flags.input, Path(flags.output), suffix=suffix), None, {}))
+    return _translate(flags, RemotePlan(plan(flags.input, Path(flags.output), suffix=suffix), None, {}, Counter()))
 
 
 def _with_full_paths(flags: Flags) -> Flags:
@@ -92,12 +92,14 @@ def _check(flags: Flags) -> None:
     formats = [image_format.suffixes[0].removeprefix(".") for image_format in writable_formats()]
     if flags.format and flags.format not in formats:
         raise unknown("--format", flags.format, formats)
+    if not flags.input or not flags.output:
+        raise UsageError(f"{'OUTPUT' if flags.input else 'INPUT'} is empty; give a path")
     if not 1 <= flags.quality <= 100:
         raise UsageError(f"--quality {flags.quality}: it must be from 1 to 100")
     if flags.max_megapixels < 1:
         raise UsageError(f"--max-megapixels {flags.max_megapixels}: it must be 1 or more")
     if flags.engine != "ray" and (flags.address or flags.workers):
-        raise UsageError("--address and --workers are of Ray; add --engine ray")
+        raise UsageError("--address and --workers need --engine ray")
     if flags.samples is not None and flags.samples < 1:
         raise UsageError(f"--samples {flags.samples}: it must be 1 or more")
 
@@ -123,7 +125,7 @@ def _translate(flags: Flags, planned: RemotePlan) -> int:
         _refuse_existing(job.target for job in jobs)
     if remote is None or not remote.target:
         _check_outputs(flags, jobs)
-    skipped, blocked = Counter[str](), dict(planned.unreadable)
+    skipped, blocked = planned.left_out, dict(planned.unreadable)
     if remote is None:
         skipped, blocked = left_out(flags.input, output), unreadable(flags.input, output)
     record = None if one_file or (remote and remote.target) else output
@@ -169,7 +171,7 @@ def _with_seeds(flags: Flags, planned: RemotePlan, *, has_latent: bool) -> list[
     from i2i.inference.planning import named_by_seed, variants
     from i2i.inference.remote.planning import refuse_collisions
 
-    jobs, folders, _ = planned
+    jobs, folders = planned.jobs, planned.folders
     if (flags.samples is not None or flags.seed is not None) and not has_latent:
         raise UsageError(f"{flags.model} gives one output for an input; leave out --samples and --seed")
     if flags.samples is not None:

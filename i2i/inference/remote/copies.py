@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +17,9 @@ from i2i.inference.record import Origin, Stamp
 from i2i.inference.remote.folders import RemoteFolder, RemoteFolders
 from i2i.inference.remote.record import write_lines
 
+_AT_ONCE = 8  # files that are copied together
+_MANY = 8  # uploads, of which all fail only where none can succeed
+_TRIES = 3
 _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "az", "oss", "memory"}  # which write whole or not at all
 
 
@@ -36,8 +41,8 @@ class LocalCopies:
         self._folders, self._folder = folders, folder
         self._failed: dict[Path, str] = {}
         self._identities: dict[Path, tuple[str, Stamp]] = {}
-        for source in dict.fromkeys(job.source for job in jobs):
-            self._copy(source)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(self._copy, dict.fromkeys(job.source for job in jobs)))
         self._of: dict[Job, Job] = {self._local(job): job for job in jobs if job.source not in self._failed}
         self.jobs = list(self._of)
 
@@ -52,22 +57,44 @@ class LocalCopies:
         done.failed |= {named[path]: why for path, why in result.failed.items()}
         for note, paths in result.notes.items():
             done.notes[note] = [named[path] for path in paths]
+        if not self._folders.target:
+            done.written = [self._of[local] for local in result.written]
+            return done
         uploaded: dict[tuple[str, Stamp], Origin] = {}
-        for local in result.written:
-            job = self._of[local]
-            try:
-                if self._folders.target:
-                    target = RemoteFolder.at(self._folders.target)
-                    upload(target, local.target, job.target)
-                    key = job.target.as_posix(), target.stamp(job.target)
-                    uploaded[key] = Origin(recording.settings_for(job), *self._identities[local.source])
-            except Exception as error:  # each storage has errors of its own
-                done.failed[job.source] = f"can't write {job.target}: {reason(error)}"
-            else:
-                done.written.append(job)
-        if uploaded:
-            write_lines(RemoteFolder.at(self._folders.target), uploaded)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            stamps = pool.map(self._upload, result.written)
+            for local, stamp in zip(result.written, stamps, strict=True):
+                job = self._of[local]
+                if isinstance(stamp, Stamp):
+                    done.written.append(job)
+                    origin = Origin(recording.settings_for(job), *self._identities[local.source])
+                    uploaded[job.target.as_posix(), stamp] = origin
+                else:
+                    done.failed[job.source] = f"can't write {job.target}: {stamp}"
+        if len(result.written) >= _MANY and not uploaded:
+            done.stopped = done.stopped or f"{self._folders.target} can't be written: {stamp}"
+        self._record(uploaded, done)
         return done
+
+    def _upload(self, local: Job) -> Stamp | str:
+        """Upload an output; its stamp, or why it can't be written."""
+        target, name = RemoteFolder.at(self._folders.target), self._of[local].target
+        try:
+            upload(target, local.target, name)
+            return target.stamp(name)
+        except Exception as error:  # each storage has errors of its own
+            return reason(error)
+
+    def _record(self, uploaded: dict[tuple[str, Stamp], Origin], done: Conversion) -> None:
+        """Record what was uploaded, or stop: what isn't recorded is of an unknown model."""
+        for attempt in range(_TRIES):
+            try:
+                write_lines(RemoteFolder.at(self._folders.target), uploaded)
+                return
+            except Exception as error:
+                why = reason(error)
+                time.sleep(attempt)
+        done.stopped = f"the record of {self._folders.target} can't be written: {why}"
 
     def _copy(self, source: Path) -> None:
         local = self._local_source(source)

@@ -15,7 +15,7 @@ from i2i.inference.record import Stamp, identity, path_checksum
 from i2i.storage import file_system
 
 # What storages say about the version of a file, the surest first.
-_VERSIONS = ("ETag", "etag", "md5Hash", "mtime", "last_modified", "LastModified", "created")
+_VERSIONS = ("ETag", "etag", "md5Hash", "mtime", "last_modified", "LastModified", "Last-Modified", "created")
 
 
 class RemoteFolder(NamedTuple):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import glob
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from i2i.errors import UsageError
 from i2i.images.formats import readable_suffixes, suffixes_in_words
@@ -13,6 +15,7 @@ from i2i.inference.planning import (
     Job,
     inputs,
     is_media_name,
+    left_out,
     renamed,
     stay_inside,
     unread_format,
@@ -20,7 +23,7 @@ from i2i.inference.planning import (
     unreadable,
 )
 from i2i.inference.remote.folders import RemoteFolder, RemoteFolders, reached
-from i2i.inference.remote.record import RemoteRecord
+from i2i.inference.remote.record import PARTS, RemoteRecord
 from i2i.storage import is_remote
 
 
@@ -31,11 +34,13 @@ class RemotePlan(NamedTuple):
         jobs: paths of a remote side are relative to its folder; those of a local side are files.
         folders: which sides are remote; None where none is.
         unreadable: images of formats that can't be read, by the reason.
+        left_out: how many other files are skipped, by kind.
     """
 
     jobs: list[Job]
     folders: RemoteFolders | None
     unreadable: Mapping[str, list[Path]]
+    left_out: Counter[str]
 
 
 class _Sources(NamedTuple):
@@ -44,6 +49,7 @@ class _Sources(NamedTuple):
     address: str
     images: list[tuple[Path, Path]]
     unreadable: Mapping[str, list[Path]]
+    left_out: Counter[str]
 
 
 def plan_remote(source: str, output: str, *, suffix: str | None = None) -> RemotePlan:
@@ -61,8 +67,8 @@ def plan_remote(source: str, output: str, *, suffix: str | None = None) -> Remot
             would overwrite an input or another result.
     """
     if is_media_name(Path(PurePosixPath(output).name)):
-        raise UsageError(f"{output}: give a folder")
-    found = _listed(source, output) if is_remote(source) else _local(source)
+        raise UsageError(f"{output}: what is remote is translated into a folder; give one, such as photos/")
+    found = _listed(source, output) if is_remote(source) else _local(source, output)
     if not found.images:
         raise UsageError(f"{source}: no images there; images end in {suffixes_in_words()}")
     remote_output = output if is_remote(output) else ""
@@ -75,18 +81,21 @@ def plan_remote(source: str, output: str, *, suffix: str | None = None) -> Remot
         stay_inside(jobs, Path(output))
     folders = RemoteFolders(found.address, remote_output)
     refuse_collisions(jobs, folders)
-    return RemotePlan(jobs, folders, found.unreadable)
+    return RemotePlan(jobs, folders, found.unreadable, found.left_out)
 
 
-def _local(source: str) -> _Sources:
+def _local(source: str, output: str) -> _Sources:
     root, paths = inputs(source)
-    return _Sources("", [(path.relative_to(root), path.absolute()) for path in paths], unreadable(source))
+    images = [(path.relative_to(root), path.absolute()) for path in paths]
+    return _Sources("", images, unreadable(source), left_out(source, Path(output)))
 
 
 def _listed(source: str, output: str) -> _Sources:
     """The images at an address: a folder, a glob or an image."""
     folder = RemoteFolder.at(source)
     fs, path = folder
+    if _is_web(fs) and not glob.has_magic(path) and Path(path).suffix.lower() not in readable_suffixes():
+        raise UsageError(f"{source}: a web server has no folders; give an image, or a glob such as {source}/*.png")
     try:
         if fs.isfile(path):
             folder = RemoteFolder(fs, path.rpartition("/")[0])
@@ -102,17 +111,24 @@ def _listed(source: str, output: str) -> _Sources:
         raise
     except Exception as error:  # each storage has errors of its own
         raise reached(source, error) from None
-    names = sorted(folder.name(path) for path in found)
-    images, blocked = [], dict[str, list[Path]]()
-    for name in names:
+    images, blocked, others = list[tuple[Path, Path]](), dict[str, list[Path]](), Counter[str]()
+    for name in sorted(folder.name(path) for path in found):
         relative = Path(name)
-        if any(part.startswith(".") for part in relative.parts) or written(name):
+        if relative.parts[:1] == (PARTS,) or written(name):
             continue
-        if unread_format(relative):
+        if any(part.startswith(".") for part in relative.parts):
+            others["hidden file"] += 1
+        elif unread_format(relative):
             blocked.setdefault(unread_reason(relative), []).append(relative)
         elif relative.suffix.lower() in readable_suffixes():
-            images.append((relative, relative))
-    return _Sources(_address(source, folder), images, blocked)
+            images.append((Path(unquote(name)) if _is_web(fs) else relative, relative))
+        else:
+            others["non-image"] += 1
+    return _Sources(_address(source, folder), images, blocked, others)
+
+
+def _is_web(fs: Any) -> bool:
+    return "http" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
 
 
 def _written_before(folder: RemoteFolder, output: str) -> Callable[[str], bool]:
@@ -125,8 +141,13 @@ def _written_before(folder: RemoteFolder, output: str) -> Callable[[str], bool]:
         return lambda name: name.startswith(prefix)
     if folder.root != target.root and not folder.root.startswith(f"{target.root}/"):
         return lambda _: False
-    record, above = RemoteRecord.read(target), target.name(folder.root)
-    return lambda name: f"{above}/{name}".lstrip("/") in record
+    record, files, above = RemoteRecord.read(target), target.files(), target.name(folder.root)
+
+    def written(name: str) -> bool:
+        in_target = f"{above}/{name}".lstrip("/")
+        return in_target in files and record.origin_of(target, in_target, files[in_target]) is not None
+
+    return written
 
 
 def _address(source: str, folder: RemoteFolder) -> str:

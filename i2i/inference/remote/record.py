@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from i2i.inference.origins import Recording
+from i2i.inference.origins import Origins, Recording
 from i2i.inference.planning import Job
-from i2i.inference.record import Origin, Settings, Stamp, lines_of, parse
+from i2i.inference.record import Origin, Record, Settings, Stamp, lines_of, parse
 from i2i.inference.remote.folders import RemoteFolder, RemoteFolders
 
 PARTS = ".i2i"  # the folder of the objects
@@ -20,6 +21,7 @@ class RemoteRecord:
 
     Args:
         made: the origins of files by their names and stamps.
+        parts: the objects that they were read from.
     """
 
     def __init__(self, made: Mapping[tuple[str, Stamp], Origin], parts: list[str]) -> None:
@@ -31,19 +33,24 @@ class RemoteRecord:
         """Read the record of a folder; empty if there is none."""
         fs = folder.fs
         fs.invalidate_cache()
-        parts = sorted(path for path in fs.find(folder.path(PARTS)) if path.endswith(".jsonl"))
+        parts = sorted(path for path in fs.find(folder.path(PARTS)) if path.endswith(".jsonl"))  # by their times
         contents = [fs.cat_file(part) for part in parts]
         return cls(parse(line for content in contents for line in content.splitlines()), parts)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._names
+    def origin_of(self, folder: RemoteFolder, name: str, listed: Stamp) -> Origin | None:
+        """The origin of a file with the stamp that a list of the folder gives; None if it isn't known."""
+        if name not in self._names:
+            return None
+        made = self.made.get((name, listed))
+        # Some storages say less of a file in a list than when they are asked for it alone.
+        return made or self.made.get((name, folder.stamp(name)))
 
     def compact(self, folder: RemoteFolder, files: Mapping[str, Stamp]) -> None:
-        """Make many objects one, without lines that match no file."""
+        """Make many objects one, of the last line of each file that is there."""
         if len(self._parts) < _MANY:
             return
-        kept = {(name, stamp): made for (name, stamp), made in self.made.items() if files.get(name) == stamp}
-        write_lines(folder, kept)
+        last = {name: (stamp, made) for (name, stamp), made in self.made.items() if name in files}
+        write_lines(folder, {(name, stamp): made for name, (stamp, made) in last.items()})
         for part in self._parts:
             folder.fs.rm_file(part)
 
@@ -54,7 +61,8 @@ def write_lines(folder: RemoteFolder, made: Mapping[tuple[str, Stamp], Origin]) 
     lines = [lines_of(name, stamp, origin, known) for (name, stamp), origin in made.items()]
     if lines:
         folder.fs.makedirs(folder.path(PARTS), exist_ok=True)
-        folder.fs.pipe_file(folder.path(f"{PARTS}/{uuid.uuid4().hex}.jsonl"), "\n".join(lines).encode())
+        part = f"{PARTS}/{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.jsonl"
+        folder.fs.pipe_file(folder.path(part), "\n".join(lines).encode())
 
 
 class RemoteOrigins:
@@ -63,15 +71,14 @@ class RemoteOrigins:
     Args:
         recording: what outputs depend on.
         folders: of the conversion.
-        sources: the stamps of remote sources, by their relative names.
     """
 
-    def __init__(self, recording: Recording, folders: RemoteFolders, sources: Mapping[str, Stamp]) -> None:
-        self.folder, self._recording, self._folders, self._sources = folders.target, recording, folders, sources
-        target = RemoteFolder.at(folders.target)
-        self._files, record = target.files(), RemoteRecord.read(target)
-        record.compact(target, self._files)
-        self._target, self._record = target, record
+    def __init__(self, recording: Recording, folders: RemoteFolders) -> None:
+        self.folder, self._recording, self._sources = folders.target, recording, _Sources(folders)
+        self._target = RemoteFolder.at(folders.target)
+        self._record = RemoteRecord.read(self._target)
+        self._files = self._target.files()
+        self._record.compact(self._target, self._files)
 
     def exists(self, target: Path) -> bool:
         """Whether there is such an output."""
@@ -80,16 +87,34 @@ class RemoteOrigins:
     def before(self, target: Path) -> Origin | None:
         """The origin of an output; None if it isn't known."""
         name = target.as_posix()
-        if name not in self._files or name not in self._record:
-            return None
-        made = self._record.made.get((name, self._files[name]))
-        # Some storages say less of a file in a list than when they are asked for it alone.
-        return made or self._record.made.get((name, self._target.stamp(name)))
+        return self._record.origin_of(self._target, name, self._files[name]) if name in self._files else None
 
     def of(self, job: Job) -> Origin:
         """The source and options that an output would be made with now; OSError if there is no such source."""
-        settings = self._recording.settings_for(job)
-        before, stamp = self.before(job.target), self._sources.get(job.source.as_posix())
-        if stamp is not None and before is not None and before.stamp == stamp:
-            return Origin(settings, *self._folders.remote_identity(job.source, stamp))
-        return Origin(settings, *self._folders.identity_of(job.source))
+        return self._sources.origin(job, self._recording, self.before(job.target))
+
+
+class OriginsOfRemote(Origins):
+    """What is known of the outputs in a local folder, of remote sources."""
+
+    def __init__(self, recording: Recording, record: Record, folders: RemoteFolders) -> None:
+        super().__init__(recording, record, identity_of=folders.identity_of)
+        self._sources = _Sources(folders)
+
+    def of(self, job: Job) -> Origin:
+        """The source and options that an output would be made with now; OSError if there is no such source."""
+        return self._sources.origin(job, self.recording, self.before(job.target))
+
+
+class _Sources:
+    """The sources of a conversion, of which remote ones are listed once."""
+
+    def __init__(self, folders: RemoteFolders) -> None:
+        self._folders = folders
+        self._listed = RemoteFolder.at(folders.source).files() if folders.source else {}
+
+    def origin(self, job: Job, recording: Recording, before: Origin | None) -> Origin:
+        settings, listed = recording.settings_for(job), self._listed.get(job.source.as_posix())
+        if listed is not None and before is not None and before.stamp == listed:
+            return Origin(settings, *self._folders.remote_identity(job.source, listed))
+        return Origin(settings, *self._folders.identity_of(job.source))  # a list may say less than this asks for

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
@@ -20,6 +24,7 @@ from i2i.inference.remote.folders import RemoteFolder, RemoteFolders
 from i2i.inference.remote.planning import plan_remote
 from i2i.inference.remote.record import RemoteRecord
 from support.images import noise
+from support.shards import served
 
 WORDS = ["translate", "memory://photos", "memory://out"]
 MODEL, OTHER = ["--model", "map2sat-lite"], ["--model", "sketch2flower-lite"]
@@ -132,7 +137,7 @@ def test_an_interruption_keeps_what_was_done(
 ) -> None:
     for number in range(50):
         bucket.pipe_file(f"/photos/more/{number}.png", bucket.cat_file("/photos/1.png"))
-    jobs, folders, _ = plan_remote("memory://photos", "memory://out")
+    jobs, folders, *_ = plan_remote("memory://photos", "memory://out")
     translator, calls = Translator.load("map2sat-lite"), list[int]()
     call = translator.backend.run
 
@@ -150,8 +155,7 @@ def test_an_interruption_keeps_what_was_done(
         )
     kept = outputs(bucket)
     assert 20 < len(kept) < 40
-    record = RemoteRecord.read(RemoteFolder.at("memory://out"))
-    assert all(name in record for name in kept)
+    assert set(kept) == {name for name, _ in RemoteRecord.read(RemoteFolder.at("memory://out")).made}
 
 
 def test_many_objects_of_the_record_become_one(bucket: fsspec.AbstractFileSystem) -> None:
@@ -168,6 +172,125 @@ def test_many_objects_of_the_record_become_one(bucket: fsspec.AbstractFileSystem
     record = RemoteRecord.read(RemoteFolder.at("memory://out"))
     assert {name for name, _ in record.made} == {"1.png", "sub/2.png", "sub/3.png"}
     assert len(record.made) == 3
+
+
+class OtherStorage(MemoryFileSystem):
+    """A storage whose lists say less of a file than it does when it is asked, by a sum of the contents as S3 does."""
+
+    protocol = "other"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    broken: ClassVar[set[str]] = set()
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.replace("other://", "memory://")))
+
+    def info(self, path: str, **options: Any) -> dict[str, Any]:
+        found = super().info(path, **options)
+        found.pop("created", None)
+        if found["type"] == "file":
+            found["ETag"] = hashlib.sha256(self.cat_file(path)).hexdigest()
+        return dict(found)
+
+    def find(self, path: str, *args: Any, **options: Any) -> Any:
+        found = super().find(path, *args, **options)
+        if options.get("detail"):
+            return {name: {key: about[key] for key in ("name", "size", "type")} for name, about in found.items()}
+        return found
+
+    def put_file(self, lpath: str, rpath: str, *args: Any, **options: Any) -> None:
+        if "uploads" in self.broken:
+            raise PermissionError("Access Denied")
+        super().put_file(lpath, rpath, *args, **options)
+
+    def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
+        if "record" in self.broken and "/.i2i/" in path:
+            raise RuntimeError("Slow Down")
+        super().pipe_file(path, value, **options)
+
+
+@pytest.fixture
+def other(bucket: fsspec.AbstractFileSystem) -> Iterator[OtherStorage]:
+    """Another storage with the same images."""
+    fsspec.register_implementation("other", OtherStorage, clobber=True)
+    storage: OtherStorage = fsspec.filesystem("other")
+    for path in bucket.find("/photos"):
+        storage.pipe_file(path, bucket.cat_file(path))
+    yield storage
+    storage.store.clear()
+    storage.pseudo_dirs[:] = [""]
+    storage.broken.clear()
+
+
+def test_a_storage_whose_lists_say_little_is_resumed(
+    other: OtherStorage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("i2i.inference.remote.record._MANY", 1)
+    words = ["translate", "other://photos", "other://out"]
+    for _ in range(3):
+        assert main([*words, *MODEL]) == 0
+    assert "3 there already (--overwrite" in capsys.readouterr().out
+    assert main([*words, *OTHER]) == 2
+
+
+def test_the_last_of_two_equal_outputs_says_how_it_was_made(
+    other: OtherStorage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["translate", "other://photos", "other://out", *MODEL]
+    assert main(words) == 0
+    assert main([*words, "--tile", "512", "--overwrite"]) == 0  # the same bytes, and the same sums
+    for _ in range(3):
+        assert main([*words, "--tile", "512"]) == 0
+
+
+@pytest.mark.parametrize(("broken", "said"), [("uploads", "can't be written: Access Denied"), ("record", "Slow Down")])
+def test_a_conversion_stops_where_nothing_can_be_written(
+    broken: str, said: str, other: OtherStorage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    for number in range(100):  # two chunks
+        other.pipe_file(f"/photos/{number}.png", other.cat_file("/photos/1.png"))
+    other.broken.add(broken)
+    assert main(["translate", "other://photos", "other://out", *MODEL]) == 1
+    err = capsys.readouterr().err
+    assert said in err
+    assert "images not translated" in err
+
+
+def test_an_output_that_was_replaced_is_an_input(
+    bucket: fsspec.AbstractFileSystem, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["translate", "memory://photos", "memory://photos", *MODEL]
+    assert main([*words, "--format", "jpg"]) == 0
+    bucket.pipe_file("/photos/photograph.jpg", bucket.cat_file("/photos/1.jpg"))
+    bucket.rm_file("/photos/1.jpg")
+    bucket.rm_file("/photos/1.png")
+    bucket.mv("/photos/photograph.jpg", "/photos/1.jpg")
+    capsys.readouterr()
+    assert main([*words, "--format", "webp"]) == 0
+    assert "3 translated" in capsys.readouterr().out
+
+
+def test_a_folder_that_is_removed_meanwhile_is_not_made_again(
+    bucket: fsspec.AbstractFileSystem, tmp_path: Path
+) -> None:
+    jobs, folders, *_ = plan_remote("memory://photos", str(tmp_path / "out"))
+    translator = Translator.load("map2sat-lite")
+
+    def engine(task: ChunkTask, chunks: list[list[Job]]) -> Any:
+        for number, chunk in enumerate(chunks):
+            if number == 2:
+                shutil.rmtree(tmp_path / "out")
+            yield task(chunk, translator)
+
+    options = ConvertOptions()
+    record = tmp_path / "out"
+    result = convert_in_chunks(
+        jobs, translator, options, engine=engine, remote=folders, record=record, chunk=1, progress=False
+    )
+    assert "out" in result.stopped
+    assert not (tmp_path / "out").exists()
 
 
 class Failing(MemoryFileSystem):
@@ -209,6 +332,27 @@ def test_videos_and_pipes_are_local(
 ) -> None:
     assert main(["translate", *words, *MODEL]) == 2
     assert "give local files" in capsys.readouterr().err
+
+
+def test_an_empty_path_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, name in ((["", "memory://out"], "INPUT"), (["memory://photos", ""], "OUTPUT")):
+        assert main(["translate", *words, *MODEL]) == 2
+        assert f"{name} is empty; give a path" in capsys.readouterr().err
+
+
+def test_images_of_a_web_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "web").mkdir()
+    Image.fromarray(noise(32, 32, 3)).save(tmp_path / "web" / "a b.png")
+    with served(tmp_path / "web") as server:
+        assert main(["translate", f"{server.url}/*.png", str(tmp_path / "out"), *MODEL]) == 0
+        assert [path.name for path in (tmp_path / "out").glob("*.png")] == ["a b.png"]
+        assert main(["translate", f"{server.url}/*.png", str(tmp_path / "out"), *MODEL]) == 0
+        assert "1 there already (--overwrite" in capsys.readouterr().out
+        assert main(["translate", server.url, str(tmp_path / "out"), *MODEL]) == 2
+        assert (
+            f"a web server has no folders; give an image, or a glob such as {server.url}/*.png"
+            in capsys.readouterr().err
+        )
 
 
 def test_a_file_address_is_a_path(bucket: fsspec.AbstractFileSystem, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from i2i.errors import UsageError
 from i2i.inference.planning import Job
-from i2i.inference.remote.folders import RemoteFolders
+from i2i.inference.remote.folders import RemoteFolders, stamp_of
 from i2i.inference.remote.planning import plan_remote, refuse_collisions
 
 
@@ -18,7 +18,7 @@ def names(source: str, output: str = "memory://out") -> list[str]:
 
 
 def test_a_folder_is_planned_without_hidden_files_and_texts(bucket: fsspec.AbstractFileSystem) -> None:
-    jobs, folders, unreadable = plan_remote("memory://photos/", "memory://out", suffix=".jpg")
+    jobs, folders, unreadable, left_out = plan_remote("memory://photos/", "memory://out", suffix=".jpg")
     assert jobs == [
         Job(Path("1.png"), Path("1.jpg")),
         Job(Path("sub/2.png"), Path("sub/2.jpg")),
@@ -26,6 +26,7 @@ def test_a_folder_is_planned_without_hidden_files_and_texts(bucket: fsspec.Abstr
     ]
     assert folders == RemoteFolders("memory:///photos", "memory://out")
     assert not unreadable
+    assert left_out == {"hidden file": 1, "non-image": 1}
 
 
 def test_a_glob_and_an_image_are_planned(bucket: fsspec.AbstractFileSystem) -> None:
@@ -40,10 +41,10 @@ def test_a_name_that_exists_is_no_glob(bucket: fsspec.AbstractFileSystem) -> Non
 
 
 def test_either_side_may_be_local(bucket: fsspec.AbstractFileSystem, tmp_path: Path) -> None:
-    jobs, folders, _ = plan_remote(str(tmp_path / "local"), "memory://out")
+    jobs, folders, *_ = plan_remote(str(tmp_path / "local"), "memory://out")
     assert jobs[0] == Job(tmp_path / "local" / "1.png", Path("1.png"))
     assert folders == RemoteFolders("", "memory://out")
-    jobs, folders, _ = plan_remote("memory://photos", str(tmp_path / "out"))
+    jobs, folders, *_ = plan_remote("memory://photos", str(tmp_path / "out"))
     assert jobs[0] == Job(Path("1.png"), tmp_path / "out" / "1.png")
     assert folders == RemoteFolders("memory:///photos", "")
 
@@ -78,8 +79,8 @@ def test_outputs_in_a_source_folder_are_not_inputs(bucket: fsspec.AbstractFileSy
     [
         (("memory://nothing", "memory://out"), "no images there"),
         (("memory://photos", "memory://photos"), "1.png is an input and would be overwritten"),
-        (("memory://photos", "memory://out.png"), "give a folder"),
-        (("memory://photos", "memory://out.heic"), "give a folder"),
+        (("memory://photos", "memory://out.png"), "is translated into a folder; give one"),
+        (("memory://photos", "memory://out.heic"), "is translated into a folder; give one"),
         (("nowhere://photos", "memory://out"), "nowhere://photos: "),
     ],
 )
@@ -103,3 +104,9 @@ def test_two_sources_of_one_target_are_refused(bucket: fsspec.AbstractFileSystem
     folders = RemoteFolders("memory:///photos", "memory://photos")
     with pytest.raises(UsageError, match=r"1-0.png is an input"):
         refuse_collisions([Job(Path("1.png"), Path("1-0.png")), Job(Path("1-0.png"), Path("1-0-0.png"))], folders)
+
+
+def test_a_changed_file_of_equal_size_has_another_stamp() -> None:
+    """Web servers that give no ETag say when a file was changed."""
+    first, second = ({"size": 3, "Last-Modified": f"Sun, 29 Nov 2026 10:00:0{second} GMT"} for second in (1, 2))
+    assert stamp_of(first) != stamp_of(second)
