@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ def test_the_guide_to_the_hub(hub: Hub, tmp_path: Path, monkeypatch: pytest.Monk
     run(share)
     assert {path.name for path in (tmp_path / "to_share").iterdir()} == {"model.safetensors", "README.md"}
     commit = hub.oid("USER/NAME", "main")
-    names = run(use.replace("8f3b2c1", commit), image=Image.fromarray(np.zeros((32, 32, 3), np.uint8)))
+    use = re.sub(r'revision="\w+"', f'revision="{commit}"', use)
+    names = run(use, image=Image.fromarray(np.zeros((32, 32, 3), np.uint8)))
     assert names["photo"].size == (32, 32)
 
 

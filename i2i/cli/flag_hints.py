@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-# By the flag's name in lower case, with dashes. If the answer depends on the value: by value, "" for all others.
+# By the flag's name in lower case, with dashes. If the answer depends on the value: by value, "" for all others; braces
+# hold the default of a value that is carried over.
 _TRAIN: dict[str, str | Mapping[str, str]] = {
     "model": "METHOD, the first word, as in: i2i train pix2pix DATA",
     "dataset-mode": "METHOD, the first word; the layout of DATA is detected",
@@ -47,11 +49,11 @@ _TRAIN: dict[str, str | Mapping[str, str]] = {
         "pixel": "--discriminator patchgan:layers=0",
         "": "--discriminator, such as patchgan:layers=3",
     },
-    "ngf": "--generator unet:width=64",
-    "ndf": "--discriminator patchgan:width=64",
-    "n-layers-d": "--discriminator patchgan:layers=3",
-    "num-d": "--discriminator patchgan:scales=3",
-    "norm": "--generator unet:norm=instance",
+    "ngf": "--generator unet:width={64}",
+    "ndf": "--discriminator patchgan:width={64}",
+    "n-layers-d": "--discriminator patchgan:layers={3}",
+    "num-d": "--discriminator patchgan:scales={3}",
+    "norm": "--generator unet:norm={instance}",
     "no-dropout": "--generator unet:dropout=0",
     "init-type": "--generator resnet:init=xavier",
     "gan-mode": {
@@ -66,6 +68,11 @@ _TRAIN: dict[str, str | Mapping[str, str]] = {
     "lambda-b": "--cycle-weight",
     "lambda-identity": "--identity-weight, an absolute weight: 0.5 x 10 there is 5 here",
     "lambda-nce": "--nce-weight",
+    "cut-mode": {"fastcut": "METHOD fastcut, as in: i2i train fastcut DATA", "": "METHOD, as in: i2i train cut DATA"},
+    "normg": "--generator resnet:norm={instance}",
+    "no-antialias": "--generator resnet:down=strided",
+    "no-antialias-up": "--generator resnet:up=transposed",
+    "serial-batches": "not needed: the order depends on --seed alone",
     "lambda-feat": "--feature-matching",
     "nce-idt": "--identity-weight",
     "nce-t": "--temperature",
@@ -162,9 +169,10 @@ def hint(flag: str, value: str = "", *, command: str) -> str | None:
             return f"{word} without a flag, as in: i2i {first} {_WORDS[first]}{more}"
     tables = {"train": (_TRAIN,), "check": (_TRAIN,), "evaluate": (_EVALUATE, _USE)}.get(first, (_USE,))
     found = next((table[name] for table in tables if name in table), None)
-    if found is None or isinstance(found, str):
-        return found
-    return found.get(value.lower().replace("_", "-"), found[""])
+    if isinstance(found, Mapping):
+        found = found.get(value.lower().replace("_", "-"), found[""])
+    carried = value if re.fullmatch(r"\w+", value) else r"\1"
+    return None if found is None else re.sub(r"\{(\w+)\}", carried, found)
 
 
 def words_of(command: str) -> list[str]:

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from i2i.cli import main
 from i2i.cli.arguments import flags_of
 from i2i.cli.commands import commands
 from i2i.cli.flag_hints import _EVALUATE, _OLDER, _TRAIN, _USE, hint
@@ -100,3 +101,20 @@ def test_every_hint_names_existing_flags() -> None:
                 assert set(re.findall(r"--[a-z][a-z0-9-]*", advice)) <= known | {"--model"}, advice
     assert set(_OLDER.values()) <= _TRAIN.keys() | _USE.keys()
     assert hint("--colour", command="train pix2pix") is None
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--ngf", "32"], "--generator unet:width=32"),
+        (["--n_layers_D=5"], "--discriminator patchgan:layers=5"),
+        (["--norm", "batch"], "--generator unet:norm=batch"),
+        (["--ngf", "--lr"], "--generator unet:width=64"),
+        (["--CUT_mode", "FastCUT"], "i2i train fastcut DATA"),
+    ],
+)
+def test_the_value_of_a_foreign_flag_is_carried_over(
+    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "pix2pix", "data", *words]) == 2
+    assert f"use {expected}; see:" in capsys.readouterr().err.replace("METHOD fastcut, as in: ", "")

@@ -97,7 +97,9 @@ def check(
         UsageError: a folder is missing or empty, or lacks a part of its layout.
     """
     if any(map(is_shards, paths)):
-        raise UsageError(f"{paths[0]}: shards can't be checked; unpack a few of them (tar -xf), and check that folder")
+        raise UsageError(
+            f"{paths[0]}: i2i check doesn't read shards; unpack a few of them (tar -xf), and check that folder"
+        )
     folders = tuple(map(Path, paths))
     layout, data = detect(folders)
     splits = [(split, held_out) for split, held_out in ((layout.train, False), (layout.validation, True)) if split]

@@ -231,7 +231,7 @@ def test_shards_are_not_checked_and_the_flag_of_other_programs_is_explained(
 ) -> None:
     pair_shards(tmp_path, [1])
     assert main(["check", str(tmp_path)]) == 2
-    assert "shards can't be checked; unpack a few of them" in capsys.readouterr().err
+    assert "i2i check doesn't read shards; unpack a few of them" in capsys.readouterr().err
     assert "DATA without a flag" in (hint("--shards", command="train pix2pix") or "")
 
 
