@@ -10,6 +10,9 @@ from urllib.request import url2pathname
 from i2i.errors import UsageError
 from i2i.optional import extra_module
 
+# What storages say about the version of a file, in fsspec's info, the surest first.
+VERSIONS = ("ETag", "etag", "md5Hash", "mtime", "last_modified", "LastModified", "Last-Modified", "created")
+
 
 def is_remote(path: str) -> bool:
     """Whether a path has a scheme, such as s3://."""

@@ -11,19 +11,14 @@ from typing import TypeAlias
 
 from i2i.errors import UsageError
 from i2i.inference.conversion import Conversion
-from i2i.inference.folder import (
-    ConvertOptions,
-    prepare,
-    remove_abandoned_targets,
-    sigterm_as_interrupt,
-    translate_files,
-)
+from i2i.inference.folder import ConvertOptions, prepare, remove_abandoned_targets, translate_files
 from i2i.inference.origins import Origins, Recording, pending_jobs
 from i2i.inference.planning import Job
 from i2i.inference.record import Record, Stamp, identity
 from i2i.inference.remote.copies import local_copies
 from i2i.inference.remote.folders import RemoteFolders, reached
 from i2i.inference.remote.record import OriginsOfRemote, RemoteOrigins
+from i2i.inference.signals import sigterm_as_interrupt
 from i2i.inference.translator import Translator
 from i2i.progress import Progress
 

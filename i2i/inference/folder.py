@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
-import os
-import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -17,27 +13,26 @@ from pathlib import Path
 from typing import TypeAlias
 
 from i2i.errors import UsageError
-from i2i.files import remove_abandoned, write_whole
+from i2i.files import remove_abandoned
 from i2i.images.decoded import DecodedImage
 from i2i.images.formats import writable_suffixes
 from i2i.images.limits import MAX_MEGAPIXELS
 from i2i.images.reading import read
-from i2i.images.writing import JPEG_QUALITY, encode
+from i2i.images.writing import JPEG_QUALITY
 from i2i.inference.batches import batches
 from i2i.inference.conversion import Conversion, reason
 from i2i.inference.options import Callbacks
 from i2i.inference.origins import Origins, Recording, pending_jobs, settings_of
 from i2i.inference.planning import Job
-from i2i.inference.record import OutputFolderError, Record
+from i2i.inference.record import Record
+from i2i.inference.signals import sigterm_as_interrupt
 from i2i.inference.translator import Translator
-from i2i.progress import Progress, logger
+from i2i.inference.writers import THREADS, Writers
+from i2i.progress import Progress
 
 JobImage: TypeAlias = tuple[Job, DecodedImage]
 
 _MAX_WAITING = 2**28  # bytes of images that wait for others of their size
-_THREADS = min(4, os.cpu_count() or 1)  # that read, and as many that write
-# Errors after which no other file can be written either.
-_FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE}
 
 
 def convert(
@@ -152,7 +147,7 @@ def translate_files(
     with (
         sigterm_as_interrupt(),
         contextlib.closing(reading) as images,
-        _Writers(result, quality=options.quality, origins=origins) as writers,
+        Writers(result, quality=options.quality, origins=origins) as writers,
         Progress(total=len(jobs), unit="image", disable=not progress) as bar,
     ):
         for batch in batches(images, batch_size, size=_size, nbytes=_nbytes, max_bytes=_MAX_WAITING):
@@ -195,12 +190,12 @@ def _read_ahead(
             result.notes["the first of several frames or pages was translated"].append(source)
         yield from ((job, image) for job in group)
 
-    with ThreadPoolExecutor(_THREADS) as readers:
+    with ThreadPoolExecutor(THREADS) as readers:
         try:
             for _, group in itertools.groupby(jobs, key=lambda job: job.source):
                 same_source = list(group)
                 waiting.append((same_source, readers.submit(read_source, same_source)))
-                if len(waiting) > _THREADS:
+                if len(waiting) > THREADS:
                     yield from finish_next()
             while waiting:
                 yield from finish_next()
@@ -250,78 +245,3 @@ def _callbacks(batch: list[JobImage], result: Conversion, bar: Progress) -> Call
         on_progress=lambda done: bar.set_postfix_str(f"{name}: {done:.0%}" if done < 1 else ""),
         on_fallback=note_fallback,
     )
-
-
-class _Writers:
-    """Threads that encode and write results.
-
-    What was written, and what failed, is added to `result`.
-    """
-
-    def __init__(self, result: Conversion, *, quality: int, origins: Origins | None) -> None:
-        self._result, self._quality, self._origins = result, quality, origins
-        self._pool = ThreadPoolExecutor(_THREADS)
-        self._waiting: deque[tuple[Job, Future[None]]] = deque()
-
-    def __enter__(self) -> _Writers:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
-        if self._origins:
-            self._origins.record.close()
-
-    def add(self, job: Job, image: DecodedImage) -> None:
-        """Write a result soon; waits while many are being written."""
-        self._waiting.append((job, self._pool.submit(self._write, job, image)))
-        while len(self._waiting) > 2 * _THREADS:
-            self._finish_next()
-
-    def finish(self) -> None:
-        """Wait until all are written."""
-        while self._waiting:
-            self._finish_next()
-
-    def _write(self, job: Job, image: DecodedImage) -> None:
-        origins = self._origins
-        data = encode(image, job.target.suffix, quality=self._quality)
-        if origins is None:
-            write_whole(job.target, data)
-        else:
-            origins.record.check()
-            write_whole(job.target, data, before_rename=lambda temporary: origins.add(job, temporary))
-
-    def _finish_next(self) -> None:
-        job, writing = self._waiting.popleft()
-        error = writing.exception()  # of any type: encoders raise many on odd images
-        if error is None:
-            self._result.written.append(job)
-            logger.info("%s -> %s", job.source, job.target)
-        elif isinstance(error, OSError) and (why := self._why_fatal(job, error)):
-            self._result.stopped = self._result.stopped or f"can't write {why}"
-        else:
-            self._result.failed[job.source] = f"can't write {job.target}: {reason(error)}"
-
-    def _why_fatal(self, job: Job, error: OSError) -> str:
-        """Why no other file can be written either; empty if others may be."""
-        if self._origins and not isinstance(error, OutputFolderError):
-            try:
-                self._origins.record.check()
-            except OutputFolderError as folder_error:
-                error = folder_error
-        if isinstance(error, OutputFolderError):
-            return error.strerror or str(error)
-        return f"{job.target}: {error.strerror}" if error.errno in _FATAL else ""
-
-
-@contextlib.contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end a conversion as cleanly as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -1,4 +1,4 @@
-"""The trackers of a run: an error of a tracker is warned of once, and the call tried again while training goes on."""
+"""The trackers of a run: a tracker that fails gives one warning and is retried, while training continues."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class _Guarded:
         if error and not self._warned:
             self._warned = True
             reason = next(iter(str(error).splitlines()), "")[:_LONGEST_REASON] or type(error).__name__
-            advice = "training goes on, and it is tried again from time to time; metrics.jsonl has all metrics"
+            advice = "training continues and the tracker is retried; metrics.jsonl has all metrics"
             self._warn(step, Diagnosis(f"{self.name}: {reason}", advice))
 
     def end(self, step: int, state: str, models: Sequence[Path]) -> None:

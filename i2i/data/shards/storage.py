@@ -8,12 +8,10 @@ import re
 from pathlib import Path
 
 from i2i.errors import UsageError
-from i2i.storage import file_system, is_remote
+from i2i.storage import VERSIONS, file_system, is_remote
 
 _BRACES = re.compile(r"\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}")  # innermost ones
 _MOST = 1_000_000  # files that braces may stand for
-# What storages say about the version of a file, in fsspec's info.
-_VERSIONS = ("ETag", "etag", "Last-Modified", "LastModified", "last_modified", "mtime", "md5Hash", "created")
 
 
 def without_query(path: str) -> str:
@@ -39,7 +37,7 @@ def expand(pattern: str) -> list[str]:
 
 
 def matching(pattern: str) -> list[str]:
-    """The files that a glob matches, sorted; what is no glob stands for itself.
+    """The files that a glob matches, sorted; a path without wildcards is returned as it is.
 
     Raises:
         UsageError: the storage can't be reached.
@@ -68,7 +66,7 @@ def stat(path: str) -> tuple[int, str]:
             return found.st_size, str(found.st_mtime_ns)
         system, name = file_system(path)
         info = system.info(name)
-        return int(info["size"]), " ".join(str(info[key]) for key in _VERSIONS if key in info)
+        return int(info["size"]), " ".join(str(info[key]) for key in VERSIONS if key in info)
     except UsageError:
         raise
     except FileNotFoundError:

@@ -12,10 +12,7 @@ from typing import Any, NamedTuple
 from i2i.errors import UsageError
 from i2i.inference.conversion import reason
 from i2i.inference.record import Stamp, identity, path_checksum
-from i2i.storage import file_system
-
-# What storages say about the version of a file, the surest first.
-_VERSIONS = ("ETag", "etag", "md5Hash", "mtime", "last_modified", "LastModified", "Last-Modified", "created")
+from i2i.storage import VERSIONS, file_system
 
 
 class RemoteFolder(NamedTuple):
@@ -84,7 +81,7 @@ class RemoteFolders:
 
 def stamp_of(info: Mapping[str, Any]) -> Stamp:
     """Size and version of a file, by what its storage says of it."""
-    version: Any = next((info[key] for key in _VERSIONS if info.get(key)), "")
+    version: Any = next((info[key] for key in VERSIONS if info.get(key)), "")
     if isinstance(version, datetime):  # as one call of a storage may give it, and another one seconds
         version = version.timestamp()
     version = f"{version:.3f}" if isinstance(version, float) else str(version)

@@ -14,7 +14,7 @@ from i2i.files import remove_abandoned, write_whole
 from i2i.images.limits import MAX_MEGAPIXELS
 from i2i.images.outputs import refuse_inputs
 from i2i.images.writing import JPEG_QUALITY
-from i2i.inference.folder import sigterm_as_interrupt
+from i2i.inference.signals import sigterm_as_interrupt
 from i2i.inference.translator import Translator
 from i2i.inference.video.frames import FrameTranslator, TranslatedFrame
 from i2i.inference.video.names import WRITABLE

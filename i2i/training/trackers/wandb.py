@@ -49,7 +49,7 @@ class WeightsAndBiases(Tracker):
                 dir=run.folder,
                 config=dict(run.settings),
                 allow_val_change=True,
-                reinit="create_new",  # a run of the caller's goes on
+                reinit="create_new",  # the caller's own run stays active
                 settings=wandb.Settings(console="off", init_timeout=timeout),
             )
         except Exception:
